@@ -1,0 +1,74 @@
+// What a database driver must be able to do for a reset, and how it reports what happens on the wire.
+
+/** `idle`: between transactions. `unknown`: the driver cannot tell. */
+export type TransactionStatus = 'idle' | 'open' | 'failed' | 'unknown';
+
+/** One statement from being asked to being answered. */
+export interface Flight {
+  readonly sql: string;
+  /** Answered row by row, at its reader's pace. */
+  readonly isStream?: boolean;
+  /** Hands the statement to the driver. Called once, and only while no other flight is with the driver. */
+  start(): void;
+  /** Tells the asker that it failed; what the driver says later about it is dropped. */
+  abort(error: Error): void;
+}
+
+/** The pool's side of a tapped connection. */
+export interface Line {
+  /** A statement is asked. */
+  ask(flight: Flight): void;
+  /**
+   * The first flight is answered. Returns the error that the asker shall get.
+   * @param ready resolves when the connection can take the next statement; undefined: at once
+   */
+  answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown;
+  /** The first flight's asker was told: the next one may start. */
+  next(): void;
+  /** The connection is gone or going, with what is known of the reason. */
+  died(error: Error): void;
+  /** The socket is closed. */
+  ended(): void;
+}
+
+/** What differs from driver to driver. `C` is the driver's raw connection. */
+export interface Driver<C = unknown> {
+  readonly name: string;
+  /** Makes every statement on the connection pass through the line. Returns the undo. */
+  tap(connection: C, line: Line): () => void;
+  /** The server's id of the session, where there is one. */
+  backendId(connection: C): number | undefined;
+  /** True only while nothing is running. */
+  status(connection: C): TransactionStatus;
+  /** Whether the connection has already said that it is gone. */
+  isGone(connection: C): boolean;
+  /** Asks the server, over a way of its own, to stop the running statement. Resolves once the request was delivered or the time is up. */
+  cancel(connection: C, timeoutMillis: number): Promise<void>;
+  /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. */
+  end(connection: C): void;
+  /** Destroys the socket. Proves nothing about the server. */
+  cut(connection: C): void;
+  /** Opens a second connection to the same server, to terminate sessions from; absent where there is no such way. */
+  openSpare?(connection: C): Spare;
+  /** Sends one statement outside of the line's queue. */
+  send(connection: C, sql: string): Promise<unknown>;
+  /** Whether the answer to COMMIT says that the server rolled back instead. */
+  saysRolledBack(result: unknown): boolean;
+  /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */
+  wash?(connection: C): Promise<void>;
+  /** The driver's module, made to tell of every raw connection that it starts to open; absent where it cannot be told. */
+  observeOpening?(module: unknown, openings: Openings<C>): unknown;
+}
+
+export interface Openings<C = unknown> {
+  add(connection: C): void;
+  delete(connection: C): void;
+}
+
+/** A connection to end other sessions from; it is itself closed after use. */
+export interface Spare {
+  /** Tells the server to end the session; resolves once the server has none of that id. */
+  terminate(backendId: number): Promise<void>;
+  /** Resolves when the server has let go of it; cuts it where it does not answer in time. */
+  close(timeoutMillis: number): Promise<void>;
+}

@@ -1,0 +1,53 @@
+// Which errors end a connection, and which are worth another attempt. Decided by codes: texts are translated by servers.
+
+const FATAL_SQLSTATES = /^(08...|57P0[1-5]|25P0[34]|58...|F0...|XX...)$/;
+const FATAL_SOCKET_CODES = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ECONNREFUSED',
+  'ECONNABORTED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
+/** mysql and mysql2: https://github.com/sidorares/node-mysql2/blob/master/lib/constants/errors.js */
+const FATAL_DRIVER_CODES = new Set([
+  'PROTOCOL_CONNECTION_LOST',
+  'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
+  'PROTOCOL_ENQUEUE_AFTER_QUIT',
+  'ER_SERVER_SHUTDOWN',
+  'ER_CONNECTION_KILLED',
+]);
+/** pg gives these no code. The texts are its own, in English everywhere. */
+const PG_GONE =
+  /(Connection terminated( unexpectedly)?|Client has encountered a connection error and is not queryable|Client was closed and is not queryable)$/;
+const RETRYABLE_CODES = new Set(['40001', '40P01', 'ER_LOCK_DEADLOCK']);
+const TOO_MANY_CONNECTIONS = '53300';
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/**
+ * Whether an error means that its connection is of no use any more: SQLSTATE classes 08, 58, F0 and XX, 57P01 to 57P05, 25P03, 25P04,
+ * 53300 while connecting, the codes of a broken socket, and the drivers' own errors for a connection that is gone.
+ * Not fatal are 57014, 55P03, 40001, 40P01, 25P02, 0A000, and whatever a constraint says.
+ */
+export function isFatal(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === undefined) return error instanceof Error && PG_GONE.test(error.message);
+  if (FATAL_SOCKET_CODES.has(code) || FATAL_DRIVER_CODES.has(code) || FATAL_SQLSTATES.test(code)) return true;
+  return code === TOO_MANY_CONNECTIONS;
+}
+
+/** Whether the whole transaction may succeed if it is run again: a serialization failure (40001) or a deadlock (40P01). */
+export function isRetryable(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== undefined && RETRYABLE_CODES.has(code);
+}
+
+/** A statement refused because an earlier one of its transaction failed. */
+export function isInFailedTransaction(error: unknown): boolean {
+  return codeOf(error) === '25P02';
+}

@@ -1,0 +1,112 @@
+// The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
+import type {
+  ClientClass,
+  Container,
+  KnexClient,
+  KnexPool,
+  KnexTransaction,
+  Runner,
+  TransactionConfig,
+} from './insides';
+import type { Tarn } from './tarn';
+
+/** What the instance decides where knex asks its client. */
+export interface ClientSite {
+  readonly pool: KnexPool;
+  /** `knex.destroy()` was called on it, and is done. */
+  destroyed(client: KnexClient): void;
+  /** `knex.initialize()`, after a `destroy()`. */
+  initialize(config: object | undefined): void;
+  /** A transaction is to be made, by knex's own means: `make()`. */
+  transaction(
+    client: KnexClient,
+    asked: { container: Container; config: TransactionConfig | undefined; outer: KnexTransaction | null | undefined },
+    make: (
+      container: Container,
+      config: TransactionConfig | undefined,
+      outer: KnexTransaction | null,
+    ) => KnexTransaction,
+  ): KnexTransaction;
+  /** A builder is about to run. */
+  running(client: KnexClient, builder: object, runner: Runner): void;
+  /** No connection could be had. Returns the error that the asker shall get. */
+  acquireFailed(error: unknown): unknown;
+}
+
+/**
+ * Makes a client one of the instance's. Its class is changed rather than its methods, because knex makes the clients of
+ * copies and of transactions from `client.constructor.prototype`.
+ */
+export function claim(client: KnexClient, pool: KnexPool, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
+  client.pool = pool;
+}
+
+/** One class an instance: its prototype is what `claim()` takes. */
+export function makeClaimedPrototype(client: KnexClient, site: ClientSite): object {
+  const Base = client.constructor as ClientClass;
+
+  class Claimed extends Base {
+    override acquireConnection(): Promise<object> {
+      return super.acquireConnection().catch((error: unknown) => {
+        throw site.acquireFailed(error);
+      });
+    }
+
+    override transaction(
+      container: Container,
+      config?: TransactionConfig,
+      outer?: KnexTransaction | null,
+    ): KnexTransaction {
+      return site.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
+    }
+
+    override runner(builder: object): Runner {
+      const runner = super.runner(builder);
+      site.running(this, builder, runner);
+      return runner;
+    }
+
+    override initializePool(config?: object): void {
+      if (this.pool) {
+        super.initializePool(config);
+      } else {
+        site.initialize(config);
+        this.pool = site.pool;
+      }
+    }
+
+    // Knex destroys only pools that it owns; ours stands for one that it does not own as well, and knows what to leave alone.
+    override async destroy(callback?: (error?: unknown) => void): Promise<void> {
+      try {
+        await this.pool?.destroy();
+        this.pool = undefined;
+        site.destroyed(this);
+      } catch (error) {
+        if (typeof callback !== 'function') throw error;
+        return callback(error);
+      }
+      if (typeof callback === 'function') callback();
+    }
+  }
+  Object.defineProperty(Claimed, 'name', { value: Base.name });
+  return Claimed.prototype;
+}
+
+/** Lets knex build a real pool for the client, as it would at the start. */
+export function buildRealPool(client: KnexClient, config: object): Tarn {
+  const { pool } = client;
+  client.pool = undefined;
+  try {
+    const knexClass = Object.getPrototypeOf(Object.getPrototypeOf(client)) as KnexClient;
+    knexClass.initializePool.call(client, config);
+    return client.pool as unknown as Tarn;
+  } finally {
+    client.pool = pool;
+  }
+}
+
+/** Has a connection function in the config asked again before the next connection is opened. */
+export function forgetConnectionSettings(client: KnexClient): void {
+  if (client.connectionConfigProvider) client.connectionConfigExpirationChecker = () => true;
+}

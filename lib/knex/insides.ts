@@ -1,0 +1,84 @@
+// The shapes of knex's undocumented insides that this package relies on. Each is held by a contract spec that fails by name when knex changes.
+import type { EventEmitter } from 'node:events';
+import type { Knex } from 'knex';
+
+/** What knex expects of the object in `client.pool`. Official since 3.3 (`connectionPool`), and all that it uses before. */
+export interface KnexPool {
+  acquire(): { promise: Promise<object> };
+  release(connection: object): boolean;
+  destroy(): Promise<unknown>;
+}
+
+/** A knex dialect client: the object behind every instance, copy and transaction. */
+export interface KnexClient extends EventEmitter {
+  config: { connection?: unknown; pool?: object; connectionPool?: unknown; [key: string]: unknown };
+  driverName: string;
+  dialect: string;
+  driver: unknown;
+  pool: KnexPool | undefined;
+  logger: { warn(message: string): void };
+  connectionSettings: Record<string, unknown> | undefined;
+  searchPath?: unknown;
+  /** Set on the client of a transaction. */
+  transacting?: boolean;
+  /** The function form of `connection` in the config, and whether it is to be asked again. */
+  connectionConfigProvider?: () => unknown;
+  connectionConfigExpirationChecker?: (() => boolean) | null;
+  /** False for a pool that the user gave (`connectionPool`): knex never destroys it. */
+  _ownsPool?: boolean;
+  acquireConnection(): Promise<object>;
+  releaseConnection(connection: object): Promise<void>;
+  acquireRawConnection(): Promise<object>;
+  destroyRawConnection(connection: object): Promise<unknown>;
+  setSchemaSearchPath?(connection: object): Promise<unknown>;
+  initializePool(config?: object): void;
+  destroy(callback?: (error?: unknown) => void): Promise<void>;
+  transaction(container: Container, config?: TransactionConfig, outer?: KnexTransaction | null): KnexTransaction;
+  runner(builder: object): Runner;
+  query(connection: object, statement: unknown): Promise<unknown>;
+  stream(connection: object, statement: unknown, stream: EventEmitter, options: unknown): Promise<unknown>;
+}
+
+export type ClientClass = new (...args: never[]) => KnexClient;
+export type Container = (trx: Knex.Transaction) => unknown;
+export type TransactionConfig = Knex.TransactionConfig & { connection?: object; [key: symbol]: unknown };
+
+/** Runs one builder: a query, a schema change, a raw statement. */
+export interface Runner {
+  run(): Promise<unknown>;
+}
+
+/** knex's Transaction: the machine behind a `trx`, with one subclass per dialect. */
+export interface KnexTransaction extends PromiseLike<unknown> {
+  txid: string;
+  client: KnexClient;
+  /** The client that its queries go through. Set once it has a connection. */
+  trxClient: KnexClient | undefined;
+  outerTx: KnexTransaction | null;
+  transactor?: Knex.Transaction;
+  _completed: boolean;
+  /** Settle the transaction's `executionPromise`, and by it the transaction. */
+  _resolver(value: unknown): void;
+  _rejecter(error: unknown): void;
+  isCompleted(): boolean;
+  acquireConnection(config: TransactionConfig, work: (connection: object) => Promise<unknown>): Promise<unknown>;
+  begin(connection: object): Promise<unknown>;
+  savepoint(connection: object): Promise<unknown>;
+  commit(connection: object, value?: unknown): Promise<unknown>;
+  release(connection: object, value?: unknown): Promise<unknown>;
+  rollback(connection: object, error?: unknown): Promise<unknown>;
+  rollbackTo(connection: object, error?: unknown): Promise<unknown>;
+  catch(onRejected: (error: unknown) => unknown): Promise<unknown>;
+}
+
+export type TransactionClass = new (...args: never[]) => KnexTransaction;
+
+/** The mark of the transaction that holds a connection. */
+export function transactionIdOf(connection: object): string | undefined {
+  return (connection as { __knexTxId?: string }).__knexTxId;
+}
+
+/** knex drops a connection so marked at its next borrow, and its adapters of native pools at its release. */
+export function markDisposed(connection: object, reason: Error): void {
+  (connection as { __knex__disposed?: unknown }).__knex__disposed = reason;
+}

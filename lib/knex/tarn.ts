@@ -1,0 +1,175 @@
+// One generation's real pool. The only place that knows tarn's fields, which are neither documented nor private by more than habit.
+import type { EventEmitter } from 'node:events';
+
+type Create = () => Promise<object>;
+type Validate = (connection: object) => boolean | Promise<boolean>;
+type Destroy = (connection: object) => unknown;
+type Listener = (...args: unknown[]) => void;
+
+export interface PendingAcquire {
+  promise: Promise<object>;
+  reject(error: unknown): void;
+}
+
+/** tarn's Pool, with the fields for which it has no method: what is in it, and what it makes and checks connections with. */
+export interface Tarn {
+  acquire(): PendingAcquire;
+  release(connection: object): boolean;
+  destroy(): Promise<unknown>;
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+  numPendingCreates(): number;
+  numPendingValidations(): number;
+  on(event: string, listener: Listener): void;
+  removeListener(event: string, listener: Listener): void;
+  removeAllListeners(event: string): void;
+  min: number;
+  max: number;
+  used: { resource: object }[];
+  free: { resource: object }[];
+  pendingValidations: unknown[];
+  emitter: EventEmitter;
+  creator: Create;
+  validate: Validate;
+  destroyer: Destroy;
+  _tryAcquireOrCreate(): void;
+}
+
+/** What this package adds to the making, checking and closing of a connection. */
+export interface Guards {
+  create(make: Create): Promise<object>;
+  validate(connection: object, check: Validate): boolean | Promise<boolean>;
+  destroy(connection: object, close: Destroy): unknown;
+}
+
+export function isTarn(pool: unknown): pool is Tarn {
+  const candidate = pool as Partial<Tarn>;
+  return (
+    Array.isArray(candidate.used) &&
+    Array.isArray(candidate.free) &&
+    typeof candidate._tryAcquireOrCreate === 'function'
+  );
+}
+
+const FORWARDED = [
+  'acquire',
+  'release',
+  'destroy',
+  'numUsed',
+  'numFree',
+  'numPendingAcquires',
+  'numPendingCreates',
+  'numPendingValidations',
+  'on',
+  'removeListener',
+  'removeAllListeners',
+] as const;
+
+/**
+ * A tarn pool under guard. Its methods are taken from tarn's class, so that they still mean this pool
+ * where the object itself was turned into a stand-in for the one that never changes.
+ */
+export class TarnPool {
+  readonly #tarn: Tarn;
+  readonly #methods: Tarn;
+
+  constructor(tarn: Tarn, guards?: Guards) {
+    this.#tarn = tarn;
+    this.#methods = Object.getPrototypeOf(tarn) as Tarn;
+    if (!guards) return;
+    const { creator, validate, destroyer } = tarn;
+    tarn.creator = () => guards.create(creator);
+    tarn.validate = (connection) => guards.validate(connection, validate);
+    tarn.destroyer = (connection) => guards.destroy(connection, destroyer);
+  }
+
+  get min(): number {
+    return this.#tarn.min;
+  }
+
+  get max(): number {
+    return this.#tarn.max;
+  }
+
+  acquire(): PendingAcquire {
+    return this.#methods.acquire.call(this.#tarn);
+  }
+
+  release(connection: object): boolean {
+    return this.#methods.release.call(this.#tarn, connection);
+  }
+
+  numUsed(): number {
+    return this.#tarn.used.length;
+  }
+
+  numFree(): number {
+    return this.#tarn.free.length;
+  }
+
+  numPendingAcquires(): number {
+    return this.#methods.numPendingAcquires.call(this.#tarn);
+  }
+
+  numPendingCreates(): number {
+    return this.#methods.numPendingCreates.call(this.#tarn);
+  }
+
+  numPendingValidations(): number {
+    return this.#methods.numPendingValidations.call(this.#tarn);
+  }
+
+  on(event: string, listener: Listener): void {
+    this.#methods.on.call(this.#tarn, event, listener);
+  }
+
+  removeListener(event: string, listener: Listener): void {
+    this.#methods.removeListener.call(this.#tarn, event, listener);
+  }
+
+  /** The connections in it, those that are lent out first. */
+  residents(): { used: object[]; free: object[] } {
+    return {
+      used: this.#tarn.used.map((entry) => entry.resource),
+      free: this.#tarn.free.map((entry) => entry.resource),
+    };
+  }
+
+  /** Who listens to it, by event. */
+  listeners(): [event: string, listener: Listener][] {
+    const { emitter } = this.#tarn;
+    return emitter
+      .eventNames()
+      .flatMap((event) =>
+        emitter.listeners(event).map((listener): [string, Listener] => [String(event), listener as Listener]),
+      );
+  }
+
+  /** Forgets a connection that is closed elsewhere; its place is free at once. */
+  remove(connection: object): void {
+    const tarn = this.#tarn;
+    tarn.used = tarn.used.filter((entry) => entry.resource !== connection);
+    tarn.free = tarn.free.filter((entry) => entry.resource !== connection);
+    tarn._tryAcquireOrCreate();
+  }
+
+  /** Forgets every connection and ends the pool: nothing is lent or opened by it any more, no timer stays. */
+  dismiss(): void {
+    const tarn = this.#tarn;
+    tarn.used = [];
+    tarn.free = [];
+    tarn.pendingValidations = [];
+    this.#methods.destroy.call(tarn).catch(() => {});
+  }
+
+  /** Turns the object into a stand-in for another pool: for copies of an instance that were made before it became resettable. */
+  forwardTo(target: object): void {
+    for (const name of FORWARDED) {
+      Object.defineProperty(this.#tarn, name, {
+        value: (...args: unknown[]) => (target as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args),
+        configurable: true,
+      });
+    }
+  }
+}

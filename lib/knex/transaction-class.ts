@@ -1,0 +1,146 @@
+// A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
+import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+
+export type Send = () => Promise<unknown>;
+export type Undo = (error: unknown) => Promise<unknown>;
+
+/** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
+export interface TransactionController {
+  /** Around the whole life on a connection: from asking for one until it is given back. */
+  live(life: () => Promise<unknown>): Promise<unknown>;
+  /** It has a connection, which nothing was sent on yet. */
+  acquired(connection: object): void;
+  /** It needs its connection no more. */
+  giveBack(connection: object): void;
+  /**
+   * BEGIN or SAVEPOINT. Rejecting keeps the callback from being called.
+   * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
+   */
+  begin(send: Send, undo: Undo): Promise<unknown>;
+  /** COMMIT or RELEASE, asked for by knex after the callback, or by hand. */
+  commit(value: unknown, send: Send): Promise<unknown>;
+  /** ROLLBACK or ROLLBACK TO, asked for in the same two ways. */
+  rollback(error: unknown): Promise<unknown>;
+  /** What knex takes for the outcome of the step that was sent. */
+  stepResolved(value: unknown): void;
+  stepRejected(error: unknown): void;
+  /** How to settle the transaction, known from the moment it has a connection. */
+  settler: { resolve(value: unknown): void; reject(error: unknown): void };
+  isCompleted(): boolean;
+}
+
+const CONTROLLER = Symbol('knex-reset.controller');
+
+interface Controlled extends KnexTransaction {
+  [CONTROLLER]: TransactionController;
+}
+
+const classes = new WeakMap<object, object>();
+
+/**
+ * Puts a transaction that knex just made, and that has not taken its first step, under control.
+ * Its class is changed because knex makes transactions with a class that it does not show.
+ */
+export function control(trx: KnexTransaction, controller: TransactionController): void {
+  const prototype = Object.getPrototypeOf(trx) as object;
+  let controlled = classes.get(prototype);
+  if (!controlled) {
+    controlled = makeControlledClass((prototype as { constructor: TransactionClass }).constructor).prototype as object;
+    classes.set(prototype, controlled);
+  }
+  Object.setPrototypeOf(trx, controlled);
+  (trx as Controlled)[CONTROLLER] = controller;
+}
+
+export function controllerOf(trx: KnexTransaction | null | undefined): TransactionController | undefined {
+  return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
+}
+
+function makeControlledClass(Base: TransactionClass) {
+  return class extends Base {
+    declare [CONTROLLER]: TransactionController;
+
+    override acquireConnection(config: TransactionConfig | undefined, work: (connection: object) => Promise<unknown>) {
+      const controller = this[CONTROLLER];
+      return controller.live(async () => {
+        const connection = config?.connection ?? (await this.client.acquireConnection());
+        try {
+          controller.acquired(connection);
+          // Knex does not give back a connection that it was given: that is the controller's, who knows whether it still is this one's.
+          return await super.acquireConnection({ ...config, connection }, work);
+        } finally {
+          delete (connection as { __knexTxId?: string }).__knexTxId;
+          if (!config?.connection) controller.giveBack(connection);
+        }
+      });
+    }
+
+    override begin(connection: object) {
+      return this[CONTROLLER].begin(
+        () => super.begin(connection),
+        (error) => super.rollback(connection, error),
+      );
+    }
+
+    override savepoint(connection: object) {
+      return this[CONTROLLER].begin(
+        () => super.savepoint(connection),
+        (error) => super.rollbackTo(connection, error),
+      );
+    }
+
+    override commit(connection: object, value?: unknown) {
+      return this[CONTROLLER].commit(value, () => super.commit(connection, value));
+    }
+
+    override release(connection: object, value?: unknown) {
+      return this[CONTROLLER].commit(value, () => super.release(connection, value));
+    }
+
+    override rollback(_connection: object, error?: unknown) {
+      return this[CONTROLLER].rollback(error);
+    }
+
+    override rollbackTo(_connection: object, error?: unknown) {
+      return this[CONTROLLER].rollback(error);
+    }
+
+    override isCompleted() {
+      return this[CONTROLLER].isCompleted() || super.isCompleted();
+    }
+
+    // knex stores the two ends of the execution promise here, then calls them at each step that it takes for the last.
+    // @ts-expect-error an accessor instead of knex's plain field
+    override get _resolver() {
+      return (value: unknown) => this[CONTROLLER].stepResolved(value);
+    }
+
+    override set _resolver(resolve: (value: unknown) => void) {
+      this[CONTROLLER].settler.resolve = resolve;
+    }
+
+    // @ts-expect-error an accessor instead of knex's plain field
+    override get _rejecter() {
+      return (error: unknown) => this[CONTROLLER].stepRejected(error);
+    }
+
+    override set _rejecter(reject: (error: unknown) => void) {
+      this[CONTROLLER].settler.reject = reject;
+    }
+  };
+}
+
+/** Puts a gate before the queries of a transaction's client; an error of `refusal` comes out as it is, without knex's prefix. */
+export function gate(client: KnexClient, refusal: () => unknown): void {
+  const { query, stream } = client;
+  client.query = (connection, statement) => {
+    const refused = refusal();
+    return refused === undefined ? query(connection, statement) : Promise.reject(refused);
+  };
+  client.stream = (connection, statement, target, options) => {
+    const refused = refusal();
+    if (refused === undefined) return stream(connection, statement, target, options);
+    target.emit('error', refused);
+    return Promise.reject(refused);
+  };
+}

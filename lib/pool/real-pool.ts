@@ -1,0 +1,91 @@
+// The pool of one generation behind the one that knex sees: a tarn pool of our own, or one that the user gave.
+import type { KnexPool } from '../knex/insides';
+import { markDisposed } from '../knex/insides';
+import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
+
+export interface RealPool {
+  readonly min: number;
+  readonly max: number;
+  acquire(): PendingAcquire;
+  release(connection: object): boolean;
+  /** Forgets a connection that is closed elsewhere. */
+  remove(connection: object): void;
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+  numPendingCreates(): number;
+  numPendingValidations(): number;
+}
+
+/** A pool that the user owns (`connectionPool`): connections are taken from it and given back, nothing else. */
+export class ExternalPool implements RealPool {
+  readonly #pool: KnexPool & Partial<Omit<RealPool, keyof KnexPool>>;
+  readonly #tarn: TarnPool | undefined;
+
+  constructor(pool: KnexPool) {
+    this.#pool = pool;
+    this.#tarn = isTarn(pool) ? new TarnPool(pool) : undefined;
+  }
+
+  get min(): number {
+    return this.#pool.min ?? 0;
+  }
+
+  get max(): number {
+    return this.#pool.max ?? 0;
+  }
+
+  acquire(): PendingAcquire {
+    const { promise } = this.#pool.acquire();
+    let give!: (error: unknown) => void;
+    const given = new Promise<never>((_, reject) => {
+      give = reject;
+    });
+    let isRejected = false;
+    // The owner's queue cannot be left: a connection that comes after all goes straight back.
+    promise.then(
+      (connection) => isRejected && this.#pool.release(connection),
+      () => {},
+    );
+    return {
+      promise: Promise.race([promise, given]),
+      reject: (error) => {
+        isRejected = true;
+        give(error);
+      },
+    };
+  }
+
+  release(connection: object): boolean {
+    return this.#pool.release(connection);
+  }
+
+  remove(connection: object): void {
+    if (this.#tarn) {
+      this.#tarn.remove(connection);
+    } else {
+      markDisposed(connection, new Error('closed by knex-reset'));
+      this.#pool.release(connection);
+    }
+  }
+
+  numUsed(): number {
+    return this.#pool.numUsed?.() ?? 0;
+  }
+
+  numFree(): number {
+    return this.#pool.numFree?.() ?? 0;
+  }
+
+  numPendingAcquires(): number {
+    return this.#pool.numPendingAcquires?.() ?? 0;
+  }
+
+  numPendingCreates(): number {
+    return this.#pool.numPendingCreates?.() ?? 0;
+  }
+
+  numPendingValidations(): number {
+    return this.#pool.numPendingValidations?.() ?? 0;
+  }
+}

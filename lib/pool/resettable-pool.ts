@@ -1,0 +1,401 @@
+// The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
+import type { Driver } from '../drivers/driver';
+import type { KnexPool } from '../knex/insides';
+import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
+import { type Deferred, defer, within } from '../waiting';
+import { closeConnection } from './close-connection';
+import type { RealPool } from './real-pool';
+import { Session } from './session';
+
+type Listener = (...args: unknown[]) => void;
+
+/** What the pool asks of the rest, all of it optional work: without answers it is a pool. */
+export interface PoolHost {
+  readonly driver: Driver;
+  readonly isExternal: boolean;
+  /** Builds the next generation's pool, knex's way. */
+  build(): TarnPool;
+  /** Where a borrower came from, while that is recorded. */
+  whereAsked(): { stack?: string } | undefined;
+  /** The session whose transaction a query made here belongs to, if it is to run in one. */
+  home(): Session | undefined;
+  /** Whether an idle connection may be lent; undefined: at once. */
+  check(session: Session): Promise<boolean> | undefined;
+  onDeath(session: Session, error: Error): void;
+  onError(session: Session, error: unknown): void;
+  destroy(): Promise<unknown>;
+  readonly timeoutMillis: number;
+}
+
+/** A query that waits for a connection. */
+interface Waiter {
+  pending: PendingAcquire;
+  askedAt: { stack?: string } | undefined;
+  /** Why it gets no connection, once that is so. */
+  fate?: unknown;
+}
+
+/** Rejects a waiter that shall ask again behind the gate. */
+const AGAIN = Symbol('ask again');
+
+export class ResettablePool implements KnexPool {
+  readonly host: PoolHost;
+  /** Every open connection of ours, of whatever generation. */
+  readonly sessions = new Set<Session>();
+  /** Raw connections that are being opened. */
+  readonly openings = new Set<object>();
+  /** Raised when a reset or `destroy()` begins: what was opened before is fenced off. */
+  generation = 0;
+  /** Like tarn's: read by people who want to know whether `knex.destroy()` was called. */
+  destroyed = false;
+  /** The number of evictions: connections opened before the last one are not lent again. */
+  epoch = 0;
+  #real: RealPool | undefined;
+  readonly #byConnection = new WeakMap<object, Session>();
+  readonly #waiters = new Set<Waiter>();
+  #listeners: [string, Listener][] = [];
+  /** Closed while a reset runs: who asks now waits for its end. */
+  #gate: Deferred<void> | undefined;
+  #isClosed = false;
+  #parked = 0;
+  readonly #creating = new Set<Promise<object>>();
+  #lastMin = 0;
+  #lastMax = 0;
+
+  constructor(host: PoolHost) {
+    this.host = host;
+  }
+
+  /** Takes over what the instance had before, connections that are out included. */
+  adopt(first: RealPool): void {
+    this.#real = first;
+    const tarn = this.#tarn;
+    if (!tarn) return;
+    this.#listeners = tarn.listeners();
+    const { used, free } = tarn.residents();
+    for (const connection of used) this.#track(connection).lent = true;
+    for (const connection of free) this.#track(connection);
+  }
+
+  // What knex calls. `acquire` and `release` are the hot path.
+
+  acquire(): { promise: Promise<object> } {
+    const home = this.host.home();
+    if (home) return { promise: this.#visit(home) };
+    if (this.#gate !== undefined || this.#isClosed) return { promise: this.#askLater() };
+    const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked() };
+    this.#waiters.add(waiter);
+    return {
+      promise: waiter.pending.promise.then(
+        (connection) => this.#lend(connection, waiter),
+        (error) => this.#refuse(error, waiter),
+      ),
+    };
+  }
+
+  release(connection: object): boolean {
+    const session = this.#byConnection.get(connection);
+    if (!session || !session.lent) return false;
+    if (session.isTaken) return true;
+    if (session.guests > 0) {
+      session.guests--;
+      return true;
+    }
+    if (session.isClean && this.#isCurrent(session)) return this.#takeBack(session);
+    void this.#tidyUp(session);
+    return true;
+  }
+
+  /** What `knex.destroy()` calls, also that of a copy made before the instance was resettable. */
+  destroy(): Promise<unknown> {
+    return this.host.destroy();
+  }
+
+  // What people and metric exporters read.
+
+  get min(): number {
+    return this.#real?.min ?? this.#lastMin;
+  }
+
+  get max(): number {
+    return this.#real?.max ?? this.#lastMax;
+  }
+
+  numUsed(): number {
+    return this.#real?.numUsed() ?? 0;
+  }
+
+  numFree(): number {
+    return this.#real?.numFree() ?? 0;
+  }
+
+  numPendingAcquires(): number {
+    return (this.#real?.numPendingAcquires() ?? 0) + this.#parked;
+  }
+
+  numPendingCreates(): number {
+    return this.#real?.numPendingCreates() ?? 0;
+  }
+
+  numPendingValidations(): number {
+    return this.#real?.numPendingValidations() ?? 0;
+  }
+
+  on(event: string, listener: Listener): void {
+    this.#listeners.push([event, listener]);
+    this.#tarn?.on(event, listener);
+  }
+
+  removeListener(event: string, listener: Listener): void {
+    this.#listeners = this.#listeners.filter((entry) => entry[0] !== event || entry[1] !== listener);
+    this.#tarn?.removeListener(event, listener);
+  }
+
+  removeAllListeners(event: string): void {
+    for (const [name, listener] of this.#listeners) if (name === event) this.removeListener(name, listener);
+  }
+
+  // What a reset, an eviction and the diagnostics work with.
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get isResetting(): boolean {
+    return this.#gate !== undefined;
+  }
+
+  get waiting(): number {
+    return this.#waiters.size + this.#parked;
+  }
+
+  sessionOf(connection: object): Session | undefined {
+    return this.#byConnection.get(connection);
+  }
+
+  /** From here on everybody who asks for a connection waits. */
+  closeGate(): void {
+    this.#gate ??= defer();
+  }
+
+  openGate(): void {
+    const gate = this.#gate;
+    this.#gate = undefined;
+    gate?.resolve();
+  }
+
+  /** After it queries fail as on a destroyed knex, until `reopen()`. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  reopen(): void {
+    this.#isClosed = false;
+    this.destroyed = false;
+  }
+
+  /** Resolves when no connection is being opened. */
+  async whenNothingOpens(): Promise<void> {
+    await Promise.allSettled(this.#creating);
+  }
+
+  /** A connection that a reset had taken is as new: it goes back for the next borrower. */
+  restore(session: Session): void {
+    session.isTaken = false;
+    if (!session.lent) return;
+    session.returned();
+    this.#real?.release(session.connection);
+  }
+
+  /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
+  turnAway(error: Error | undefined): number {
+    const waiters = [...this.#waiters];
+    for (const waiter of waiters) {
+      waiter.fate = error ?? AGAIN;
+      waiter.pending.reject(waiter.fate);
+    }
+    return waiters.length;
+  }
+
+  /** Ends the generation: its pool lends and opens nothing any more. The next borrower gets a new one. */
+  retire(): void {
+    this.#lastMin = this.min;
+    this.#lastMax = this.max;
+    if (this.host.isExternal) return;
+    this.#tarn?.dismiss();
+    this.#real = undefined;
+  }
+
+  /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
+  discard(session: Session, timeoutMillis = this.host.timeoutMillis): Promise<'ended' | 'forced'> {
+    session.doomed = true;
+    session.closing ??= closeConnection(session, timeoutMillis).finally(() => this.forget(session));
+    if (!this.host.isExternal) this.#real?.remove(session.connection);
+    return session.closing;
+  }
+
+  /** A connection from elsewhere that a transaction was told to use: tapped, but not ours to lend or close. */
+  trackForeign(connection: object): Session {
+    const session = this.#track(connection);
+    this.sessions.delete(session);
+    return session;
+  }
+
+  /** A connection that is over leaves the books. */
+  forget(session: Session): void {
+    this.sessions.delete(session);
+    this.#byConnection.delete(session.connection);
+    session.returned();
+    if (this.host.isExternal) session.untap();
+    this.#real?.remove(session.connection);
+  }
+
+  /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
+  evict(): void {
+    this.epoch++;
+    for (const session of [...this.sessions]) if (!session.lent) void this.discard(session);
+  }
+
+  /** Lends a connection for this package's own use; it is given back with `release()`. */
+  async borrow(): Promise<Session> {
+    const connection = await this.acquire().promise;
+    return this.#byConnection.get(connection) as Session;
+  }
+
+  get #tarn(): TarnPool | undefined {
+    return this.host.isExternal ? undefined : (this.#real as TarnPool | undefined);
+  }
+
+  #current(): RealPool {
+    if (!this.#real) {
+      const tarn = this.host.build();
+      for (const [event, listener] of this.#listeners) tarn.on(event, listener);
+      this.#real = tarn;
+    }
+    return this.#real;
+  }
+
+  /** What knex's own making, checking and closing of connections is wrapped in. */
+  readonly guards: Guards = {
+    create: (make) => {
+      const creating = this.#create(make);
+      this.#creating.add(creating);
+      const done = () => void this.#creating.delete(creating);
+      creating.then(done, done);
+      return creating;
+    },
+    validate: (connection, check) => {
+      const session = this.#byConnection.get(connection);
+      if (!session || session.death !== undefined || session.doomed || session.epoch !== this.epoch) return false;
+      const checking = this.host.check(session);
+      if (checking === undefined) return check(connection);
+      return checking.then((isAlive) => isAlive && check(connection));
+    },
+    destroy: (connection, close) => {
+      const session = this.#byConnection.get(connection);
+      return session ? this.discard(session) : close(connection);
+    },
+  };
+
+  async #create(make: () => Promise<object>): Promise<object> {
+    // The stamp is that of the moment when the opening starts: what is open by the end of a reset is not for those who come after.
+    const stamp = { generation: this.generation, epoch: this.epoch };
+    const connection = await make();
+    const session = this.#track(connection, stamp);
+    if (this.generation === stamp.generation) return connection;
+    await this.discard(session);
+    throw new Error('opened for a generation that a reset has ended');
+  }
+
+  #track(connection: object, stamp: { generation: number; epoch: number } = this): Session {
+    this.openings.delete(connection);
+    const { host } = this;
+    const session = new Session(connection, host.driver, stamp, {
+      onDeath: (dying, error) => {
+        host.onDeath(dying, error);
+        if (!dying.lent) void this.discard(dying);
+      },
+      onError: host.onError,
+    });
+    this.sessions.add(session);
+    this.#byConnection.set(connection, session);
+    return session;
+  }
+
+  #isCurrent(session: Session): boolean {
+    return session.generation === this.generation && session.epoch === this.epoch;
+  }
+
+  #lend(connection: object, waiter: Waiter): object | Promise<object> {
+    this.#waiters.delete(waiter);
+    if (waiter.fate !== undefined) {
+      // A reset came when the real pool had already given it a connection.
+      this.#real?.release(connection);
+      return this.#refuse(waiter.fate, waiter);
+    }
+    const session = this.#byConnection.get(connection) ?? this.#track(connection);
+    if (session.closing !== undefined) return this.acquire().promise;
+    session.lent = true;
+    session.lentAt = Date.now();
+    session.askedAt = waiter.askedAt;
+    return connection;
+  }
+
+  #refuse(error: unknown, waiter: Waiter): Promise<object> {
+    this.#waiters.delete(waiter);
+    if (error === AGAIN) return this.#askLater();
+    throw error;
+  }
+
+  async #askLater(): Promise<object> {
+    this.#parked++;
+    try {
+      while (this.#gate !== undefined) await this.#gate.promise;
+    } finally {
+      this.#parked--;
+    }
+    if (this.#isClosed) throw new Error('Unable to acquire a connection');
+    return this.acquire().promise;
+  }
+
+  /** Runs in the transaction of `home`: a guest on its connection. */
+  #visit(home: Session): Promise<object> {
+    home.guests++;
+    return Promise.resolve(home.connection);
+  }
+
+  #takeBack(session: Session): boolean {
+    session.returned();
+    if (this.host.isExternal) {
+      this.sessions.delete(session);
+      this.#byConnection.delete(session.connection);
+      session.untap();
+    }
+    return this.#real?.release(session.connection) ?? false;
+  }
+
+  /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
+  async #tidyUp(session: Session): Promise<void> {
+    if (session.closing !== undefined) return;
+    if (!session.doomed && session.death === undefined && this.#isCurrent(session)) {
+      await within(this.host.timeoutMillis, comeToRest(session));
+    }
+    if (session.closing !== undefined) return;
+    if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
+    else void this.discard(session);
+  }
+}
+
+/** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
+const LAST_ANSWER_MILLIS = 50;
+
+async function comeToRest(session: Session): Promise<void> {
+  const { driver, connection } = session;
+  await within(LAST_ANSWER_MILLIS, session.whenQuiet());
+  if (!session.isQuiet) {
+    await driver.cancel(connection, LAST_ANSWER_MILLIS * 10);
+    await session.whenQuiet();
+  }
+  const status = driver.status(connection);
+  if (status === 'open' || status === 'failed') await driver.send(connection, 'ROLLBACK');
+}

@@ -1,0 +1,221 @@
+// One raw connection from opening to end: what is asked on it, who holds it, whether it may be trusted.
+import type { Driver, Flight, Line } from '../drivers/driver';
+import { type Deferred, defer } from '../waiting';
+
+/** The transaction on a connection, as the connection sees it. */
+export interface Tenant {
+  /** A statement was asked. */
+  asked(sql: string): void;
+  /** A statement was answered; returns the error that its asker shall get. */
+  answered(sql: string, error: unknown, result: unknown): unknown;
+  /** The connection is gone. */
+  lost(error: Error): void;
+}
+
+export interface SessionEvents {
+  /** The connection is gone, or about to go, without having been asked to. */
+  onDeath(session: Session, error: Error): void;
+  /** A statement failed. */
+  onError(session: Session, error: unknown): void;
+}
+
+let lastId = 0;
+
+export class Session implements Line {
+  readonly id = ++lastId;
+  readonly connection: object;
+  readonly driver: Driver;
+  readonly openedAt = Date.now();
+  /** The reset count when its opening started: an older one than the pool's is never lent again. */
+  generation: number;
+  /** The eviction count when its opening started. */
+  epoch: number;
+  /** Lent out, as opposed to idle in the pool. */
+  lent = false;
+  lentAt = 0;
+  /** How many hold it beside the first borrower (queries that run inside somebody's transaction). */
+  guests = 0;
+  idleSince = this.openedAt;
+  tenant: Tenant | undefined;
+  /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
+  askedAt: { stack?: string } | undefined;
+  lastSql: string | undefined;
+  /** The fatal error that a statement had on it. */
+  fatal: Error | undefined;
+  /** Why the connection is gone, once it is. */
+  death: Error | undefined;
+  /** Never to be lent again, though it may still work. */
+  doomed = false;
+  closing: Promise<'ended' | 'forced'> | undefined;
+  /** A reset has it: what its borrower does with it does not count any more. */
+  isTaken = false;
+  /** A stream was read on it by the present borrower. */
+  hadStream = false;
+
+  readonly #events: SessionEvents;
+  readonly #untap: () => void;
+  readonly #flights: Flight[] = [];
+  /** Told to stop, not yet ready for the next statement. */
+  #pausing: Promise<void> | undefined;
+  #refusal: Error | undefined;
+  #quiet: Deferred<void> | undefined;
+  #returned: Deferred<void> | undefined;
+  #isEnded = false;
+  readonly #ended = defer();
+  /** Resolves when the socket is closed. */
+  readonly whenEnded = this.#ended.promise;
+
+  constructor(connection: object, driver: Driver, stamp: { generation: number; epoch: number }, events: SessionEvents) {
+    this.connection = connection;
+    this.driver = driver;
+    this.generation = stamp.generation;
+    this.epoch = stamp.epoch;
+    this.#events = events;
+    this.#untap = driver.tap(connection, this);
+  }
+
+  get backendId(): number | undefined {
+    return this.driver.backendId(this.connection);
+  }
+
+  /** Statements asked and not answered, the one with the driver included. */
+  get running(): number {
+    return this.#flights.length;
+  }
+
+  get isQuiet(): boolean {
+    return this.#flights.length === 0 && this.#pausing === undefined;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Set: nothing more is sent on this connection. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
+  }
+
+  /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
+  get isClean(): boolean {
+    if (this.#flights.length > 0 || this.#pausing !== undefined || this.death !== undefined || this.doomed)
+      return false;
+    const status = this.driver.status(this.connection);
+    return status === 'idle' || status === 'unknown';
+  }
+
+  /** Resolves when its borrower gives it back, or it is closed. */
+  whenReturned(): Promise<void> {
+    if (!this.lent) return Promise.resolve();
+    this.#returned ??= defer();
+    return this.#returned.promise;
+  }
+
+  returned(): void {
+    this.lent = false;
+    this.guests = 0;
+    this.tenant = undefined;
+    this.askedAt = undefined;
+    this.hadStream = false;
+    this.idleSince = Date.now();
+    this.#returned?.resolve();
+    this.#returned = undefined;
+  }
+
+  /** Resolves when nothing runs on it any more, be it because the connection ended. */
+  whenQuiet(): Promise<void> {
+    if (this.isQuiet || this.#isEnded) return Promise.resolve();
+    this.#quiet ??= defer();
+    return this.#quiet.promise;
+  }
+
+  ask(flight: Flight): void {
+    if (this.#refusal !== undefined) {
+      const refusal = this.#refusal;
+      process.nextTick(() => flight.abort(refusal));
+      return;
+    }
+    this.lastSql = flight.sql;
+    if (flight.isStream) this.hadStream = true;
+    this.tenant?.asked(flight.sql);
+    this.#flights.push(flight);
+    // One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9.
+    if (this.#flights.length === 1 && this.#pausing === undefined) flight.start();
+  }
+
+  answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
+    const flight = this.#flights.shift();
+    if (ready) this.#pauseUntil(ready);
+    let told = error;
+    if (error !== null && error !== undefined) this.#events.onError(this, error);
+    if (this.tenant && flight) told = this.tenant.answered(flight.sql, error, result);
+    return told;
+  }
+
+  next(): void {
+    if (this.#pausing !== undefined) return;
+    const flight = this.#flights[0];
+    if (flight) flight.start();
+    else this.#quieten();
+  }
+
+  died(error: Error): void {
+    if (this.death !== undefined) return;
+    // The server's own FATAL says more than the socket that closes after it.
+    this.death = this.fatal ?? error;
+    if (this.#refusal === undefined) this.#events.onDeath(this, this.death);
+    this.#refusal ??= this.death;
+    // Those that the driver has not seen yet would wait for ever.
+    this.dropWaiting(this.#refusal);
+    this.tenant?.lost(this.death);
+  }
+
+  ended(): void {
+    if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
+    this.#isEnded = true;
+    this.#pausing = undefined;
+    this.#quieten();
+    this.#ended.resolve();
+  }
+
+  /** Nothing more is sent: whoever asked or asks something is told `error`. What the server runs, runs on until it is cancelled. */
+  refuse(error: Error): void {
+    this.#refusal = error;
+    const [first, ...waiting] = this.#flights;
+    this.#flights.length = first ? 1 : 0;
+    first?.abort(error);
+    for (const flight of waiting) flight.abort(error);
+  }
+
+  /** Tells those whose statement was not sent yet that it never will be. */
+  dropWaiting(error: Error): void {
+    for (const flight of this.#flights.splice(1)) flight.abort(error);
+  }
+
+  /** Takes new statements again, after a reset has washed it. */
+  accept(generation: number): void {
+    this.#refusal = undefined;
+    this.generation = generation;
+    this.doomed = false;
+    this.tenant = undefined;
+  }
+
+  /** Gives the connection back as it was found. */
+  untap(): void {
+    this.#untap();
+  }
+
+  #pauseUntil(ready: Promise<void>): void {
+    this.#pausing = ready;
+    void ready.then(() => {
+      if (this.#pausing !== ready) return;
+      this.#pausing = undefined;
+      this.next();
+    });
+  }
+
+  #quieten(): void {
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
+  }
+}

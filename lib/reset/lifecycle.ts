@@ -1,0 +1,71 @@
+// One reset at a time; what `destroy()` and `initialize()` mean between them.
+import type { Instance } from '../pool/instance';
+import type { ResetReport } from '../types';
+import { checkResetOptions, endGeneration } from './reset';
+
+/** Where the outcome of a reset is made known. */
+export interface LifecycleEvents {
+  onReset(report: ResetReport): void;
+  /** The pool works again after a `destroy()`. */
+  onReopen(): void;
+}
+
+export class Lifecycle {
+  readonly #instance: Instance;
+  readonly #events: LifecycleEvents;
+  #reset: Promise<ResetReport> | undefined;
+  #destroy: Promise<void> | undefined;
+
+  constructor(instance: Instance, events: LifecycleEvents) {
+    this.#instance = instance;
+    this.#events = events;
+  }
+
+  /** Overlapping calls share one teardown and one report. */
+  reset(given: unknown): Promise<ResetReport> {
+    let options: ReturnType<typeof checkResetOptions>;
+    try {
+      options = checkResetOptions(given);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#reset ??= this.#run(options).finally(() => {
+      this.#reset = undefined;
+    });
+    return this.#reset;
+  }
+
+  /** Waits for what runs, aborts what runs too long, and ends the instance until it is reset or initialized. */
+  destroy(): Promise<void> {
+    this.#instance.pool.destroyed = true;
+    this.#destroy ??= this.#end().finally(() => {
+      this.#destroy = undefined;
+    });
+    return this.#destroy;
+  }
+
+  reopen(): void {
+    this.#instance.pool.reopen();
+    this.#events.onReopen();
+  }
+
+  async #run(options: ReturnType<typeof checkResetOptions>): Promise<ResetReport> {
+    const { pool } = this.#instance;
+    if (this.#destroy) await this.#destroy;
+    this.#instance.resets++;
+    const report = await endGeneration(this.#instance, options);
+    if (pool.isClosed) this.reopen();
+    pool.openGate();
+    this.#events.onReset(report);
+    return report;
+  }
+
+  async #end(): Promise<void> {
+    const { pool, settings } = this.#instance;
+    if (this.#reset) await this.#reset;
+    pool.close();
+    const { timeoutMillis } = settings;
+    await endGeneration(this.#instance, { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis });
+    pool.openGate();
+  }
+}

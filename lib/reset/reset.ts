@@ -1,0 +1,145 @@
+// The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
+import { ResetError } from '../errors';
+import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../options';
+import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
+import type { Session } from '../pool/session';
+import { forgetConnectionSettings } from '../knex/client-class';
+import { transactionIdOf } from '../knex/insides';
+import type { OpenTransaction, ResetOptions, ResetReport } from '../types';
+import { Deadline, within } from '../waiting';
+import { recycle } from './recycle';
+
+/** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
+const COMMIT_SHARE = 0.25;
+
+export function checkResetOptions(given: unknown): ResetOptions {
+  return checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), {
+    reason: text,
+    graceMillis: millis,
+    timeoutMillis: millis,
+    connections: oneOf('close', 'recycle'),
+    waiting: oneOf('reject', 'requeue'),
+  });
+}
+
+/** Ends the current generation: see `Resettable.resetConnection`. Rejects never. The gate stays closed: opening it is the caller's. */
+export async function endGeneration(instance: Instance, options: ResetOptions): Promise<ResetReport> {
+  const startedAt = performance.now();
+  const { pool, settings } = instance;
+  const { reason, connections = 'close', waiting = 'reject' } = options;
+  const report: ResetReport = {
+    reason,
+    generation: instance.resets,
+    durationMillis: 0,
+    abortedTransactions: [],
+    abortedQueries: 0,
+    rejectedWaiters: 0,
+    requeuedWaiters: 0,
+    closedConnections: 0,
+    recycledConnections: 0,
+    forcedConnections: 0,
+  };
+  pool.generation++;
+  if (pool.sessions.size > 0 || pool.openings.size > 0 || pool.waiting > 0 || instance.open.size > 0) {
+    // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
+    pool.closeGate();
+    const turnedAway = pool.turnAway(
+      waiting === 'reject' ? new ResetError({ reason, generation: report.generation }) : undefined,
+    );
+    report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
+
+    // 2. What runs may end by itself.
+    await settled(instance, options.graceMillis ?? settings.graceMillis);
+    const deadline = new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
+
+    // 3. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
+    const entries = [...instance.open];
+    const sessions = [...pool.sessions];
+    const error = new ResetError({ reason, generation: report.generation });
+    const isLate = commitsUnderWay(entries, deadline.leftMillis * COMMIT_SHARE);
+    const ending = sessions.map(async (session) => {
+      const entry = entries.find((candidate) => candidate.session === session);
+      if (entry?.isCommitting) await isLate(entry);
+      abort(session, entry, error, report);
+      return endConnection(instance, session, connections, deadline.leftMillis);
+    });
+    // 4. Nothing is lent or opened by the old pool any more.
+    if (connections === 'close') pool.retire();
+
+    // 5. The server lets go.
+    for (const result of await Promise.all(ending)) {
+      if (result === 'recycled') report.recycledConnections++;
+      else report.closedConnections++;
+      if (result === 'forced') report.forcedConnections++;
+    }
+    await stopOpening(instance, deadline.leftMillis);
+    forgetConnectionSettings(instance.client);
+
+    // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
+    if (entries.length > 0) {
+      setImmediate(() => {
+        for (const entry of entries) entry.settle();
+      });
+    }
+  }
+  report.durationMillis = performance.now() - startedAt;
+  return report;
+}
+
+/** Resolves when no transaction and no query is under way, or the time is up. */
+async function settled(instance: Instance, graceMillis: number): Promise<void> {
+  const deadline = new Deadline(graceMillis);
+  while (deadline.leftMillis > 0) {
+    const busy = [...instance.pool.sessions].filter((session) => session.lent);
+    if (busy.length === 0) return;
+    await within(deadline.leftMillis, Promise.race(busy.map((session) => session.whenReturned())));
+  }
+}
+
+/** Waits for a transaction's COMMIT to be answered, for all of them no longer than the time. */
+function commitsUnderWay(entries: OpenEntry[], timeoutMillis: number): (entry: OpenEntry) => Promise<unknown> {
+  const deadline = new Deadline(timeoutMillis);
+  return (entry) =>
+    entries.includes(entry) ? within(deadline.leftMillis, entry.session.whenQuiet()) : Promise.resolve();
+}
+
+/** Tells everybody who holds the connection or waits for its answer. */
+function abort(session: Session, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
+  session.isTaken = true;
+  if (!session.lent) return session.refuse(error);
+  const { reason, generation } = error;
+  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(session);
+  if (transaction) report.abortedTransactions.push(transaction);
+  else if (session.running > 0) report.abortedQueries++;
+  entry?.abort(error);
+  session.refuse(transaction ? new ResetError({ reason, generation, transaction }) : error);
+}
+
+/** A transaction that is on the connection without anybody having registered it. */
+function unregistered(session: Session): OpenTransaction | undefined {
+  if (session.tenant) return undefined;
+  const { driver, connection } = session;
+  const id = transactionIdOf(connection);
+  const status = driver.status(connection);
+  if (id === undefined && status !== 'open' && status !== 'failed') return undefined;
+  const state = session.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
+  return describeUnregistered(session, id ?? 'unknown', state);
+}
+
+async function endConnection(
+  instance: Instance,
+  session: Session,
+  how: 'close' | 'recycle',
+  timeoutMillis: number,
+): Promise<'ended' | 'forced' | 'recycled'> {
+  if (how === 'recycle' && (await recycle(instance, session, timeoutMillis / 2))) return 'recycled';
+  return instance.pool.discard(session, timeoutMillis);
+}
+
+/** Connections that are being opened are closed when they are open, or cut when they take too long. */
+async function stopOpening({ pool, driver }: Instance, timeoutMillis: number): Promise<void> {
+  if (pool.openings.size === 0) return;
+  await within(timeoutMillis / 2, pool.whenNothingOpens());
+  for (const connection of pool.openings) driver.cut(connection);
+  pool.openings.clear();
+}

@@ -1,0 +1,191 @@
+// Puts the features on one Knex instance: the only file that sees them all.
+import type { Knex } from 'knex';
+import { driverOf } from './drivers';
+import { isFatal } from './drivers/error-codes';
+import { connectionState } from './diagnostics/state';
+import { buildRealPool, claim, makeClaimedPrototype } from './knex/client-class';
+import { isTarn, TarnPool } from './knex/tarn';
+import type { KnexClient } from './knex/insides';
+import {
+  callable,
+  checkOptions,
+  DEFAULTS,
+  describe,
+  flag,
+  isPlainObject,
+  millis,
+  oneOf,
+  positiveMillis,
+} from './options';
+import type { Instance, Settings } from './pool/instance';
+import { ExternalPool } from './pool/real-pool';
+import { type PoolHost, ResettablePool } from './pool/resettable-pool';
+import { Lifecycle } from './reset/lifecycle';
+import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
+import { beginTransaction } from './transaction/begin';
+import { watchRunner } from './transaction/pending';
+import type { AtomicOptions, AtomicTransaction, Awaitable, Resettable, ResettableOptions } from './types';
+
+interface Site {
+  instance: Instance;
+  methods: Resettable;
+  adopt(client: KnexClient): void;
+}
+
+/** By the pool that a client holds: that of the instance, or the one that it had before. */
+const sites = new WeakMap<object, Site>();
+
+const EXPECTED = 'a Knex instance with a connection pool';
+
+/**
+ * Adds `resetConnection()`, `atomic()`, sandboxes and diagnostics to a Knex instance, and makes all its transactions truthful.
+ *
+ * @returns the same instance
+ * @throws TypeError for anything but a Knex instance with a pool, for bad options, and for options given the second time
+ */
+export function resettable<K extends Knex>(knex: K, options?: ResettableOptions): K & Resettable {
+  const client = clientOf(knex);
+  const known = sites.get(client.pool as object);
+  if (known && options !== undefined) {
+    throw new TypeError('resettable: this instance is resettable already, and its options were given the first time');
+  }
+  const settings = checkSettings(options);
+  const site = known ?? attach(knex, client, settings);
+  if (!('resetConnection' in knex) || (knex as { client: unknown }).client !== site.instance.client) site.adopt(client);
+  return Object.assign(knex, site.methods);
+}
+
+function clientOf(knex: unknown): KnexClient {
+  const candidate = knex as { client?: KnexClient; isTransaction?: boolean } | null | undefined;
+  if (typeof candidate !== 'function' || typeof (candidate as { client?: KnexClient }).client !== 'object') {
+    throw new TypeError(`resettable: expected ${EXPECTED}, but was given ${describe(knex)}`);
+  }
+  const { client, isTransaction } = candidate as { client: KnexClient; isTransaction?: boolean };
+  if (isTransaction) {
+    throw new TypeError(
+      `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,
+    );
+  }
+  if (!client.pool)
+    throw new TypeError(
+      `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
+    );
+  return client;
+}
+
+function checkSettings(given: unknown): Settings {
+  const options = checkOptions<ResettableOptions>('resettable', given, {
+    graceMillis: millis,
+    timeoutMillis: millis,
+    onFatal: oneOf('discard', 'evict', 'reset'),
+    isFatal: callable,
+    checkIdleMillis: millis,
+    checkTimeoutMillis: positiveMillis,
+    leakAfterMillis: positiveMillis,
+    onLeak: callable,
+    ambient: flag,
+    hooks: { expected: 'an object with hooks', accepts: isPlainObject },
+  });
+  checkHooks('resettable: hooks', options.hooks);
+  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
+  return { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis, ...options };
+}
+
+function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
+  const first = client.pool as object;
+  const isExternal = client._ownsPool === false;
+  const driver = driverOf(client);
+  const dormant = new Set<KnexClient>();
+  const host: PoolHost = {
+    driver,
+    isExternal,
+    timeoutMillis: settings.timeoutMillis,
+    build: () => new TarnPool(buildRealPool(client, config), pool.guards),
+    whereAsked: () => undefined,
+    home: () => undefined,
+    check: () => undefined,
+    onDeath: () => {},
+    onError: () => {},
+    destroy: () => lifecycle.destroy(),
+  };
+  let config: object = client.config;
+  const pool: ResettablePool = new ResettablePool(host);
+  const instance: Instance = {
+    knex,
+    client,
+    driver,
+    pool,
+    settings,
+    open: new Set(),
+    resets: 0,
+    isFatal: (error) => judge(error, settings),
+  };
+  const lifecycle = new Lifecycle(instance, {
+    onReset: () => {},
+    onReopen() {
+      for (const sleeping of dormant) sleeping.pool = pool;
+      dormant.clear();
+    },
+  });
+  const prototype = makeClaimedPrototype(client, {
+    pool,
+    initialize(given) {
+      config = given ?? config;
+      lifecycle.reopen();
+    },
+    destroyed: (destroyed) => void dormant.add(destroyed),
+    transaction: (_client, asked, make) => beginTransaction(instance, asked, make),
+    running: watchRunner,
+    acquireFailed: (error) => error,
+  });
+  if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
+
+  if (isTarn(first) && !isExternal) {
+    pool.adopt(new TarnPool(first, pool.guards));
+    new TarnPool(first).forwardTo(pool);
+  } else {
+    pool.adopt(new ExternalPool(first as never));
+  }
+  const methods: Resettable = {
+    resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
+    atomic: (block, options) => runOutermost(instance, block, options),
+    sandbox: () => Promise.reject(new Error('not there yet')),
+    openSandbox: () => Promise.reject(new Error('not there yet')),
+    connectionState: () => connectionState(instance),
+  };
+  const site: Site = { instance, methods, adopt: (adopted) => claim(adopted, pool, prototype) };
+  sites.set(first, site);
+  sites.set(pool, site);
+  return site;
+}
+
+function judge(error: unknown, { isFatal: override }: Settings): boolean {
+  const standard = isFatal(error);
+  if (!override) return standard;
+  try {
+    return override(error, standard);
+  } catch (thrown) {
+    process.emitWarning(thrown instanceof Error ? thrown : String(thrown));
+    return standard;
+  }
+}
+
+/**
+ * A transaction block on an instance or in a transaction, also in one that knex made without this package (a migration's `up(knex)`),
+ * where it is a savepoint. See `Resettable.atomic`.
+ *
+ * @throws TypeError where the first argument is neither
+ */
+export async function atomic<T>(
+  dbOrTrx: Knex | Knex.Transaction,
+  block: (trx: AtomicTransaction) => Awaitable<T>,
+  options?: AtomicOptions,
+): Promise<T> {
+  const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
+  if (isTransaction && client) return runInTransaction(dbOrTrx as Knex.Transaction, block, options);
+  const site = client?.pool && sites.get(client.pool);
+  if (site) return site.methods.atomic(block, options);
+  throw new TypeError(
+    `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,
+  );
+}

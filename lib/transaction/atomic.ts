@@ -1,0 +1,137 @@
+// Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
+import type { Knex } from 'knex';
+import type { Container, TransactionConfig } from '../knex/insides';
+import { callable, checkOptions, flag, isPlainObject, millis, oneOf, positiveMillis, refuse, text } from '../options';
+import type { Instance } from '../pool/instance';
+import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../types';
+import { BLOCK, scopeOf } from './begin';
+import { equip, join, prepareBlock } from './block';
+import { type Limit, limited } from './limit';
+import { type Attempt, attempts } from './retry';
+import type { BlockSpec, Scope } from './scope';
+
+type Block<T> = (trx: AtomicTransaction) => Awaitable<T>;
+type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];
+
+const ISOLATION_LEVELS = ['read uncommitted', 'read committed', 'snapshot', 'repeatable read', 'serializable'];
+
+const HOOK_CHECKS: Checks<TransactionHooks> = {
+  afterBegin: callable,
+  beforeCommit: callable,
+  afterCommit: callable,
+  afterRollback: callable,
+  onFatal: callable,
+  onRetry: callable,
+  afterUnknown: callable,
+};
+
+const RETRY_CHECKS: Checks<RetryOptions> = {
+  attempts: {
+    expected: 'a whole number, 1 or more',
+    accepts: (value) => Number.isInteger(value) && (value as number) >= 1,
+  },
+  minDelayMillis: millis,
+  maxDelayMillis: millis,
+  when: callable,
+};
+
+const OPTION_CHECKS: Checks<AtomicOptions> = {
+  label: text,
+  isolationLevel: oneOf(...ISOLATION_LEVELS),
+  readOnly: flag,
+  deferrable: flag,
+  durable: flag,
+  savepoint: flag,
+  timeoutMillis: positiveMillis,
+  signal: { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal },
+  retry: {
+    expected: 'a number of attempts or an object',
+    accepts: (value) => typeof value === 'number' || isPlainObject(value),
+  },
+  verifyCommit: flag,
+  hooks: { expected: 'an object with hooks', accepts: isPlainObject },
+};
+
+export function checkHooks(where: string, hooks: unknown): void {
+  checkOptions(where, hooks, HOOK_CHECKS);
+}
+
+function checkAtomic(block: unknown, given: unknown): AtomicOptions {
+  if (typeof block !== 'function') refuse('atomic', block, 'a function as the block');
+  const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
+  checkHooks('atomic: hooks', options.hooks);
+  if (options.retry !== undefined) {
+    const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
+    if (retry.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
+    options.retry = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
+  }
+  if (options.savepoint === false) {
+    for (const key of ['timeoutMillis', 'signal'] as const) {
+      if (options[key] !== undefined) refuse(`atomic: ${key} with savepoint: false`, options[key], 'one of the two');
+    }
+  }
+  return options;
+}
+
+/** `db.atomic`. */
+export async function runOutermost<T>(instance: Instance, block: Block<T>, given: unknown): Promise<T> {
+  const options = checkAtomic(block, given);
+  const { client, knex } = instance;
+  const userParams = knex.userParams as Knex.TransactionConfig['userParams'];
+  return limited(options, (limit) =>
+    attempts(instance, options, limit, (attempt) => {
+      const { isolationLevel, readOnly } = options;
+      const config = { userParams, doNotRejectOnRollback: true, isolationLevel, readOnly } as TransactionConfig;
+      return runIn({ attempt, options, limit, block }, (container, spec) =>
+        client.transaction(container, { ...config, [BLOCK]: spec }),
+      );
+    }),
+  );
+}
+
+/** `trx.atomic`, and the function form on any transaction of a resettable instance. */
+export async function runInTransaction<T>(trx: Knex.Transaction, block: Block<T>, given: unknown): Promise<T> {
+  return runNested(trx, block, checkAtomic(block, given));
+}
+
+async function runNested<T>(trx: Knex.Transaction, block: Block<T>, options: AtomicOptions): Promise<T> {
+  const outer = scopeOf(trx);
+  if (outer) prepareBlock(outer, options);
+  if (outer && options.savepoint === false) {
+    outer.timeline.addAll(outer, options.hooks);
+    return join(outer, () => block(equipped(outer, trx)));
+  }
+  const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, scope: undefined };
+  const leave = outer?.enter();
+  try {
+    return await limited(options, (limit) =>
+      runIn(
+        { attempt, options, limit, block },
+        (container, spec) => trx.transaction(container as never, { [BLOCK]: spec } as never) as never,
+      ),
+    );
+  } finally {
+    leave?.();
+  }
+}
+
+function equipped(scope: Scope, handle: Knex.Transaction): AtomicTransaction {
+  if ('atomic' in handle) return handle as AtomicTransaction;
+  return equip(scope, handle, (block, options) => runInTransaction(handle, block, options));
+}
+
+/** One transaction around the block. */
+async function runIn<T>(
+  run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T> },
+  make: (container: Container, spec: BlockSpec) => PromiseLike<unknown>,
+): Promise<T> {
+  const { attempt, options, limit, block } = run;
+  const onScope = (scope: Scope) => {
+    attempt.scope = scope;
+    limit.watch(scope);
+  };
+  const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, onScope };
+  // Always a promise: knex ends the transaction with it, and a block is never left open.
+  const container: Container = async (handle) => block(equipped(scopeOf(handle) as Scope, handle));
+  return (await make(container, spec)) as T;
+}

@@ -1,0 +1,104 @@
+// How a transaction of a resettable instance comes to be: knex makes it, a scope takes control of it before its first step.
+import type { Knex } from 'knex';
+import type { Container, KnexTransaction, TransactionConfig } from '../knex/insides';
+import { control, controllerOf } from '../knex/transaction-class';
+import type { Instance } from '../pool/instance';
+import { prepareBlock } from './block';
+import { type BlockSpec, Scope } from './scope';
+
+/** Rides in a transaction's config from `atomic()` to here. */
+export const BLOCK = Symbol('knex-reset.block');
+
+const STACK_FRAMES = 8;
+
+export interface Asked {
+  container: Container;
+  config: TransactionConfig | undefined;
+  outer: KnexTransaction | null | undefined;
+}
+
+type Make = (
+  container: Container,
+  config: TransactionConfig | undefined,
+  outer: KnexTransaction | null,
+) => KnexTransaction;
+
+const scopes = new WeakMap<object, Scope>();
+
+/** The scope behind a `trx` handle. */
+export function scopeOf(trx: Knex.Transaction): Scope | undefined {
+  return scopes.get(trx);
+}
+
+export function beginTransaction(instance: Instance, asked: Asked, make: Make): KnexTransaction {
+  const { config, container } = asked;
+  const parent = controllerOf(asked.outer) as Scope | undefined;
+  const block = config?.[BLOCK] as BlockSpec | undefined;
+  if (block && parent) prepareBlock(parent, block.options);
+  const stack: { stack?: string } = {};
+  captureStack(stack, instance.knex.transaction);
+
+  let scope: Scope;
+  const trx = make((handle) => start(scope, handle, container), config, asked.outer ?? null);
+  scope = new Scope(instance, trx, { parent, block, stack });
+  control(trx, scope);
+  return trx;
+}
+
+/** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
+function start(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
+  scope.handle = handle;
+  scopes.set(handle, scope);
+  const { timeline } = scope;
+  timeline.addAll(scope, scope.instance.settings.hooks);
+  timeline.addAll(scope, scope.block?.options.hooks);
+  if (timeline.isEmpty) return run(scope, handle, container);
+  return afterHooks(timeline.run('afterBegin', {}, scope), () => run(scope, handle, container));
+}
+
+function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
+  scope.isCallbackRunning = true;
+  const ended = () => {
+    scope.isCallbackRunning = false;
+  };
+  let result: unknown;
+  try {
+    result = container(handle);
+  } catch (error) {
+    ended();
+    throw error;
+  }
+  if (!isThenable(result)) {
+    ended();
+    return result;
+  }
+  return result.then(
+    (value) => {
+      ended();
+      return value;
+    },
+    (error: unknown) => {
+      ended();
+      throw error;
+    },
+  );
+}
+
+/** Knex ends the transaction with a callback's promise, and leaves it open where there is none: hooks must not change that. */
+async function afterHooks(hooks: Promise<void>, work: () => unknown): Promise<unknown> {
+  await hooks;
+  const result = work();
+  return isThenable(result) ? result : new Promise(() => {});
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
+}
+
+/** Captures the frames above `entry` without formatting them: that is done by whoever reads the stack. */
+export function captureStack(holder: { stack?: string }, entry: unknown): void {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = STACK_FRAMES;
+  Error.captureStackTrace(holder, entry as () => void);
+  Error.stackTraceLimit = limit;
+}

@@ -1,0 +1,80 @@
+// A block's rules inside a transaction: its handle, what may be asked of a nested one, its time limit.
+import type { Knex } from 'knex';
+import { DurableError, TransactionFailedError } from '../errors';
+import { refuse } from '../options';
+import type { AtomicOptions, AtomicTransaction, Awaitable, TransactionHook } from '../types';
+import { within } from '../waiting';
+import { endWithin, rollBack } from './exit';
+import type { Scope } from './scope';
+
+/** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
+export function prepareBlock(parent: Scope, options: AtomicOptions): void {
+  if (options.durable) throw new DurableError(parent.label ?? parent.id);
+  const outer = parent.root.block?.options ?? {};
+  for (const key of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
+    const asked = options[key];
+    if (asked === undefined || asked === outer[key] || (asked === false && !outer[key])) continue;
+    refuse(
+      `atomic: ${key} on a nested block`,
+      asked,
+      `nothing, or what the outermost block has (${String(outer[key] ?? 'the default')})`,
+    );
+  }
+  for (const key of ['retry', 'verifyCommit'] as const) {
+    if (options[key]) refuse(`atomic: ${key} on a nested block`, options[key], 'it on the outermost block only');
+  }
+}
+
+/** Gives a transaction's handle what a block's has. */
+export function equip(scope: Scope, handle: Knex.Transaction, atomic: AtomicTransaction['atomic']): AtomicTransaction {
+  const register = (kind: 'beforeCommit' | 'afterCommit' | 'afterRollback') => (hook: TransactionHook) => {
+    if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
+    if (scope.phase !== 'open' || scope.isAborted) {
+      throw new Error(`${kind}(): transaction ${scope.label ?? scope.id} is finished, so the hook would never run`);
+    }
+    scope.timeline.add(scope, kind, hook);
+  };
+  return Object.assign(handle, {
+    atomic,
+    attempt: scope.attempt,
+    beforeCommit: register('beforeCommit'),
+    afterCommit: register('afterCommit'),
+    afterRollback: register('afterRollback'),
+  }) as unknown as AtomicTransaction;
+}
+
+/** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */
+export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<T> {
+  try {
+    return await block();
+  } catch (error) {
+    const name = outer.label ?? outer.id;
+    outer.doom ??= new TransactionFailedError(
+      `transaction ${name} was doomed by the failure of a block that joined it`,
+      { cause: error },
+    );
+    throw error;
+  }
+}
+
+/** Ends a block from outside of its callback: cancelled on the server, rolled back, rejected with the error. */
+export async function interrupt(scope: Scope, error: unknown): Promise<void> {
+  const { instance, session } = scope;
+  if (scope.outcome || scope.isAborted || scope.phase === 'ending') return;
+  if (scope.phase === 'committing') {
+    // The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement.
+    scope.interruption = error;
+    const { timeoutMillis } = instance.settings;
+    await session.driver.cancel(session.connection, timeoutMillis);
+    await within(timeoutMillis, scope.whenOver);
+    if (!scope.outcome) void instance.pool.discard(session);
+    return;
+  }
+  scope.doom = error;
+  scope.onDrained?.();
+  // One without a connection is stopped once it gets one; a BEGIN that is not answered leaves a connection of no use.
+  if (scope.phase === 'beginning') void instance.pool.discard(session);
+  if (scope.phase !== 'open') return;
+  endWithin(scope, error);
+  await rollBack(scope, error);
+}

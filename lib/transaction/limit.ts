@@ -1,0 +1,58 @@
+// A block's time limit and abort signal, over all its attempts.
+import { TransactionTimeoutError } from '../errors';
+import type { AtomicOptions } from '../types';
+import { defer, within } from '../waiting';
+import { interrupt } from './block';
+import type { Scope } from './scope';
+
+export class Limit {
+  #error: { error: unknown } | undefined;
+  #scope: Scope | undefined;
+  readonly #reached = defer<never>();
+
+  get isReached(): boolean {
+    return this.#error !== undefined;
+  }
+
+  /** The attempt that is to be stopped when the limit is reached. */
+  watch(scope: Scope): void {
+    this.#scope = scope;
+  }
+
+  /** Rejects as soon as the limit is reached, where no attempt is open that would be rolled back first. */
+  get reached(): Promise<never> {
+    return this.#reached.promise;
+  }
+
+  async sleep(millis: number): Promise<void> {
+    await within(millis, this.#reached.promise);
+    if (this.#error) throw this.#error.error;
+  }
+
+  stop(error: unknown): void {
+    if (this.#error) return;
+    this.#error = { error };
+    const scope = this.#scope;
+    const hasBegun = scope?.phase === 'open' || scope?.phase === 'committing' || scope?.phase === 'ending';
+    if (scope) void interrupt(scope, error);
+    if (!hasBegun) this.#reached.reject(error);
+  }
+}
+
+/** Runs the work under the options' `timeoutMillis` and `signal`, and takes the watch off afterwards. */
+export async function limited<T>(options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
+  const { timeoutMillis, signal, label } = options;
+  if (signal?.aborted) throw signal.reason;
+  const limit = new Limit();
+  if (timeoutMillis === undefined && signal === undefined) return work(limit);
+  const onAbort = () => limit.stop(signal?.reason);
+  const onTimeout = () => limit.stop(new TransactionTimeoutError(label ?? 'block', timeoutMillis as number));
+  const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work(limit), limit.reached]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

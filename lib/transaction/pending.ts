@@ -1,0 +1,16 @@
+// Which queries of a block are under way: its end waits for those that its callback did not wait for.
+import type { KnexClient, Runner } from '../knex/insides';
+import { scopeOfClient } from './scope';
+
+export function watchRunner(client: KnexClient, _builder: object, runner: Runner): void {
+  if (!client.transacting) return;
+  const scope = scopeOfClient(client);
+  if (!scope?.block) return;
+  const run = runner.run;
+  runner.run = () => {
+    const leave = scope.enter();
+    const result = run.call(runner);
+    result.then(leave, leave);
+    return result;
+  };
+}

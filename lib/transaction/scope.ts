@@ -1,0 +1,347 @@
+// The state of one transaction or savepoint from BEGIN to its outcome, and what befalls it on the way. How it ends is in exit.ts.
+import type { Knex } from 'knex';
+import { isInFailedTransaction } from '../drivers/error-codes';
+import { BlockControlError, ResetError } from '../errors';
+import type { KnexTransaction } from '../knex/insides';
+import { gate, type Send, type TransactionController, type Undo } from '../knex/transaction-class';
+import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
+import type { Session, Tenant } from '../pool/session';
+import type { AtomicOptions, OpenTransaction } from '../types';
+import { defer } from '../waiting';
+import { publish } from './channel';
+import { conclude, endByCommit, endByRollback, settleAborted } from './exit';
+import { type HookSite, Timeline } from './timeline';
+
+/**
+ * `waiting` for a connection, `beginning`, `open`; `ending`: its end was asked for; `committing`: COMMIT is sent; `over`: the outcome is known.
+ */
+export type Phase = 'waiting' | 'beginning' | 'open' | 'ending' | 'committing' | 'over';
+
+export type Outcome =
+  | { kind: 'committed'; value: unknown }
+  /** `error` is undefined where a plain `trx.rollback()` resolves. */
+  | { kind: 'rolledBack'; error: unknown; resolves?: boolean }
+  | { kind: 'unknown'; error: Error };
+
+export type StepResult = { ok: true; result: unknown } | { ok: false; error: unknown; result: unknown };
+
+/** What makes a transaction a block. */
+export interface BlockSpec {
+  options: AtomicOptions;
+  attempt: number;
+  /** More attempts may follow, so the block's callback must have ended before the block may reject. */
+  mayRetry: boolean;
+  /** Told of its scope before anything is sent. */
+  onScope(scope: Scope): void;
+}
+
+const scopesByClient = new WeakMap<object, Scope>();
+
+/** The scope whose queries go through a client. */
+export function scopeOfClient(client: object): Scope | undefined {
+  return scopesByClient.get(client);
+}
+
+export class Scope implements TransactionController, Tenant, OpenEntry, HookSite {
+  readonly instance: Instance;
+  readonly parent: Scope | undefined;
+  readonly root: Scope;
+  readonly trx: KnexTransaction;
+  readonly block: BlockSpec | undefined;
+  readonly depth: number;
+  readonly openedAt = Date.now();
+  readonly stack: { stack?: string };
+  readonly timeline: Timeline;
+  readonly children = new Set<Scope>();
+  readonly settler: TransactionController['settler'] = { resolve: () => {}, reject: () => {} };
+  handle: Knex.Transaction | undefined;
+  session!: Session;
+  phase: Phase = 'waiting';
+  outcome: Outcome | undefined;
+  /** Why nothing more may be asked in it; the error that it will end with. */
+  doom: unknown;
+  /** Its holders were told that it is over, though knex has not ended it. */
+  isAborted = false;
+  /** The callback is still running. Knex's own commit and rollback come after it. */
+  isCallbackRunning = false;
+  /** The first statement error that no rollback to a savepoint has undone. */
+  firstError: unknown;
+  hadFatal = false;
+  /** A statement of the user's that ended the transaction behind our back. */
+  endedBy: { sql: string; rolledBack: boolean } | undefined;
+  openSavepoints = 0;
+  xid: string | undefined;
+  /** Sends ROLLBACK or ROLLBACK TO, known from BEGIN on. */
+  undo: Undo = async () => {};
+  /** Why its COMMIT was cancelled, if it was. */
+  interruption: unknown;
+  value: unknown;
+  afterCommitError: Error | undefined;
+  fatalHooksRan = false;
+  /** The hooks that it had when it was rolled back. */
+  lastHooks: Timeline | undefined;
+  /** Queries and inner blocks that were started inside and are not done. */
+  pending = 0;
+  onDrained: (() => void) | undefined;
+  readonly #over = defer();
+  readonly whenOver = this.#over.promise;
+  #step: ((result: StepResult) => void) | undefined;
+  #isStepping = false;
+
+  constructor(
+    instance: Instance,
+    trx: KnexTransaction,
+    details: { parent: Scope | undefined; block: BlockSpec | undefined; stack: { stack?: string } },
+  ) {
+    this.instance = instance;
+    this.trx = trx;
+    this.parent = details.parent;
+    this.block = details.block;
+    this.stack = details.stack;
+    this.root = details.parent?.root ?? this;
+    this.depth = (details.parent?.depth ?? 0) + 1;
+    this.timeline = details.parent?.root.timeline ?? new Timeline();
+    this.block?.onScope(this);
+  }
+
+  get id(): string {
+    return this.trx.txid;
+  }
+
+  get label(): string | undefined {
+    return this.block?.options.label ?? this.parent?.label;
+  }
+
+  get attempt(): number {
+    return this.block?.attempt ?? this.parent?.attempt ?? 1;
+  }
+
+  get isOutermost(): boolean {
+    return this.parent === undefined;
+  }
+
+  get isOver(): boolean {
+    return this.outcome !== undefined;
+  }
+
+  get isCommitting(): boolean {
+    return this.phase === 'committing';
+  }
+
+  /** The error that a statement asked now gets; undefined: it is sent, or knex says that the transaction is over. */
+  get refusal(): unknown {
+    if (this.#isStepping) return undefined;
+    return this.doom ?? this.parent?.refusal;
+  }
+
+  // From knex, step by step.
+
+  async live(life: () => Promise<unknown>): Promise<unknown> {
+    this.parent?.children.add(this);
+    try {
+      await life();
+    } catch (error) {
+      // Without an outcome it never had a connection, or its BEGIN failed.
+      if (!this.outcome) throw error;
+    } finally {
+      this.parent?.children.delete(this);
+      this.instance.open.delete(this);
+    }
+    try {
+      return await conclude(this);
+    } finally {
+      this.#over.resolve();
+    }
+  }
+
+  acquired(connection: object): void {
+    const { pool } = this.instance;
+    this.session = this.parent?.session ?? pool.sessionOf(connection) ?? pool.trackForeign(connection);
+    this.phase = 'beginning';
+    if (this.isOutermost) {
+      this.session.tenant = this;
+      this.instance.open.add(this);
+    }
+  }
+
+  giveBack(connection: object): void {
+    // A reset may have given it to somebody else.
+    if (!this.isOutermost || this.session.tenant === this) void this.trx.client.releaseConnection(connection);
+  }
+
+  async begin(send: Send, undo: Undo): Promise<unknown> {
+    this.undo = undo;
+    const { trxClient } = this.trx;
+    if (trxClient) {
+      gate(trxClient, () => this.refusal);
+      scopesByClient.set(trxClient, this);
+    }
+    const step: StepResult =
+      this.doom === undefined ? await this.step(send) : { ok: false, error: this.doom, result: undefined };
+    if (!step.ok) {
+      this.outcome = { kind: 'rolledBack', error: this.root.doom ?? step.error };
+      this.phase = 'over';
+      // Knex would go on to the callback.
+      throw this.outcome.error;
+    }
+    this.phase = 'open';
+    if (!this.isOutermost) this.root.openSavepoints++;
+    const { deferrable } = this.block?.options ?? {};
+    if (deferrable !== undefined && this.isOutermost) await this.#setDeferrable(deferrable);
+    publish('begin', this);
+    return step.result;
+  }
+
+  commit(value: unknown, send: Send): Promise<unknown> {
+    return endByCommit(this, value, send);
+  }
+
+  rollback(error: unknown): Promise<unknown> {
+    return endByRollback(this, error);
+  }
+
+  isCompleted(): boolean {
+    return this.isAborted || this.phase === 'over';
+  }
+
+  stepResolved(): void {
+    this.#step?.({ ok: true, result: undefined });
+  }
+
+  stepRejected(error: unknown): void {
+    if (this.#step) this.#step({ ok: false, error, result: undefined });
+    else this.settler.reject(error);
+  }
+
+  /** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. */
+  async step(send: Send): Promise<StepResult> {
+    let outcome: StepResult | undefined;
+    this.#step = (result) => {
+      outcome ??= result;
+    };
+    // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
+    this.trx._completed = false;
+    this.#isStepping = true;
+    let sent: Promise<unknown>;
+    try {
+      sent = send();
+    } finally {
+      this.#isStepping = false;
+    }
+    try {
+      const result = await sent;
+      return { ...(outcome ?? { ok: true }), result } as StepResult;
+    } catch (error) {
+      return { ok: false, error, result: undefined };
+    } finally {
+      this.#step = undefined;
+    }
+  }
+
+  // From the connection. Only the outermost one is its tenant.
+
+  asked(): void {}
+
+  answered(sql: string, error: unknown, result: unknown): unknown {
+    if (error !== null && error !== undefined) return this.#failed(error);
+    const { driver, connection } = this.session;
+    const status = driver.status(connection);
+    if (status === 'open') {
+      this.firstError = undefined;
+      this.endedBy = undefined;
+    } else if (status === 'idle' && this.phase === 'open') {
+      this.#endedBehindOurBack(sql, driver.saysRolledBack(result));
+    }
+    return error;
+  }
+
+  lost(error: Error): void {
+    if (this.phase !== 'open') return;
+    this.hadFatal = true;
+    this.abort(error);
+    // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
+    setImmediate(() => {
+      if (!(this.block?.mayRetry && this.isCallbackRunning)) this.settle();
+    });
+  }
+
+  /** Something was started inside, which a block waits for at its end. Returns what says that it is done. */
+  enter(): () => void {
+    this.pending++;
+    return () => {
+      if (--this.pending === 0) this.onDrained?.();
+    };
+  }
+
+  // From a reset, and from the diagnostics.
+
+  abort(error: Error): void {
+    if (this.outcome || this.phase === 'committing') return;
+    this.doom ??= error instanceof ResetError ? new ResetError({ ...error, transaction: this.describe() }) : error;
+    this.isAborted = true;
+    for (const child of this.children) child.abort(this.doom as Error);
+    this.onDrained?.();
+  }
+
+  settle(): void {
+    if (this.isAborted && !this.outcome) void settleAborted(this);
+  }
+
+  describe(): OpenTransaction {
+    const { session } = this;
+    const isFailed = this.firstError !== undefined;
+    const state = session.running > 0 ? 'running' : isFailed ? 'failed' : 'idle';
+    return {
+      ...describeUnregistered(session, this.id, state),
+      label: this.label,
+      openedAt: new Date(this.openedAt),
+      ageMillis: Date.now() - this.openedAt,
+      depth: 1 + this.root.openSavepoints,
+      stack: userFrames(this.stack.stack),
+    };
+  }
+
+  async #setDeferrable(deferrable: boolean): Promise<void> {
+    const { driver, connection } = this.session;
+    await driver.send(connection, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
+  }
+
+  #failed(error: unknown): unknown {
+    if (isInFailedTransaction(error)) {
+      const refused = error as { cause?: unknown };
+      if (this.firstError !== undefined) refused.cause ??= this.firstError;
+    } else {
+      this.firstError ??= error;
+    }
+    if (this.instance.isFatal(error)) {
+      this.hadFatal = true;
+      if (this.phase === 'open') this.doom ??= error;
+    }
+    return error;
+  }
+
+  #endedBehindOurBack(sql: string, rolledBack: boolean): void {
+    this.endedBy = { sql, rolledBack };
+    const block = this.innermostBlock();
+    if (!block) return;
+    this.doom ??= new BlockControlError(
+      `transaction ${this.label ?? this.id} belongs to a block, but it was ended by "${sql}"`,
+    );
+  }
+
+  /** The block whose callback runs deepest in this transaction, if any. */
+  innermostBlock(): Scope | undefined {
+    for (const child of this.children) {
+      const inner = child.innermostBlock();
+      if (inner) return inner;
+    }
+    return this.block ? this : undefined;
+  }
+}
+
+/** The lines of a stack that are neither this package's nor knex's. */
+export function userFrames(stack: string | undefined): string {
+  const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const foreign = lines.filter((line) => !/[\\/](knex|knex-reset)[\\/](lib|dist)[\\/]|\(?node:internal/.test(line));
+  return (foreign.length > 0 ? foreign : lines).map((line) => line.trim()).join('\n');
+}

@@ -1,0 +1,56 @@
+// What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
+import type { Session } from '../pool/session';
+import { Deadline, within } from '../waiting';
+import type { Outcome, Scope } from './scope';
+
+type Rows = { rows: Record<string, unknown>[] };
+
+/** How often a transaction that is still in progress is asked about. */
+const POLL_MILLIS = 20;
+
+/** The transaction's id on the server, or undefined where it has written nothing. */
+export async function recordXid(session: Session): Promise<string | undefined> {
+  const { rows } = (await session.driver.send(
+    session.connection,
+    'select pg_current_xact_id_if_assigned()::text as xid',
+  )) as Rows;
+  return (rows[0]?.xid as string | null) ?? undefined;
+}
+
+/** https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT */
+export async function outcomeOnServer(scope: Scope, unknown: Outcome & { kind: 'unknown' }): Promise<Outcome> {
+  // Nothing written, nothing to lose.
+  if (scope.xid === undefined) return { kind: 'committed', value: scope.value };
+  const status = await within(scope.instance.settings.timeoutMillis, finalStatus(scope, scope.xid));
+  if (status === 'committed') return { kind: 'committed', value: scope.value };
+  if (status === 'aborted') return { kind: 'rolledBack', error: unknown.error.cause };
+  return unknown;
+}
+
+async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
+  const { pool, settings } = scope.instance;
+  const deadline = new Deadline(settings.timeoutMillis);
+  while (deadline.leftMillis > 0) {
+    try {
+      const session = await pool.borrow();
+      try {
+        const { rows } = (await session.driver.send(
+          session.connection,
+          `select pg_xact_status('${xid}'::xid8) as status`,
+        )) as Rows;
+        if (rows[0]?.status !== 'in progress') return rows[0]?.status;
+        // Its backend may wait for a client that is not there any more.
+        await session.driver.send(
+          session.connection,
+          `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
+        );
+      } finally {
+        pool.release(session.connection);
+      }
+    } catch {
+      // The server may be on its way back: asked again until the time is up.
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
+  }
+  return undefined;
+}

@@ -1,0 +1,251 @@
+// The public types, as API users see them.
+import type { Knex } from 'knex';
+
+export type Awaitable<T> = T | PromiseLike<T>;
+
+/** A transaction that is open, or that a reset found open, as reports and errors show it. */
+export interface OpenTransaction {
+  /** knex's own id of the transaction (`trx12`), as in its debug output. */
+  id: string;
+  label: string | undefined;
+  /** The server's process id (PostgreSQL) or thread id (MySQL) of the connection, where the driver knows it. */
+  backendId: number | undefined;
+  openedAt: Date;
+  ageMillis: number;
+  /** 1, plus one for each open savepoint. */
+  depth: number;
+  state: 'idle' | 'running' | 'failed';
+  /** The text of the last statement, without its bindings. */
+  lastSql: string | undefined;
+  /** Where it was opened: the user's frames first. */
+  stack: string;
+}
+
+/** What the instance holds at this moment. */
+export interface ConnectionState {
+  /** How many resets there have been. */
+  generation: number;
+  resetting: boolean;
+  connections: { idle: number; inUse: number; opening: number; waiting: number };
+  transactions: OpenTransaction[];
+}
+
+export interface ResetOptions {
+  /** Shown in the errors of the victims and in the report. */
+  reason?: string;
+  /** How long running transactions and queries may end by themselves before the rest is aborted. */
+  graceMillis?: number;
+  /** Upper bound of the teardown that follows the grace. */
+  timeoutMillis?: number;
+  /**
+   * `'close'` closes every connection; `'recycle'` washes those that answer and keeps them.
+   * @default 'close'
+   */
+  connections?: 'close' | 'recycle';
+  /**
+   * Queries that still wait for a connection: `'reject'` them with `ResetError`, or `'requeue'` them behind the reset.
+   * @default 'reject'
+   */
+  waiting?: 'reject' | 'requeue';
+}
+
+/** What a reset found and did. */
+export interface ResetReport {
+  reason: string | undefined;
+  /** 1 after the first reset. */
+  generation: number;
+  durationMillis: number;
+  abortedTransactions: OpenTransaction[];
+  /** Queries that ran outside a transaction. */
+  abortedQueries: number;
+  rejectedWaiters: number;
+  requeuedWaiters: number;
+  closedConnections: number;
+  recycledConnections: number;
+  /** Of the closed ones: those that had to be terminated or cut. */
+  forcedConnections: number;
+}
+
+/** What every transaction hook gets: one frozen object. */
+export interface TransactionHookContext {
+  readonly trx: Knex.Transaction;
+  readonly id: string;
+  readonly label: string | undefined;
+  /** 1 is the outermost block. */
+  readonly depth: number;
+  readonly attempt: number;
+  readonly error: unknown;
+  readonly fatal: boolean;
+}
+
+/**
+ * Hooks of a transaction block: awaited, one after the other, in the order in which they were registered over the whole transaction.
+ * Those registered inside a savepoint are dropped when it is undone; those of a failed attempt are dropped with it.
+ */
+export interface TransactionHooks {
+  /** In the transaction, right after BEGIN or SAVEPOINT. */
+  afterBegin?(context: TransactionHookContext): Awaitable<void>;
+  /** In the transaction, before the outermost COMMIT; throwing rolls back. */
+  beforeCommit?(context: TransactionHookContext): Awaitable<void>;
+  /** After the outermost COMMIT was confirmed; throwing leads to `AfterCommitError`, never to a ROLLBACK. */
+  afterCommit?(context: TransactionHookContext): Awaitable<void>;
+  /** After a rollback; `context.error` says why. Of a nested block: at its own rollback. */
+  afterRollback?(context: TransactionHookContext): Awaitable<void>;
+  /** Once a transaction, before it is rolled back or its connection discarded. */
+  onFatal?(context: TransactionHookContext): Awaitable<void>;
+  /** Before the next attempt of a retried block. */
+  onRetry?(context: TransactionHookContext): Awaitable<void>;
+  /** COMMIT was sent and its outcome is unknown. */
+  afterUnknown?(context: TransactionHookContext): Awaitable<void>;
+}
+
+export interface RetryOptions {
+  /** In all, the first one included. */
+  attempts: number;
+  /** @default 10 */
+  minDelayMillis?: number;
+  /** @default 1000 */
+  maxDelayMillis?: number;
+  /** Whether this error is worth another attempt; by default 40001, 40P01 and a connection lost before COMMIT was sent. */
+  when?: (error: unknown, attempt: number) => boolean;
+}
+
+export interface AtomicOptions {
+  /** Shown in errors, reports and `connectionState()`. */
+  label?: string;
+  isolationLevel?: Knex.IsolationLevels;
+  readOnly?: boolean;
+  deferrable?: boolean;
+  /** Must be outermost (a sandbox does not count), else `DurableError` before any SQL. */
+  durable?: boolean;
+  /**
+   * `false` joins the outer block: its failure dooms the outer one.
+   * @default true
+   */
+  savepoint?: boolean;
+  /** Past it the running statement is cancelled, the block rolled back and rejected with `TransactionTimeoutError`. */
+  timeoutMillis?: number;
+  /** Once aborted, the block is rolled back and rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** Outermost blocks only; a number is `attempts`. */
+  retry?: number | RetryOptions;
+  /** PostgreSQL 13 and later: find out on a new connection what became of a lost COMMIT. */
+  verifyCommit?: boolean;
+  hooks?: TransactionHooks;
+}
+
+export type Atomic = <T>(block: (trx: AtomicTransaction) => Awaitable<T>, options?: AtomicOptions) => Promise<T>;
+export type TransactionHook = (context: TransactionHookContext) => Awaitable<void>;
+
+/** The handle that a block gets: a Knex transaction whose end belongs to the block. */
+export interface AtomicTransaction extends Knex.Transaction {
+  /** A block inside this one: a savepoint. */
+  atomic: Atomic;
+  /** Registers a hook that runs before the outermost COMMIT. */
+  beforeCommit(hook: TransactionHook): void;
+  /** Registers a hook that runs after the outermost COMMIT was confirmed. */
+  afterCommit(hook: TransactionHook): void;
+  /** Registers a hook that runs after this work was rolled back. */
+  afterRollback(hook: TransactionHook): void;
+  /** 1, 2, … */
+  readonly attempt: number;
+}
+
+export interface SandboxOptions {
+  /**
+   * Check deferred constraints at the end.
+   * @default true
+   */
+  checkConstraints?: boolean;
+}
+
+/** What a test left open when its sandbox was closed. */
+export interface LeakReport {
+  transactions: OpenTransaction[];
+  queries: { sql: string; stack: string }[];
+}
+
+export interface Sandbox {
+  /** Rolls back everything that was done since the sandbox was opened, and says what was left open. */
+  close(): Promise<LeakReport>;
+}
+
+export interface ResettableOptions {
+  /**
+   * How long a reset lets running work end by itself, in milliseconds.
+   * @default 0
+   */
+  graceMillis?: number;
+  /**
+   * Upper bound of a teardown after its grace, in milliseconds.
+   * @default 5000
+   */
+  timeoutMillis?: number;
+  /**
+   * What follows a fatal error, once the connection that had it is discarded.
+   * @default 'evict'
+   */
+  onFatal?: 'discard' | 'evict' | 'reset';
+  /** Overrides the built-in classifier, whose verdict is `standard`. */
+  isFatal?: (error: unknown, standard: boolean) => boolean;
+  /** A connection idle for longer must answer before it is lent. Off by default. */
+  checkIdleMillis?: number;
+  /**
+   * Upper bound of one such check, in milliseconds.
+   * @default 1000
+   */
+  checkTimeoutMillis?: number;
+  /** A transaction older than this is reported to `onLeak`. Off by default. */
+  leakAfterMillis?: number;
+  onLeak?: (transaction: OpenTransaction) => void;
+  /**
+   * Queries made with the instance inside a block run in that block.
+   * @default false
+   */
+  ambient?: boolean;
+  /** Hooks of every block and plain transaction of this instance. */
+  hooks?: TransactionHooks;
+}
+
+/** What `resettable()` adds to a Knex instance. */
+export interface Resettable {
+  /**
+   * Aborts every open transaction, stops what the server still runs for this instance, closes every connection and
+   * leaves the instance ready: the next query opens a new connection.
+   *
+   * | what | what happens to it |
+   * | --- | --- |
+   * | idle connections | closed (or washed, with `connections: 'recycle'`) |
+   * | open transactions | aborted: their promise rejects with `ResetError`; one caught in COMMIT may hear the answer |
+   * | running queries and streams | cancelled on the server, rejected with `ResetError` at once |
+   * | queries waiting for a connection | rejected with `ResetError`, or asked again behind the reset (`waiting: 'requeue'`) |
+   * | later queries | wait for the end of the reset, then run on a new connection |
+   * | event listeners, copies, `knex.migrate` | stay; all share the reset |
+   *
+   * When it resolves, the server has let go of every earlier connection and lock. It never hangs: it is bounded by
+   * `graceMillis + timeoutMillis`. Overlapping calls share one teardown and one report.
+   *
+   * It can be given to a test runner as it is, `beforeEach(db.resetConnection)`: what runners pass to their hooks is ignored.
+   *
+   * @throws TypeError for bad arguments, and for nothing else.
+   */
+  resetConnection(options?: ResetOptions): Promise<ResetReport>;
+  /**
+   * Runs `block` in a transaction: resolves with its value once COMMIT is confirmed, otherwise rolls back and rejects with its error.
+   *
+   * @throws CommitUnknownError (`ERR_COMMIT_UNKNOWN`) when the connection was lost after COMMIT was sent.
+   * @throws TransactionFailedError (`ERR_TRANSACTION_FAILED`) when the server rolled back although the block returned.
+   * @throws AfterCommitError (`ERR_AFTER_COMMIT`) when it is committed and `afterCommit` hooks threw.
+   */
+  atomic: Atomic;
+  /**
+   * Runs `body` so that everything it does through this instance happens on one connection in one transaction, which is rolled back at the end.
+   *
+   * @throws SandboxError (`ERR_SANDBOX`) when it cannot work here or when the code under test escaped from it.
+   */
+  sandbox<T>(body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
+  /** Pins the whole instance to one sandbox until its `close()`: for `beforeEach`/`afterEach`. */
+  openSandbox(options?: SandboxOptions): Promise<Sandbox>;
+  /** What the instance holds at this moment. */
+  connectionState(): ConnectionState;
+}

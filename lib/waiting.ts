@@ -1,0 +1,43 @@
+// Waiting with a bound, and leaving no timer behind.
+
+/** The promise's value, or undefined once the time is up; a rejection counts as an end without a value. */
+export async function within<T>(timeoutMillis: number, promise: PromiseLike<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), Math.max(0, timeoutMillis));
+  });
+  try {
+    return await Promise.race([Promise.resolve(promise).catch(() => undefined), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A moment in the future, as how much is left until then. */
+export class Deadline {
+  readonly #at: number;
+
+  constructor(timeoutMillis: number) {
+    this.#at = performance.now() + timeoutMillis;
+  }
+
+  get leftMillis(): number {
+    return Math.max(0, this.#at - performance.now());
+  }
+}
+
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T | PromiseLike<T>): void;
+  reject(error: unknown): void;
+}
+
+export function defer<T = void>(): Deferred<T> {
+  let resolve!: Deferred<T>['resolve'];
+  let reject!: Deferred<T>['reject'];
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,169 @@
+// A PostgreSQL server of our own for a run of specs: it dies, files included, with the process that made it.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
+import { Watchdog } from './watchdog';
+
+/** How the server goes down: after its clients left, at once, without a checkpoint, or killed. */
+export type StopMode = 'smart' | 'fast' | 'immediate' | 'crash';
+
+const signals: Record<StopMode, NodeJS.Signals> = {
+  smart: 'SIGTERM',
+  fast: 'SIGINT',
+  immediate: 'SIGQUIT',
+  crash: 'SIGKILL',
+};
+
+const environment = { PATH: process.env.PATH, LC_ALL: 'C' };
+const roomNeeded = 512 * 1024 * 1024;
+
+export class PostgresServer {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #user: ServerUser;
+  readonly #binaries: Binaries;
+  readonly #settings: Record<string, string>;
+  readonly #watchdog: Watchdog;
+  #process: ChildProcess | undefined;
+  #log = '';
+
+  /** Makes a cluster with trust authentication and starts it; `settings` are postgresql.conf settings. */
+  static async create(settings: Record<string, string> = {}): Promise<PostgresServer> {
+    const server = new PostgresServer(await freePort(), settings);
+    try {
+      await server.#initialize();
+      await server.start();
+      return server;
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
+  }
+
+  private constructor(port: number, settings: Record<string, string>) {
+    this.port = port;
+    this.#user = serverUser();
+    const id = randomBytes(6).toString('hex');
+    this.#folder = path.join(spaciousFolder(), `knex-reset-pg-${id}`);
+    // Apart from the data, since a memory file system is often mounted noexec.
+    const copyFolder = path.join(os.tmpdir(), `knex-reset-bin-${id}`);
+    this.#watchdog = new Watchdog([this.#folder, copyFolder]);
+    for (const folder of [this.#folder, copyFolder]) fs.mkdirSync(folder, { mode: 0o700 });
+    giveTo(this.#user, this.#folder);
+    this.#binaries = binariesFor(this.#user, copyFolder);
+    this.#settings = {
+      // Safe against killed processes, not against a power cut; so synchronous_commit stays on.
+      fsync: 'off',
+      full_page_writes: 'off',
+      max_connections: '300',
+      shared_buffers: '32MB',
+      // In the data folder, so that a killed server leaves nothing in /dev/shm.
+      dynamic_shared_memory_type: 'mmap',
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: this.#folder,
+      ...settings,
+    };
+  }
+
+  get url(): string {
+    return this.urlFor('postgres');
+  }
+
+  urlFor(database: string): string {
+    return `postgres://postgres@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** What the server wrote since it was last started. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Resolves once connections are accepted, after crash recovery where the server was killed. */
+  async start(): Promise<void> {
+    const flags = Object.entries(this.#settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const child = spawn(this.#binaries.postgres, ['-D', this.#data, '-p', String(this.port), ...flags], {
+      ...this.#user,
+      cwd: this.#folder,
+      env: environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true, // a Ctrl-C in the terminal is for us; the watchdog tells the server
+    });
+    this.#process = child;
+    this.#watchdog.guard(child.pid);
+    this.#log = '';
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) =>
+        reject(new Error(`postgres ended early (${code ?? signal}):\n${this.#log}`)),
+      );
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        this.#log += text;
+        if (this.#log.includes('ready to accept connections')) resolve();
+      });
+    });
+    child.unref();
+    (child.stderr as net.Socket).unref();
+  }
+
+  async stop(mode: StopMode = 'fast'): Promise<void> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
+    const exited = once(child, 'exit');
+    child.kill(signals[mode]);
+    await exited;
+    this.#watchdog.guard(undefined);
+  }
+
+  async restart(mode?: StopMode): Promise<void> {
+    await this.stop(mode);
+    await this.start();
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop('immediate');
+    await this.#watchdog.dismiss();
+  }
+
+  get #data(): string {
+    return path.join(this.#folder, 'data');
+  }
+
+  async #initialize(): Promise<void> {
+    const flags = ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync', '--no-instructions'];
+    const running = promisify(execFile)(this.#binaries.initdb, ['-D', this.#data, ...flags], {
+      ...this.#user,
+      cwd: this.#folder,
+      env: environment,
+    });
+    this.#watchdog.guard(running.child.pid);
+    await running;
+  }
+}
+
+/** PG_TMP if set; else memory where there is enough of it (containers often give 64 MB); else the temp folder. */
+function spaciousFolder(): string {
+  if (process.env.PG_TMP) return process.env.PG_TMP;
+  try {
+    fs.accessSync('/dev/shm', fs.constants.W_OK);
+    const { bavail, bsize } = fs.statfsSync('/dev/shm');
+    return bavail * bsize >= roomNeeded ? '/dev/shm' : os.tmpdir();
+  } catch {
+    return os.tmpdir(); // not every system has one
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
