@@ -134,7 +134,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       lifecycle.reopen();
     },
     destroyed: (destroyed) => void dormant.add(destroyed),
-    transaction: (_client, asked, make) => beginTransaction(instance, asked, make),
+    transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running: watchRunner,
     acquireFailed: (error) => error,
   });

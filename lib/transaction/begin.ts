@@ -1,10 +1,10 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a scope takes control of it before its first step.
 import type { Knex } from 'knex';
-import type { Container, KnexTransaction, TransactionConfig } from '../knex/insides';
+import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf } from '../knex/transaction-class';
 import type { Instance } from '../pool/instance';
 import { prepareBlock } from './block';
-import { type BlockSpec, Scope } from './scope';
+import { type BlockSpec, Scope, scopeOfClient } from './scope';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
@@ -30,9 +30,10 @@ export function scopeOf(trx: Knex.Transaction): Scope | undefined {
   return scopes.get(trx);
 }
 
-export function beginTransaction(instance: Instance, asked: Asked, make: Make): KnexTransaction {
+export function beginTransaction(instance: Instance, client: KnexClient, asked: Asked, make: Make): KnexTransaction {
   const { config, container } = asked;
-  const parent = controllerOf(asked.outer) as Scope | undefined;
+  const parent =
+    (controllerOf(asked.outer) as Scope | undefined) ?? (client.transacting ? scopeOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec | undefined;
   if (block && parent) prepareBlock(parent, block.options);
   const stack: { stack?: string } = {};

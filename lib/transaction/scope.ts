@@ -37,9 +37,12 @@ export interface BlockSpec {
 
 const scopesByClient = new WeakMap<object, Scope>();
 
-/** The scope whose queries go through a client. */
+/** The scope whose queries go through a client, be it by way of a client derived from it. */
 export function scopeOfClient(client: object): Scope | undefined {
-  return scopesByClient.get(client);
+  const scope = scopesByClient.get(client);
+  if (scope) return scope;
+  const base = Object.getPrototypeOf(client) as object | null;
+  return base && Object.hasOwn(base, 'transacting') ? scopeOfClient(base) : undefined;
 }
 
 export class Scope implements TransactionController, Tenant, OpenEntry, HookSite {
@@ -83,6 +86,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   /** Queries and inner blocks that were started inside and are not done. */
   pending = 0;
   onDrained: (() => void) | undefined;
+  #earlierTenant: Tenant | undefined;
   readonly #over = defer();
   readonly whenOver = this.#over.promise;
   #step: ((result: StepResult) => void) | undefined;
@@ -146,6 +150,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     } finally {
       this.parent?.children.delete(this);
       this.instance.open.delete(this);
+      // It was told which connection to use: that has its earlier tenant again.
+      if (this.session?.tenant === this) this.session.tenant = this.#earlierTenant;
     }
     try {
       return await conclude(this);
@@ -159,6 +165,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.session = this.parent?.session ?? pool.sessionOf(connection) ?? pool.trackForeign(connection);
     this.phase = 'beginning';
     if (this.isOutermost) {
+      this.#earlierTenant = this.session.tenant;
       this.session.tenant = this;
       this.instance.open.add(this);
     }
