@@ -1,11 +1,14 @@
 // Puts the features on one Knex instance: the only file that sees them all.
 import type { Knex } from 'knex';
+import { explainFullPool } from './diagnostics/holders';
+import { LeakWatch } from './diagnostics/leaks';
+import { Recording } from './diagnostics/recording';
+import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import { isFatal } from './drivers/error-codes';
-import { connectionState } from './diagnostics/state';
 import { buildRealPool, claim, makeClaimedPrototype } from './knex/client-class';
+import type { KnexClient, KnexPool } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
-import type { KnexClient } from './knex/insides';
 import {
   callable,
   checkOptions,
@@ -17,9 +20,10 @@ import {
   oneOf,
   positiveMillis,
 } from './options';
-import type { Instance, Settings } from './pool/instance';
+import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
-import { type PoolHost, ResettablePool } from './pool/resettable-pool';
+import { ResettablePool } from './pool/resettable-pool';
+import { afterDeath, afterError, check } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
@@ -28,6 +32,7 @@ import type { AtomicOptions, AtomicTransaction, Awaitable, Resettable, Resettabl
 
 interface Site {
   instance: Instance;
+  recording: Recording;
   methods: Resettable;
   adopt(client: KnexClient): void;
 }
@@ -92,41 +97,52 @@ function checkSettings(given: unknown): Settings {
 }
 
 function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
-  const first = client.pool as object;
+  const first = client.pool as KnexPool;
   const isExternal = client._ownsPool === false;
   const driver = driverOf(client);
-  const dormant = new Set<KnexClient>();
-  const host: PoolHost = {
+  const recording = new Recording();
+  if (settings.leakAfterMillis !== undefined) recording.start();
+  let config: object = client.config;
+
+  const pool: ResettablePool = new ResettablePool({
     driver,
     isExternal,
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
-    whereAsked: () => undefined,
+    whereAsked: () => recording.take(),
     home: () => undefined,
-    check: () => undefined,
-    onDeath: () => {},
-    onError: () => {},
+    check: (session) => check(instance, session),
+    onDeath: (session, error) => afterDeath(instance, session, error),
+    onError: (session, error) => afterError(instance, session, error),
     destroy: () => lifecycle.destroy(),
-  };
-  let config: object = client.config;
-  const pool: ResettablePool = new ResettablePool(host);
+  });
+  const open = new Set<OpenEntry>();
   const instance: Instance = {
     knex,
     client,
     driver,
     pool,
     settings,
-    open: new Set(),
+    open,
     resets: 0,
     isFatal: (error) => judge(error, settings),
-  };
-  const lifecycle = new Lifecycle(instance, {
-    onReset: () => {},
-    onReopen() {
-      for (const sleeping of dormant) sleeping.pool = pool;
-      dormant.clear();
+    opened(entry) {
+      open.add(entry);
+      leakWatch.opened();
     },
+    closed(entry) {
+      open.delete(entry);
+      leakWatch.closed();
+    },
+    reset: (options) => lifecycle.reset(options),
+  };
+  const leakWatch = new LeakWatch(instance);
+  const dormant = new Set<KnexClient>();
+  const lifecycle = new Lifecycle(instance, () => {
+    for (const sleeping of dormant) sleeping.pool = pool;
+    dormant.clear();
   });
+
   const prototype = makeClaimedPrototype(client, {
     pool,
     initialize(given) {
@@ -135,17 +151,21 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     },
     destroyed: (destroyed) => void dormant.add(destroyed),
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
-    running: watchRunner,
-    acquireFailed: (error) => error,
+    made: (builder, entry) => recording.made(builder, entry),
+    running(asking, builder, runner) {
+      if (asking.transacting) watchRunner(asking, runner);
+      else recording.running(builder);
+    },
+    acquireFailed: (error) => explainFullPool(instance, error),
   });
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
-
   if (isTarn(first) && !isExternal) {
     pool.adopt(new TarnPool(first, pool.guards));
     new TarnPool(first).forwardTo(pool);
   } else {
-    pool.adopt(new ExternalPool(first as never));
+    pool.adopt(new ExternalPool(first));
   }
+
   const methods: Resettable = {
     resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
     atomic: (block, options) => runOutermost(instance, block, options),
@@ -153,7 +173,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     openSandbox: () => Promise.reject(new Error('not there yet')),
     connectionState: () => connectionState(instance),
   };
-  const site: Site = { instance, methods, adopt: (adopted) => claim(adopted, pool, prototype) };
+  const site: Site = { instance, recording, methods, adopt: (adopted) => claim(adopted, pool, prototype) };
   sites.set(first, site);
   sites.set(pool, site);
   return site;

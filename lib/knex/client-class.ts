@@ -27,6 +27,8 @@ export interface ClientSite {
       outer: KnexTransaction | null,
     ) => KnexTransaction,
   ): KnexTransaction;
+  /** A builder was made, by the user's call unless knex needed one itself. */
+  made(builder: object, entry: unknown): void;
   /** A builder is about to run. */
   running(client: KnexClient, builder: object, runner: Runner): void;
   /** No connection could be had. Returns the error that the asker shall get. */
@@ -59,6 +61,24 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       outer?: KnexTransaction | null,
     ): KnexTransaction {
       return site.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
+    }
+
+    override queryBuilder(): object {
+      const builder = super.queryBuilder();
+      site.made(builder, this.queryBuilder);
+      return builder;
+    }
+
+    override schemaBuilder(): object {
+      const builder = super.schemaBuilder();
+      site.made(builder, this.schemaBuilder);
+      return builder;
+    }
+
+    override raw(...args: unknown[]): object {
+      const builder = super.raw(...args);
+      site.made(builder, this.raw);
+      return builder;
     }
 
     override runner(builder: object): Runner {

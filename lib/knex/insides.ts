@@ -35,6 +35,9 @@ export interface KnexClient extends EventEmitter {
   destroy(callback?: (error?: unknown) => void): Promise<void>;
   transaction(container: Container, config?: TransactionConfig, outer?: KnexTransaction | null): KnexTransaction;
   runner(builder: object): Runner;
+  queryBuilder(): object;
+  schemaBuilder(): object;
+  raw(...args: unknown[]): object;
   query(connection: object, statement: unknown): Promise<unknown>;
   stream(connection: object, statement: unknown, stream: EventEmitter, options: unknown): Promise<unknown>;
 }

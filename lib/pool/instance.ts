@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
 import type { KnexClient } from '../knex/insides';
-import type { OpenTransaction, ResettableOptions } from '../types';
+import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../types';
 import type { ResettablePool } from './resettable-pool';
 import type { Session } from './session';
 
@@ -37,6 +37,10 @@ export interface Instance {
   isFatal(error: unknown): boolean;
   /** How many resets there have been. */
   resets: number;
+  /** An outermost transaction has its connection, or needs it no more. */
+  opened(entry: OpenEntry): void;
+  closed(entry: OpenEntry): void;
+  reset(options: ResetOptions): Promise<ResetReport>;
 }
 
 /** A transaction of a connection that nobody registered: begun before the instance was resettable, or by hand. */

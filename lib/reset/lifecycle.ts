@@ -1,24 +1,20 @@
 // One reset at a time; what `destroy()` and `initialize()` mean between them.
+import { channel } from 'node:diagnostics_channel';
 import type { Instance } from '../pool/instance';
 import type { ResetReport } from '../types';
 import { checkResetOptions, endGeneration } from './reset';
 
-/** Where the outcome of a reset is made known. */
-export interface LifecycleEvents {
-  onReset(report: ResetReport): void;
-  /** The pool works again after a `destroy()`. */
-  onReopen(): void;
-}
+const resets = channel('knex-reset:reset');
 
 export class Lifecycle {
   readonly #instance: Instance;
-  readonly #events: LifecycleEvents;
+  readonly #onReopen: () => void;
   #reset: Promise<ResetReport> | undefined;
   #destroy: Promise<void> | undefined;
 
-  constructor(instance: Instance, events: LifecycleEvents) {
+  constructor(instance: Instance, onReopen: () => void) {
     this.#instance = instance;
-    this.#events = events;
+    this.#onReopen = onReopen;
   }
 
   /** Overlapping calls share one teardown and one report. */
@@ -46,7 +42,7 @@ export class Lifecycle {
 
   reopen(): void {
     this.#instance.pool.reopen();
-    this.#events.onReopen();
+    this.#onReopen();
   }
 
   async #run(options: ReturnType<typeof checkResetOptions>): Promise<ResetReport> {
@@ -56,7 +52,7 @@ export class Lifecycle {
     const report = await endGeneration(this.#instance, options);
     if (pool.isClosed) this.reopen();
     pool.openGate();
-    this.#events.onReset(report);
+    if (resets.hasSubscribers) resets.publish(report);
     return report;
   }
 

@@ -3,13 +3,12 @@ import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf } from '../knex/transaction-class';
 import type { Instance } from '../pool/instance';
+import { captureStack } from '../pool/stack';
 import { prepareBlock } from './block';
 import { type BlockSpec, Scope, scopeOfClient } from './scope';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
-
-const STACK_FRAMES = 8;
 
 export interface Asked {
   container: Container;
@@ -36,8 +35,7 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
     (controllerOf(asked.outer) as Scope | undefined) ?? (client.transacting ? scopeOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec | undefined;
   if (block && parent) prepareBlock(parent, block.options);
-  const stack: { stack?: string } = {};
-  captureStack(stack, instance.knex.transaction);
+  const stack = captureStack(instance.knex.transaction);
 
   let scope: Scope;
   const trx = make((handle) => start(scope, handle, container), config, asked.outer ?? null);
@@ -94,12 +92,4 @@ async function afterHooks(hooks: Promise<void>, work: () => unknown): Promise<un
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
-}
-
-/** Captures the frames above `entry` without formatting them: that is done by whoever reads the stack. */
-export function captureStack(holder: { stack?: string }, entry: unknown): void {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = STACK_FRAMES;
-  Error.captureStackTrace(holder, entry as () => void);
-  Error.stackTraceLimit = limit;
 }

@@ -2,8 +2,7 @@
 import type { KnexClient, Runner } from '../knex/insides';
 import { scopeOfClient } from './scope';
 
-export function watchRunner(client: KnexClient, _builder: object, runner: Runner): void {
-  if (!client.transacting) return;
+export function watchRunner(client: KnexClient, runner: Runner): void {
   const scope = scopeOfClient(client);
   if (!scope?.block) return;
   const run = runner.run;

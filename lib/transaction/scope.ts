@@ -6,6 +6,7 @@ import type { KnexTransaction } from '../knex/insides';
 import { gate, type Send, type TransactionController, type Undo } from '../knex/transaction-class';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import type { Session, Tenant } from '../pool/session';
+import { userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
 import { defer } from '../waiting';
 import { publish } from './channel';
@@ -149,7 +150,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       if (!this.outcome) throw error;
     } finally {
       this.parent?.children.delete(this);
-      this.instance.open.delete(this);
+      this.instance.closed(this);
       // It was told which connection to use: that has its earlier tenant again.
       if (this.session?.tenant === this) this.session.tenant = this.#earlierTenant;
     }
@@ -167,7 +168,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     if (this.isOutermost) {
       this.#earlierTenant = this.session.tenant;
       this.session.tenant = this;
-      this.instance.open.add(this);
+      this.instance.opened(this);
     }
   }
 
@@ -344,11 +345,4 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     }
     return this.block ? this : undefined;
   }
-}
-
-/** The lines of a stack that are neither this package's nor knex's. */
-export function userFrames(stack: string | undefined): string {
-  const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  const foreign = lines.filter((line) => !/[\\/](knex|knex-reset)[\\/](lib|dist)[\\/]|\(?node:internal/.test(line));
-  return (foreign.length > 0 ? foreign : lines).map((line) => line.trim()).join('\n');
 }

@@ -1,0 +1,39 @@
+// Who holds the connections when the pool is full: added to knex's own error.
+import { transactionIdOf } from '../knex/insides';
+import { describeUnregistered, type Instance } from '../pool/instance';
+import { userFrames } from '../pool/stack';
+import type { OpenTransaction } from '../types';
+
+/** Transactions and plain queries that hold a connection, oldest first. */
+export function holders({ pool, open }: Instance): OpenTransaction[] {
+  const entries = [...open].filter((entry) => !entry.isOver);
+  const registered = new Set(entries.map((entry) => entry.session));
+  const others = [...pool.sessions].filter((session) => session.lent && !registered.has(session));
+  const all = [
+    ...entries.map((entry) => entry.describe()),
+    ...others.map((session) => ({
+      ...describeUnregistered(
+        session,
+        transactionIdOf(session.connection) ?? 'query',
+        session.running > 0 ? 'running' : 'idle',
+      ),
+      stack: userFrames(session.askedAt?.stack),
+    })),
+  ];
+  return all.sort((a, b) => b.ageMillis - a.ageMillis);
+}
+
+/** Knex's "pool is probably full", with the list of those who hold it in its message and in `holders`. */
+export function explainFullPool(instance: Instance, error: unknown): unknown {
+  if ((error as Error | undefined)?.name !== 'KnexTimeoutError') return error;
+  const list = holders(instance);
+  const full = error as Error & { holders?: OpenTransaction[] };
+  full.holders = list;
+  if (list.length > 0) full.message += `\nHeld by:\n${list.map(line).join('\n')}`;
+  return full;
+}
+
+function line({ label, id, ageMillis, state, lastSql, stack }: OpenTransaction): string {
+  const where = stack.split('\n')[0];
+  return `  ${label ?? id}, ${ageMillis} ms, ${state}${lastSql ? `, last: ${lastSql}` : ''}${where ? `, ${where}` : ''}`;
+}

@@ -1,0 +1,24 @@
+// Where something was asked or opened: captured cheaply, formatted only when read.
+
+import { dirname, sep } from 'node:path';
+
+const FRAMES = 12;
+const OWN_FOLDER = dirname(__dirname) + sep;
+const NOT_THE_USERS = /[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal/;
+
+/** Captures the frames above `entry` without formatting them: that is done by whoever reads `stack`. */
+export function captureStack(entry: unknown): { stack?: string } {
+  const holder: { stack?: string } = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = FRAMES;
+  Error.captureStackTrace(holder, entry as () => void);
+  Error.stackTraceLimit = limit;
+  return holder;
+}
+
+/** The user's lines of a stack: neither this package's nor knex's, where there are others. */
+export function userFrames(stack: string | undefined): string {
+  const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const own = lines.filter((line) => !NOT_THE_USERS.test(line) && !line.includes(OWN_FOLDER));
+  return (own.length > 0 ? own : lines).map((line) => line.trim()).join('\n');
+}

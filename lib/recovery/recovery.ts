@@ -1,0 +1,46 @@
+// What follows a fatal error: the connection that had it is discarded, and the others with it where one death means many.
+import type { Instance } from '../pool/instance';
+import type { Session } from '../pool/session';
+import { within } from '../waiting';
+
+/** A statement failed. A connection that had a fatal error is not lent again. */
+export function afterError(instance: Instance, session: Session, error: unknown): void {
+  if (session.refusal !== undefined || !instance.isFatal(error)) return;
+  session.fatal ??= error as Error;
+  session.doomed = true;
+  recover(instance, session, error);
+}
+
+/** A connection has died, perhaps while idle. */
+export function afterDeath(instance: Instance, session: Session, error: Error): void {
+  recover(instance, session, error);
+}
+
+/** Once for all connections that were open when the first of them died: the later ones tell nothing new. */
+function recover(instance: Instance, session: Session, error: unknown): void {
+  const { pool, settings } = instance;
+  if (session.epoch !== pool.epoch || session.generation !== pool.generation) return;
+  if (settings.onFatal === 'evict') pool.evict();
+  if (settings.onFatal === 'reset') {
+    const { code, message } = error as { code?: string; message?: string };
+    void instance.reset({ reason: `fatal error ${code ?? message ?? ''}`.trim() });
+  }
+}
+
+/**
+ * The borrow check: a connection that was idle for longer than `checkIdleMillis` must answer, or it is replaced.
+ * Undefined: it may be lent at once, and nothing is sent.
+ */
+export function check(instance: Instance, session: Session): Promise<boolean> | undefined {
+  const { checkIdleMillis, checkTimeoutMillis } = instance.settings;
+  if (checkIdleMillis === undefined || Date.now() - session.idleSince <= checkIdleMillis) return undefined;
+  return ping(instance, session, checkTimeoutMillis);
+}
+
+async function ping(instance: Instance, session: Session, timeoutMillis: number): Promise<boolean> {
+  const { driver, connection } = session;
+  const answer = driver.send(connection, 'SELECT 1').then(() => true);
+  if ((await within(timeoutMillis, answer)) === true) return true;
+  afterDeath(instance, session, new Error('an idle connection did not answer in time'));
+  return false;
+}
