@@ -44,6 +44,11 @@ export function claim(client: KnexClient, pool: KnexPool, prototype: object): vo
   client.pool = pool;
 }
 
+/** The same for the client of one transaction, which has no pool. */
+export function claimTransaction(client: KnexClient, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
+}
+
 /** One class an instance: its prototype is what `claim()` takes. */
 export function makeClaimedPrototype(client: KnexClient, site: ClientSite): object {
   const Base = client.constructor as ClientClass;

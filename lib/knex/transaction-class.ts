@@ -52,6 +52,22 @@ export function control(trx: KnexTransaction, controller: TransactionController)
   (trx as Controlled)[CONTROLLER] = controller;
 }
 
+/**
+ * Puts a transaction under control that is already open.
+ * @returns what sends its ROLLBACK, or its ROLLBACK TO
+ */
+export function controlOpen(trx: KnexTransaction, connection: object, controller: TransactionController): Undo {
+  const own = Object.getPrototypeOf(trx) as KnexTransaction;
+  const settle = trx as unknown as Partial<KnexTransaction>;
+  const { _resolver: resolve, _rejecter: reject } = trx;
+  delete settle._resolver;
+  delete settle._rejecter;
+  control(trx, controller);
+  Object.assign(controller.settler, { resolve, reject });
+  const undo = trx.client.transacting ? own.rollbackTo : own.rollback;
+  return (error) => undo.call(trx, connection, error);
+}
+
 export function controllerOf(trx: KnexTransaction | null | undefined): TransactionController | undefined {
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
 }

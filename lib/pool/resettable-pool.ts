@@ -5,7 +5,7 @@ import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
 import { type Deferred, defer, within } from '../waiting';
 import { closeConnection } from './close-connection';
 import type { RealPool } from './real-pool';
-import { Session } from './session';
+import { Session, sessionOf } from './session';
 
 type Listener = (...args: unknown[]) => void;
 
@@ -51,7 +51,6 @@ export class ResettablePool implements KnexPool {
   /** The number of evictions: connections opened before the last one are not lent again. */
   epoch = 0;
   #real: RealPool | undefined;
-  readonly #byConnection = new WeakMap<object, Session>();
   readonly #waiters = new Set<Waiter>();
   #listeners: [string, Listener][] = [];
   /** Closed while a reset runs: who asks now waits for its end. */
@@ -94,7 +93,7 @@ export class ResettablePool implements KnexPool {
   }
 
   release(connection: object): boolean {
-    const session = this.#byConnection.get(connection);
+    const session = sessionOf(connection);
     if (!session || !session.lent) return false;
     if (session.isTaken) return true;
     if (session.guests > 0) {
@@ -169,10 +168,6 @@ export class ResettablePool implements KnexPool {
     return this.#waiters.size + this.#parked;
   }
 
-  sessionOf(connection: object): Session | undefined {
-    return this.#byConnection.get(connection);
-  }
-
   /** From here on everybody who asks for a connection waits. */
   closeGate(): void {
     this.#gate ??= defer();
@@ -244,9 +239,7 @@ export class ResettablePool implements KnexPool {
   /** A connection that is over leaves the books. */
   forget(session: Session): void {
     this.sessions.delete(session);
-    this.#byConnection.delete(session.connection);
     session.returned();
-    if (this.host.isExternal) session.untap();
     this.#real?.remove(session.connection);
   }
 
@@ -259,7 +252,7 @@ export class ResettablePool implements KnexPool {
   /** Lends a connection for this package's own use; it is given back with `release()`. */
   async borrow(): Promise<Session> {
     const connection = await this.acquire().promise;
-    return this.#byConnection.get(connection) as Session;
+    return sessionOf(connection) as Session;
   }
 
   get #tarn(): TarnPool | undefined {
@@ -285,14 +278,14 @@ export class ResettablePool implements KnexPool {
       return creating;
     },
     validate: (connection, check) => {
-      const session = this.#byConnection.get(connection);
+      const session = sessionOf(connection);
       if (!session || session.death !== undefined || session.doomed || session.epoch !== this.epoch) return false;
       const checking = this.host.check(session);
       if (checking === undefined) return check(connection);
       return checking.then((isAlive) => isAlive && check(connection));
     },
     destroy: (connection, close) => {
-      const session = this.#byConnection.get(connection);
+      const session = sessionOf(connection);
       return session ? this.discard(session) : close(connection);
     },
   };
@@ -318,7 +311,6 @@ export class ResettablePool implements KnexPool {
       onError: host.onError,
     });
     this.sessions.add(session);
-    this.#byConnection.set(connection, session);
     return session;
   }
 
@@ -333,7 +325,7 @@ export class ResettablePool implements KnexPool {
       this.#real?.release(connection);
       return this.#refuse(waiter.fate, waiter);
     }
-    const session = this.#byConnection.get(connection) ?? this.#track(connection);
+    const session = sessionOf(connection) ?? this.#track(connection);
     if (session.closing !== undefined) return this.acquire().promise;
     session.lent = true;
     session.lentAt = Date.now();
@@ -368,7 +360,6 @@ export class ResettablePool implements KnexPool {
     session.returned();
     if (this.host.isExternal) {
       this.sessions.delete(session);
-      this.#byConnection.delete(session.connection);
       session.untap();
     }
     return this.#real?.release(session.connection) ?? false;

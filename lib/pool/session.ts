@@ -19,10 +19,14 @@ export interface SessionEvents {
   onError(session: Session, error: unknown): void;
 }
 
-let lastId = 0;
+const sessions = new WeakMap<object, Session>();
+
+/** The session of a raw connection, if it has one now. */
+export function sessionOf(connection: object): Session | undefined {
+  return sessions.get(connection);
+}
 
 export class Session implements Line {
-  readonly id = ++lastId;
   readonly connection: object;
   readonly driver: Driver;
   readonly openedAt = Date.now();
@@ -72,6 +76,7 @@ export class Session implements Line {
     this.epoch = stamp.epoch;
     this.#events = events;
     this.#untap = driver.tap(connection, this);
+    sessions.set(connection, this);
   }
 
   get backendId(): number | undefined {
@@ -203,6 +208,7 @@ export class Session implements Line {
   /** Gives the connection back as it was found. */
   untap(): void {
     this.#untap();
+    sessions.delete(this.connection);
   }
 
   #pauseUntil(ready: Promise<void>): void {

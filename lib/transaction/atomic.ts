@@ -4,6 +4,7 @@ import type { Container, TransactionConfig } from '../knex/insides';
 import { callable, checkOptions, flag, isPlainObject, millis, oneOf, positiveMillis, refuse, text } from '../options';
 import type { Instance } from '../pool/instance';
 import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../types';
+import { adoptTransaction } from './adopt';
 import { BLOCK, scopeOf } from './begin';
 import { equip, join, prepareBlock } from './block';
 import { type Limit, limited } from './limit';
@@ -95,6 +96,7 @@ export async function runInTransaction<T>(trx: Knex.Transaction, block: Block<T>
 }
 
 async function runNested<T>(trx: Knex.Transaction, block: Block<T>, options: AtomicOptions): Promise<T> {
+  if (!scopeOf(trx)) await adoptTransaction(trx);
   const outer = scopeOf(trx);
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {

@@ -29,6 +29,11 @@ export function scopeOf(trx: Knex.Transaction): Scope | undefined {
   return scopes.get(trx);
 }
 
+export function rememberHandle(scope: Scope, handle: Knex.Transaction): void {
+  scope.handle = handle;
+  scopes.set(handle, scope);
+}
+
 export function beginTransaction(instance: Instance, client: KnexClient, asked: Asked, make: Make): KnexTransaction {
   const { config, container } = asked;
   const parent =
@@ -46,8 +51,7 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
 
 /** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
 function start(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  scope.handle = handle;
-  scopes.set(handle, scope);
+  rememberHandle(scope, handle);
   const { timeline } = scope;
   timeline.addAll(scope, scope.instance.settings.hooks);
   timeline.addAll(scope, scope.block?.options.hooks);

@@ -215,6 +215,7 @@ function finish(scope: Scope, outcome: Outcome): void {
   if (outcome.kind === 'committed') scope.settler.resolve(outcome.value);
   else if (outcome.kind === 'rolledBack' && outcome.resolves) scope.settler.resolve(undefined);
   else scope.settler.reject(outcome.error);
+  if (scope.isAdopted) scope.live(async () => {}).catch(() => {});
 }
 
 /** After its connection was given back: finds out about a lost COMMIT, runs the hooks that come last, and gives the outcome. */

@@ -5,7 +5,7 @@ import { BlockControlError, ResetError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
 import { gate, type Send, type TransactionController, type Undo } from '../knex/transaction-class';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
-import type { Session, Tenant } from '../pool/session';
+import { type Session, sessionOf, type Tenant } from '../pool/session';
 import { userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
 import { defer } from '../waiting';
@@ -82,6 +82,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   value: unknown;
   afterCommitError: Error | undefined;
   fatalHooksRan = false;
+  isAdopted = false;
   /** The hooks that it had when it was rolled back. */
   lastHooks: Timeline | undefined;
   /** Queries and inner blocks that were started inside and are not done. */
@@ -163,13 +164,22 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   acquired(connection: object): void {
     const { pool } = this.instance;
-    this.session = this.parent?.session ?? pool.sessionOf(connection) ?? pool.trackForeign(connection);
+    this.session = this.parent?.session ?? sessionOf(connection) ?? pool.trackForeign(connection);
     this.phase = 'beginning';
     if (this.isOutermost) {
       this.#earlierTenant = this.session.tenant;
       this.session.tenant = this;
       this.instance.opened(this);
     }
+  }
+
+  /** It was open when control was taken of it. Knex gives its connection back, and waits for nothing that comes after. */
+  adopted(connection: object, undo: Undo): void {
+    this.acquired(connection);
+    this.undo = undo;
+    this.phase = 'open';
+    this.isAdopted = true;
+    this.#guardClient();
   }
 
   giveBack(connection: object): void {
@@ -179,11 +189,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   async begin(send: Send, undo: Undo): Promise<unknown> {
     this.undo = undo;
-    const { trxClient } = this.trx;
-    if (trxClient) {
-      gate(trxClient, () => this.refusal);
-      scopesByClient.set(trxClient, this);
-    }
+    this.#guardClient();
     const step: StepResult =
       this.doom === undefined ? await this.step(send) : { ok: false, error: this.doom, result: undefined };
     if (!step.ok) {
@@ -307,6 +313,13 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       depth: 1 + this.root.openSavepoints,
       stack: userFrames(this.stack.stack),
     };
+  }
+
+  #guardClient(): void {
+    const { trxClient } = this.trx;
+    if (!trxClient) return;
+    gate(trxClient, () => this.refusal);
+    scopesByClient.set(trxClient, this);
   }
 
   async #setDeferrable(deferrable: boolean): Promise<void> {

@@ -1,0 +1,84 @@
+// Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
+import type { Knex } from 'knex';
+import { driverOf } from '../drivers';
+import { isFatal } from '../drivers/error-codes';
+import { type ClientSite, claimTransaction, makeClaimedPrototype } from '../knex/client-class';
+import type { KnexClient, KnexTransaction } from '../knex/insides';
+import { controlOpen } from '../knex/transaction-class';
+import { DEFAULTS } from '../options';
+import type { Instance, OpenEntry } from '../pool/instance';
+import { ResettablePool } from '../pool/resettable-pool';
+import { beginTransaction, rememberHandle } from './begin';
+import { watchRunner } from './pending';
+import { Scope, scopeOfClient } from './scope';
+
+/** Takes a transaction's client over, if it is nobody's yet, so that what is begun inside is under control. */
+export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
+  const { client } = trx as unknown as { client: KnexClient };
+  if (scopeOfClient(client)) return;
+  const connection = await client.acquireConnection();
+  const instance = detachedInstance(trx, client);
+  const site = {
+    pool: instance.pool,
+    initialize: () => {},
+    destroyed: () => {},
+    made: () => {},
+    running: watchRunner,
+    acquireFailed: (error: unknown) => error,
+  };
+  let machine: KnexTransaction | undefined;
+  const transaction: ClientSite['transaction'] = (asking, asked, make) => {
+    if (machine) return beginTransaction(instance, asking, asked, make);
+    machine = asked.outer as KnexTransaction;
+    return machine;
+  };
+  claimTransaction(client, makeClaimedPrototype(client, { ...site, transaction }));
+  // Knex shows the machine behind a handle only to the transactions that are made inside: this one is made up to see it.
+  void trx.transaction(() => {});
+  adoptOpen(instance, machine as unknown as KnexTransaction, { connection, handle: trx });
+}
+
+function adoptOpen(
+  instance: Instance,
+  trx: KnexTransaction,
+  held: { connection: object; handle: Knex.Transaction },
+): void {
+  const scope = new Scope(instance, trx, { parent: undefined, block: undefined, stack: {} });
+  const undo = controlOpen(trx, held.connection, scope);
+  scope.adopted(held.connection, undo);
+  rememberHandle(scope, held.handle);
+}
+
+/** What a scope needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
+function detachedInstance(knex: Knex, client: KnexClient): Instance {
+  const driver = driverOf(client);
+  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
+  const pool = new ResettablePool({
+    driver,
+    isExternal: true,
+    timeoutMillis,
+    build: () => {
+      throw new Error('a transaction has no pool');
+    },
+    whereAsked: () => undefined,
+    home: () => undefined,
+    check: () => undefined,
+    onDeath: () => {},
+    onError: () => {},
+    destroy: async () => {},
+  });
+  const open = new Set<OpenEntry>();
+  return {
+    knex,
+    client,
+    driver,
+    pool,
+    settings: { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis },
+    open,
+    resets: 0,
+    isFatal,
+    opened: (entry) => void open.add(entry),
+    closed: (entry) => void open.delete(entry),
+    reset: () => Promise.reject(new Error('a transaction cannot be reset')),
+  };
+}
