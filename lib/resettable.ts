@@ -20,11 +20,14 @@ import {
   oneOf,
   positiveMillis,
 } from './options';
+import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
+import { sessionOf } from './pool/session';
 import { afterDeath, afterError, check } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
+import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
 import { watchRunner } from './transaction/pending';
@@ -102,6 +105,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   const driver = driverOf(client);
   const recording = new Recording();
   if (settings.leakAfterMillis !== undefined) recording.start();
+  const ambient = new Ambient();
+  if (settings.ambient) ambient.follow();
   let config: object = client.config;
 
   const pool: ResettablePool = new ResettablePool({
@@ -110,7 +115,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
     whereAsked: () => recording.take(),
-    home: () => undefined,
+    home: () => ambient.current(),
     check: (session) => check(instance, session),
     onDeath: (session, error) => afterDeath(instance, session, error),
     onError: (session, error) => afterError(instance, session, error),
@@ -124,6 +129,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     pool,
     settings,
     open,
+    ambient,
     resets: 0,
     isFatal: (error) => judge(error, settings),
     opened(entry) {
@@ -156,6 +162,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       if (asking.transacting) watchRunner(asking, runner);
       else recording.running(builder);
     },
+    readsWhole: (connection) => sessionOf(connection)?.turns !== undefined,
     acquireFailed: (error) => explainFullPool(instance, error),
   });
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
@@ -169,8 +176,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   const methods: Resettable = {
     resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
     atomic: (block, options) => runOutermost(instance, block, options),
-    sandbox: () => Promise.reject(new Error('not there yet')),
-    openSandbox: () => Promise.reject(new Error('not there yet')),
+    sandbox: (body, options) => runInSandbox(instance, recording, body, options),
+    openSandbox: (...args: unknown[]) => pinSandbox(instance, recording, args[0]),
     connectionState: () => connectionState(instance),
   };
   const site: Site = { instance, recording, methods, adopt: (adopted) => claim(adopted, pool, prototype) };

@@ -1,12 +1,11 @@
 // Where queries are asked: recorded only while somebody wants to know, because a stack costs more than the rest of this package together.
+import type { Asked } from '../pool/ambient';
 import { captureStack } from '../pool/stack';
-
-type Stack = { stack?: string };
 
 export class Recording {
   #wanted = 0;
-  #stacks = new WeakMap<object, Stack>();
-  #asking: Stack | undefined;
+  #stacks = new WeakMap<object, Asked>();
+  #asking: Asked | undefined;
 
   get isOn(): boolean {
     return this.#wanted > 0;
@@ -24,7 +23,7 @@ export class Recording {
 
   /** A builder was made: this is where the user's frames are. Where it runs, `await` has lost them. */
   made(builder: object, entry: unknown): void {
-    if (this.#wanted > 0) this.#stacks.set(builder, captureStack(entry));
+    if (this.#wanted > 0) this.#stacks.set(builder, Object.assign(captureStack(entry), { builder }));
   }
 
   /** A builder is about to ask for a connection, before anything else happens. */
@@ -33,7 +32,7 @@ export class Recording {
   }
 
   /** Where the connection that is asked for right now was asked. */
-  take(): Stack | undefined {
+  take(): Asked | undefined {
     const asking = this.#asking;
     this.#asking = undefined;
     return asking;

@@ -1,4 +1,5 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
+import type { Duplex } from 'node:stream';
 import type {
   ClientClass,
   Container,
@@ -9,6 +10,7 @@ import type {
   TransactionConfig,
 } from './insides';
 import type { Tarn } from './tarn';
+import { streamWhole } from './transaction-class';
 
 /** What the instance decides where knex asks its client. */
 export interface ClientSite {
@@ -31,6 +33,8 @@ export interface ClientSite {
   made(builder: object, entry: unknown): void;
   /** A builder is about to run. */
   running(client: KnexClient, builder: object, runner: Runner): void;
+  /** Whether a stream on the connection has to be read to its end before its rows are given out. */
+  readsWhole(connection: object): boolean;
   /** No connection could be had. Returns the error that the asker shall get. */
   acquireFailed(error: unknown): unknown;
 }
@@ -43,6 +47,8 @@ export function claim(client: KnexClient, pool: KnexPool, prototype: object): vo
   Object.setPrototypeOf(client, prototype);
   client.pool = pool;
 }
+
+const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
 
 /** The same for the client of one transaction, which has no pool. */
 export function claimTransaction(client: KnexClient, prototype: object): void {
@@ -90,6 +96,19 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       const runner = super.runner(builder);
       site.running(this, builder, runner);
       return runner;
+    }
+
+    override stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown> {
+      if (this.transacting) return super.stream(connection, statement, stream, options);
+      // Knex gives the connection back at the stream's close, and again at the query's end: the second time perhaps from under
+      // the next borrower. The query's end is enough, once it comes for a stream that is closed early as well.
+      const [giveBack] = stream.listeners('close') as (() => void)[];
+      if (giveBack) stream.off('close', giveBack);
+      const closed = closeOf(stream);
+      const reading = site.readsWhole(connection)
+        ? streamWhole(stream, () => this.query(connection, statement))
+        : super.stream(connection, statement, stream, options);
+      return Promise.race([reading, closed]);
     }
 
     override initializePool(config?: object): void {

@@ -1,5 +1,6 @@
 // The shapes of knex's undocumented insides that this package relies on. Each is held by a contract spec that fails by name when knex changes.
 import type { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
 import type { Knex } from 'knex';
 
 /** What knex expects of the object in `client.pool`. Official since 3.3 (`connectionPool`), and all that it uses before. */
@@ -39,7 +40,7 @@ export interface KnexClient extends EventEmitter {
   schemaBuilder(): object;
   raw(...args: unknown[]): object;
   query(connection: object, statement: unknown): Promise<unknown>;
-  stream(connection: object, statement: unknown, stream: EventEmitter, options: unknown): Promise<unknown>;
+  stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown>;
 }
 
 export type ClientClass = new (...args: never[]) => KnexClient;
@@ -84,4 +85,14 @@ export function transactionIdOf(connection: object): string | undefined {
 /** knex drops a connection so marked at its next borrow, and its adapters of native pools at its release. */
 export function markDisposed(connection: object, reason: Error): void {
   (connection as { __knex__disposed?: unknown }).__knex__disposed = reason;
+}
+
+/** The SQL of a builder, without its bindings. */
+export function sqlOf(builder: unknown): string | undefined {
+  try {
+    const compiled = (builder as { toSQL(): { sql?: string } | { sql?: string }[] }).toSQL();
+    return Array.isArray(compiled) ? compiled.map(({ sql }) => sql).join('; ') : compiled.sql;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
+import type { Writable } from 'node:stream';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 
 export type Send = () => Promise<unknown>;
@@ -27,6 +28,8 @@ export interface TransactionController {
   /** How to settle the transaction, known from the moment it has a connection. */
   settler: { resolve(value: unknown): void; reject(error: unknown): void };
   isCompleted(): boolean;
+  /** Only in name inside of its outer transaction, and not over because that one is. */
+  readonly standsAlone: boolean;
 }
 
 const CONTROLLER = Symbol('knex-reset.controller');
@@ -122,7 +125,8 @@ function makeControlledClass(Base: TransactionClass) {
     }
 
     override isCompleted() {
-      return this[CONTROLLER].isCompleted() || super.isCompleted();
+      const controller = this[CONTROLLER];
+      return controller.isCompleted() || (controller.standsAlone ? this._completed : super.isCompleted());
     }
 
     // knex stores the two ends of the execution promise here, then calls them at each step that it takes for the last.
@@ -146,17 +150,63 @@ function makeControlledClass(Base: TransactionClass) {
   };
 }
 
-/** Puts a gate before the queries of a transaction's client; an error of `refusal` comes out as it is, without knex's prefix. */
-export function gate(client: KnexClient, refusal: () => unknown): void {
+/** Who may query through a transaction's client. */
+export interface Gatekeeper {
+  /** The error that a query asked now gets, as it is, without knex's prefix. */
+  readonly refusal: unknown;
+  /** Resolves when a query may be sent, with what says that it is answered. Undefined: at once. */
+  takeTurn(): Promise<() => void> | undefined;
+}
+
+/** Puts a gate before the queries of a transaction's client. */
+export function gate(client: KnexClient, keeper: Gatekeeper): void {
   const { query, stream } = client;
   client.query = (connection, statement) => {
-    const refused = refusal();
-    return refused === undefined ? query(connection, statement) : Promise.reject(refused);
+    if (keeper.refusal !== undefined) return refused(keeper.refusal);
+    const turn = keeper.takeTurn();
+    return turn ? inTurn(turn, keeper, () => query(connection, statement)) : query(connection, statement);
   };
   client.stream = (connection, statement, target, options) => {
-    const refused = refusal();
-    if (refused === undefined) return stream(connection, statement, target, options);
-    target.emit('error', refused);
-    return Promise.reject(refused);
+    if (keeper.refusal !== undefined) {
+      target.emit('error', keeper.refusal);
+      return refused(keeper.refusal);
+    }
+    const turn = keeper.takeTurn();
+    if (!turn) return stream(connection, statement, target, options);
+    return streamWhole(target, () => inTurn(turn, keeper, () => query(connection, statement)));
   };
+}
+
+function refused(reason: unknown): Promise<never> {
+  return Promise.reject(reason as Error);
+}
+
+async function inTurn<T>(turn: Promise<() => void>, keeper: Gatekeeper, work: () => Promise<T>): Promise<T> {
+  const end = await turn;
+  try {
+    if (keeper.refusal !== undefined) throw keeper.refusal;
+    return await work();
+  } finally {
+    end();
+  }
+}
+
+/** A stream whose rows are all read before the first is given out: its reader may use the connection in between. */
+export async function streamWhole(target: Writable, query: () => Promise<unknown>): Promise<void> {
+  try {
+    const { response } = (await query()) as { response: unknown };
+    for (const row of rowsOf(response)) target.write(row);
+    target.end();
+  } catch (error) {
+    target.emit('error', error);
+    throw error;
+  }
+}
+
+/** pg gives a result with rows, mysql a pair of rows and fields, SQLite the rows. */
+function rowsOf(response: unknown): unknown[] {
+  const { rows } = response as { rows?: unknown[] };
+  if (rows) return rows;
+  const list = response as unknown[];
+  return Array.isArray(list[0]) ? list[0] : list;
 }

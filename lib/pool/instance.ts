@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
 import type { KnexClient } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../types';
+import type { Ambient } from './ambient';
 import type { ResettablePool } from './resettable-pool';
 import type { Session } from './session';
 
@@ -33,6 +34,7 @@ export interface Instance {
   readonly pool: ResettablePool;
   readonly settings: Settings;
   readonly open: Set<OpenEntry>;
+  readonly ambient: Ambient;
   /** The built-in classifier, or the user's override of it. */
   isFatal(error: unknown): boolean;
   /** How many resets there have been. */

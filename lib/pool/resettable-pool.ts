@@ -3,6 +3,7 @@ import type { Driver } from '../drivers/driver';
 import type { KnexPool } from '../knex/insides';
 import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
 import { type Deferred, defer, within } from '../waiting';
+import type { Asked, Home } from './ambient';
 import { closeConnection } from './close-connection';
 import type { RealPool } from './real-pool';
 import { Session, sessionOf } from './session';
@@ -16,9 +17,9 @@ export interface PoolHost {
   /** Builds the next generation's pool, knex's way. */
   build(): TarnPool;
   /** Where a borrower came from, while that is recorded. */
-  whereAsked(): { stack?: string } | undefined;
-  /** The session whose transaction a query made here belongs to, if it is to run in one. */
-  home(): Session | undefined;
+  whereAsked(): Asked | undefined;
+  /** The transaction that a query asked here has to run in, if any. */
+  home(): Home | undefined;
   /** Whether an idle connection may be lent; undefined: at once. */
   check(session: Session): Promise<boolean> | undefined;
   onDeath(session: Session, error: Error): void;
@@ -30,7 +31,7 @@ export interface PoolHost {
 /** A query that waits for a connection. */
 interface Waiter {
   pending: PendingAcquire;
-  askedAt: { stack?: string } | undefined;
+  askedAt: Asked | undefined;
   /** Why it gets no connection, once that is so. */
   fate?: unknown;
 }
@@ -80,7 +81,7 @@ export class ResettablePool implements KnexPool {
 
   acquire(): { promise: Promise<object> } {
     const home = this.host.home();
-    if (home) return { promise: this.#visit(home) };
+    if (home) return { promise: home.letIn(this.host.whereAsked()) };
     if (this.#gate !== undefined || this.#isClosed) return { promise: this.#askLater() };
     const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked() };
     this.#waiters.add(waiter);
@@ -96,8 +97,9 @@ export class ResettablePool implements KnexPool {
     const session = sessionOf(connection);
     if (!session || !session.lent) return false;
     if (session.isTaken) return true;
-    if (session.guests > 0) {
-      session.guests--;
+    const leave = session.guests.pop();
+    if (leave) {
+      leave();
       return true;
     }
     if (session.isClean && this.#isCurrent(session)) return this.#takeBack(session);
@@ -348,12 +350,6 @@ export class ResettablePool implements KnexPool {
     }
     if (this.#isClosed) throw new Error('Unable to acquire a connection');
     return this.acquire().promise;
-  }
-
-  /** Runs in the transaction of `home`: a guest on its connection. */
-  #visit(home: Session): Promise<object> {
-    home.guests++;
-    return Promise.resolve(home.connection);
   }
 
   #takeBack(session: Session): boolean {

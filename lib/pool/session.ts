@@ -1,6 +1,8 @@
 // One raw connection from opening to end: what is asked on it, who holds it, whether it may be trusted.
 import type { Driver, Flight, Line } from '../drivers/driver';
 import { type Deferred, defer } from '../waiting';
+import type { Asked } from './ambient';
+import type { Turns } from './turns';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface Tenant {
@@ -37,12 +39,14 @@ export class Session implements Line {
   /** Lent out, as opposed to idle in the pool. */
   lent = false;
   lentAt = 0;
-  /** How many hold it beside the first borrower (queries that run inside somebody's transaction). */
-  guests = 0;
+  /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
+  readonly guests: (() => void)[] = [];
+  /** One at a time, in a sandbox. */
+  turns: Turns | undefined;
   idleSince = this.openedAt;
   tenant: Tenant | undefined;
   /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
-  askedAt: { stack?: string } | undefined;
+  askedAt: Asked | undefined;
   lastSql: string | undefined;
   /** The fatal error that a statement had on it. */
   fatal: Error | undefined;
@@ -118,7 +122,8 @@ export class Session implements Line {
 
   returned(): void {
     this.lent = false;
-    this.guests = 0;
+    this.guests.length = 0;
+    this.turns = undefined;
     this.tenant = undefined;
     this.askedAt = undefined;
     this.hadStream = false;

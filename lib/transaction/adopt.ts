@@ -3,10 +3,11 @@ import type { Knex } from 'knex';
 import { driverOf } from '../drivers';
 import { isFatal } from '../drivers/error-codes';
 import { type ClientSite, claimTransaction, makeClaimedPrototype } from '../knex/client-class';
-import type { KnexClient, KnexTransaction } from '../knex/insides';
+import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
 import { controlOpen } from '../knex/transaction-class';
 import { DEFAULTS } from '../options';
 import type { Instance, OpenEntry } from '../pool/instance';
+import { Ambient } from '../pool/ambient';
 import { ResettablePool } from '../pool/resettable-pool';
 import { beginTransaction, rememberHandle } from './begin';
 import { watchRunner } from './pending';
@@ -23,7 +24,8 @@ export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
     initialize: () => {},
     destroyed: () => {},
     made: () => {},
-    running: watchRunner,
+    running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
+    readsWhole: () => false,
     acquireFailed: (error: unknown) => error,
   };
   let machine: KnexTransaction | undefined;
@@ -43,7 +45,7 @@ function adoptOpen(
   trx: KnexTransaction,
   held: { connection: object; handle: Knex.Transaction },
 ): void {
-  const scope = new Scope(instance, trx, { parent: undefined, block: undefined, stack: {} });
+  const scope = new Scope(instance, trx, { parent: undefined, block: undefined, stack: {}, standsAlone: false });
   const undo = controlOpen(trx, held.connection, scope);
   scope.adopted(held.connection, undo);
   rememberHandle(scope, held.handle);
@@ -79,6 +81,7 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     isFatal,
     opened: (entry) => void open.add(entry),
     closed: (entry) => void open.delete(entry),
+    ambient: new Ambient(),
     reset: () => Promise.reject(new Error('a transaction cannot be reset')),
   };
 }

@@ -10,6 +10,9 @@ import { type BlockSpec, Scope, scopeOfClient } from './scope';
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
 
+/** Marks a transaction that is a savepoint only because it runs in a sandbox. */
+const STANDS_ALONE = Symbol('knex-reset.stands-alone');
+
 export interface Asked {
   container: Container;
   config: TransactionConfig | undefined;
@@ -36,17 +39,38 @@ export function rememberHandle(scope: Scope, handle: Knex.Transaction): void {
 
 export function beginTransaction(instance: Instance, client: KnexClient, asked: Asked, make: Make): KnexTransaction {
   const { config, container } = asked;
+  const home = client.transacting || config?.connection ? undefined : (instance.ambient.current() as Scope | undefined);
+  if (home) return beginInside(instance, home, asked);
   const parent =
     (controllerOf(asked.outer) as Scope | undefined) ?? (client.transacting ? scopeOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec | undefined;
-  if (block && parent) prepareBlock(parent, block.options);
+  const standsAlone = config?.[STANDS_ALONE] === true;
+  if (block && parent && !standsAlone) prepareBlock(parent, block.options);
   const stack = captureStack(instance.knex.transaction);
 
   let scope: Scope;
   const trx = make((handle) => start(scope, handle, container), config, asked.outer ?? null);
-  scope = new Scope(instance, trx, { parent, block, stack });
+  scope = new Scope(instance, trx, { parent, block, stack, standsAlone });
   control(trx, scope);
   return trx;
+}
+
+/** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */
+function beginInside(instance: Instance, home: Scope, { container, config }: Asked): KnexTransaction {
+  if (home.refusal !== undefined) throw home.refusal;
+  const isInSandbox = home.root.sandbox !== undefined;
+  const outer = isInSandbox ? innermostHandle(home) : home;
+  const standsAlone = isInSandbox && !instance.settings.ambient;
+  const { trxClient } = outer.trx;
+  return (trxClient as KnexClient).transaction(container, { ...config, [STANDS_ALONE]: standsAlone }, outer.trx);
+}
+
+/** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
+function innermostHandle(scope: Scope): Scope {
+  for (const child of scope.children) {
+    if (child.phase === 'open' && !child.isCallbackRunning) return innermostHandle(child);
+  }
+  return scope;
 }
 
 /** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
@@ -66,7 +90,7 @@ function run(scope: Scope, handle: Knex.Transaction, container: Container): unkn
   };
   let result: unknown;
   try {
-    result = container(handle);
+    result = scope.instance.ambient.run(scope, () => container(handle));
   } catch (error) {
     ended();
     throw error;

@@ -62,7 +62,7 @@ async function commit(scope: Scope, value: unknown, send: Send): Promise<void> {
   if (scope.phase !== 'open') return;
   if (scope.isAborted) return settleAborted(scope);
   if (scope.refusal !== undefined) return rollBack(scope, scope.refusal);
-  if (scope.isOutermost) {
+  if (!scope.isSavepoint) {
     if (scope.block?.options.verifyCommit) {
       try {
         scope.xid = await recordXid(session);
@@ -102,9 +102,10 @@ async function commitOutermost(scope: Scope, value: unknown, send: Send): Promis
 
 async function releaseSavepoint(scope: Scope, value: unknown, send: Send): Promise<void> {
   scope.phase = 'ending';
-  const step = await scope.step(send);
+  // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
+  const isOutlived = scope.session.turns !== undefined && scope.children.size > 0;
+  const step = isOutlived ? { ok: true as const } : await scope.step(send);
   if (step.ok) {
-    scope.root.openSavepoints--;
     return finish(scope, { kind: 'committed', value });
   }
   const cause = scope.root.firstError ?? step.error;
@@ -141,28 +142,28 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
       suppress(error, step.error);
       session.doomed = true;
     }
-    if (!scope.isOutermost && step?.ok !== true && step?.error !== error) root.doom ??= error;
-    if (scope.block && !scope.isOutermost && session.refusal === undefined && !session.doomed)
+    if (scope.isSavepoint && step?.ok !== true && step?.error !== error) root.doom ??= error;
+    if (scope.block && scope.isSavepoint && session.refusal === undefined && !session.doomed)
       await dropSavepoint(scope);
   } else {
     session.doomed = true;
-    if (!scope.isOutermost) root.doom ??= error;
+    if (scope.isSavepoint) root.doom ??= error;
   }
-  if (!scope.isOutermost) root.openSavepoints--;
   finish(scope, { kind: 'rolledBack', error, resolves });
 }
 
 /** A savepoint stays after ROLLBACK TO; without this they would pile up in a long transaction. */
 async function dropSavepoint(scope: Scope): Promise<void> {
-  const { session } = scope;
-  await session.driver.send(session.connection, `RELEASE SAVEPOINT ${scope.id};`).catch(() => {
-    session.doomed = true;
+  await scope.send(`RELEASE SAVEPOINT ${scope.id};`).catch(() => {
+    scope.session.doomed = true;
   });
 }
 
 /** Waits until nothing runs, having cancelled what does. False: it goes on running. */
 async function comeToRest(scope: Scope): Promise<boolean> {
   const { session } = scope;
+  // In a sandbox what runs may be somebody else's; it is waited for like any turn.
+  if (session.turns && scope.isSavepoint && scope.running === 0) return session.refusal === undefined;
   session.dropWaiting(
     new Error('Transaction query already complete: its transaction was rolled back before it was sent'),
   );
@@ -204,12 +205,11 @@ export function endWithin(scope: Scope, error: unknown): void {
     endWithin(child, error);
     if (child.outcome) continue;
     child.doom ??= error;
-    if (child.phase !== 'waiting' && child.phase !== 'beginning') scope.root.openSavepoints--;
     finish(child, { kind: 'rolledBack', error });
   }
 }
 
-function finish(scope: Scope, outcome: Outcome): void {
+export function finish(scope: Scope, outcome: Outcome): void {
   scope.outcome = outcome;
   scope.phase = 'over';
   if (outcome.kind === 'committed') scope.settler.resolve(outcome.value);

@@ -4,6 +4,7 @@ import { isInFailedTransaction } from '../drivers/error-codes';
 import { BlockControlError, ResetError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
 import { gate, type Send, type TransactionController, type Undo } from '../knex/transaction-class';
+import type { Asked, Home } from '../pool/ambient';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import { type Session, sessionOf, type Tenant } from '../pool/session';
 import { userFrames } from '../pool/stack';
@@ -11,6 +12,7 @@ import type { AtomicOptions, OpenTransaction } from '../types';
 import { defer } from '../waiting';
 import { publish } from './channel';
 import { conclude, endByCommit, endByRollback, settleAborted } from './exit';
+import { letIn } from './guests';
 import { type HookSite, Timeline } from './timeline';
 
 /**
@@ -46,12 +48,28 @@ export function scopeOfClient(client: object): Scope | undefined {
   return base && Object.hasOwn(base, 'transacting') ? scopeOfClient(base) : undefined;
 }
 
-export class Scope implements TransactionController, Tenant, OpenEntry, HookSite {
+/** What makes a transaction the root of a sandbox. */
+export interface SandboxRoot {
+  /** The queries of the instance that are in it or wait for their turn. */
+  readonly guests: Set<Guest>;
+  /** What a statement that ended it behind its back does to it. */
+  escaped(sql: string): Error;
+}
+
+export interface Guest {
+  asked: Asked | undefined;
+}
+
+export class Scope implements TransactionController, Tenant, OpenEntry, HookSite, Home {
   readonly instance: Instance;
   readonly parent: Scope | undefined;
+  /** The one that has BEGIN and COMMIT. */
   readonly root: Scope;
+  /** The outermost one for the user: the root, but for those that a sandbox is around. */
+  readonly outermost: Scope;
   readonly trx: KnexTransaction;
   readonly block: BlockSpec | undefined;
+  readonly standsAlone: boolean;
   readonly depth: number;
   readonly openedAt = Date.now();
   readonly stack: { stack?: string };
@@ -73,7 +91,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   hadFatal = false;
   /** A statement of the user's that ended the transaction behind our back. */
   endedBy: { sql: string; rolledBack: boolean } | undefined;
-  openSavepoints = 0;
+  /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
+  running = 0;
+  /** Set on the root of a sandbox. */
+  sandbox: SandboxRoot | undefined;
   xid: string | undefined;
   /** Sends ROLLBACK or ROLLBACK TO, known from BEGIN on. */
   undo: Undo = async () => {};
@@ -97,7 +118,12 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   constructor(
     instance: Instance,
     trx: KnexTransaction,
-    details: { parent: Scope | undefined; block: BlockSpec | undefined; stack: { stack?: string } },
+    details: {
+      parent: Scope | undefined;
+      block: BlockSpec | undefined;
+      stack: { stack?: string };
+      standsAlone: boolean;
+    },
   ) {
     this.instance = instance;
     this.trx = trx;
@@ -105,8 +131,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.block = details.block;
     this.stack = details.stack;
     this.root = details.parent?.root ?? this;
-    this.depth = (details.parent?.depth ?? 0) + 1;
-    this.timeline = details.parent?.root.timeline ?? new Timeline();
+    this.standsAlone = details.standsAlone;
+    this.outermost = details.parent && !details.standsAlone ? details.parent.outermost : this;
+    this.depth = this.isOutermost ? 1 : (details.parent as Scope).depth + 1;
+    this.timeline = this.isOutermost ? new Timeline() : this.outermost.timeline;
     this.block?.onScope(this);
   }
 
@@ -115,15 +143,19 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   }
 
   get label(): string | undefined {
-    return this.block?.options.label ?? this.parent?.label;
+    return this.block?.options.label ?? (this.isOutermost ? undefined : this.parent?.label);
   }
 
   get attempt(): number {
-    return this.block?.attempt ?? this.parent?.attempt ?? 1;
+    return this.block?.attempt ?? (this.isOutermost ? undefined : this.parent?.attempt) ?? 1;
   }
 
   get isOutermost(): boolean {
-    return this.parent === undefined;
+    return this.outermost === this;
+  }
+
+  get isSavepoint(): boolean {
+    return this.parent !== undefined;
   }
 
   get isOver(): boolean {
@@ -166,7 +198,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     const { pool } = this.instance;
     this.session = this.parent?.session ?? sessionOf(connection) ?? pool.trackForeign(connection);
     this.phase = 'beginning';
-    if (this.isOutermost) {
+    if (!this.isSavepoint) {
       this.#earlierTenant = this.session.tenant;
       this.session.tenant = this;
       this.instance.opened(this);
@@ -184,7 +216,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   giveBack(connection: object): void {
     // A reset may have given it to somebody else.
-    if (!this.isOutermost || this.session.tenant === this) void this.trx.client.releaseConnection(connection);
+    if (this.isSavepoint || this.session.tenant === this) void this.trx.client.releaseConnection(connection);
   }
 
   async begin(send: Send, undo: Undo): Promise<unknown> {
@@ -199,9 +231,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       throw this.outcome.error;
     }
     this.phase = 'open';
-    if (!this.isOutermost) this.root.openSavepoints++;
     const { deferrable } = this.block?.options ?? {};
-    if (deferrable !== undefined && this.isOutermost) await this.#setDeferrable(deferrable);
+    if (deferrable !== undefined && !this.isSavepoint) await this.#setDeferrable(deferrable);
     publish('begin', this);
     return step.result;
   }
@@ -233,6 +264,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.#step = (result) => {
       outcome ??= result;
     };
+    const endTurn = this.session.turns && (await this.session.turns.take());
     // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
     this.trx._completed = false;
     this.#isStepping = true;
@@ -249,7 +281,30 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       return { ok: false, error, result: undefined };
     } finally {
       this.#step = undefined;
+      endTurn?.();
     }
+  }
+
+  /** Sends a statement of this package's own. */
+  async send(sql: string): Promise<unknown> {
+    const { driver, connection, turns } = this.session;
+    const endTurn = turns && (await turns.take());
+    try {
+      return await driver.send(connection, sql);
+    } finally {
+      endTurn?.();
+    }
+  }
+
+  /** In a sandbox: resolves when one statement of this transaction may be sent. Undefined: at once. */
+  takeTurn(): Promise<() => void> | undefined {
+    const { turns } = this.session;
+    if (!turns || this.#isStepping) return undefined;
+    this.running++;
+    return turns.take().then((end) => () => {
+      this.running--;
+      end();
+    });
   }
 
   // From the connection. Only the outermost one is its tenant.
@@ -287,6 +342,12 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     };
   }
 
+  // From queries of the instance itself that belong in here.
+
+  letIn(asked: Asked | undefined): Promise<object> {
+    return letIn(this, asked);
+  }
+
   // From a reset, and from the diagnostics.
 
   abort(error: Error): void {
@@ -310,7 +371,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       label: this.label,
       openedAt: new Date(this.openedAt),
       ageMillis: Date.now() - this.openedAt,
-      depth: 1 + this.root.openSavepoints,
+      depth: 1 + this.openInside().length,
       stack: userFrames(this.stack.stack),
     };
   }
@@ -318,13 +379,12 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   #guardClient(): void {
     const { trxClient } = this.trx;
     if (!trxClient) return;
-    gate(trxClient, () => this.refusal);
+    gate(trxClient, this);
     scopesByClient.set(trxClient, this);
   }
 
   async #setDeferrable(deferrable: boolean): Promise<void> {
-    const { driver, connection } = this.session;
-    await driver.send(connection, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
+    await this.send(`SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
   }
 
   #failed(error: unknown): unknown {
@@ -343,11 +403,18 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   #endedBehindOurBack(sql: string, rolledBack: boolean): void {
     this.endedBy = { sql, rolledBack };
-    const block = this.innermostBlock();
-    if (!block) return;
+    if (this.sandbox) this.doom ??= this.sandbox.escaped(sql);
+    if (!this.innermostBlock()) return;
     this.doom ??= new BlockControlError(
       `transaction ${this.label ?? this.id} belongs to a block, but it was ended by "${sql}"`,
     );
+  }
+
+  /** The savepoints that are open inside. */
+  openInside(): Scope[] {
+    return [...this.children]
+      .filter((child) => child.phase === 'open')
+      .flatMap((child) => [child, ...child.openInside()]);
   }
 
   /** The block whose callback runs deepest in this transaction, if any. */

@@ -1,0 +1,47 @@
+// Which transaction a query belongs to that was asked of the instance itself: none, that of the async context, or the pinned one.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Session } from './session';
+
+/** A transaction that queries of the instance run in. */
+export interface Home {
+  readonly session: Session;
+  readonly parent: Home | undefined;
+  readonly isOver: boolean;
+  /** Lets a query of the instance in, when it is its turn. Rejects where nothing may be asked any more. */
+  letIn(askedAt: Asked | undefined): Promise<object>;
+}
+
+/** Where something was asked, and by which builder, while that is recorded. */
+export interface Asked {
+  stack?: string;
+  builder?: object;
+}
+
+export class Ambient {
+  /** Costs every promise of the process while it is there, so it is only while somebody asked for it. */
+  #context: AsyncLocalStorage<Home> | undefined;
+  #users = 0;
+  /** The home of everything that has none by its context. */
+  pinned: Home | undefined;
+
+  /** Follows async contexts until the returned function is called. */
+  follow(): () => void {
+    this.#users++;
+    this.#context ??= new AsyncLocalStorage();
+    return () => {
+      if (--this.#users > 0) return;
+      this.#context?.disable();
+      this.#context = undefined;
+    };
+  }
+
+  current(): Home | undefined {
+    let home = this.#context?.getStore();
+    while (home?.isOver && home.parent) home = home.parent;
+    return home ?? this.pinned;
+  }
+
+  run<T>(home: Home, work: () => T): T {
+    return this.#context ? this.#context.run(home, work) : work();
+  }
+}

@@ -1,0 +1,57 @@
+// Queries that were asked of the instance itself and run inside a transaction: by `ambient`, or in a sandbox, there under a savepoint each.
+import type { Asked } from '../pool/ambient';
+import type { Guest, Scope } from './scope';
+
+let lastSavepoint = 0;
+
+/** Resolves with the connection when it is the query's turn; the pool says when it is done. */
+export async function letIn(scope: Scope, asked: Asked | undefined): Promise<object> {
+  refuseIfOver(scope);
+  const { session, root } = scope;
+  const guest: Guest = { asked };
+  root.sandbox?.guests.add(guest);
+  const leaveScope = scope.enter();
+  const leave = () => {
+    root.sandbox?.guests.delete(guest);
+    leaveScope();
+  };
+  if (!session.turns) {
+    session.guests.push(leave);
+    return session.connection;
+  }
+  const endTurn = await session.turns.take();
+  const savepoint = `sandbox_${++lastSavepoint}`;
+  const end = () => {
+    endTurn();
+    leave();
+  };
+  try {
+    refuseIfOver(scope);
+    await session.driver.send(session.connection, `SAVEPOINT ${savepoint}`);
+  } catch (error) {
+    end();
+    throw error;
+  }
+  session.guests.push(() => void undoIfFailed(scope, savepoint).finally(end));
+  return session.connection;
+}
+
+function refuseIfOver(scope: Scope): void {
+  if (scope.refusal !== undefined) throw scope.refusal;
+  if (scope.phase !== 'open' && scope.phase !== 'committing') throw new Error('Transaction query already complete');
+}
+
+/** So that a failing statement does not poison what comes after it. */
+async function undoIfFailed({ session }: Scope, savepoint: string): Promise<void> {
+  const { driver, connection } = session;
+  try {
+    await session.whenQuiet();
+    const status = driver.status(connection);
+    // A statement ended the transaction: the savepoint went with it.
+    if (status === 'idle' || session.refusal !== undefined) return;
+    if (status === 'failed') await driver.send(connection, `ROLLBACK TO SAVEPOINT ${savepoint}`);
+    await driver.send(connection, `RELEASE SAVEPOINT ${savepoint}`);
+  } catch {
+    // What is wrong with the connection is said to whoever asks next.
+  }
+}
