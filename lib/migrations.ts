@@ -1,1 +1,123 @@
-export {};
+// The entry point `knex-reset/migrations`: one migration runner at a time.
+import type { Knex } from 'knex';
+import { MigrationLockError, suppress } from './errors';
+import type { KnexClient } from './knex/insides';
+import { type LockConnection, openLockConnection } from './migrating/lock-connection';
+import { LockRow } from './migrating/lock-row';
+import { takeLock } from './migrating/session-lock';
+import { checkOptions, DEFAULTS, describe, flag, millis, refuse, text } from './options';
+import type { Awaitable, Resettable } from './types';
+import { Deadline, within } from './waiting';
+
+export interface MigrationLockOptions {
+  /**
+   * How long to wait for other runners, in milliseconds.
+   * @default 60000
+   */
+  waitMillis?: number;
+  /**
+   * Free a lock row that a plain runner still holds when `waitMillis` is over: say so only where that runner is known to be dead.
+   * @default false
+   */
+  force?: boolean;
+  /**
+   * The table that keeps the migrations, where `work` names another one to `db.migrate` than the instance's config does.
+   * @default `migrations.tableName` of the config
+   */
+  tableName?: string;
+  /**
+   * Its schema.
+   * @default `migrations.schemaName` of the config
+   */
+  schemaName?: string;
+}
+
+/** How long a work that has lost its lock may take to notice, once its connections are reset. */
+const AFTER_LOSS_MILLIS = 1000;
+
+type Outcome<T> = { value: T } | { error: unknown };
+
+/**
+ * Runs `work`, which calls `db.migrate`, while no other process does the same under this lock. The lock belongs to a
+ * connection of its own, outside the pool: resets inside the work leave it alone, and it dies with its process. What a
+ * killed `withMigrationLock` process left in knex's lock table is freed; a row that a plain runner holds is waited for.
+ * Afterwards, also when the work threw, the connections of `db` are reset, so that no cached plan or type outlives the DDL.
+ *
+ * Two calls in one process wait for each other like two processes; one inside another waits in vain. Session locks need a
+ * direct connection: not through a pooler that lends connections by the transaction.
+ *
+ * @returns what `work` returned
+ * @throws MigrationLockError (`ERR_MIGRATION_LOCK`) when the lock was not to be had within `waitMillis`, with who holds it in the
+ * message, and when it was lost while the work ran: the work's connections are reset then, `cause` is what ended the lock's connection.
+ * @throws TypeError for anything but a resettable instance, and for bad options
+ */
+export async function withMigrationLock<T>(
+  db: Knex & Resettable,
+  work: () => Awaitable<T>,
+  options?: MigrationLockOptions,
+): Promise<T> {
+  const { waitMillis, force, ...table } = check(db, work, options);
+  const row = new LockRow(db, table);
+  const deadline = new Deadline(waitMillis);
+  const lock = await openLockConnection(db.client as KnexClient, waitMillis);
+  try {
+    await takeLock(lock, row.table, deadline, waitMillis);
+    await row.wait(lock, deadline, { waitMillis, force });
+    return await run(db, work, lock, row);
+  } finally {
+    await lock.close();
+  }
+}
+
+function check(db: unknown, work: unknown, given: unknown) {
+  const where = 'withMigrationLock';
+  const { client, isTransaction, resetConnection } = (db ?? {}) as Record<string, unknown>;
+  if (typeof db !== 'function' || !client || isTransaction || typeof resetConnection !== 'function') {
+    const what = isTransaction ? 'a transaction' : client ? 'a plain Knex instance' : describe(db);
+    throw new TypeError(`${where}: expected a resettable Knex instance, made by resettable(), but was given ${what}`);
+  }
+  if (typeof work !== 'function') refuse(where, work, 'a function that runs the migrations');
+  const options = checkOptions<MigrationLockOptions>(where, given, {
+    waitMillis: millis,
+    force: flag,
+    tableName: text,
+    schemaName: text,
+  });
+  return { waitMillis: DEFAULTS.waitMillis, force: false, ...options };
+}
+
+async function run<T>(db: Knex & Resettable, work: () => Awaitable<T>, lock: LockConnection, row: LockRow): Promise<T> {
+  const unmark = row.mark(db);
+  const running = outcomeOf(work);
+  const first = await Promise.race([running, lock.whenLost]);
+  let outcome: Outcome<T>;
+  if (first instanceof Error) {
+    const message = `the connection that held the migration lock of ${row.table.text} was lost while the work ran, and with it the lock: the work's connections were reset`;
+    const error = new MigrationLockError(message, { cause: first });
+    outcome = { error };
+    await reset(db, 'the migration lock was lost');
+    const late = await within(AFTER_LOSS_MILLIS, running);
+    if (late && 'error' in late) suppress(error, late.error);
+  } else {
+    outcome = first;
+  }
+  unmark();
+  await reset(db, 'the migrations are over');
+  // Knex frees its row by itself, unless the connection that it does so with broke.
+  if (!('error' in outcome)) return outcome.value;
+  await row.freeMarked(lock).catch((later: unknown) => suppress((outcome as { error: unknown }).error, later));
+  throw outcome.error;
+}
+
+async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    return { error };
+  }
+}
+
+/** Not where the work has destroyed the instance, which a reset would open again. */
+async function reset(db: Knex & Resettable, reason: string): Promise<void> {
+  if ((db.client as KnexClient).pool) await db.resetConnection({ reason });
+}

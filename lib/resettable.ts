@@ -6,7 +6,7 @@ import { Recording } from './diagnostics/recording';
 import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import { isFatal } from './drivers/error-codes';
-import { buildRealPool, claim, makeClaimedPrototype } from './knex/client-class';
+import { buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
 import type { KnexClient, KnexPool } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
 import {
@@ -19,6 +19,7 @@ import {
   millis,
   oneOf,
   positiveMillis,
+  refuse,
 } from './options';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
@@ -63,6 +64,14 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
   return Object.assign(knex, site.methods);
 }
 
+/** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
+export function siteOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
+  const pool = (knex as { client?: KnexClient } | null | undefined)?.client?.pool;
+  const site = pool && sites.get(pool);
+  if (!site) refuse(where, knex, 'a resettable Knex instance');
+  return site;
+}
+
 function clientOf(knex: unknown): KnexClient {
   const candidate = knex as { client?: KnexClient; isTransaction?: boolean } | null | undefined;
   if (typeof candidate !== 'function' || typeof (candidate as { client?: KnexClient }).client !== 'object') {
@@ -103,8 +112,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   const first = client.pool as KnexPool;
   const isExternal = client._ownsPool === false;
   const driver = driverOf(client);
-  const recording = new Recording();
-  if (settings.leakAfterMillis !== undefined) recording.start();
+  const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
   if (settings.ambient) ambient.follow();
   let config: object = client.config;
@@ -157,7 +165,6 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     },
     destroyed: (destroyed) => void dormant.add(destroyed),
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
-    made: (builder, entry) => recording.made(builder, entry),
     running(asking, builder, runner) {
       if (asking.transacting) watchRunner(asking, runner);
       else recording.running(builder);
@@ -165,6 +172,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     readsWhole: (connection) => sessionOf(connection)?.turns !== undefined,
     acquireFailed: (error) => explainFullPool(instance, error),
   });
+  if (settings.leakAfterMillis !== undefined) recording.start();
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
   if (isTarn(first) && !isExternal) {
     pool.adopt(new TarnPool(first, pool.guards));

@@ -2,33 +2,38 @@
 import type { Asked } from '../pool/ambient';
 import { captureStack } from '../pool/stack';
 
+/** Tells of each builder that is made, until the returned function is called. */
+export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => () => void;
+
 export class Recording {
+  readonly #watch: WatchBuilders;
+  readonly #asked = new WeakMap<object, Asked>();
   #wanted = 0;
-  #stacks = new WeakMap<object, Asked>();
+  #unwatch = () => {};
   #asking: Asked | undefined;
 
-  get isOn(): boolean {
-    return this.#wanted > 0;
+  constructor(watch: WatchBuilders) {
+    this.#watch = watch;
   }
 
   /** Records until the returned function is called. */
   start(): () => void {
-    this.#wanted++;
+    if (this.#wanted++ === 0) {
+      // Where a builder is made are the user's frames. Where it runs, `await` has lost them.
+      this.#unwatch = this.#watch((builder, entry) => {
+        this.#asked.set(builder, Object.assign(captureStack(entry), { builder }));
+      });
+    }
     let isOn = true;
     return () => {
-      if (isOn) this.#wanted--;
+      if (isOn && --this.#wanted === 0) this.#unwatch();
       isOn = false;
     };
   }
 
-  /** A builder was made: this is where the user's frames are. Where it runs, `await` has lost them. */
-  made(builder: object, entry: unknown): void {
-    if (this.#wanted > 0) this.#stacks.set(builder, Object.assign(captureStack(entry), { builder }));
-  }
-
   /** A builder is about to ask for a connection, before anything else happens. */
   running(builder: object): void {
-    if (this.#wanted > 0) this.#asking = this.#stacks.get(builder);
+    if (this.#wanted > 0) this.#asking = this.#asked.get(builder);
   }
 
   /** Where the connection that is asked for right now was asked. */

@@ -29,8 +29,6 @@ export interface ClientSite {
       outer: KnexTransaction | null,
     ) => KnexTransaction,
   ): KnexTransaction;
-  /** A builder was made, by the user's call unless knex needed one itself. */
-  made(builder: object, entry: unknown): void;
   /** A builder is about to run. */
   running(client: KnexClient, builder: object, runner: Runner): void;
   /** Whether a stream on the connection has to be read to its end before its rows are given out. */
@@ -72,24 +70,6 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       outer?: KnexTransaction | null,
     ): KnexTransaction {
       return site.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
-    }
-
-    override queryBuilder(): object {
-      const builder = super.queryBuilder();
-      site.made(builder, this.queryBuilder);
-      return builder;
-    }
-
-    override schemaBuilder(): object {
-      const builder = super.schemaBuilder();
-      site.made(builder, this.schemaBuilder);
-      return builder;
-    }
-
-    override raw(...args: unknown[]): object {
-      const builder = super.raw(...args);
-      site.made(builder, this.raw);
-      return builder;
     }
 
     override runner(builder: object): Runner {
@@ -135,6 +115,25 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
   }
   Object.defineProperty(Claimed, 'name', { value: Base.name });
   return Claimed.prototype;
+}
+
+const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
+
+/** Tells of each builder that is made, until the returned function is called. Builders are not touched otherwise: knex shows their making in its own stack traces. */
+export function watchBuilders(prototype: object, made: (builder: object, entry: unknown) => void): () => void {
+  const knexClass = Object.getPrototypeOf(prototype) as KnexClient;
+  for (const name of BUILDERS) {
+    const make = knexClass[name] as (...args: unknown[]) => object;
+    const watched = function (this: KnexClient, ...args: unknown[]) {
+      const builder = make.apply(this, args);
+      made(builder, watched);
+      return builder;
+    };
+    Object.defineProperty(prototype, name, { value: watched, configurable: true, writable: true });
+  }
+  return () => {
+    for (const name of BUILDERS) delete (prototype as Partial<KnexClient>)[name];
+  };
 }
 
 /** Lets knex build a real pool for the client, as it would at the start. */

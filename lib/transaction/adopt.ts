@@ -23,7 +23,6 @@ export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
     pool: instance.pool,
     initialize: () => {},
     destroyed: () => {},
-    made: () => {},
     running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
     readsWhole: () => false,
     acquireFailed: (error: unknown) => error,

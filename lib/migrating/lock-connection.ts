@@ -1,0 +1,134 @@
+// A connection outside the pool that holds a session lock: no reset touches it, and its end is heard of at once.
+import type { EventEmitter } from 'node:events';
+import { driverOf } from '../drivers';
+import { MigrationLockError } from '../errors';
+import type { KnexClient } from '../knex/insides';
+import { DEFAULTS } from '../options';
+import { defer, within } from '../waiting';
+
+export type Rows = Record<string, string | number | boolean | null>[];
+
+export interface LockConnection {
+  readonly kind: 'postgres' | 'mysql';
+  /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
+  ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
+  /** Resolves with the reason when the connection ends without having been told to. */
+  readonly whenLost: Promise<Error>;
+  /** Resolves when the server has let go, or does not answer. */
+  close(): Promise<void>;
+}
+
+type RawConnection = EventEmitter & {
+  query(sql: string, bindings: readonly unknown[], callback: (error: Error | null, result: unknown) => void): unknown;
+  connection?: { stream?: { setKeepAlive?(enable: boolean, delayMillis: number): void } };
+  stream?: { setKeepAlive?(enable: boolean, delayMillis: number): void };
+  destroy?(): void;
+};
+
+type OpeningClient = KnexClient & { getPoolSettings(pool: object): { create(): Promise<RawConnection> } };
+
+const KINDS: Record<string, LockConnection['kind']> = { pg: 'postgres', mysql: 'mysql', mysql2: 'mysql' };
+const KEEP_ALIVE_MILLIS = 10_000;
+const CLOSE_MILLIS = 1000;
+
+/** Opens it the way the pool would: the connection provider is asked, the search path set, `afterCreate` called. */
+export async function openLockConnection(client: KnexClient, waitMillis: number): Promise<LockConnection> {
+  const kind = KINDS[client.driverName];
+  if (!kind) {
+    throw new Error(
+      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${client.driverName}`,
+    );
+  }
+  if (!client.connectionSettings && !client.connectionConfigProvider) {
+    throw new Error('withMigrationLock opens a connection of its own: next to connectionPool, give connection as well');
+  }
+  // A server that is there answers in this time, however short the caller's patience with other runners.
+  const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
+  const opening = opener(client)
+    .getPoolSettings(client.config.pool ?? {})
+    .create();
+  return new OwnConnection(client, kind, await inTime(opening, answerMillis, (late) => late.end()), answerMillis);
+
+  function inTime(promise: Promise<RawConnection>, millis: number, undo: (late: OwnConnection) => void) {
+    return bounded(promise, millis, 'no connection could be opened for the migration lock').catch((error: unknown) => {
+      promise.then(
+        (connection) => undo(new OwnConnection(client, kind as LockConnection['kind'], connection, CLOSE_MILLIS)),
+        () => {},
+      );
+      throw error;
+    });
+  }
+}
+
+/** The client as it opens connections for itself: a reset cuts those that are being opened for the pool, and only those. */
+function opener(client: KnexClient): OpeningClient {
+  const observed = client.driver as { Client?: { prototype: object } };
+  const plain = Object.getPrototypeOf(observed) as { Client?: new () => object } | null;
+  const isObserved = plain?.Client && observed.Client?.prototype instanceof plain.Client;
+  const driver = { value: isObserved ? plain : observed, writable: true, configurable: true };
+  return Object.create(client, { driver }) as OpeningClient;
+}
+
+class OwnConnection implements LockConnection {
+  readonly kind: LockConnection['kind'];
+  readonly whenLost: Promise<Error>;
+  readonly #client: KnexClient;
+  readonly #connection: RawConnection;
+  readonly #answerMillis: number;
+  readonly #ended = defer();
+
+  constructor(client: KnexClient, kind: LockConnection['kind'], connection: RawConnection, answerMillis: number) {
+    this.kind = kind;
+    this.#client = client;
+    this.#connection = connection;
+    this.#answerMillis = answerMillis;
+    const lost = defer<Error>();
+    this.whenLost = lost.promise;
+    let reason: Error | undefined;
+    connection.on('error', (error: Error) => {
+      reason ??= error; // the server's FATAL comes first, then the socket's end
+      if (kind === 'mysql') this.#ended.resolve();
+      if (kind === 'mysql') lost.resolve(reason);
+    });
+    connection.on('end', () => {
+      this.#ended.resolve();
+      lost.resolve(reason ?? new Error('Connection terminated unexpectedly'));
+    });
+    // Idle for as long as the work runs: what is between here and the server must neither forget it nor hide that it is gone.
+    (connection.connection?.stream ?? connection.stream)?.setKeepAlive?.(true, KEEP_ALIVE_MILLIS);
+  }
+
+  async ask(sql: string, bindings: readonly unknown[] = []): Promise<Rows> {
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#connection.query(sql, bindings, (error, result) => (error ? reject(error) : resolve(result)));
+    });
+    const result = await bounded(answer, this.#answerMillis, 'the server did not answer the migration lock');
+    return (Array.isArray(result) ? result : ((result as { rows?: Rows }).rows ?? [])) as Rows;
+  }
+
+  end(): void {
+    driverOf(this.#client).end(this.#connection);
+  }
+
+  async close(): Promise<void> {
+    const driver = driverOf(this.#client);
+    if (!driver.isGone(this.#connection)) {
+      this.end();
+      await within(CLOSE_MILLIS, this.#ended.promise);
+    }
+    driver.cut(this.#connection);
+    this.#connection.destroy?.();
+  }
+}
+
+async function bounded<T>(promise: Promise<T>, millis: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MigrationLockError(`${what} within ${millis} ms`)), millis);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
