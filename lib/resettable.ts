@@ -26,6 +26,7 @@ import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { sessionOf } from './pool/session';
+import { captureStack } from './pool/stack';
 import { afterDeath, afterError, check } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
@@ -183,7 +184,9 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
 
   const methods: Resettable = {
     resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
-    atomic: (block, options) => runOutermost(instance, block, options),
+    atomic: function atomic(block, options) {
+      return runOutermost(instance, { block, options, stack: captureStack(atomic) });
+    },
     sandbox: (body, options) => runInSandbox(instance, recording, body, options),
     openSandbox: (...args: unknown[]) => pinSandbox(instance, recording, args[0]),
     connectionState: () => connectionState(instance),
@@ -217,7 +220,9 @@ export async function atomic<T>(
   options?: AtomicOptions,
 ): Promise<T> {
   const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
-  if (isTransaction && client) return runInTransaction(dbOrTrx as Knex.Transaction, block, options);
+  if (isTransaction && client) {
+    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureStack(atomic) });
+  }
   const site = client?.pool && sites.get(client.pool);
   if (site) return site.methods.atomic(block, options);
   throw new TypeError(

@@ -16,6 +16,8 @@ export interface Flight {
 
 /** The pool's side of a tapped connection. */
 export interface Line {
+  /** Set: nothing more is sent on this connection. */
+  readonly refusal: Error | undefined;
   /** A statement is asked. */
   ask(flight: Flight): void;
   /**
@@ -54,6 +56,8 @@ export interface Driver<C = unknown> {
   send(connection: C, sql: string): Promise<unknown>;
   /** Whether the answer to COMMIT says that the server rolled back instead. */
   saysRolledBack(result: unknown): boolean;
+  /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */
+  keepsData?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */
   wash?(connection: C): Promise<void>;
   /** The driver's module, made to tell of every raw connection that it starts to open; absent where it cannot be told. */

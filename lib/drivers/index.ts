@@ -1,7 +1,9 @@
 // Chooses the driver by what knex calls it.
 import type { Driver } from './driver';
+import { mysqlDriver } from './mysql';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
+import { betterSqliteDriver, sqliteDriver } from './sqlite';
 
 interface Client {
   driverName: string;
@@ -13,6 +15,13 @@ export function driverOf(client: Client): Driver<object> {
   switch (client.driverName) {
     case 'pg':
       return pgDriver as unknown as Driver<object>;
+    case 'mysql':
+    case 'mysql2':
+      return mysqlDriver(client.driverName) as unknown as Driver<object>;
+    case 'better-sqlite3':
+      return betterSqliteDriver as unknown as Driver<object>;
+    case 'sqlite3':
+      return sqliteDriver as unknown as Driver<object>;
     default:
       return otherDriver(client, client.driverName);
   }

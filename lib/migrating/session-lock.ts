@@ -57,7 +57,7 @@ export async function takeLock(
   const lock = LOCKS[connection.kind];
   const [prepared] = await connection.ask(lock.prepare);
   if (connection.kind === 'mysql') await connection.ask('set session wait_timeout = 2147483');
-  const key = lock.key(table.schema ?? prepared?.home ?? '', table.name);
+  const key = lock.key(table.schema ?? String(prepared?.home), table.name);
   while (!isTaken(await connection.ask(lock.take, [key]))) {
     if (deadline.leftMillis === 0) {
       const [holder] = await connection.ask(lock.holder, [key]);

@@ -6,9 +6,14 @@ const FRAMES = 12;
 const OWN_FOLDER = dirname(__dirname) + sep;
 const NOT_THE_USERS = /[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal/;
 
+/** A stack that is formatted when it is read. */
+export interface Stack {
+  stack?: string;
+}
+
 /** Captures the frames above `entry` without formatting them: that is done by whoever reads `stack`. */
-export function captureStack(entry: unknown): { stack?: string } {
-  const holder: { stack?: string } = {};
+export function captureStack(entry: unknown): Stack {
+  const holder: Stack = {};
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = FRAMES;
   Error.captureStackTrace(holder, entry as () => void);

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/insides';
 import { callable, checkOptions, flag, isPlainObject, millis, oneOf, positiveMillis, refuse, text } from '../options';
 import type { Instance } from '../pool/instance';
+import { captureStack, type Stack } from '../pool/stack';
 import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../types';
 import { adoptTransaction } from './adopt';
 import { BLOCK, scopeOf } from './begin';
@@ -74,16 +75,25 @@ function checkAtomic(block: unknown, given: unknown): AtomicOptions {
   return options;
 }
 
+/** What is asked for, and where. */
+interface Asked<T> {
+  block: Block<T>;
+  options: unknown;
+  stack: Stack;
+}
+
 /** `db.atomic`. */
-export async function runOutermost<T>(instance: Instance, block: Block<T>, given: unknown): Promise<T> {
+export async function runOutermost<T>(instance: Instance, { block, options: given, stack }: Asked<T>): Promise<T> {
   const options = checkAtomic(block, given);
-  const { client, knex } = instance;
+  const { client, knex, settings } = instance;
+  const home = instance.ambient.current() as Scope | undefined;
+  if (home?.handle && settings.ambient) return runNested(home.handle, { block, options, stack });
   const userParams = knex.userParams as Knex.TransactionConfig['userParams'];
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {
       const { isolationLevel, readOnly } = options;
       const config = { userParams, doNotRejectOnRollback: true, isolationLevel, readOnly } as TransactionConfig;
-      return runIn({ attempt, options, limit, block }, (container, spec) =>
+      return runIn({ attempt, options, limit, block, stack }, (container, spec) =>
         client.transaction(container, { ...config, [BLOCK]: spec }),
       );
     }),
@@ -91,11 +101,12 @@ export async function runOutermost<T>(instance: Instance, block: Block<T>, given
 }
 
 /** `trx.atomic`, and the function form on any transaction of a resettable instance. */
-export async function runInTransaction<T>(trx: Knex.Transaction, block: Block<T>, given: unknown): Promise<T> {
-  return runNested(trx, block, checkAtomic(block, given));
+export async function runInTransaction<T>(trx: Knex.Transaction, { block, options, stack }: Asked<T>): Promise<T> {
+  return runNested(trx, { block, options: checkAtomic(block, options), stack });
 }
 
-async function runNested<T>(trx: Knex.Transaction, block: Block<T>, options: AtomicOptions): Promise<T> {
+async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: AtomicOptions }): Promise<T> {
+  const { block, options, stack } = asked;
   if (!scopeOf(trx)) await adoptTransaction(trx);
   const outer = scopeOf(trx);
   if (outer) prepareBlock(outer, options);
@@ -108,7 +119,7 @@ async function runNested<T>(trx: Knex.Transaction, block: Block<T>, options: Ato
   try {
     return await limited(options, (limit) =>
       runIn(
-        { attempt, options, limit, block },
+        { attempt, options, limit, block, stack },
         (container, spec) => trx.transaction(container as never, { [BLOCK]: spec } as never) as never,
       ),
     );
@@ -119,20 +130,22 @@ async function runNested<T>(trx: Knex.Transaction, block: Block<T>, options: Ato
 
 function equipped(scope: Scope, handle: Knex.Transaction): AtomicTransaction {
   if ('atomic' in handle) return handle as AtomicTransaction;
-  return equip(scope, handle, (block, options) => runInTransaction(handle, block, options));
+  return equip(scope, handle, function atomic(block, options) {
+    return runInTransaction(handle, { block, options, stack: captureStack(atomic) });
+  });
 }
 
 /** One transaction around the block. */
 async function runIn<T>(
-  run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T> },
+  run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T>; stack: Stack },
   make: (container: Container, spec: BlockSpec) => PromiseLike<unknown>,
 ): Promise<T> {
-  const { attempt, options, limit, block } = run;
+  const { attempt, options, limit, block, stack } = run;
   const onScope = (scope: Scope) => {
     attempt.scope = scope;
     limit.watch(scope);
   };
-  const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, onScope };
+  const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, stack, onScope };
   // Always a promise: knex ends the transaction with it, and a block is never left open.
   const container: Container = async (handle) => block(equipped(scopeOf(handle) as Scope, handle));
   return (await make(container, spec)) as T;

@@ -46,7 +46,7 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   const block = config?.[BLOCK] as BlockSpec | undefined;
   const standsAlone = config?.[STANDS_ALONE] === true;
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
-  const stack = captureStack(instance.knex.transaction);
+  const stack = block?.stack ?? captureStack(instance.knex.transaction);
 
   let scope: Scope;
   const trx = make((handle) => start(scope, handle, container), config, asked.outer ?? null);

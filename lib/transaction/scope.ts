@@ -7,7 +7,7 @@ import { gate, type Send, type TransactionController, type Undo } from '../knex/
 import type { Asked, Home } from '../pool/ambient';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import { type Session, sessionOf, type Tenant } from '../pool/session';
-import { userFrames } from '../pool/stack';
+import { type Stack, userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
 import { defer } from '../waiting';
 import { publish } from './channel';
@@ -34,6 +34,8 @@ export interface BlockSpec {
   attempt: number;
   /** More attempts may follow, so the block's callback must have ended before the block may reject. */
   mayRetry: boolean;
+  /** Where it was asked for. */
+  stack: Stack;
   /** Told of its scope before anything is sent. */
   onScope(scope: Scope): void;
 }
@@ -72,7 +74,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   readonly standsAlone: boolean;
   readonly depth: number;
   readonly openedAt = Date.now();
-  readonly stack: { stack?: string };
+  readonly stack: Stack;
   readonly timeline: Timeline;
   readonly children = new Set<Scope>();
   readonly settler: TransactionController['settler'] = { resolve: () => {}, reject: () => {} };
@@ -121,7 +123,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     details: {
       parent: Scope | undefined;
       block: BlockSpec | undefined;
-      stack: { stack?: string };
+      stack: Stack;
       standsAlone: boolean;
     },
   ) {

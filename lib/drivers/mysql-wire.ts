@@ -1,0 +1,90 @@
+// The parts of a mysql or mysql2 connection that are used here, and what differs between the two drivers. Their private fields are named in this file only.
+import type { EventEmitter } from 'node:events';
+import type { Socket } from 'node:net';
+
+export type Callback = (error: Error | null | undefined, ...results: unknown[]) => void;
+
+/** A statement as the driver holds it, from its query() to its `end` event. */
+export interface Command extends EventEmitter {
+  sql?: string;
+  typeCast?: unknown;
+  /** mysql2's callback, and mysql's. */
+  onResult?: Callback;
+  _callback?: Callback;
+}
+
+export type Query = (sql: unknown, values?: unknown, callback?: unknown) => Command;
+
+export interface Config {
+  database?: string;
+  charsetNumber: number;
+  clientFlags: number;
+  typeCast?: unknown;
+}
+
+export interface MysqlConnection extends EventEmitter {
+  query: Query;
+  execute?: Query;
+  config: Config;
+  threadId: number | null;
+  connect(callback: Callback): void;
+  end(options?: object, callback?: Callback): unknown;
+  changeUser(options: object, callback: Callback): unknown;
+  reset?(callback: Callback): unknown;
+  resume(): void;
+  // mysql2
+  stream?: Socket;
+  _fatalError?: Error | null;
+  _protocolError?: Error | null;
+  _command?: Command | null;
+  _commands?: { toArray(): Command[] };
+  // mysql
+  _socket?: Socket;
+  _protocol?: { _queue: Command[]; _fatalError: Error | null };
+}
+
+interface ConnectionClass {
+  new (options: { config: object }): MysqlConnection;
+  readonly prototype: MysqlConnection;
+  createQuery(sql: unknown, values: unknown, callback: undefined, config: Config): Command;
+}
+
+/** The driver's class of plain connections: one that belongs to a native pool has a subclass, which does other things at `end()`. */
+export function classOf(connection: MysqlConnection): ConnectionClass {
+  const own = Object.getPrototypeOf(connection) as MysqlConnection;
+  const plain = '_pool' in connection ? (Object.getPrototypeOf(own) as MysqlConnection) : own;
+  return plain.constructor as ConnectionClass;
+}
+
+export function socketOf(connection: MysqlConnection): Socket {
+  return (connection.stream ?? connection._socket) as Socket;
+}
+
+/** Why the connection is of no use any more, once it has said so. */
+export function reasonOf(connection: MysqlConnection): Error | undefined {
+  return connection._fatalError ?? connection._protocolError ?? connection._protocol?._fatalError ?? undefined;
+}
+
+/** What was given to the driver and is not answered yet. */
+export function pendingOf(connection: MysqlConnection): Command[] {
+  const { _command, _commands, _protocol } = connection;
+  return [...(_command ? [_command] : []), ...(_commands?.toArray() ?? []), ...(_protocol?._queue ?? [])];
+}
+
+export function isMysql2(connection: MysqlConnection): boolean {
+  return connection._protocol === undefined;
+}
+
+/** Destroys the socket so that the driver notices, also while it is connecting. */
+export function cut(connection: MysqlConnection): void {
+  // mysql learns of a socket's end by its `error` and `end` events only.
+  socketOf(connection).destroy(isMysql2(connection) ? undefined : new Error('The connection was cut by knex-reset'));
+}
+
+/** Says goodbye when all that was given to the driver is answered. */
+export function quit(connection: MysqlConnection): void {
+  const { end } = classOf(connection).prototype;
+  // mysql's own limit of 30 s would keep the process alive.
+  if (isMysql2(connection)) end.call(connection);
+  else end.call(connection, { timeout: 0 }, () => {});
+}

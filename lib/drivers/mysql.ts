@@ -1,0 +1,171 @@
+// MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
+import { within } from '../waiting';
+import type { Driver, Openings, Spare } from './driver';
+import { tapConnection, Watch } from './mysql-tap';
+import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
+
+const CLIENT_IGNORE_SPACE = 256;
+const ER_NO_SUCH_THREAD = 1094;
+
+const ignore = () => {};
+const watches = new WeakMap<MysqlConnection, Watch>();
+
+function watchOf(connection: MysqlConnection): Watch {
+  const watch = watches.get(connection) ?? new Watch();
+  watches.set(connection, watch);
+  return watch;
+}
+
+/** Sends one statement past the tap. */
+function send(connection: MysqlConnection, sql: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    classOf(connection).prototype.query.call(connection, sql, (error: Error | null, result: unknown) => {
+      watchOf(connection).note(error, result);
+      if (error) reject(error);
+      else resolve(result);
+    });
+  });
+}
+
+/** Another connection like this one: same server, same user. It holds no process alive, and is cut when that one ends. */
+class Second {
+  readonly #connection: MysqlConnection;
+  readonly connected: Promise<void>;
+  readonly #ended: Promise<void>;
+
+  constructor(first: MysqlConnection) {
+    // Its database may be gone; and the drivers' limit for connecting is a timer that keeps the process alive.
+    const config = Object.create(first.config, { database: { value: undefined }, connectTimeout: { value: 0 } });
+    const connection = new (classOf(first))({ config });
+    connection.on('error', ignore);
+    this.connected = new Promise((resolve, reject) => {
+      connection.connect((error) => (error ? reject(error) : resolve()));
+    });
+    this.connected.catch(ignore);
+    this.#connection = connection;
+    const socket = socketOf(connection).unref();
+    this.#ended = new Promise((resolve) => {
+      socket.once('close', () => resolve());
+    });
+    socketOf(first).once('close', this.cut);
+    socket.once('close', () => socketOf(first).off('close', this.cut));
+  }
+
+  readonly cut = (): void => cut(this.#connection);
+
+  async send(sql: string): Promise<unknown> {
+    await this.connected;
+    return send(this.#connection, sql);
+  }
+
+  async close(timeoutMillis: number): Promise<void> {
+    const isConnected = await within(
+      0,
+      this.connected.then(() => true),
+    );
+    if (!isConnected) return this.cut();
+    quit(this.#connection);
+    await within(timeoutMillis, this.#ended);
+    this.cut();
+  }
+}
+
+/** Ends the statement that runs now, unless it ended while the second connection was being opened: the next one is not meant. */
+async function killQuery(connection: MysqlConnection, watch: Watch): Promise<void> {
+  const { running } = watch;
+  const second = new Second(connection);
+  try {
+    await second.connected;
+    if (watch.running === running) await second.send(`KILL QUERY ${connection.threadId}`);
+  } finally {
+    void second.close(1000);
+  }
+}
+
+/** A slow network may need more than one request's time to log in, so that later requests join the first. */
+async function cancel(connection: MysqlConnection, timeoutMillis: number): Promise<void> {
+  const watch = watchOf(connection);
+  if (!watch.running) return;
+  watch.cancelling ??= killQuery(connection, watch).finally(() => {
+    watch.cancelling = undefined;
+  });
+  await within(timeoutMillis, watch.cancelling);
+}
+
+function openSpare(connection: MysqlConnection): Spare {
+  const second = new Second(connection);
+  return {
+    async terminate(backendId) {
+      await second.send(`KILL ${backendId}`).catch((error: { errno?: number }) => {
+        if (error.errno !== ER_NO_SUCH_THREAD) throw error;
+      });
+      const isThere = `SELECT 1 FROM information_schema.processlist WHERE id = ${backendId}`;
+      while (((await second.send(isThere)) as unknown[]).length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    close: (timeoutMillis) => second.close(timeoutMillis),
+  };
+}
+
+const collations = new Map<number, string>();
+
+/**
+ * Logs in again on the same connection. COM_RESET_CONNECTION would be quicker, but leaves the database that `USE` chose.
+ * Neither brings back what the client asked for at the first login: its collation, and IGNORE_SPACE.
+ */
+async function wash(connection: MysqlConnection): Promise<void> {
+  const { charsetNumber, clientFlags } = connection.config;
+  await new Promise<void>((resolve, reject) => {
+    connection.changeUser({}, (error) => (error ? reject(error) : resolve()));
+  });
+  if (!collations.has(charsetNumber)) {
+    const named = `SELECT collation_name AS name FROM information_schema.collations WHERE id = ${charsetNumber}`;
+    const [row] = (await send(connection, named)) as { name: string }[];
+    if (!row) throw new Error(`the server has no collation ${charsetNumber}`);
+    collations.set(charsetNumber, row.name);
+  }
+  const collation = collations.get(charsetNumber) as string;
+  const settings = [`NAMES '${collation.split('_')[0]}' COLLATE '${collation}'`];
+  if (clientFlags & CLIENT_IGNORE_SPACE) settings.push("sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
+  await send(connection, `SET ${settings.join(', ')}`);
+  watchOf(connection).reset();
+}
+
+/** A server may close the socket before it rolls back and lets go of its locks; so that is asked for first. */
+function end(connection: MysqlConnection): void {
+  if (connection.reset) connection.reset(ignore);
+  else connection.changeUser({ timeout: 0 }, ignore);
+  quit(connection);
+}
+
+/** The driver's module with a createConnection() that says when one is made: knex shows a connection only once it is open. */
+function observeOpening(module: unknown, openings: Openings<MysqlConnection>): unknown {
+  const { createConnection } = module as { createConnection(settings: unknown): MysqlConnection };
+  const observed = (settings: unknown) => {
+    const connection = createConnection(settings);
+    openings.add(connection);
+    connection.once('error', () => openings.delete(connection));
+    return connection;
+  };
+  return Object.create(module as object, { createConnection: { value: observed, enumerable: true } });
+}
+
+export function mysqlDriver(name: string): Driver<MysqlConnection> {
+  return {
+    name,
+    tap: (connection, line) => tapConnection(connection, line, watchOf(connection)),
+    status: (connection) => watchOf(connection).status,
+    backendId: (connection) => connection.threadId ?? undefined,
+    isGone: (connection) => reasonOf(connection) !== undefined || socketOf(connection).destroyed,
+    // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
+    saysRolledBack: () => false,
+    send,
+    cancel,
+    openSpare,
+    wash,
+    end,
+    cut,
+    observeOpening,
+  };
+}

@@ -1,0 +1,265 @@
+// SQLite through `better-sqlite3` or `sqlite3`. There is no server: what counts is the transaction, and the data that an in-memory database is.
+import type { Driver, Flight, Line, TransactionStatus } from './driver';
+
+type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
+type Method = (...args: unknown[]) => unknown;
+
+const IN_MEMORY = /^(:memory:)?$|^file:(:memory:)?(\?|$)|^file:.*[?&]mode=memory(&|$)/;
+
+/** Whether the database lives and dies with its connections. SQLite calls the one without a name temporary, be it on disk or not. */
+function isInMemory(filename: string): boolean {
+  return IN_MEMORY.test(filename.trim());
+}
+
+/** Calls the line's `ended()` when the connection is closed by us. */
+const lines = new WeakMap<object, Line>();
+
+// better-sqlite3: every statement is answered when its method returns, so that nothing ever runs while somebody else does.
+
+interface BetterStatement {
+  all: Method;
+  get: Method;
+  run: Method;
+  iterate: Method;
+}
+
+interface BetterConnection {
+  readonly name: string;
+  readonly open: boolean;
+  readonly inTransaction: boolean;
+  prepare(sql: string): BetterStatement;
+  exec(sql: string): unknown;
+  close(): unknown;
+}
+
+const flying = new WeakSet<Line>();
+const EXECUTING = ['all', 'get', 'run', 'iterate'] as const;
+
+/** Does the work as one flight of the line. */
+function fly<T>(line: Line, sql: string, work: () => T): T {
+  // A function of the user's asks something while the statement that called it is under way.
+  if (flying.has(line)) return work();
+  let outcome: { result?: T; error?: unknown } | undefined;
+  line.ask({
+    sql,
+    start() {
+      flying.add(line);
+      try {
+        outcome = { result: work() };
+      } catch (error) {
+        outcome = { error };
+      } finally {
+        flying.delete(line);
+      }
+    },
+    abort: () => {},
+  });
+  if (!outcome) throw line.refusal;
+  const told = line.answered(outcome.error, outcome.result, undefined);
+  line.next();
+  if ('error' in outcome) throw told;
+  return outcome.result as T;
+}
+
+function tapBetter(connection: BetterConnection, line: Line): () => void {
+  lines.set(connection, line);
+  const { prepare, exec } = connection;
+  const own: Partial<BetterConnection> = {
+    exec: (sql) => fly(line, sql, () => exec.call(connection, sql)),
+    prepare(sql) {
+      let statement: BetterStatement;
+      try {
+        statement = prepare.call(connection, sql);
+      } catch (error) {
+        return fly(line, sql, () => {
+          throw error;
+        });
+      }
+      for (const name of EXECUTING) {
+        const execute = statement[name];
+        statement[name] = (...args) => fly(line, sql, () => execute.apply(statement, args));
+      }
+      return statement;
+    },
+  };
+  Object.assign(connection, own);
+  return () => {
+    for (const name of Object.keys(own)) delete connection[name as 'exec' | 'prepare'];
+  };
+}
+
+export const betterSqliteDriver: Driver<BetterConnection> = {
+  name: 'better-sqlite3',
+  tap: tapBetter,
+  keepsData: (connection) => isInMemory(connection.name),
+  backendId: () => undefined,
+  status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
+  isGone: (connection) => !connection.open,
+  cancel: async () => {},
+  end(connection) {
+    try {
+      connection.close();
+    } catch {
+      return; // an iterator is open on it: it is forgotten, and closed with the iterator by the garbage collector
+    }
+    lines.get(connection)?.ended();
+  },
+  cut: () => {},
+  send: async (connection, sql) => {
+    const { exec } = Object.getPrototypeOf(connection) as BetterConnection;
+    return exec.call(connection, sql);
+  },
+  saysRolledBack: () => false,
+};
+
+// sqlite3: statements run in a thread, with a callback; it does not tell whether a transaction is open.
+
+interface SqliteConnection {
+  readonly filename: string;
+  readonly open: boolean;
+  all: Method;
+  each: Method;
+  exec: Method;
+  get: Method;
+  run: Method;
+  close(callback: (error: Error | null) => void): unknown;
+  interrupt(): void;
+}
+
+const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
+const NO_TRANSACTION = /no transaction is active/;
+const FIRST_WORDS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)(?:\s+transaction)?(\s+to\b)?/i;
+const LAST_WORD = /(\w+)\W*$/;
+
+/** Whether a transaction is open, by what was said. */
+class Transactions {
+  /** Undefined: nothing was said yet that would show it. */
+  #isOpen: boolean | undefined;
+  /** The savepoint that began it, in the place of a BEGIN. */
+  #outermost: string | undefined;
+
+  get status(): TransactionStatus {
+    if (this.#isOpen === undefined) return 'unknown';
+    return this.#isOpen ? 'open' : 'idle';
+  }
+
+  note(sql: string, error: Error | null): void {
+    if (error) {
+      if (NO_TRANSACTION.test(error.message)) this.#isOpen = false;
+      return;
+    }
+    const [, verb, to] = FIRST_WORDS.exec(sql) ?? [];
+    const name = LAST_WORD.exec(sql)?.[1];
+    switch ((verb ?? '').toUpperCase()) {
+      case 'BEGIN':
+        this.#isOpen = true;
+        break;
+      case 'SAVEPOINT':
+        if (!this.#isOpen) this.#outermost = name;
+        this.#isOpen = true;
+        break;
+      case 'COMMIT':
+      case 'END':
+        this.#isOpen = false;
+        break;
+      case 'ROLLBACK':
+        if (!to) this.#isOpen = false;
+        break;
+      case 'RELEASE':
+        if (this.#outermost !== undefined && name === this.#outermost) this.#isOpen = false;
+        break;
+    }
+    if (!this.#isOpen) this.#outermost = undefined;
+  }
+}
+
+const transactions = new WeakMap<SqliteConnection, Transactions>();
+
+function transactionsOf(connection: SqliteConnection): Transactions {
+  const known = transactions.get(connection) ?? new Transactions();
+  transactions.set(connection, known);
+  return known;
+}
+
+class SqliteFlight implements Flight {
+  constructor(
+    private readonly line: Line,
+    private readonly state: Transactions,
+    readonly sql: string,
+    private readonly send: (done: Callback) => void,
+    private callback: Callback,
+  ) {}
+
+  start(): void {
+    const done = this.#done.bind(this);
+    this.send(function (error, ...results) {
+      done(this, error, results);
+    });
+  }
+
+  abort(error: Error): void {
+    const { callback } = this;
+    this.callback = () => {};
+    callback.call({}, error);
+  }
+
+  /** @param context the statement, which knex reads `lastID` and `changes` from */
+  #done(context: unknown, error: Error | null, results: unknown[]): void {
+    this.state.note(this.sql, error);
+    const told = this.line.answered(error, results[0], undefined);
+    try {
+      this.callback.call(context, told as Error | null, ...results);
+    } finally {
+      this.line.next();
+    }
+  }
+}
+
+function tapSqlite(connection: SqliteConnection, line: Line): () => void {
+  lines.set(connection, line);
+  const state = transactionsOf(connection);
+  for (const name of RUNNING) {
+    const send = connection[name];
+    connection[name] = (sql, ...rest) => {
+      const given = rest.filter((argument) => typeof argument === 'function') as Callback[];
+      const bindings = rest.filter((argument) => typeof argument !== 'function');
+      const onRow = name === 'each' ? given.shift() : undefined;
+      const callback = given.shift() ?? (() => {});
+      const run = (done: Callback) => send.call(connection, sql, ...bindings, ...(onRow ? [onRow] : []), done);
+      line.ask(new SqliteFlight(line, state, String(sql), run, callback));
+      return connection;
+    };
+  }
+  return () => {
+    for (const name of RUNNING) delete (connection as Partial<SqliteConnection>)[name];
+  };
+}
+
+export const sqliteDriver: Driver<SqliteConnection> = {
+  name: 'sqlite3',
+  tap: tapSqlite,
+  keepsData: (connection) => isInMemory(connection.filename),
+  backendId: () => undefined,
+  status: (connection) => transactionsOf(connection).status,
+  isGone: (connection) => !connection.open,
+  async cancel(connection) {
+    if (connection.open) connection.interrupt();
+  },
+  end(connection) {
+    connection.close((error) => {
+      if (!error) lines.get(connection)?.ended();
+    });
+  },
+  cut: () => {},
+  send: (connection, sql) =>
+    new Promise((resolve, reject) => {
+      const { run } = Object.getPrototypeOf(connection) as SqliteConnection;
+      run.call(connection, sql, (error: Error | null) => {
+        transactionsOf(connection).note(sql, error);
+        // SQLite rolls back by itself at some errors: there is nothing left to do then.
+        if (error && !(sql === 'ROLLBACK' && NO_TRANSACTION.test(error.message))) reject(error);
+        else resolve(undefined);
+      });
+    }),
+  saysRolledBack: () => false,
+};
