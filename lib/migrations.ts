@@ -73,7 +73,8 @@ function check(db: unknown, work: unknown, given: unknown) {
   const where = 'withMigrationLock';
   const { client, isTransaction, resetConnection } = (db ?? {}) as Record<string, unknown>;
   if (typeof db !== 'function' || !client || isTransaction || typeof resetConnection !== 'function') {
-    const what = isTransaction ? 'a transaction' : client ? 'a plain Knex instance' : describe(db);
+    const isKnex = typeof db === 'function' && client;
+    const what = isTransaction ? 'a transaction' : isKnex ? 'a plain Knex instance' : describe(db);
     throw new TypeError(`${where}: expected a resettable Knex instance, made by resettable(), but was given ${what}`);
   }
   if (typeof work !== 'function') refuse(where, work, 'a function that runs the migrations');
@@ -103,10 +104,10 @@ async function run<T>(db: Knex & Resettable, work: () => Awaitable<T>, lock: Loc
   }
   unmark();
   await reset(db, 'the migrations are over');
-  // Knex frees its row by itself, unless the connection that it does so with broke.
-  if (!('error' in outcome)) return outcome.value;
-  await row.freeMarked(lock).catch((later: unknown) => suppress((outcome as { error: unknown }).error, later));
-  throw outcome.error;
+  // Knex frees its row by itself, unless the connection that it would do so with broke. What stays is freed by the next run.
+  if (!(first instanceof Error)) await row.freeMarked(lock).catch(() => {});
+  if ('error' in outcome) throw outcome.error;
+  return outcome.value;
 }
 
 async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {

@@ -184,8 +184,9 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
 
   const methods: Resettable = {
     resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
-    atomic: function atomic(block, options) {
-      return runOutermost(instance, { block, options, stack: captureStack(atomic) });
+    // A copy has the same function, and its transactions the copy's parameters.
+    atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
+      return runOutermost(instance, { block, options, stack: captureStack(atomic), userParams: this?.userParams });
     },
     sandbox: (body, options) => runInSandbox(instance, recording, body, options),
     openSandbox: (...args: unknown[]) => pinSandbox(instance, recording, args[0]),

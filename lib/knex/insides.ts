@@ -59,6 +59,9 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   /** The client that its queries go through. Set once it has a connection. */
   trxClient: KnexClient | undefined;
   outerTx: KnexTransaction | null;
+  /** What BEGIN asked for. */
+  isolationLevel?: string;
+  readOnly?: boolean;
   transactor?: Knex.Transaction;
   _completed: boolean;
   /** Settle the transaction's `executionPromise`, and by it the transaction. */

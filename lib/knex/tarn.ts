@@ -28,7 +28,9 @@ export interface Tarn {
   max: number;
   used: { resource: object }[];
   free: { resource: object }[];
-  pendingValidations: unknown[];
+  pendingAcquires: PendingAcquire[];
+  pendingCreates: { promise: Promise<object> }[];
+  pendingValidations: PendingAcquire[];
   emitter: EventEmitter;
   creator: Create;
   validate: Validate;
@@ -94,6 +96,21 @@ export class TarnPool {
 
   acquire(): PendingAcquire {
     return this.#methods.acquire.call(this.#tarn);
+  }
+
+  /** Rejects one who waits, and takes it out of the queue at once: tarn itself would still open a connection for it. */
+  turnAway(pending: PendingAcquire, error: unknown): void {
+    this.#tarn.pendingAcquires = this.#tarn.pendingAcquires.filter((candidate) => candidate !== pending);
+    pending.reject(error);
+  }
+
+  /** Who waits, and what is being opened, at this moment. */
+  underWay(): { acquires: PendingAcquire[]; creates: Promise<object>[] } {
+    const { pendingAcquires, pendingValidations, pendingCreates } = this.#tarn;
+    return {
+      acquires: [...pendingValidations, ...pendingAcquires],
+      creates: pendingCreates.map(({ promise }) => promise),
+    };
   }
 
   release(connection: object): boolean {

@@ -1,6 +1,7 @@
 // A connection outside the pool that holds a session lock: no reset touches it, and its end is heard of at once.
-import type { EventEmitter } from 'node:events';
 import { driverOf } from '../drivers';
+import type { Driver } from '../drivers/driver';
+import { isFatal } from '../drivers/error-codes';
 import { MigrationLockError } from '../errors';
 import type { KnexClient } from '../knex/insides';
 import { DEFAULTS } from '../options';
@@ -18,12 +19,15 @@ export interface LockConnection {
   close(): Promise<void>;
 }
 
-type RawConnection = EventEmitter & {
+interface Socket {
+  setKeepAlive(enable: boolean, delayMillis: number): void;
+}
+
+interface RawConnection {
   query(sql: string, bindings: readonly unknown[], callback: (error: Error | null, result: unknown) => void): unknown;
-  connection?: { stream?: { setKeepAlive?(enable: boolean, delayMillis: number): void } };
-  stream?: { setKeepAlive?(enable: boolean, delayMillis: number): void };
-  destroy?(): void;
-};
+  connection?: { stream?: Socket };
+  stream?: Socket;
+}
 
 type OpeningClient = KnexClient & { getPoolSettings(pool: object): { create(): Promise<RawConnection> } };
 
@@ -42,83 +46,86 @@ export async function openLockConnection(client: KnexClient, waitMillis: number)
   if (!client.connectionSettings && !client.connectionConfigProvider) {
     throw new Error('withMigrationLock opens a connection of its own: next to connectionPool, give connection as well');
   }
+  const driver = driverOf(client);
   // A server that is there answers in this time, however short the caller's patience with other runners.
   const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
   const opening = opener(client)
     .getPoolSettings(client.config.pool ?? {})
     .create();
-  return new OwnConnection(client, kind, await inTime(opening, answerMillis, (late) => late.end()), answerMillis);
-
-  function inTime(promise: Promise<RawConnection>, millis: number, undo: (late: OwnConnection) => void) {
-    return bounded(promise, millis, 'no connection could be opened for the migration lock').catch((error: unknown) => {
-      promise.then(
-        (connection) => undo(new OwnConnection(client, kind as LockConnection['kind'], connection, CLOSE_MILLIS)),
-        () => {},
-      );
-      throw error;
-    });
+  try {
+    const connection = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
+    return new OwnConnection(kind, driver, connection, answerMillis);
+  } catch (error) {
+    opening.then(
+      (late) => driver.cut(late),
+      () => {},
+    );
+    throw error;
   }
 }
 
 /** The client as it opens connections for itself: a reset cuts those that are being opened for the pool, and only those. */
 function opener(client: KnexClient): OpeningClient {
-  const observed = client.driver as { Client?: { prototype: object } };
-  const plain = Object.getPrototypeOf(observed) as { Client?: new () => object } | null;
-  const isObserved = plain?.Client && observed.Client?.prototype instanceof plain.Client;
-  const driver = { value: isObserved ? plain : observed, writable: true, configurable: true };
+  const observed = client.driver as object;
+  const module = Object.getPrototypeOf(observed) as object | null;
+  const isObserved = module && ('Client' in module || 'createConnection' in module);
+  const driver = { value: isObserved ? module : observed, writable: true, configurable: true };
   return Object.create(client, { driver }) as OpeningClient;
 }
 
 class OwnConnection implements LockConnection {
   readonly kind: LockConnection['kind'];
   readonly whenLost: Promise<Error>;
-  readonly #client: KnexClient;
+  readonly #driver: Driver;
   readonly #connection: RawConnection;
   readonly #answerMillis: number;
   readonly #ended = defer();
 
-  constructor(client: KnexClient, kind: LockConnection['kind'], connection: RawConnection, answerMillis: number) {
+  constructor(kind: LockConnection['kind'], driver: Driver, connection: RawConnection, answerMillis: number) {
     this.kind = kind;
-    this.#client = client;
+    this.#driver = driver;
     this.#connection = connection;
     this.#answerMillis = answerMillis;
     const lost = defer<Error>();
     this.whenLost = lost.promise;
-    let reason: Error | undefined;
-    connection.on('error', (error: Error) => {
-      reason ??= error; // the server's FATAL comes first, then the socket's end
-      if (kind === 'mysql') this.#ended.resolve();
-      if (kind === 'mysql') lost.resolve(reason);
-    });
-    connection.on('end', () => {
-      this.#ended.resolve();
-      lost.resolve(reason ?? new Error('Connection terminated unexpectedly'));
+    driver.tap(connection, {
+      refusal: undefined,
+      ask: (flight) => flight.start(),
+      answered: (error) => error,
+      next: () => {},
+      died: (error) => lost.resolve(error),
+      ended: () => {
+        lost.resolve(new Error('Connection terminated unexpectedly'));
+        this.#ended.resolve();
+      },
     });
     // Idle for as long as the work runs: what is between here and the server must neither forget it nor hide that it is gone.
-    (connection.connection?.stream ?? connection.stream)?.setKeepAlive?.(true, KEEP_ALIVE_MILLIS);
+    (connection.connection?.stream ?? connection.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
   }
 
   async ask(sql: string, bindings: readonly unknown[] = []): Promise<Rows> {
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#connection.query(sql, bindings, (error, result) => (error ? reject(error) : resolve(result)));
+      this.#connection.query(sql, bindings, (error, result) => (error ? reject(lossOr(error)) : resolve(result)));
     });
     const result = await bounded(answer, this.#answerMillis, 'the server did not answer the migration lock');
     return (Array.isArray(result) ? result : ((result as { rows?: Rows }).rows ?? [])) as Rows;
   }
 
-  end(): void {
-    driverOf(this.#client).end(this.#connection);
-  }
-
   async close(): Promise<void> {
-    const driver = driverOf(this.#client);
-    if (!driver.isGone(this.#connection)) {
-      this.end();
+    if (!this.#driver.isGone(this.#connection)) {
+      this.#driver.end(this.#connection);
       await within(CLOSE_MILLIS, this.#ended.promise);
     }
-    driver.cut(this.#connection);
-    this.#connection.destroy?.();
+    this.#driver.cut(this.#connection);
   }
+}
+
+/** With the connection goes the lock, or the place in the queue for it. */
+function lossOr(error: Error): Error {
+  if (!isFatal(error)) return error;
+  return new MigrationLockError('the connection for the migration lock was lost before the work began', {
+    cause: error,
+  });
 }
 
 async function bounded<T>(promise: Promise<T>, millis: number, what: string): Promise<T> {

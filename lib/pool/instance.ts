@@ -15,6 +15,8 @@ export interface OpenEntry {
   readonly isCommitting: boolean;
   /** Its outcome is known. */
   readonly isOver: boolean;
+  /** Resolves with that. */
+  readonly whenDecided: Promise<void>;
   describe(): OpenTransaction;
   /** Ends it for its holders; the server's side is the caller's business. Its promise is settled by `settle()` or when its callback ends. */
   abort(error: Error): void;

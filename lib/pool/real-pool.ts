@@ -8,6 +8,8 @@ export interface RealPool {
   readonly max: number;
   acquire(): PendingAcquire;
   release(connection: object): boolean;
+  /** Rejects one who waits. */
+  turnAway(pending: PendingAcquire, error: unknown): void;
   /** Forgets a connection that is closed elsewhere. */
   remove(connection: object): void;
   numUsed(): number;
@@ -54,6 +56,10 @@ export class ExternalPool implements RealPool {
         give(error);
       },
     };
+  }
+
+  turnAway(pending: PendingAcquire, error: unknown): void {
+    pending.reject(error);
   }
 
   release(connection: object): boolean {

@@ -34,6 +34,8 @@ interface Waiter {
   askedAt: Asked | undefined;
   /** Why it gets no connection, once that is so. */
   fate?: unknown;
+  /** Asked before the instance was resettable: what it gets is out of our hands. */
+  isEarlier?: boolean;
 }
 
 /** Rejects a waiter that shall ask again behind the gate. */
@@ -75,6 +77,32 @@ export class ResettablePool implements KnexPool {
     const { used, free } = tarn.residents();
     for (const connection of used) this.#track(connection).lent = true;
     for (const connection of free) this.#track(connection);
+    const { acquires, creates } = tarn.underWay();
+    for (const pending of acquires) this.#adoptWaiter({ pending, askedAt: undefined, isEarlier: true });
+    for (const creating of creates) this.#adoptOpening(creating);
+  }
+
+  #adoptWaiter(waiter: Waiter): void {
+    this.#waiters.add(waiter);
+    waiter.pending.promise.then(
+      (connection) => {
+        this.#waiters.delete(waiter);
+        (sessionOf(connection) ?? this.#track(connection)).lent = true;
+      },
+      () => this.#waiters.delete(waiter),
+    );
+  }
+
+  #adoptOpening(opening: Promise<object>): void {
+    const { generation } = this;
+    const creating = opening.then(async (connection) => {
+      const session = sessionOf(connection) ?? this.#track(connection);
+      if (generation !== this.generation) await this.discard(session);
+      return connection;
+    });
+    this.#creating.add(creating);
+    const done = () => void this.#creating.delete(creating);
+    creating.then(done, done);
   }
 
   // What knex calls. `acquire` and `release` are the hot path.
@@ -205,11 +233,11 @@ export class ResettablePool implements KnexPool {
   }
 
   /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
-  turnAway(error: Error | undefined): number {
+  turnAway(error: Error, how: 'reject' | 'requeue'): number {
     const waiters = [...this.#waiters];
     for (const waiter of waiters) {
-      waiter.fate = error ?? AGAIN;
-      waiter.pending.reject(waiter.fate);
+      waiter.fate = how === 'requeue' && !waiter.isEarlier ? AGAIN : error;
+      this.#real?.turnAway(waiter.pending, waiter.fate);
     }
     return waiters.length;
   }

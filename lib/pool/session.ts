@@ -63,6 +63,8 @@ export class Session implements Line {
   readonly #events: SessionEvents;
   readonly #untap: () => void;
   readonly #flights: Flight[] = [];
+  /** The first of them is with the driver. */
+  #isFlying = false;
   /** Told to stop, not yet ready for the next statement. */
   #pausing: Promise<void> | undefined;
   #refusal: Error | undefined;
@@ -150,11 +152,12 @@ export class Session implements Line {
     this.tenant?.asked(flight.sql);
     this.#flights.push(flight);
     // One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9.
-    if (this.#flights.length === 1 && this.#pausing === undefined) flight.start();
+    if (this.#flights.length === 1 && this.#pausing === undefined) this.#start(flight);
   }
 
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
     const flight = this.#flights.shift();
+    this.#isFlying = false;
     if (ready) this.#pauseUntil(ready);
     let told = error;
     if (error !== null && error !== undefined) this.#events.onError(this, error);
@@ -165,7 +168,7 @@ export class Session implements Line {
   next(): void {
     if (this.#pausing !== undefined) return;
     const flight = this.#flights[0];
-    if (flight) flight.start();
+    if (flight) this.#start(flight);
     else this.#quieten();
   }
 
@@ -191,15 +194,14 @@ export class Session implements Line {
   /** Nothing more is sent: whoever asked or asks something is told `error`. What the server runs, runs on until it is cancelled. */
   refuse(error: Error): void {
     this.#refusal = error;
-    const [first, ...waiting] = this.#flights;
-    this.#flights.length = first ? 1 : 0;
-    first?.abort(error);
-    for (const flight of waiting) flight.abort(error);
+    const flying = this.#isFlying ? this.#flights[0] : undefined;
+    this.dropWaiting(error);
+    flying?.abort(error);
   }
 
   /** Tells those whose statement was not sent yet that it never will be. */
   dropWaiting(error: Error): void {
-    for (const flight of this.#flights.splice(1)) flight.abort(error);
+    for (const flight of this.#flights.splice(this.#isFlying ? 1 : 0)) flight.abort(error);
   }
 
   /** Takes new statements again, after a reset has washed it. */
@@ -214,6 +216,11 @@ export class Session implements Line {
   untap(): void {
     this.#untap();
     sessions.delete(this.connection);
+  }
+
+  #start(flight: Flight): void {
+    this.#isFlying = true;
+    flight.start();
   }
 
   #pauseUntil(ready: Promise<void>): void {

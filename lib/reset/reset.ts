@@ -43,29 +43,26 @@ export async function endGeneration(instance: Instance, options: ResetOptions): 
   if (pool.sessions.size > 0 || pool.openings.size > 0 || pool.waiting > 0 || instance.open.size > 0) {
     // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
     pool.closeGate();
-    const turnedAway = pool.turnAway(
-      waiting === 'reject' ? new ResetError({ reason, generation: report.generation }) : undefined,
-    );
+    const sessions = [...pool.sessions];
+    const turnedAway = pool.turnAway(new ResetError({ reason, generation: report.generation }), waiting);
     report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
 
     // 2. What runs may end by itself.
     await settled(instance, options.graceMillis ?? settings.graceMillis);
     const deadline = new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
-    // 3. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
+    // 3. Nothing is lent or opened by the old pool any more.
+    if (connections === 'close') pool.retire();
+
+    // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
-    const sessions = [...pool.sessions];
     const error = new ResetError({ reason, generation: report.generation });
-    const isLate = commitsUnderWay(entries, deadline.leftMillis * COMMIT_SHARE);
     const ending = sessions.map(async (session) => {
       const entry = entries.find((candidate) => candidate.session === session);
-      if (entry?.isCommitting) await isLate(entry);
+      if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
       abort(session, entry, error, report);
       return endConnection(instance, session, connections, deadline.leftMillis);
     });
-    // 4. Nothing is lent or opened by the old pool any more.
-    if (connections === 'close') pool.retire();
-
     // 5. The server lets go.
     for (const result of await Promise.all(ending)) {
       if (result === 'recycled') report.recycledConnections++;
@@ -94,13 +91,6 @@ async function settled(instance: Instance, graceMillis: number): Promise<void> {
     if (busy.length === 0) return;
     await within(deadline.leftMillis, Promise.race(busy.map((session) => session.whenReturned())));
   }
-}
-
-/** Waits for a transaction's COMMIT to be answered, for all of them no longer than the time. */
-function commitsUnderWay(entries: OpenEntry[], timeoutMillis: number): (entry: OpenEntry) => Promise<unknown> {
-  const deadline = new Deadline(timeoutMillis);
-  return (entry) =>
-    entries.includes(entry) ? within(deadline.leftMillis, entry.session.whenQuiet()) : Promise.resolve();
 }
 
 /** Tells everybody who holds the connection or waits for its answer. */

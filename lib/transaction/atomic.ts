@@ -66,6 +66,9 @@ function checkAtomic(block: unknown, given: unknown): AtomicOptions {
     const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
     if (retry.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
     options.retry = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
+    const { minDelayMillis = 0, maxDelayMillis = Number.POSITIVE_INFINITY } = options.retry;
+    if (minDelayMillis > maxDelayMillis)
+      refuse('atomic: retry: maxDelayMillis', maxDelayMillis, 'no less than minDelayMillis');
   }
   if (options.savepoint === false) {
     for (const key of ['timeoutMillis', 'signal'] as const) {
@@ -80,15 +83,18 @@ interface Asked<T> {
   block: Block<T>;
   options: unknown;
   stack: Stack;
+  /** The instance or copy that it was asked of. */
+  userParams?: unknown;
 }
 
 /** `db.atomic`. */
-export async function runOutermost<T>(instance: Instance, { block, options: given, stack }: Asked<T>): Promise<T> {
+export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Promise<T> {
+  const { block, options: given, stack } = asked;
   const options = checkAtomic(block, given);
   const { client, knex, settings } = instance;
   const home = instance.ambient.current() as Scope | undefined;
   if (home?.handle && settings.ambient) return runNested(home.handle, { block, options, stack });
-  const userParams = knex.userParams as Knex.TransactionConfig['userParams'];
+  const userParams = (asked.userParams ?? knex.userParams) as Knex.TransactionConfig['userParams'];
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {
       const { isolationLevel, readOnly } = options;
@@ -115,17 +121,12 @@ async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: 
     return join(outer, () => block(equipped(outer, trx)));
   }
   const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, scope: undefined };
-  const leave = outer?.enter();
-  try {
-    return await limited(options, (limit) =>
-      runIn(
-        { attempt, options, limit, block, stack },
-        (container, spec) => trx.transaction(container as never, { [BLOCK]: spec } as never) as never,
-      ),
-    );
-  } finally {
-    leave?.();
-  }
+  return limited(options, (limit) =>
+    runIn(
+      { attempt, options, limit, block, stack },
+      (container, spec) => trx.transaction(container as never, { [BLOCK]: spec } as never) as never,
+    ),
+  );
 }
 
 function equipped(scope: Scope, handle: Knex.Transaction): AtomicTransaction {

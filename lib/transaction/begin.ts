@@ -97,6 +97,9 @@ function run(scope: Scope, handle: Knex.Transaction, container: Container): unkn
   }
   if (!isThenable(result)) {
     ended();
+    scope.isByCallback = !isResolver(container);
+    // It stays open for as long as its holder likes.
+    scope.leaveParent();
     return result;
   }
   return result.then(
@@ -116,6 +119,11 @@ async function afterHooks(hooks: Promise<void>, work: () => unknown): Promise<un
   await hooks;
   const result = work();
   return isThenable(result) ? result : new Promise(() => {});
+}
+
+/** Knex makes a handle with a promise's own resolve function as the callback. */
+function isResolver(container: Container): boolean {
+  return container.name === '' && Function.prototype.toString.call(container).includes('[native code]');
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -10,7 +10,8 @@ import type { Scope } from './scope';
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
 export function prepareBlock(parent: Scope, options: AtomicOptions): void {
   if (options.durable) throw new DurableError(parent.label ?? parent.id);
-  const outer = parent.outermost.block?.options ?? {};
+  const { isolationLevel, readOnly } = parent.outermost.trx;
+  const outer = { isolationLevel, readOnly, deferrable: parent.outermost.block?.options.deferrable };
   for (const key of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
     const asked = options[key];
     if (asked === undefined || asked === outer[key] || (asked === false && !outer[key])) continue;

@@ -63,11 +63,11 @@ async function commit(scope: Scope, value: unknown, send: Send): Promise<void> {
   if (scope.isAborted) return settleAborted(scope);
   if (scope.refusal !== undefined) return rollBack(scope, scope.refusal);
   if (!scope.isSavepoint) {
-    if (scope.block?.options.verifyCommit) {
+    if (scope.block?.options.verifyCommit && scope.firstError === undefined) {
       try {
         scope.xid = await recordXid(session);
       } catch (error) {
-        return rollBack(scope, error);
+        return rollBack(scope, scope.refusal ?? session.fatal ?? error);
       }
     }
     // COMMIT behind a running query might never be sent, and nobody could say whether it was.
@@ -101,13 +101,16 @@ async function commitOutermost(scope: Scope, value: unknown, send: Send): Promis
 }
 
 async function releaseSavepoint(scope: Scope, value: unknown, send: Send): Promise<void> {
+  const { session } = scope;
   scope.phase = 'ending';
   // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
-  const isOutlived = scope.session.turns !== undefined && scope.children.size > 0;
+  const isOutlived = session.turns !== undefined && scope.children.size > 0;
   const step = isOutlived ? { ok: true as const } : await scope.step(send);
   if (step.ok) {
     return finish(scope, { kind: 'committed', value });
   }
+  const lost = scope.refusal ?? (session.refusal && (session.fatal ?? session.refusal));
+  if (lost !== undefined) return rollBack(scope, lost);
   const cause = scope.root.firstError ?? step.error;
   const error = new TransactionFailedError(`savepoint ${nameOf(scope)} was rolled back: a statement in it had failed`, {
     cause,
@@ -136,7 +139,7 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
       scope.step(() => scope.undo(error)),
     );
     if (step === undefined) session.doomed = true;
-    else if (step.ok) resolves = error === undefined;
+    else if (step.ok) resolves = error === undefined && !scope.block;
     else if (error === undefined && session.death === undefined) error = step.error;
     else if (step.error !== error) {
       suppress(error, step.error);
@@ -212,6 +215,7 @@ export function endWithin(scope: Scope, error: unknown): void {
 export function finish(scope: Scope, outcome: Outcome): void {
   scope.outcome = outcome;
   scope.phase = 'over';
+  scope.decided.resolve();
   if (outcome.kind === 'committed') scope.settler.resolve(outcome.value);
   else if (outcome.kind === 'rolledBack' && outcome.resolves) scope.settler.resolve(undefined);
   else scope.settler.reject(outcome.error);
@@ -244,11 +248,12 @@ export async function conclude(scope: Scope): Promise<unknown> {
   throw error;
 }
 
-/** Waits for the queries and inner blocks that the callback started and did not wait for. */
+/** Waits for the queries and inner blocks that the callback started and did not wait for, and for those that they start. */
 async function drained(scope: Scope): Promise<void> {
   while (scope.pending > 0 && scope.refusal === undefined) {
     await new Promise<void>((resolve) => {
       scope.onDrained = resolve;
     });
+    await new Promise(setImmediate);
   }
 }

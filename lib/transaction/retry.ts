@@ -6,6 +6,7 @@ import type { Instance } from '../pool/instance';
 import type { AtomicOptions, RetryOptions } from '../types';
 import type { Limit } from './limit';
 import type { Scope } from './scope';
+import { Timeline } from './timeline';
 
 /** One run of a block. */
 export interface Attempt {
@@ -28,11 +29,21 @@ export async function attempts<T>(
       return await once(attempt);
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, error, number)) throw error;
-      const hooks = attempt.scope?.lastHooks;
-      for (const later of (await hooks?.runAll('onRetry', { error })) ?? []) suppress(error, later);
+      for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', { error }))
+        suppress(error, later);
       await limit.sleep(backoff(retry, number));
     }
   }
+}
+
+/** Those that it had when it was rolled back; where it never began, those that it would have had. */
+function hooksOf(instance: Instance, options: AtomicOptions, scope: Scope | undefined): Timeline {
+  if (scope?.lastHooks && scope.handle) return scope.lastHooks;
+  const hooks = new Timeline();
+  if (!scope) return hooks;
+  hooks.addAll(scope, instance.settings.hooks);
+  hooks.addAll(scope, options.hooks);
+  return hooks;
 }
 
 function isWorthIt(instance: Instance, retry: RetryOptions | undefined, error: unknown, number: number): boolean {

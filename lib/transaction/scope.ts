@@ -78,6 +78,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   readonly timeline: Timeline;
   readonly children = new Set<Scope>();
   readonly settler: TransactionController['settler'] = { resolve: () => {}, reject: () => {} };
+  /** Says that the parent need not wait for it. */
+  leaveParent: () => void;
   handle: Knex.Transaction | undefined;
   session!: Session;
   phase: Phase = 'waiting';
@@ -106,12 +108,15 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   afterCommitError: Error | undefined;
   fatalHooksRan = false;
   isAdopted = false;
+  /** Made with a callback that returns no promise, and that commits by hand. */
+  isByCallback = false;
   /** The hooks that it had when it was rolled back. */
   lastHooks: Timeline | undefined;
   /** Queries and inner blocks that were started inside and are not done. */
   pending = 0;
   onDrained: (() => void) | undefined;
   #earlierTenant: Tenant | undefined;
+  readonly decided = defer();
   readonly #over = defer();
   readonly whenOver = this.#over.promise;
   #step: ((result: StepResult) => void) | undefined;
@@ -137,6 +142,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.outermost = details.parent && !details.standsAlone ? details.parent.outermost : this;
     this.depth = this.isOutermost ? 1 : (details.parent as Scope).depth + 1;
     this.timeline = this.isOutermost ? new Timeline() : this.outermost.timeline;
+    this.leaveParent = details.parent?.block ? details.parent.enter() : () => {};
     this.block?.onScope(this);
   }
 
@@ -158,6 +164,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   get isSavepoint(): boolean {
     return this.parent !== undefined;
+  }
+
+  get whenDecided(): Promise<void> {
+    return this.decided.promise;
   }
 
   get isOver(): boolean {
@@ -185,6 +195,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       if (!this.outcome) throw error;
     } finally {
       this.parent?.children.delete(this);
+      this.leaveParent();
       this.instance.closed(this);
       // It was told which connection to use: that has its earlier tenant again.
       if (this.session?.tenant === this) this.session.tenant = this.#earlierTenant;
@@ -240,7 +251,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   }
 
   commit(value: unknown, send: Send): Promise<unknown> {
-    return endByCommit(this, value, send);
+    const committed = endByCommit(this, value, send);
+    // Whoever does not wait for it hears of its failure from the transaction's own promise.
+    const handled = committed.catch(() => {});
+    return this.isByCallback ? handled : committed;
   }
 
   rollback(error: unknown): Promise<unknown> {
@@ -339,8 +353,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   /** Something was started inside, which a block waits for at its end. Returns what says that it is done. */
   enter(): () => void {
     this.pending++;
+    let isInside = true;
     return () => {
-      if (--this.pending === 0) this.onDrained?.();
+      if (isInside && --this.pending === 0) this.onDrained?.();
+      isInside = false;
     };
   }
 

@@ -14,9 +14,14 @@ export interface HookSite {
   readonly handle: Knex.Transaction | undefined;
 }
 
+/** What happens to the transaction as a whole: a hook hears of it once, however many of its blocks have it. */
+const ONCE = new Set<HookKind>(['onFatal', 'onRetry', 'afterUnknown']);
+
 interface Entry {
   kind: HookKind;
   hook: TransactionHook;
+  /** The same for a hook that was registered by the outer and the inner block. */
+  source: unknown;
   site: HookSite;
 }
 
@@ -35,14 +40,14 @@ export class Timeline {
     return this.#entries.length === 0;
   }
 
-  add(site: HookSite, kind: HookKind, hook: TransactionHook): void {
-    this.#entries.push({ kind, hook, site });
+  add(site: HookSite, kind: HookKind, hook: TransactionHook, source: unknown = hook): void {
+    this.#entries.push({ kind, hook, source, site });
   }
 
   addAll(site: HookSite, hooks: TransactionHooks | undefined): void {
     if (!hooks) return;
     for (const [kind, hook] of Object.entries(hooks)) {
-      if (hook) this.add(site, kind as HookKind, (context) => hook.call(hooks, context));
+      if (hook) this.add(site, kind as HookKind, (context) => hook.call(hooks, context), hook);
     }
   }
 
@@ -65,9 +70,11 @@ export class Timeline {
   /** Runs all hooks of a kind, whatever they throw, and gives back what they threw. */
   async runAll(kind: HookKind, occasion: HookOccasion = {}): Promise<unknown[]> {
     const errors: unknown[] = [];
+    const told = new Set<unknown>();
     for (let i = 0; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry;
-      if (entry.kind !== kind) continue;
+      if (entry.kind !== kind || (ONCE.has(kind) && told.has(entry.source))) continue;
+      told.add(entry.source);
       try {
         await call(entry, occasion);
       } catch (error) {

@@ -33,17 +33,12 @@ async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
   while (deadline.leftMillis > 0) {
     try {
       const session = await pool.borrow();
+      // Without an answer the connection is of no use to anybody else.
+      session.doomed = true;
       try {
-        const { rows } = (await session.driver.send(
-          session.connection,
-          `select pg_xact_status('${xid}'::xid8) as status`,
-        )) as Rows;
-        if (rows[0]?.status !== 'in progress') return rows[0]?.status;
-        // Its backend may wait for a client that is not there any more.
-        await session.driver.send(
-          session.connection,
-          `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
-        );
+        const status = await within(deadline.leftMillis, statusOf(session, xid));
+        session.doomed = status === undefined;
+        if (status !== 'in progress' && status !== undefined) return status;
       } finally {
         pool.release(session.connection);
       }
@@ -53,4 +48,17 @@ async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
   }
   return undefined;
+}
+
+async function statusOf({ driver, connection }: Session, xid: string): Promise<unknown> {
+  const { rows } = (await driver.send(connection, `select pg_xact_status('${xid}'::xid8) as status`)) as Rows;
+  const status = rows[0]?.status ?? 'forgotten';
+  if (status === 'in progress') {
+    // Its backend may wait for a client that is not there any more.
+    await driver.send(
+      connection,
+      `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
+    );
+  }
+  return status;
 }

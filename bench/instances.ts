@@ -1,0 +1,40 @@
+// The two sides: plain knex, and knex made resettable by what a user would install, the build in dist/.
+import type { Knex } from 'knex';
+import type * as Library from '../lib';
+import type { Resettable, ResettableOptions } from '../lib';
+import type { TestDatabase } from '../spec/support/database';
+import { makeKnex } from '../spec/support/quiet-knex';
+import type { Line } from './harness';
+
+// Not lib/ through tsx: its loader wraps each closure to keep its name, which the library would pay for and knex would not.
+const { resettable } = require('../dist/index.js') as typeof Library;
+
+export type ResettableKnex = Knex & Resettable;
+
+type Address = Pick<TestDatabase, 'connection'>;
+
+export interface Benchmark {
+  name: string;
+  run(database: TestDatabase): Promise<Line[]>;
+}
+
+export function plain({ connection }: Address): Knex {
+  return makeKnex(connection);
+}
+
+export function ours({ connection }: Address, options?: ResettableOptions): ResettableKnex {
+  return resettable(makeKnex(connection), options);
+}
+
+/** Runs the work with both, and ends both. */
+export async function withBoth<T>(
+  database: TestDatabase,
+  work: (db: ResettableKnex, rival: Knex) => Promise<T>,
+): Promise<T> {
+  const [db, rival] = [ours(database), plain(database)];
+  try {
+    return await work(db, rival);
+  } finally {
+    await Promise.all([db.destroy(), rival.destroy()]);
+  }
+}

@@ -1,0 +1,133 @@
+// What it costs a test to start clean: recycled connections and sandboxes beside what suites do by hand.
+import type { Knex } from 'knex';
+import type { TestDatabase } from '../spec/support/database';
+import { compare, faster, type Line, time, type Work } from './harness';
+import { type Benchmark, plain, type ResettableKnex, withBoth } from './instances';
+import { destroyAndQuery } from './resets';
+
+const TABLES = Array.from({ length: 20 }, (_, i) => `isolated_${i + 1}`);
+const TESTS = 500;
+const QUICK = { precision: 0.03, times: 10 };
+
+const recycleAndQuery =
+  (db: ResettableKnex): Work =>
+  async (times) => {
+    for (let i = 0; i < times; i++) {
+      await db.resetConnection({ connections: 'recycle' });
+      await db.raw('select 1');
+    }
+  };
+
+/** The test itself. */
+const insert = (db: Knex) => db(TABLES[0] as string).insert({ name: 'a row' });
+
+/** One test, and what keeps it from the next one. */
+type Isolated<K extends Knex = ResettableKnex> = (db: K) => Promise<unknown>;
+
+const sandbox: Isolated = async (db) => {
+  const opened = await db.openSandbox();
+  await insert(db);
+  await opened.close();
+};
+
+const truncate: Isolated<Knex> = async (db) => {
+  await insert(db);
+  await db.raw(`truncate ${TABLES.join(', ')}`);
+};
+
+const deleteEach: Isolated<Knex> = async (db) => {
+  await insert(db);
+  for (const table of TABLES) await db(table).del();
+};
+
+const reset =
+  (connections: 'close' | 'recycle'): Isolated =>
+  async (db) => {
+    await db.resetConnection({ connections });
+    await insert(db);
+  };
+
+const repeat =
+  <K extends Knex>(db: K, test: Isolated<K>): Work =>
+  async (times) => {
+    for (let i = 0; i < times; i++) await test(db);
+  };
+
+async function withTables<T>(database: TestDatabase, work: () => Promise<T>): Promise<T> {
+  const db = plain(database);
+  try {
+    for (const table of TABLES) {
+      await db.schema.createTable(table, (columns) => {
+        columns.increments();
+        columns.text('name');
+      });
+    }
+    return await work();
+  } finally {
+    for (const table of TABLES) await db.schema.dropTableIfExists(table);
+    await db.destroy();
+  }
+}
+
+async function suite(database: TestDatabase): Promise<Line[]> {
+  const lines: Line[] = [];
+  const kinds: [string, Isolated][] = [
+    ['no isolation', insert],
+    ["isolation 'sandbox'", sandbox],
+    ["isolation 'recycle'", reset('recycle')],
+    ["isolation 'reset'", reset('close')],
+    ['DELETE by hand', deleteEach],
+    ['TRUNCATE by hand', truncate],
+  ];
+  for (const [kind, test] of kinds) {
+    await withBoth(database, async (db) => {
+      await repeat(db, test)(TESTS / 10);
+      const start = performance.now();
+      await repeat(db, test)(TESTS);
+      const millis = performance.now() - start;
+      const name = `${TESTS} tests: ${kind}`;
+      lines.push({ name, ours: time(millis), rival: '', ratio: `${time(millis / TESTS)} each`, goal: '', verdict: '' });
+      await db.raw(`truncate ${TABLES.join(', ')}`);
+    });
+  }
+  return lines;
+}
+
+export const isolation: Benchmark[] = [
+  {
+    name: 'recycle',
+    run: (database) =>
+      withBoth(database, async (db, rival) => [
+        await compare({
+          name: 'recycle + query : destroy + initialize + query',
+          ours: recycleAndQuery(db),
+          rival: destroyAndQuery(rival),
+          goal: faster(20),
+          ...QUICK,
+        }),
+      ]),
+  },
+  {
+    name: 'sandbox',
+    run: (database) =>
+      withTables(database, () =>
+        withBoth(database, async (db, rival) => [
+          await compare({
+            name: 'sandbox, one insert : TRUNCATE of 20 tables',
+            ours: repeat(db, sandbox),
+            rival: repeat(rival, truncate),
+            goal: faster(20),
+            ...QUICK,
+          }),
+          await compare({
+            name: 'sandbox, one insert : DELETE from each of 20',
+            ours: repeat(db, sandbox),
+            rival: repeat(rival, deleteEach),
+            goal: faster(5),
+            ...QUICK,
+          }),
+        ]),
+      ),
+  },
+  { name: 'suite of 500 tests', run: (database) => withTables(database, () => suite(database)) },
+];

@@ -1,0 +1,144 @@
+// What a reset costs beside the best that plain knex can do by hand, and that it leaves nothing behind.
+import type { Knex } from 'knex';
+import type { TestDatabase } from '../spec/support/database';
+import { until } from '../spec/support/until';
+import { collectGarbage, compare, duration, type Line, median, settle, time, type Work } from './harness';
+import { type Benchmark, ours, type ResettableKnex, withBoth } from './instances';
+
+const RESETS = 10_000;
+/** What the heap may differ by: less than a tenth of a pointer for each reset. */
+const FLAT_BYTES = RESETS * 8;
+const PRISTINE_MICROS = 20;
+
+const resetAndQuery =
+  (db: ResettableKnex): Work =>
+  async (times) => {
+    for (let i = 0; i < times; i++) {
+      await db.resetConnection();
+      await db.raw('select 1');
+    }
+  };
+
+export const destroyAndQuery =
+  (db: Knex): Work =>
+  async (times) => {
+    for (let i = 0; i < times; i++) {
+      await db.destroy();
+      db.initialize();
+      await db.raw('select 1');
+    }
+  };
+
+/** Ten transactions open, five of them asleep on the server. Their promises are the reset's to reject. */
+async function openTen(db: Knex, database: TestDatabase): Promise<void> {
+  for (let i = 0; i < 10; i++) {
+    const trx = await db.transaction();
+    trx.executionPromise.catch(() => {});
+    await trx.raw('select 1');
+    if (i % 2 === 0) void trx.raw('select pg_sleep(60)').catch(() => {});
+  }
+  await until('five of them sleep', async () => {
+    const sleeping = (await database.backends()).filter((each) => each.query.includes('pg_sleep'));
+    return sleeping.filter((each) => each.state === 'active').length === 5;
+  });
+}
+
+async function pristine(database: TestDatabase): Promise<Line> {
+  const db = ours(database);
+  const rounds: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    const start = performance.now();
+    for (let i = 0; i < 500; i++) await db.resetConnection();
+    rounds.push((performance.now() - start) / 500);
+  }
+  await db.destroy();
+  const millis = median(rounds);
+  return {
+    name: 'pristine reset',
+    ours: time(millis),
+    rival: '',
+    ratio: '',
+    goal: `≤ ${PRISTINE_MICROS} µs`,
+    verdict: millis * 1000 <= PRISTINE_MICROS ? 'ok' : 'MISSED',
+  };
+}
+
+interface Census {
+  heap: number;
+  handles: number;
+  timers: number;
+  listeners: number;
+  backends: number;
+}
+
+async function census(db: Knex, database: TestDatabase): Promise<Census> {
+  await settle();
+  collectGarbage();
+  const resources = process.getActiveResourcesInfo();
+  const timers = resources.filter((each) => each === 'Timeout' || each === 'Immediate').length;
+  const emitters = [db, db.client as NodeJS.EventEmitter, process];
+  return {
+    heap: process.memoryUsage().heapUsed,
+    handles: resources.length - timers,
+    timers,
+    listeners: emitters.flatMap((each) => each.eventNames().map((name) => each.listenerCount(name))).reduce(sum, 0),
+    backends: (await database.backends()).length,
+  };
+}
+
+const sum = (a: number, b: number) => a + b;
+
+async function manyResets(database: TestDatabase): Promise<Line[]> {
+  const db = ours(database);
+  await resetAndQuery(db)(RESETS / 10);
+  const before = await census(db, database);
+  await resetAndQuery(db)(RESETS);
+  const after = await census(db, database);
+  await db.destroy();
+  const line = (what: keyof Census, show: (value: number) => string, most: number): Line => ({
+    name: `${RESETS} resets: ${what}`,
+    ours: show(after[what]),
+    rival: show(before[what]),
+    ratio: `${after[what] >= before[what] ? '+' : '-'}${show(Math.abs(after[what] - before[what]))}`,
+    goal: most === 0 ? 'flat' : `≤ ${show(most)}`,
+    verdict: after[what] - before[what] <= most ? 'ok' : 'MISSED',
+  });
+  return [
+    line('heap', (bytes) => `${(bytes / 1024).toFixed(0)} KiB`, FLAT_BYTES),
+    ...(['handles', 'timers', 'listeners', 'backends'] as const).map((what) => line(what, String, 0)),
+  ];
+}
+
+export const resets: Benchmark[] = [
+  {
+    name: 'hard reset',
+    run: (database) =>
+      withBoth(database, async (db, rival) => [
+        await compare({
+          name: 'hard reset + query : destroy + initialize + query',
+          ours: resetAndQuery(db),
+          rival: destroyAndQuery(rival),
+          times: 10,
+          goal: duration(1.0),
+        }),
+      ]),
+  },
+  {
+    name: 'reset of ten transactions',
+    run: async (database) => {
+      const [db, idle] = [ours(database), ours(database)];
+      const line = await compare({
+        name: 'reset of ten transactions + query : hard reset + query',
+        ours: { prepare: () => openTen(db, database), work: resetAndQuery(db) },
+        rival: resetAndQuery(idle),
+        times: 1,
+        goal: duration(4),
+        precision: 0.05,
+      });
+      await Promise.all([db.destroy(), idle.destroy()]);
+      return [line];
+    },
+  },
+  { name: 'pristine reset', run: async (database) => [await pristine(database)] },
+  { name: '10000 resets', run: manyResets },
+];

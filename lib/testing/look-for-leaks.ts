@@ -1,0 +1,36 @@
+// What is open or running when a test is done, told apart from what is only on its way back to the pool.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Instance } from '../pool/instance';
+import type { Session } from '../pool/session';
+import { userFrames } from '../pool/stack';
+import type { LeakReport } from '../types';
+import { Deadline } from '../waiting';
+
+/** How long a connection may take to come back, or to come for a query that waits. */
+const SETTLE_MILLIS = 200;
+
+export function isEmpty({ transactions, queries }: LeakReport): boolean {
+  return transactions.length === 0 && queries.length === 0;
+}
+
+export async function lookForLeaks(instance: Instance): Promise<LeakReport> {
+  const deadline = new Deadline(SETTLE_MILLIS);
+  for (;;) {
+    const transactions = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
+    const held = [...instance.pool.sessions].filter((session) => session.lent && session.tenant === undefined);
+    const queries = held.filter((session) => session.running > 0).map(describeQuery);
+    if (transactions.length > 0 || queries.length > 0) return { transactions, queries };
+    // A failed statement is answered before its connection is ready; a query that waits has a connection soon.
+    if (held.length === 0 && instance.pool.waiting === 0) return { transactions, queries };
+    if (deadline.leftMillis === 0) return { transactions, queries: [...held.map(describeQuery), ...waiting(instance)] };
+    await nextTurn();
+  }
+}
+
+function describeQuery({ lastSql = '', askedAt }: Session): LeakReport['queries'][number] {
+  return { sql: lastSql, stack: userFrames(askedAt?.stack) };
+}
+
+function waiting({ pool }: Instance): LeakReport['queries'] {
+  return pool.waiting > 0 ? [{ sql: `(${pool.waiting} waiting for a connection)`, stack: '' }] : [];
+}

@@ -1,0 +1,83 @@
+// A mocha test whose function ends with the verdict on what it left behind, so that the test fails and no hook does.
+import type { Attempt } from './attempt';
+
+type Done = (error?: unknown) => void;
+type TestFunction = (this: unknown, done: Done) => unknown;
+
+/** The parts of mocha's test that are used here. */
+export interface MochaTest {
+  fn?: TestFunction;
+  asyncOnly?: boolean;
+  fullTitle(): string;
+}
+
+/** The parts of mocha's context that are used here. */
+export interface MochaContext {
+  currentTest?: MochaTest;
+  timeout?(millis?: number): unknown;
+  runnable?(): unknown;
+}
+
+/** The test's own error wins, and so do mocha's own: of a timeout, of a skip, of `done()` called twice. */
+export function wrapTest(test: MochaTest, attempt: Attempt): void {
+  const body = test.fn;
+  if (typeof body !== 'function') return;
+  const checked = body.length > 0 ? checkAtDone(body, attempt) : checkAtEnd(body, attempt, test);
+  const wrapped = function (this: unknown, ...args: [Done]): unknown {
+    // Mocha clones a test to retry it, and hooks run again for the clone.
+    if (test.fn === wrapped) test.fn = body;
+    if (attempt.isOver) return body.apply(this, args);
+    attempt.begin();
+    return checked.apply(this, args);
+  };
+  // Mocha tells a callback test by its number of parameters.
+  Object.defineProperty(wrapped, 'length', { value: body.length });
+  test.fn = wrapped;
+}
+
+function checkAtEnd(body: TestFunction, attempt: Attempt, test: MochaTest): TestFunction {
+  return function (this: unknown, ...args) {
+    let result: unknown;
+    try {
+      result = body.apply(this, args);
+    } catch (error) {
+      return attempt.discard().then(() => Promise.reject(error as Error));
+    }
+    const isPromise = typeof (result as PromiseLike<unknown> | undefined)?.then === 'function';
+    // With --async-only mocha complains about a result that is no promise.
+    if (!isPromise && test.asyncOnly) return result;
+    return ended(attempt, result as PromiseLike<unknown>);
+  };
+}
+
+async function ended(attempt: Attempt, result: PromiseLike<unknown>): Promise<void> {
+  try {
+    await result;
+  } catch (error) {
+    await attempt.discard();
+    throw error;
+  }
+  await attempt.report();
+}
+
+function checkAtDone(body: TestFunction, attempt: Attempt): TestFunction {
+  return function (this: unknown, done) {
+    let verdict: Promise<void> | undefined;
+    const result = body.call(this, (error) => {
+      verdict ??= error ? attempt.discard() : attempt.report();
+      // A second call is mocha's to complain about, once it has heard of the first.
+      void tell(done, error, verdict);
+    });
+    // Mocha refuses a callback together with a promise, but for one that comes too late.
+    return verdict === undefined ? result : undefined;
+  };
+}
+
+async function tell(done: Done, error: unknown, verdict: Promise<void>): Promise<void> {
+  try {
+    await verdict;
+  } catch (leak) {
+    return done(leak);
+  }
+  done(error);
+}

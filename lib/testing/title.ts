@@ -1,0 +1,27 @@
+// The name of the test that a hook runs for, as its runner tells it: each has a way of its own.
+
+/** What a hook has as `this`: mocha's context, or whatever else the runner gives. */
+export type HookThis = unknown;
+
+/** @param given what the runner passes to its hooks */
+export function titleOf(context: HookThis, given: unknown): string | undefined {
+  const { currentTest } = (context ?? {}) as { currentTest?: { fullTitle?(): string } };
+  if (typeof currentTest?.fullTitle === 'function') return currentTest.fullTitle();
+  // node:test passes a context with a name; vitest one with a task, whose suites have the other parts of it.
+  const { fullName, name, task } = (given ?? {}) as { fullName?: string; name?: string; task?: Task };
+  return fullName ?? name ?? (task && titleOfTask(task)) ?? titleInJest();
+}
+
+interface Task {
+  name: string;
+  suite?: Task;
+}
+
+function titleOfTask({ name, suite }: Task): string {
+  return suite?.name ? `${titleOfTask(suite)} ${name}` : name;
+}
+
+function titleInJest(): string | undefined {
+  const { expect } = globalThis as { expect?: { getState?(): { currentTestName?: string } } };
+  return expect?.getState?.().currentTestName;
+}

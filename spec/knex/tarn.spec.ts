@@ -1,0 +1,171 @@
+// Each piece of tarn that lib/knex/tarn.ts relies on, and what its guard makes of them.
+import { EventEmitter } from 'node:events';
+import { expect } from 'chai';
+import { isTarn, type Tarn, TarnPool } from '../../lib/knex/tarn';
+import { failure, never, nextTurn } from '../support/outcome';
+import { knexBuild } from '../support/quiet-knex';
+
+interface Settings {
+  create?: () => Promise<object>;
+  destroy?: (connection: object) => unknown;
+  validate?: (connection: object) => boolean;
+  max?: number;
+  acquireTimeoutMillis?: number;
+}
+
+/** The pool class that knex uses, without a database. */
+function makeTarn(settings: Settings = {}): Tarn {
+  const { pool } = knexBuild()({ client: 'pg', connection: {} }).client as { pool: object };
+  const Pool = pool.constructor as new (settings: object) => Tarn;
+  return new Pool({ min: 0, max: 2, create: async () => ({}), destroy: async () => {}, ...settings });
+}
+
+describe('tarn', () => {
+  it('is what knex has in client.pool', () => {
+    const { client } = knexBuild()({ client: 'pg', connection: {} });
+    expect(isTarn(client.pool)).to.be.true;
+    expect(isTarn({ acquire() {}, release() {}, destroy() {} })).to.be.false;
+  });
+
+  it('has what is lent in `used` and what is not in `free`, each as `.resource`', async () => {
+    const tarn = makeTarn();
+    const connection = await tarn.acquire().promise;
+    expect(tarn.used.map(({ resource }) => resource)).to.deep.equal([connection]);
+    expect(tarn.free).to.be.empty;
+    tarn.release(connection);
+    expect(tarn.free.map(({ resource }) => resource)).to.deep.equal([connection]);
+    expect(tarn.used).to.be.empty;
+    await tarn.destroy();
+  });
+
+  it('has its listeners on `emitter`', async () => {
+    const tarn = makeTarn();
+    const listener = () => {};
+    tarn.on('release', listener);
+    expect(tarn.emitter).to.be.an.instanceof(EventEmitter);
+    expect(tarn.emitter.listeners('release')).to.deep.equal([listener]);
+    tarn.removeListener('release', listener);
+    expect(tarn.emitter.listeners('release')).to.be.empty;
+    await tarn.destroy();
+  });
+
+  it('makes, checks and closes by `creator`, `validate` and `destroyer`, read at each use', async () => {
+    const tarn = makeTarn();
+    const calls: string[] = [];
+    Object.assign(tarn, {
+      creator: async () => calls.push('create') && {},
+      validate: () => calls.push('validate') > 0,
+      destroyer: () => calls.push('destroy'),
+    });
+    tarn.release(await tarn.acquire().promise);
+    await tarn.destroy();
+    expect(calls).to.deep.equal(['create', 'validate', 'destroy']);
+  });
+
+  it('gives from acquire() what can be rejected from outside', async () => {
+    const tarn = makeTarn({ create: never });
+    const reason = new Error('from outside');
+    const pending = tarn.acquire();
+    pending.reject(reason);
+    expect(await failure(pending.promise)).to.equal(reason);
+    expect(tarn.numPendingAcquires()).to.equal(0);
+  });
+
+  it('has acquires under validation in `pendingValidations`', async () => {
+    const tarn = makeTarn({ validate: never as never });
+    const pending = tarn.acquire();
+    pending.promise.catch(() => {});
+    for (let turn = 0; turn < 5; turn++) await nextTurn();
+    expect(tarn.pendingValidations).to.have.lengthOf(1);
+    expect(tarn.numPendingValidations()).to.equal(1);
+    pending.reject(new Error('over'));
+  });
+
+  it('serves who waits by `_tryAcquireOrCreate()`', async () => {
+    const tarn = makeTarn({ max: 1 });
+    const first = await tarn.acquire().promise;
+    const waiting = tarn.acquire().promise;
+    tarn.used = [];
+    expect(tarn.numPendingAcquires()).to.equal(1);
+    tarn._tryAcquireOrCreate();
+    expect(await waiting).not.to.equal(first);
+    tarn.used = [];
+    await tarn.destroy();
+  });
+
+  it('has its methods on its class', () => {
+    const methods = Object.getPrototypeOf(makeTarn()) as Tarn;
+    for (const name of ['acquire', 'release', 'destroy', 'on', 'removeListener', 'removeAllListeners'] as const) {
+      expect(methods[name], name).to.be.a('function');
+    }
+    for (const name of ['numUsed', 'numFree', 'numPendingAcquires', 'numPendingCreates'] as const) {
+      expect(methods[name], name).to.be.a('function');
+    }
+  });
+});
+
+describe('TarnPool', () => {
+  it('wraps making, checking and closing', async () => {
+    const calls: string[] = [];
+    const tarn = makeTarn();
+    const pool = new TarnPool(tarn, {
+      create: (make) => calls.push('create') && make(),
+      validate: (connection, check) => calls.push('validate') > 0 && check(connection),
+      destroy: (connection, close) => calls.push('destroy') && close(connection),
+    });
+    pool.release(await pool.acquire().promise);
+    await tarn.destroy();
+    expect(calls).to.deep.equal(['create', 'validate', 'destroy']);
+  });
+
+  it('forgets a connection that is closed elsewhere, and gives its place to who waits', async () => {
+    const pool = new TarnPool(makeTarn({ max: 1 }));
+    const first = await pool.acquire().promise;
+    const waiting = pool.acquire().promise;
+    pool.remove(first);
+    expect(await waiting).to.be.an('object').and.not.equal(first);
+    expect(pool.residents().used).to.have.lengthOf(1);
+    pool.dismiss();
+  });
+
+  it('is over once it is dismissed: nothing in it, nothing lent, no timer', async () => {
+    const closed: object[] = [];
+    const pool = new TarnPool(makeTarn({ destroy: (connection) => closed.push(connection), acquireTimeoutMillis: 20 }));
+    const lent = await pool.acquire().promise;
+    const idle = await pool.acquire().promise;
+    pool.release(idle);
+    pool.dismiss();
+    expect([pool.numUsed(), pool.numFree()]).to.deep.equal([0, 0]);
+    expect(pool.release(lent)).to.be.false;
+    await failure(pool.acquire().promise);
+    expect(closed).to.be.empty;
+    expect(process.getActiveResourcesInfo()).not.to.include('Interval');
+  });
+
+  it('tells who listens', async () => {
+    const tarn = makeTarn();
+    const [one, other] = [() => {}, () => {}];
+    tarn.on('release', one);
+    tarn.on('createSuccess', other);
+    expect(new TarnPool(tarn).listeners()).to.deep.equal([
+      ['release', one],
+      ['createSuccess', other],
+    ]);
+    await tarn.destroy();
+  });
+
+  it('forwards what is asked of the object to another pool, and still works itself', async () => {
+    const tarn = makeTarn();
+    const pool = new TarnPool(tarn);
+    const asked: string[] = [];
+    const target = { numUsed: () => asked.push('numUsed'), acquire: () => asked.push('acquire') };
+    pool.forwardTo(target);
+    tarn.numUsed();
+    void tarn.acquire();
+    expect(asked).to.deep.equal(['numUsed', 'acquire']);
+    const connection = await pool.acquire().promise;
+    expect(pool.numUsed()).to.equal(1);
+    expect(pool.release(connection)).to.be.true;
+    pool.dismiss();
+  });
+});

@@ -1,0 +1,84 @@
+// The same lock on MariaDB, by GET_LOCK.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { MigrationLockError, type Resettable, resettable } from '../../lib';
+import { withMigrationLock } from '../../lib/migrations';
+import { MariadbServer, whyNoMariadb } from '../support/mariadb-server';
+import { failure, never } from '../support/outcome';
+import { makeKnex } from '../support/quiet-knex';
+import { until } from '../support/until';
+import { sourceOf } from './source';
+
+describe('withMigrationLock() on MariaDB', () => {
+  let server: MariadbServer | undefined;
+  let observer: Knex;
+  let instances: Knex[] = [];
+
+  before(async function () {
+    if (whyNoMariadb()) this.skip();
+    server = await MariadbServer.create();
+    observer = makeKnex({ ...server.root }, { client: 'mysql2' });
+  });
+  beforeEach(() => observer.raw('create database app'));
+  afterEach(async () => {
+    await Promise.all(instances.map((db) => db.destroy()));
+    instances = [];
+    await observer.raw('drop database app');
+  });
+  after(async () => {
+    await observer?.destroy();
+    await server?.dispose();
+  });
+
+  const open = (): Knex & Resettable => {
+    const db = resettable(makeKnex({ ...server?.root, database: 'app' }, { client: 'mysql2' }));
+    instances.push(db);
+    return db;
+  };
+  const connections = async (): Promise<number[]> =>
+    (await observer('information_schema.processlist').where({ db: 'app' }).select('id')).map(({ id }) => Number(id));
+  const lockRow = () => observer('app.knex_migrations_lock').pluck('is_locked');
+  const one = { up: (knex: Knex) => knex.schema.createTable('t', (table) => void table.increments()) };
+
+  it('lets one runner work at a time, marks its row, and leaves nothing', async () => {
+    const [first, second] = [open(), open()];
+    let during: number[] = [];
+    const look = { up: async () => void (during = await lockRow()), config: { transaction: false } };
+    const migrate = (db: Knex) => () => db.migrate.latest(sourceOf({ one, look }));
+    const runs = await Promise.all([
+      withMigrationLock(first, migrate(first)),
+      withMigrationLock(second, migrate(second)),
+    ]);
+    expect(runs.map(([, names]) => names.length).sort((a, b) => a - b)).to.deep.equal([0, 2]);
+    expect(during).to.deep.equal([2]);
+    expect(await lockRow()).to.deep.equal([0]);
+    await until('nobody is connected', async () => (await connections()).length === 0);
+  });
+
+  it('frees the row of a dead guarded runner, and not that of a plain one', async () => {
+    const db = open();
+    await db.migrate.latest(sourceOf({}));
+    await db('knex_migrations_lock').update({ is_locked: 2 });
+    await withMigrationLock(db, () => db.migrate.latest(sourceOf({ one })), { waitMillis: 0 });
+    await db('knex_migrations_lock').update({ is_locked: 1 });
+    expect(await failure(withMigrationLock(db, never, { waitMillis: 0 }))).to.be.an.instanceof(MigrationLockError);
+    expect(await lockRow()).to.deep.equal([1]);
+  });
+
+  it('says who has the lock, and hears when it is lost', async () => {
+    const [holder, db] = [open(), open()];
+    let id: number | undefined;
+    const guarded = failure(
+      withMigrationLock(holder, async () => {
+        [id] = await connections();
+        await never();
+      }),
+    );
+    await until('it has the lock', () => id);
+    const refused = await failure(withMigrationLock(db, () => 1, { waitMillis: 0 }));
+    expect(refused.message).to.include(`connection ${id} (user root`);
+    await observer.raw(`kill ${id}`);
+    expect(await guarded).to.be.an.instanceof(MigrationLockError);
+    await withMigrationLock(db, () => 1, { waitMillis: 1000 });
+  });
+});

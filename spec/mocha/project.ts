@@ -1,0 +1,110 @@
+// Small projects as users have them, in a temp folder with a built package, and the runs of their tests in child processes.
+import { execFile } from 'node:child_process';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { freshDatabase, type TestDatabase } from '../support/database';
+
+const checkout = path.resolve(__dirname, '..', '..');
+const workers = 4;
+
+/** How each test came out, by its full title: `passed`, `pending`, or the message that it failed with. */
+export interface Run {
+  tests: Record<string, string>;
+  /** Undefined: it did not end by itself. */
+  code: number | undefined;
+  output: string;
+}
+
+interface MochaReport {
+  passes: { fullTitle: string }[];
+  pending: { fullTitle: string }[];
+  failures: { fullTitle: string; err: { message: string; stack: string } }[];
+}
+
+export class Project {
+  private constructor(
+    readonly folder: string,
+    readonly database: TestDatabase,
+  ) {}
+
+  /** Registers the hooks of a project in the `describe` that calls it. `name` is a folder below projects/. */
+  static use(name: string): () => Project {
+    let project: Project | undefined;
+    before(async () => {
+      project = await Project.create(name);
+    });
+    after(() => project?.remove());
+    return () => project as Project;
+  }
+
+  static async create(name: string): Promise<Project> {
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'knex-reset-'));
+    const project = new Project(folder, await freshDatabase());
+    await fs.cp(path.join(__dirname, 'projects', name), folder, { recursive: true });
+    await project.#install();
+    for (const schema of ['public', ...Array.from({ length: workers }, (_, id) => `worker_${id}`)]) {
+      await project.database.query(`
+        create schema if not exists ${schema};
+        create table ${schema}.t (id int primary key, note text);
+        create table ${schema}.u (id int unique deferrable initially deferred);`);
+    }
+    return project;
+  }
+
+  /** Runs mocha on the project's files; `hooks` are the options that its `resetHooks` gets. */
+  async mocha(hooks: object, ...flags: string[]): Promise<Run> {
+    const report = path.join(this.folder, 'report.json');
+    await fs.rm(report, { force: true });
+    const reporter = ['--reporter', 'json', '--reporter-option', `output=${report}`];
+    const args = [require.resolve('mocha/bin/mocha.js'), '--no-config', ...reporter, ...flags];
+    const { code, output } = await this.node(args, { HOOKS: JSON.stringify(hooks) });
+    const text = await fs.readFile(report, 'utf8').catch(() => undefined);
+    if (text === undefined) throw new Error(`mocha made no report:\n${output}`);
+    return { tests: byTitle(JSON.parse(text) as MochaReport), code, output };
+  }
+
+  /** Runs node in the project's folder. */
+  node(args: string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: number | undefined; output: string }> {
+    const { PATH, HOME } = process.env;
+    const options = {
+      cwd: this.folder,
+      env: { PATH, HOME, APP_DATABASE_URL: this.database.url, ...env },
+      timeout: 60_000,
+    };
+    return new Promise((resolve) => {
+      const child = execFile(process.execPath, args, options, (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? undefined, output: stdout + stderr });
+      });
+    });
+  }
+
+  async remove(): Promise<void> {
+    await this.database.drop();
+    await fs.rm(this.folder, { recursive: true });
+  }
+
+  /** `knex-reset` as npm would install it, beside the knex and pg of this checkout. */
+  async #install(): Promise<void> {
+    const modules = path.join(this.folder, 'node_modules');
+    const own = path.join(modules, 'knex-reset');
+    await fs.mkdir(own, { recursive: true });
+    await fs.copyFile(path.join(checkout, 'package.json'), path.join(own, 'package.json'));
+    const knex = process.env.KNEX_BUILD ?? 'knex';
+    await fs.symlink(path.join(checkout, 'node_modules', knex), path.join(modules, 'knex'));
+    await fs.symlink(path.join(checkout, 'node_modules', 'pg'), path.join(modules, 'pg'));
+    const tsc = path.join(checkout, 'node_modules', '.bin', 'tsc');
+    const project = path.join(checkout, 'tsconfig.build.json');
+    await promisify(execFile)(tsc, ['-p', project, '--noCheck', '--declaration', 'false', '--declarationMap', 'false', '--outDir', path.join(own, 'dist')]);
+  }
+}
+
+function byTitle({ passes, pending, failures }: MochaReport): Run['tests'] {
+  const tests: Run['tests'] = {};
+  for (const { fullTitle } of passes) tests[fullTitle] = 'passed';
+  for (const { fullTitle } of pending) tests[fullTitle] = 'pending';
+  // A test that fails again after it has passed counts as both.
+  for (const { fullTitle, err } of failures) tests[fullTitle] = err.message;
+  return tests;
+}

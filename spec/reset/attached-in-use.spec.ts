@@ -1,0 +1,161 @@
+// An instance that became resettable while it was in use: what was open before counts as well.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { ResetError, resettable } from '../../lib';
+import { failure, outcome, watch } from '../support/outcome';
+import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('resettable()', () => {
+  const stage = useStage();
+  let plain: Knex;
+
+  before(() => stage.database.query('create table t (id int)'));
+  beforeEach(() => {
+    plain = stage.knex({ pool: { max: 2 } });
+  });
+  afterEach(() => stage.database.query('truncate t'));
+
+  function attach(): ResettableKnex {
+    return stage.adopt(resettable(plain));
+  }
+
+  describe('on an instance with a transaction open', () => {
+    it('leaves the transaction to its end', async () => {
+      const trx = await plain.transaction();
+      await trx('t').insert({ id: 1 });
+      const db = attach();
+      await trx('t').insert({ id: 2 });
+      await trx.commit();
+      expect(await db('t').select()).to.deep.equal([{ id: 1 }, { id: 2 }]);
+      expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
+    });
+
+    it('has a reset abort it: the server lets go, and its holders get errors', async () => {
+      const trx = await plain.transaction();
+      const execution = watch(trx.executionPromise);
+      await trx('t').insert({ id: 1 });
+      const db = attach();
+      const report = await db.resetConnection();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      expect(report.abortedTransactions.map(({ state, depth }) => ({ state, depth }))).to.deep.equal([
+        { state: 'idle', depth: 1 },
+      ]);
+      expect(await failure(trx('t').insert({ id: 2 }))).to.be.an.instanceof(ResetError);
+      await outcome(trx.rollback());
+      await until('its promise is settled', () => execution.state !== 'pending');
+      expect(await stage.database.query('select * from t')).to.be.empty;
+      expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
+    });
+
+    it('has a reset abort one whose query runs, which rejects with ResetError', async () => {
+      const transaction = failure(
+        plain.transaction(async (trx) => {
+          await trx('t').insert({ id: 1 });
+          await trx.raw('select pg_sleep(30)');
+        }),
+      );
+      await stage.running('pg_sleep');
+      const db = attach();
+      const report = await db.resetConnection();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      expect(report.forcedConnections).to.equal(0);
+      expect(await transaction).to.be.an.instanceof(ResetError);
+    });
+
+    it('does not give its late release to the new pool', async () => {
+      let goOn = () => {};
+      const pause = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      const transaction = outcome(
+        plain.transaction(async (trx) => {
+          await trx('t').insert({ id: 1 });
+          await pause;
+        }),
+      );
+      await until('it is open', async () => (await stage.database.backends())[0]?.state === 'idle in transaction');
+      const db = attach();
+      await db.resetConnection();
+      await db.raw('select 1');
+      goOn();
+      expect((await transaction).error).to.be.an('error');
+      expect(db.connectionState().connections).to.deep.equal({ idle: 1, inUse: 0, opening: 0, waiting: 0 });
+      expect(await stage.database.query('select * from t')).to.be.empty;
+    });
+  });
+
+  describe('on an instance with a query running', () => {
+    it('leaves the query to its end', async () => {
+      const query = plain.raw('select pg_sleep(0.1), 1 as one').then(({ rows }) => rows[0].one as number);
+      await stage.running('pg_sleep');
+      const db = attach();
+      expect(await query).to.equal(1);
+      await db.raw('select 1');
+      expect(await stage.database.backends()).to.have.lengthOf(1);
+    });
+
+    it('has a reset abort it with ResetError', async () => {
+      const query = failure(plain.raw('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      const db = attach();
+      const report = await db.resetConnection();
+      expect(report).to.include({ abortedQueries: 1, forcedConnections: 0 });
+      expect(await query).to.be.an.instanceof(ResetError);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+  });
+
+  describe('on an instance with connections idle, being opened and waited for', () => {
+    it('has a reset close the idle ones', async () => {
+      await Promise.all([plain.raw('select pg_sleep(0.02)'), plain.raw('select pg_sleep(0.02)')]);
+      expect(await attach().resetConnection()).to.include({ closedConnections: 2 });
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('serves who was waiting', async () => {
+      const holders = [await plain.transaction(), await plain.transaction()];
+      const waiting = plain.raw('select 1 as one').then(({ rows }) => rows as unknown[]);
+      await until('it waits', () => plain.client.pool.numPendingAcquires() === 1);
+      attach();
+      await holders[0]!.commit();
+      expect(await waiting).to.deep.equal([{ one: 1 }]);
+      await holders[1]!.commit();
+    });
+
+    it('has a reset settle who was waiting, and leaves nothing behind', async () => {
+      const holders = [1, 2].map(() => failure(plain.transaction((trx) => trx.raw('select pg_sleep(30)'))));
+      await stage.running('pg_sleep', 2);
+      const waiting = watch(plain.raw('select 1'));
+      await until('it waits', () => plain.client.pool.numPendingAcquires() === 1);
+      const db = attach();
+      await db.resetConnection();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      await until('it is settled', () => waiting.state !== 'pending');
+      expect(waiting.error).to.be.an.instanceof(ResetError);
+      for (const error of await Promise.all(holders)) expect(error).to.be.an.instanceof(ResetError);
+    });
+
+    it('has a reset stop what is being opened', async () => {
+      const proxy = await stage.proxy();
+      plain = stage.knex({ through: proxy });
+      proxy.delayMillis = 40;
+      const query = failure(plain.raw('select 1'));
+      await until('it is being opened', () => proxy.accepted === 1);
+      const db = attach();
+      await db.resetConnection();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      expect(await query).to.be.an.instanceof(ResetError);
+    });
+  });
+
+  it('keeps the listeners that the pool had', async () => {
+    const events: string[] = [];
+    plain.client.pool.on('createSuccess', () => events.push('created'));
+    const db = attach();
+    await db.raw('select 1');
+    await db.resetConnection();
+    await db.raw('select 1');
+    expect(events).to.deep.equal(['created', 'created']);
+  });
+});

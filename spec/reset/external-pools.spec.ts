@@ -1,0 +1,133 @@
+// What a reset does with a pool that the user owns (`connectionPool`, knex 3.3 and later).
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { Client, Pool } from 'pg';
+import { Pool as TarnPool } from 'tarn';
+import { ResetError } from '../../lib';
+import { failure, never, nextTurn } from '../support/outcome';
+import { knexBuild } from '../support/quiet-knex';
+import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+interface Owned {
+  pool: Knex.ConnectionPool;
+  /** A query of the owner's, past knex. */
+  ask(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+describe('resetConnection()', () => {
+  const stage = useStage();
+  let owned: Owned;
+  let db: ResettableKnex;
+
+  before(function () {
+    const { client } = knexBuild()({ client: 'pg' });
+    // knex 3.0 and 3.1 do not know connectionPool: there is nothing to show.
+    if (typeof client.initializeExternalPool !== 'function') this.skip();
+  });
+  before(() => stage.database.query('create table t (id int)'));
+  afterEach(() => owned?.close());
+
+  const owners: Record<string, () => Owned> = {
+    'a pg.Pool': () => {
+      const pool = new Pool({ ...stage.database.connection, max: 3 });
+      pool.on('error', () => {});
+      return { pool, ask: () => pool.query('select 1'), close: () => (pool.ended ? Promise.resolve() : pool.end()) };
+    },
+    'a tarn pool': () => {
+      const pool = new TarnPool<Client>({
+        min: 0,
+        max: 3,
+        create: async () => {
+          const client = new Client(stage.database.connection);
+          client.on('error', () => {});
+          await client.connect();
+          return client;
+        },
+        destroy: (client) => client.end(),
+      });
+      const ask = async () => {
+        const client = await pool.acquire().promise;
+        try {
+          return await client.query('select 1');
+        } finally {
+          pool.release(client);
+        }
+      };
+      return { pool, ask, close: () => pool.destroy() };
+    },
+  };
+
+  for (const [title, own] of Object.entries(owners)) {
+    describe(`on ${title}`, () => {
+      beforeEach(() => {
+        owned = own();
+        db = stage.resettable({ connectionPool: owned.pool });
+      });
+
+      it('aborts transactions and closes their connections through the pool', async () => {
+        const transaction = failure(db.transaction((trx) => trx('t').insert({ id: 1 }).then(never)));
+        await until('it is open', async () => (await stage.database.backends())[0]?.state === 'idle in transaction');
+        const report = await db.resetConnection();
+        expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+        expect(report).to.include({ closedConnections: 1, forcedConnections: 0 });
+        expect(report.abortedTransactions).to.have.lengthOf(1);
+        await nextTurn();
+        expect(await transaction).to.be.an.instanceof(ResetError);
+        expect(await stage.database.query('select * from t')).to.be.empty;
+      });
+
+      it('stops what runs', async () => {
+        const query = failure(db.raw('select pg_sleep(30)'));
+        await stage.running('pg_sleep');
+        const report = await db.resetConnection();
+        expect(report).to.include({ abortedQueries: 1, closedConnections: 1, forcedConnections: 0 });
+        expect(await query).to.be.an.instanceof(ResetError);
+        expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      });
+
+      it('leaves the pool alive for its owner and for knex', async () => {
+        for (let round = 0; round < 5; round++) {
+          const queries = [1, 2, 3].map(() => failure(db.raw('select pg_sleep(30)')));
+          await stage.running('pg_sleep', 3);
+          await db.resetConnection();
+          await Promise.all(queries);
+          await owned.ask();
+          expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+        }
+      });
+
+      it('leaves the connections alone that the pool’s owner has', async () => {
+        await owned.ask();
+        await db.raw('select 1'); // lent to us and given back
+        const pids = (await stage.database.backends()).map(({ pid }) => pid);
+        const report = await db.resetConnection();
+        expect(report.closedConnections).to.equal(0);
+        expect((await stage.database.backends()).map(({ pid }) => pid)).to.deep.equal(pids);
+        await owned.ask();
+      });
+
+      it('rejects who waits for a connection, and takes none away from the owner', async () => {
+        const queries = [1, 2, 3].map(() => failure(db.raw('select pg_sleep(30)')));
+        await stage.running('pg_sleep', 3);
+        const waiter = failure(db.raw('select 2'));
+        await until('it waits', () => db.connectionState().connections.waiting === 1);
+        expect(await db.resetConnection()).to.include({ rejectedWaiters: 1, closedConnections: 3 });
+        expect(await waiter).to.be.an.instanceof(ResetError);
+        await Promise.all(queries);
+        await Promise.all([owned.ask(), owned.ask(), owned.ask()]);
+      });
+
+      it('is not destroyed by knex.destroy(), which leaves it without our connections', async () => {
+        const trx = await db.transaction();
+        await trx.raw('select 1');
+        const destroyed = db.destroy();
+        await trx.commit();
+        await destroyed;
+        await owned.ask();
+        expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
+      });
+    });
+  }
+});

@@ -1,0 +1,73 @@
+// That what runs may end by itself for as long as the grace lasts.
+import { expect } from 'chai';
+import { ResetError } from '../../lib';
+import { failure, never, outcome } from '../support/outcome';
+import { NOTHING, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('resetConnection()', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int)'));
+  afterEach(() => stage.database.query('truncate t'));
+
+  describe('with a grace', () => {
+    it('lets a transaction commit that ends in time, and aborts the one that does not', async () => {
+      const db = stage.resettable();
+      const short = outcome(
+        db.transaction(async (trx) => {
+          await trx('t').insert({ id: 1 });
+          await trx.raw('select pg_sleep(0.2)');
+          return 'committed';
+        }),
+      );
+      const endless = failure(db.transaction((trx) => trx('t').insert({ id: 2 }).then(never)));
+      await until('both are open', () => db.connectionState().transactions.length === 2);
+      await stage.running('pg_sleep');
+      const start = performance.now();
+      const report = await db.resetConnection({ graceMillis: 500 });
+      expect(performance.now() - start).to.be.within(480, 1500);
+      expect(await short).to.deep.equal({ value: 'committed' });
+      expect(await endless).to.be.an.instanceof(ResetError);
+      expect(report.abortedTransactions).to.have.lengthOf(1);
+      expect(await stage.database.query('select id from t')).to.deep.equal([{ id: 1 }]);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('does not wait for it once nothing runs', async () => {
+      const db = stage.resettable();
+      const query = outcome(db.raw('select pg_sleep(0.1)'));
+      await stage.running('pg_sleep');
+      const report = await db.resetConnection({ graceMillis: 5000 });
+      expect(report.durationMillis).to.be.within(0, 2000);
+      expect(report).to.include({ abortedQueries: 0, closedConnections: 1 });
+      expect((await query).error).to.be.undefined;
+    });
+
+    it('has later queries wait behind it, and rejects who waited before at once', async () => {
+      const db = stage.resettable({ pool: { max: 1 } });
+      const query = outcome(db.raw('select pg_sleep(0.2)'));
+      await stage.running('pg_sleep');
+      const waiter = failure(db.raw('select 1'));
+      await until('it waits', () => db.connectionState().connections.waiting === 1);
+      const reset = db.resetConnection({ graceMillis: 3000 });
+      expect(await waiter).to.be.an.instanceof(ResetError);
+      const later = db.raw('select pg_backend_pid() as pid');
+      const [old] = await stage.database.backends();
+      expect((await later).rows[0].pid).not.to.equal(old?.pid);
+      expect((await query).error).to.be.undefined;
+      expect(await reset).to.include({ rejectedWaiters: 1 });
+    });
+
+    it('takes that of the instance where none is given', async () => {
+      const db = stage.resettable({}, { graceMillis: 3000 });
+      const query = outcome(db.raw('select pg_sleep(0.15)'));
+      await stage.running('pg_sleep');
+      expect(await db.resetConnection()).to.include({ abortedQueries: 0 });
+      expect((await query).error).to.be.undefined;
+      const aborted = failure(db.raw('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      expect(await db.resetConnection({ graceMillis: 0 })).to.include({ abortedQueries: 1 });
+      await aborted;
+    });
+  });
+});

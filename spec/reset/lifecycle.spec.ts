@@ -1,0 +1,139 @@
+// What `destroy()` and `initialize()` mean on an instance that can be reset.
+import { expect } from 'chai';
+import { ResetError } from '../../lib';
+import { failure, never, outcome, watch } from '../support/outcome';
+import { NOTHING, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('destroy()', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int)'));
+
+  it('ends the instance: queries fail with knex’s own error', async () => {
+    const [db, plain] = [stage.resettable(), stage.knex()] as const;
+    for (const each of [db, plain]) {
+      await each.raw('select 1');
+      await each.destroy();
+    }
+    expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    const expected = await failure(plain.raw('select 1'));
+    const error = await failure(db.raw('select 1'));
+    expect(error.message).to.equal(expected.message);
+    expect(error.name).to.equal(expected.name);
+    expect((await failure(db.transaction((trx) => trx.raw('select 1')))).message).to.equal(expected.message);
+  });
+
+  it('waits for what runs, as knex does', async () => {
+    const db = stage.resettable();
+    const query = outcome(db.raw('select pg_sleep(0.2)'));
+    const transaction = outcome(db.transaction((trx) => trx.raw('select pg_sleep(0.1)').then(() => 'done')));
+    await stage.running('pg_sleep', 2);
+    await db.destroy();
+    expect((await query).error).to.be.undefined;
+    expect(await transaction).to.deep.equal({ value: 'done' });
+  });
+
+  describe('while a transaction is open', () => {
+    it('aborts it with ResetError after timeoutMillis', async () => {
+      const db = stage.resettable({}, { timeoutMillis: 300 });
+      const transaction = watch(db.transaction((trx) => trx('t').insert({ id: 1 }).then(never)));
+      await until('it is open', async () => (await stage.database.backends())[0]?.state === 'idle in transaction');
+      const start = performance.now();
+      await db.destroy();
+      expect(performance.now() - start).to.be.within(280, 900);
+      await until('it is told', () => transaction.state !== 'pending');
+      expect(transaction.error).to.be.an.instanceof(ResetError);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('rejects who asks meanwhile with knex’s own error, and lets the transaction end', async () => {
+      const db = stage.resettable({}, { timeoutMillis: 3000 });
+      const trx = await db.transaction();
+      await trx('t').insert({ id: 2 });
+      const destroyed = db.destroy();
+      const asked = failure(db.raw('select 1'));
+      await trx.commit();
+      expect((await asked).message).to.include('Unable to acquire a connection');
+      await destroyed;
+      expect(await stage.database.query('select id from t')).to.deep.equal([{ id: 2 }]);
+    });
+  });
+
+  describe('called twice', () => {
+    it('resolves both times', async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      await Promise.all([db.destroy(), db.destroy()]);
+      await db.destroy();
+      expect(await stage.database.backends()).to.be.empty;
+    });
+
+    it('calls back where it was given a callback', async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      await new Promise<void>((resolve) => db.destroy(resolve));
+      expect(await stage.database.backends()).to.be.empty;
+    });
+  });
+
+  describe('then resetConnection()', () => {
+    it('opens the instance again', async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      await db.destroy();
+      expect(await db.resetConnection()).to.include({ generation: 1, closedConnections: 0 });
+      expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      expect(await db.transaction((trx) => trx.raw('select 2').then(() => 'done'))).to.equal('done');
+    });
+
+    it('opens a copy again that shared the pool', async () => {
+      const db = stage.resettable();
+      const copy = db.withUserParams({ of: 'db' });
+      await copy.raw('select 1');
+      await db.destroy();
+      await db.resetConnection();
+      expect((await copy.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+  });
+
+  describe('then initialize()', () => {
+    it('opens the instance again, resettable as before', async () => {
+      const db = stage.resettable();
+      await db.destroy();
+      db.initialize();
+      await db.raw('select 1');
+      expect(await db.resetConnection()).to.include({ closedConnections: 1 });
+      expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+
+    it('may be given another pool’s configuration', async () => {
+      const db = stage.resettable({ pool: { max: 2 } });
+      await db.raw('select 1');
+      await db.destroy();
+      db.initialize({ ...db.client.config, pool: { min: 0, max: 4 } });
+      await db.raw('select 1');
+      expect(db.client.pool.max).to.equal(4);
+    });
+  });
+
+  describe('while a reset runs', () => {
+    it('ends the instance after it', async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      const [report] = await Promise.all([db.resetConnection(), db.destroy()]);
+      expect(report.closedConnections).to.equal(1);
+      expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
+    });
+  });
+
+  describe('while resetConnection() is asked', () => {
+    it('lets the reset come after it, which opens the instance again', async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      const destroyed = db.destroy();
+      const reset = db.resetConnection();
+      await Promise.all([destroyed, reset]);
+      expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+  });
+});

@@ -1,0 +1,104 @@
+// That the errors and reports of a reset never show bindings, passwords or connection strings, not even after knex's query path.
+import util from 'node:util';
+import { expect } from 'chai';
+import { CommitUnknownError, ResetError } from '../../lib';
+import { failure, never } from '../support/outcome';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+const BINDING = 'top-secret-binding';
+const PASSWORD = 'top-secret-password';
+
+describe('resetConnection()', () => {
+  const stage = useStage();
+  let db: ResettableKnex;
+
+  before(() => stage.database.query('create table t (secret text)'));
+  beforeEach(() => {
+    const connection = { ...stage.database.connection, password: PASSWORD };
+    db = stage.resettable({ compileSqlOnError: true, connection });
+  });
+
+  /** Everything that a log may show of it, causes and hidden fields included. */
+  function shown(value: unknown): string {
+    const error = value as Error & Record<string, unknown>;
+    const parts = [String(error), error.message, error.stack, JSON.stringify(error), JSON.stringify({ ...error })];
+    return [...parts, util.inspect(error, { depth: 10, showHidden: true, getters: true })].join('\n');
+  }
+
+  function expectNoSecret(value: unknown): void {
+    const text = shown(value);
+    expect(text).not.to.include(BINDING);
+    expect(text).not.to.include(PASSWORD);
+    expect(text).not.to.match(/postgres(ql)?:\/\//);
+  }
+
+  it('keeps them out of the error of a query that it aborts', async () => {
+    const query = failure(db.raw('select pg_sleep(30), ?::text', [BINDING]));
+    await stage.running('pg_sleep');
+    expectNoSecret(await db.resetConnection());
+    expect(await query).to.be.an.instanceof(ResetError);
+    expectNoSecret(await query);
+  });
+
+  it('keeps them out of the error of a transaction, also where it passes through several levels', async () => {
+    const nested = failure(
+      db.transaction((outer) =>
+        outer.transaction(async (inner) => {
+          await inner('t').insert({ secret: BINDING });
+          await inner.raw('select pg_sleep(30), ?::text', [BINDING]);
+        }),
+      ),
+    );
+    await stage.running('pg_sleep');
+    expectNoSecret(await db.resetConnection());
+    expect(await nested).to.be.an.instanceof(ResetError);
+    expectNoSecret(await nested);
+  });
+
+  it('keeps them out of the error that a late query on the handle gets', async () => {
+    const trx = await db.transaction();
+    await trx('t').insert({ secret: BINDING });
+    const report = await db.resetConnection();
+    expectNoSecret(report);
+    for (const late of [trx('t').insert({ secret: BINDING }), trx.raw('select ?::text', [BINDING]), trx.commit()]) {
+      const error = await failure(late);
+      expect(error).to.be.an.instanceof(ResetError);
+      expectNoSecret(error);
+    }
+    expectNoSecret(await failure(trx.executionPromise));
+  });
+
+  it('keeps them out of the error of who waits for a connection', async () => {
+    const narrow = stage.resettable({ compileSqlOnError: true, pool: { max: 1 } });
+    const held = failure(narrow.transaction((trx) => trx.raw('select 1').then(never)));
+    await until('it is held', () => narrow.connectionState().transactions.length === 1);
+    const waiter = failure(narrow('t').insert({ secret: BINDING }));
+    await until('it waits', () => narrow.connectionState().connections.waiting === 1);
+    await narrow.resetConnection();
+    expect(await waiter).to.be.an.instanceof(ResetError);
+    for (const error of [await waiter, await held]) expectNoSecret(error);
+  });
+
+  it('keeps them out of a lost COMMIT’s error', async () => {
+    const proxy = await stage.proxy();
+    const far = stage.resettable({ through: proxy, compileSqlOnError: true });
+    proxy.swallowAnswersAfter('COMMIT');
+    const transaction = failure(
+      far.transaction(async (trx) => {
+        await trx('t').insert({ secret: BINDING });
+      }),
+    );
+    await until('it is stored', async () => (await stage.database.query('select 1 from t')).length > 0);
+    await far.resetConnection({ timeoutMillis: 300 });
+    expect(await transaction).to.be.an.instanceof(CommitUnknownError);
+    expectNoSecret(await transaction);
+  });
+
+  it('keeps them out of connectionState()', async () => {
+    const trx = await db.transaction();
+    await trx('t').insert({ secret: BINDING });
+    expectNoSecret(db.connectionState());
+    await trx.rollback();
+  });
+});

@@ -1,0 +1,129 @@
+// A MariaDB server of our own for the specs of the MySQL driver, where the machine has one: it dies, files included, with this process.
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { giveTo, type ServerUser, serverUser } from './postgres-binaries';
+import { Watchdog } from './watchdog';
+
+const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec'];
+const environment = { PATH: folders.join(path.delimiter), LC_ALL: 'C' };
+
+function find(program: string): string | undefined {
+  return folders.map((folder) => path.join(folder, program)).find((candidate) => fs.existsSync(candidate));
+}
+
+/** Why there is no MariaDB to run the specs against; undefined: there is one. */
+export function whyNoMariadb(): string | undefined {
+  const missing = ['mariadbd', 'mariadb-install-db'].filter((program) => find(program) === undefined);
+  return missing.length > 0 ? `${missing.join(' and ')} not found on PATH or in /usr/sbin` : undefined;
+}
+
+export class MariadbServer {
+  readonly port: number;
+  readonly #folder: string;
+  readonly #user: ServerUser;
+  readonly #watchdog: Watchdog;
+  #process: ChildProcess | undefined;
+  #log = '';
+
+  /** Makes a data folder where root needs no password, and starts the server; `settings` are options of mariadbd. */
+  static async create(settings: Record<string, string> = {}): Promise<MariadbServer> {
+    const server = new MariadbServer(await freePort());
+    try {
+      await server.#initialize();
+      await server.#start(settings);
+      return server;
+    } catch (error) {
+      await server.dispose();
+      throw error;
+    }
+  }
+
+  private constructor(port: number) {
+    this.port = port;
+    this.#user = serverUser();
+    this.#folder = path.join(os.tmpdir(), `knex-reset-mariadb-${randomBytes(6).toString('hex')}`);
+    this.#watchdog = new Watchdog([this.#folder]);
+    fs.mkdirSync(this.#folder, { mode: 0o700 });
+    giveTo(this.#user, this.#folder);
+  }
+
+  get root(): { host: string; port: number; user: string } {
+    return { host: '127.0.0.1', port: this.port, user: 'root' };
+  }
+
+  async dispose(): Promise<void> {
+    const child = this.#process;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      child.ref();
+      const exited = once(child, 'exit');
+      child.kill('SIGKILL');
+      await exited;
+      this.#watchdog.guard(undefined);
+    }
+    await this.#watchdog.dismiss();
+  }
+
+  async #initialize(): Promise<void> {
+    const flags = ['--auth-root-authentication-method=normal', '--skip-test-db', `--datadir=${this.#data}`];
+    const running = promisify(execFile)(find('mariadb-install-db') as string, ['--no-defaults', ...flags], {
+      ...this.#user,
+      cwd: this.#folder,
+      env: environment,
+    });
+    this.#watchdog.guard(running.child.pid);
+    await running;
+  }
+
+  async #start(settings: Record<string, string>): Promise<void> {
+    const all = {
+      datadir: this.#data,
+      port: String(this.port),
+      'bind-address': '127.0.0.1',
+      socket: path.join(this.#folder, 'socket'),
+      'pid-file': path.join(this.#folder, 'pid'),
+      'innodb-flush-log-at-trx-commit': '0',
+      ...settings,
+    };
+    const flags = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
+    const child = spawn(find('mariadbd') as string, ['--no-defaults', ...flags], {
+      ...this.#user,
+      cwd: this.#folder,
+      env: environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true, // a Ctrl-C in the terminal is for us; the watchdog tells the server
+    });
+    this.#process = child;
+    this.#watchdog.guard(child.pid);
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code, signal) =>
+        reject(new Error(`mariadbd ended early (${code ?? signal}):\n${this.#log}`)),
+      );
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        this.#log += text;
+        if (this.#log.includes('ready for connections')) resolve();
+      });
+    });
+    child.unref();
+    (child.stderr as net.Socket).unref();
+  }
+
+  get #data(): string {
+    return path.join(this.#folder, 'data');
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

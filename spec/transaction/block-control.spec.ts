@@ -1,0 +1,156 @@
+// The end of a block belongs to the block: whoever ends its transaction by hand is told.
+import { expect } from 'chai';
+import { BlockControlError } from '../../lib';
+import { rejection, useStage } from './stage';
+
+describe('a block that is ended by hand', () => {
+  const stage = useStage();
+
+  for (const end of ['commit', 'rollback'] as const) {
+    describe(`with trx.${end}()`, () => {
+      it('rejects the call and, where that is let through, the block', async () => {
+        const error = await rejection(
+          stage.db.atomic(async (trx) => {
+            await trx('t').insert({ id: 1 });
+            await trx[end]();
+          }),
+        );
+        expect(error).to.be.instanceOf(BlockControlError).with.property('code', 'ERR_BLOCK_CONTROL');
+        expect(stage.sql.at(-1)).to.equal('ROLLBACK');
+        expect(await stage.ids()).to.deep.equal([]);
+      });
+
+      it('does nothing but reject', async () => {
+        await stage.db.atomic(async (trx) => {
+          await trx.raw('insert into t values (1)');
+          expect(await rejection(trx[end]())).to.be.instanceOf(BlockControlError);
+          expect(trx.isCompleted()).to.be.false;
+          await trx.raw('insert into t values (2)');
+        });
+        expect(await stage.ids()).to.deep.equal([1, 2]);
+        expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'insert into t values (2)', 'COMMIT;']);
+      });
+
+      it('rejects in an inner block', async () => {
+        await stage.db.atomic(async (trx) => {
+          const inner = trx.atomic(async (nested) => {
+            expect(await rejection(trx[end]())).to.be.instanceOf(BlockControlError);
+            await nested[end]();
+          });
+          expect(await rejection(inner)).to.be.instanceOf(BlockControlError);
+        });
+        expect(stage.sql).to.deep.equal([
+          'BEGIN;',
+          'SAVEPOINT s1;',
+          'ROLLBACK TO SAVEPOINT s1',
+          'RELEASE SAVEPOINT s1;',
+          'COMMIT;',
+        ]);
+      });
+    });
+  }
+
+  it('leaves a plain transaction inside alone', async () => {
+    await stage.db.atomic(async (trx) => {
+      const nested = await trx.transaction();
+      await nested('t').insert({ id: 1 });
+      await nested.commit();
+      const undone = await trx.transaction();
+      await undone('t').insert({ id: 2 });
+      await undone.rollback();
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  for (const end of ['commit', 'rollback'] as const) {
+    for (const what of ['swallowed', 'let through'] as const) {
+      it(`rejects after a raw ${end.toUpperCase()}, what it refused ${what}`, async () => {
+        let refused: unknown;
+        const error = await rejection(
+          stage.db.atomic(
+            async (trx) => {
+              await trx.raw('insert into t values (1)');
+              await trx.raw(end);
+              const query = trx.raw('insert into t values (2)');
+              if (what === 'swallowed') refused = await rejection(query);
+              else await query;
+            },
+            { label: 'transfer' },
+          ),
+        );
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(error.message).to.include('transfer').and.to.include(end);
+        if (what === 'swallowed') expect(refused).to.be.instanceOf(BlockControlError);
+        expect(stage.sql.slice(0, 3)).to.deep.equal(['BEGIN;', 'insert into t values (1)', end]);
+        expect(stage.sql).not.to.include('insert into t values (2)');
+        expect(await stage.ids()).to.deep.equal(end === 'commit' ? [1] : []);
+        await stage.idle();
+        expect((await stage.db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      });
+    }
+
+    it(`rejects after a raw ${end.toUpperCase()} that was its last statement`, async () => {
+      const error = await rejection(stage.db.atomic((trx) => trx.raw(end)));
+      expect(error).to.be.instanceOf(BlockControlError);
+    });
+
+    it(`rejects after a raw ${end.toUpperCase()} in an inner block`, async () => {
+      let inner: unknown;
+      const error = await rejection(
+        stage.db.atomic(async (trx) => {
+          inner = await rejection(trx.atomic((nested) => nested.raw(end)));
+        }),
+      );
+      expect(inner).to.be.instanceOf(BlockControlError);
+      expect(error).to.be.instanceOf(BlockControlError);
+    });
+  }
+
+  it('rejects with what it threw itself after a raw COMMIT', async () => {
+    const mine = new Error('mine');
+    const error = await rejection(
+      stage.db.atomic(async (trx) => {
+        await trx.raw('commit');
+        throw mine;
+      }),
+    );
+    expect(error).to.satisfy((reason: unknown) => reason === mine || reason instanceof BlockControlError);
+    expect([error, ...(error.suppressed ?? [])]).to.include(mine);
+  });
+
+  it('notices a COMMIT AND CHAIN, and stores nothing that came after it', async () => {
+    const error = await rejection(
+      stage.db.atomic(async (trx) => {
+        await trx.raw('commit and chain');
+        await trx.raw('insert into t values (1)');
+        throw new Error('mine');
+      }),
+    );
+    expect(error).to.be.an('error');
+    expect(await stage.ids()).to.deep.equal([]);
+  });
+
+  it('runs no afterCommit hook, and the afterRollback hooks', async () => {
+    const ran: string[] = [];
+    await rejection(
+      stage.db.atomic(async (trx) => {
+        trx.afterCommit(() => void ran.push('afterCommit'));
+        trx.afterRollback(() => void ran.push('afterRollback'));
+        await trx.raw('rollback');
+      }),
+    );
+    expect(ran).to.deep.equal(['afterRollback']);
+  });
+
+  it('is over for its handle after the block', async () => {
+    let handle: Parameters<Parameters<typeof stage.db.atomic>[0]>[0] | undefined;
+    await stage.db.atomic((trx) => {
+      handle = trx;
+    });
+    stage.transcript.clear();
+    expect((await rejection(handle!.raw('select 1'))).message).to.match(/complete/i);
+    expect((await rejection(handle!.atomic(() => {}))).message).to.match(/complete|finished|over/i);
+    expect(handle!.isCompleted()).to.be.true;
+    expect(stage.sql).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,119 @@
+// A connection that may still be inside a transaction, busy or dead is never lent again as it is.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { until } from '../support/until';
+import { later, millisOf, pidOf, rejection, useStage } from './stage';
+
+describe('a connection that comes back in doubt', () => {
+  const stage = useStage(undefined, { pool: { max: 1 } });
+
+  /** Whether the next borrower is outside of any transaction, and sees nothing of an earlier one. */
+  async function expectPristine(db: Knex): Promise<void> {
+    const { rows } = await db.raw(
+      'select now() = statement_timestamp() as fresh, pg_current_xact_id_if_assigned() as xid',
+    );
+    expect(rows).to.deep.equal([{ fresh: true, xid: null }]);
+    await db.raw('insert into t values (7)');
+    expect(await stage.ids()).to.deep.equal([7]);
+  }
+
+  it('was left in a raw BEGIN', async () => {
+    await stage.db.raw('begin');
+    await expectPristine(stage.db);
+  });
+
+  it('was left in a raw BEGIN with a failed statement', async () => {
+    await rejection(stage.db.raw('begin; select 1/0'));
+    await expectPristine(stage.db);
+  });
+
+  it('was left in a second transaction by the callback of a first', async () => {
+    await stage.db.transaction(async (trx) => {
+      await trx.raw('commit');
+      await trx.raw('begin');
+      await trx.raw('insert into t values (1)');
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+    await stage.database.query('truncate t');
+    await expectPristine(stage.db);
+  });
+
+  it('is dead: the next BEGIN never gets it', async () => {
+    const [backend] = await stage.database.backends();
+    await stage.database.terminate(backend!.pid);
+    await until('its death is known', () => stage.db.connectionState().connections.idle === 0);
+    await stage.db.transaction((trx) => trx.raw('insert into t values (1)'));
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  it('was killed during COMMIT: the next BEGIN never gets it', async () => {
+    stage.proxy.cutAfter(/COMMIT/);
+    const error = await rejection(stage.db.transaction((trx) => trx.raw('insert into t values (1)')));
+    expect(error).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+    await stage.db.transaction((trx) => trx.raw('insert into t values (2)'));
+    expect(await stage.ids()).to.deep.equal([1, 2]);
+  });
+
+  it('was terminated by the server during COMMIT', async () => {
+    await stage.database.query(`
+      create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(10); return null; end';
+      create constraint trigger waits after insert on t initially deferred for each row execute function wait();
+    `);
+    try {
+      let pid = 0;
+      const promise = later(
+        stage.db.transaction(async (trx) => {
+          pid = await pidOf(trx);
+          await trx.raw('insert into t values (1)');
+        }),
+      );
+      await stage.running(/^COMMIT/);
+      await stage.database.terminate(pid);
+      const error = await rejection(promise);
+      expect(error).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+      expect(error.cause).to.include({ code: '57P01' });
+      expect(await pidOf(stage.db)).not.to.equal(pid);
+    } finally {
+      await stage.database.query('drop trigger waits on t; drop function wait');
+    }
+  });
+
+  it('is busy with a query that nobody waits for: that is cancelled', async () => {
+    let query: Promise<unknown> | undefined;
+    await stage.db.transaction(async (trx) => {
+      query = later(trx.raw('select pg_sleep(10)'));
+      await stage.running(/pg_sleep/);
+      void later(trx.rollback());
+      await rejection(query);
+    });
+    expect(await millisOf(expectPristine(stage.db))).to.be.lessThan(500);
+  });
+
+  it('does not answer to ROLLBACK: it is closed within the bound', async () => {
+    const pid = await pidOf(stage.db);
+    const fault = stage.proxy.swallowAnswersAfter(/ROLLBACK/);
+    const mine = new Error('mine');
+    let error: unknown;
+    const millis = await millisOf(
+      rejection(stage.db.transaction(() => Promise.reject(mine))).then((reason) => {
+        error = reason;
+      }),
+    );
+    expect(error).to.equal(mine);
+    expect(fault.hits).to.equal(1);
+    expect(millis).to.be.lessThan(1500);
+    await expectPristine(stage.db);
+    expect(await pidOf(stage.db)).not.to.equal(pid);
+    await until('the old backend is gone', async () =>
+      (await stage.database.backends()).every((backend) => backend.pid !== pid),
+    );
+  });
+
+  it('is kept after an ordinary error', async () => {
+    const pid = await pidOf(stage.db);
+    for (const sql of ['select 1/0', 'select nothing', "set lock_timeout = 1; select pg_sleep('x')"]) {
+      await rejection(stage.db.transaction((trx) => trx.raw(sql)));
+    }
+    expect(await pidOf(stage.db)).to.equal(pid);
+  });
+});

@@ -1,0 +1,103 @@
+// onFatal runs once a transaction, before it is rolled back or its connection discarded.
+import { expect } from 'chai';
+import type { TransactionHookContext } from '../../lib';
+import { pidOf, rejection, useStage } from './stage';
+
+describe('onFatal', () => {
+  const stage = useStage();
+
+  it('runs once, though inner and outer blocks fail by it and more errors follow', async () => {
+    const ran: string[] = [];
+    await rejection(
+      stage.db.atomic(
+        async (trx) => {
+          const pid = await pidOf(trx);
+          await trx
+            .atomic(async (nested) => {
+              await stage.database.terminate(pid);
+              await nested.raw('select 1');
+            })
+            .catch(() => {});
+          await trx.raw('select 2').catch(() => {});
+          await trx.raw('select 3');
+        },
+        { hooks: { onFatal: () => void ran.push('onFatal'), afterRollback: () => void ran.push('afterRollback') } },
+      ),
+    );
+    expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
+  });
+
+  it('runs before the rollback hooks of an inner block that it ends', async () => {
+    const ran: string[] = [];
+    await rejection(
+      stage.db.atomic(async (trx) => {
+        const pid = await pidOf(trx);
+        const hooks = { onFatal: () => void ran.push('onFatal'), afterRollback: () => void ran.push('afterRollback') };
+        await trx.atomic(
+          async (nested) => {
+            await stage.database.terminate(pid);
+            await nested.raw('select 1');
+          },
+          { hooks },
+        );
+      }),
+    );
+    expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
+  });
+
+  it('runs where the connection died with no query in flight', async () => {
+    const contexts: TransactionHookContext[] = [];
+    const db = stage.make({ hooks: { onFatal: (context) => void contexts.push(context) } });
+    const trx = await db.transaction();
+    trx.executionPromise.catch(() => {});
+    await stage.database.terminate(await pidOf(trx));
+    await rejection(trx.executionPromise);
+    expect(contexts).to.have.lengthOf(1);
+    expect(contexts[0]).to.include({ fatal: true, trx });
+    expect((contexts[0]!.error as { code: string }).code).to.equal('57P01');
+  });
+
+  it('runs where the user’s classifier calls an error fatal, and the connection is dropped', async () => {
+    let calls = 0;
+    const db = stage.make({
+      isFatal: (error, standard) => standard || (error as { code?: string }).code === '22012',
+      hooks: { onFatal: () => void calls++ },
+    });
+    let pid = 0;
+    let refused: unknown;
+    const error = await rejection(
+      db.atomic(async (trx) => {
+        pid = await pidOf(trx);
+        await trx.atomic((nested) => nested.raw('select 1/0')).catch(() => {});
+        refused = await rejection(trx.raw('select 1'));
+      }),
+    );
+    expect(error).to.include({ code: '22012' });
+    expect(refused).to.equal(error);
+    expect(calls).to.equal(1);
+    expect(await pidOf(db)).not.to.equal(pid);
+  });
+
+  it('keeps a connection whose error the user’s classifier calls harmless', async () => {
+    const db = stage.make({ isFatal: () => false, hooks: { onFatal: () => expect.fail('it ran') } });
+    const pid = await pidOf(db);
+    const raise = `do $$ begin raise exception 'pretended' using errcode = '58030'; end $$`;
+    expect(await rejection(db.atomic((trx) => trx.raw(raise)))).to.include({ code: '58030' });
+    expect(await pidOf(db)).to.equal(pid);
+  });
+
+  it('runs and drops the connection for a fatal SQLSTATE of a statement', async () => {
+    let calls = 0;
+    const db = stage.make({ hooks: { onFatal: () => void calls++ } });
+    const pid = await pidOf(db);
+    const raise = `do $$ begin raise exception 'pretended' using errcode = '58030'; end $$`;
+    expect(await rejection(db.atomic((trx) => trx.raw(raise)))).to.include({ code: '58030' });
+    expect(calls).to.equal(1);
+    expect(await pidOf(db)).not.to.equal(pid);
+  });
+
+  it('does not run for an ordinary error', async () => {
+    const db = stage.make({ hooks: { onFatal: () => expect.fail('it ran') } });
+    expect(await rejection(db.atomic((trx) => trx.raw('select 1/0')))).to.include({ code: '22012' });
+  });
+});

@@ -1,0 +1,126 @@
+// The first error is the one that comes out, and names what the server said; later ones are attached to it.
+import { expect } from 'chai';
+import { TransactionFailedError } from '../../lib';
+import { type AnyError, pidOf, rejection, useStage } from './stage';
+
+describe('the error of a transaction', () => {
+  const stage = useStage();
+
+  for (const form of ['transaction', 'atomic'] as const) {
+    describe(`made with db.${form}()`, () => {
+      const run = (body: (trx: Parameters<Parameters<typeof stage.db.transaction>[0]>[0]) => Promise<unknown>) =>
+        stage.db[form](body as never) as Promise<unknown>;
+
+      it('is what the callback threw, be it no Error', async () => {
+        let thrown: unknown;
+        await run(async () => {
+          throw 'just text';
+        }).catch((error: unknown) => {
+          thrown = error;
+        });
+        expect(thrown).to.equal('just text');
+        expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
+      });
+
+      it('is the first one in the cause of what 25P02 refused', async () => {
+        let first: AnyError | undefined;
+        const error = await rejection(
+          run(async (trx) => {
+            first = await rejection(trx.raw('select 1/0'));
+            await trx.raw('select 1');
+          }),
+        );
+        expect(error).to.include({ code: '25P02' });
+        expect(error.cause).to.equal(first);
+      });
+
+      it('is what the callback threw, also when ROLLBACK is never sent', async () => {
+        const mine = new Error('mine');
+        const fault = stage.proxy.cutBefore(/ROLLBACK/);
+        const error = await rejection(run(() => Promise.reject(mine)));
+        expect(error).to.equal(mine);
+        expect(fault.hits).to.equal(1);
+        expect(error.suppressed).to.have.lengthOf(1);
+        expect(error.suppressed?.[0]).to.be.an('error');
+        await stage.idle();
+        expect(stage.db.connectionState().connections).to.include({ idle: 0, inUse: 0 });
+      });
+
+      it('is what the callback threw, also when the connection died before', async () => {
+        const mine = new Error('mine');
+        let killed: AnyError | undefined;
+        const error = await rejection(
+          run(async (trx) => {
+            const pid = await pidOf(trx);
+            void stage.running(/pg_sleep/).then(() => stage.database.terminate(pid));
+            killed = await rejection(trx.raw('select pg_sleep(10)'));
+            throw mine;
+          }),
+        );
+        expect(error).to.equal(mine);
+        expect(killed).to.include({ code: '57P01' });
+        expect(stage.db.connectionState().connections).to.include({ idle: 0, inUse: 0 });
+      });
+
+      it('is the server’s own FATAL for a backend that was killed in a query', async () => {
+        const error = await rejection(
+          run(async (trx) => {
+            const pid = await pidOf(trx);
+            const query = trx.raw('select pg_sleep(10)');
+            await Promise.all([query, stage.running(/pg_sleep/).then(() => stage.database.terminate(pid))]);
+          }),
+        );
+        expect(error).to.include({ code: '57P01' });
+      });
+
+      it('is the server’s own FATAL for a backend that was killed between two queries', async () => {
+        const error = await rejection(
+          run(async (trx) => {
+            await stage.database.terminate(await pidOf(trx));
+            await trx.raw('select 1');
+          }),
+        );
+        expect([error.code, error.cause?.code]).to.include('57P01');
+      });
+
+      it('is 25P03 where it was idle for too long', async () => {
+        const error = await rejection(
+          run(async (trx) => {
+            await trx.raw('set idle_in_transaction_session_timeout = 20');
+            await new Promise(() => {});
+          }),
+        );
+        expect([error.code, error.cause?.code]).to.include('25P03');
+      });
+
+      it('is the first of several that were swallowed', async () => {
+        let first: AnyError | undefined;
+        const error = await rejection(
+          run(async (trx) => {
+            first = await rejection(trx.raw('select 1/0'));
+            await rejection(trx.raw('select 2/0'));
+          }),
+        );
+        expect(error).to.be.instanceOf(TransactionFailedError);
+        expect(error.cause).to.equal(first);
+      });
+
+      it('has no bindings in it', async () => {
+        const error = await rejection(
+          run(async (trx) => {
+            await trx.raw('select ?::int', ['s3cret']).catch(() => {});
+          }),
+        );
+        const { message, stack, code } = error;
+        expect(`${message} ${stack}`).not.to.include('s3cret');
+        expect(code).to.equal('ERR_TRANSACTION_FAILED');
+      });
+    });
+  }
+
+  it('is attached to an object that cannot be changed without a complaint', async () => {
+    const frozen = Object.freeze(new Error('frozen'));
+    stage.proxy.cutBefore(/ROLLBACK/);
+    expect(await rejection(stage.db.transaction(() => Promise.reject(frozen)))).to.equal(frozen);
+  });
+});

@@ -1,0 +1,113 @@
+// What a hook is told: one frozen object.
+import { expect } from 'chai';
+import type { AtomicTransaction, TransactionHookContext } from '../../lib';
+import { pidOf, rejection, useStage } from './stage';
+
+describe('the context of a hook', () => {
+  const stage = useStage();
+
+  it('is frozen and has its seven fields', async () => {
+    let context: TransactionHookContext | undefined;
+    let handle: AtomicTransaction | undefined;
+    await stage.db.atomic(
+      (trx) => {
+        handle = trx;
+        trx.afterCommit((given) => {
+          context = given;
+        });
+      },
+      { label: 'transfer' },
+    );
+    expect(context).to.be.frozen;
+    expect(Object.keys(context!).sort()).to.deep.equal(
+      ['trx', 'id', 'label', 'depth', 'attempt', 'error', 'fatal'].sort(),
+    );
+    const { id, trx, ...rest } = context!;
+    expect(id).to.match(/^trx\d+$/);
+    expect(trx).to.equal(handle);
+    expect(rest).to.deep.equal({ label: 'transfer', depth: 1, attempt: 1, error: undefined, fatal: false });
+  });
+
+  it('names the block in which the hook was registered', async () => {
+    const seen: unknown[] = [];
+    const see = ({ trx, depth, label }: TransactionHookContext) => void seen.push([trx, depth, label]);
+    const handles: unknown[] = [];
+    await stage.db.atomic(
+      async (trx) => {
+        handles.push(trx);
+        trx.afterCommit(see);
+        await trx.atomic(
+          async (nested) => {
+            handles.push(nested);
+            nested.afterCommit(see);
+            await nested.atomic((deepest) => {
+              handles.push(deepest);
+              deepest.beforeCommit(see);
+            });
+          },
+          { label: 'inner' },
+        );
+      },
+      { label: 'outer' },
+    );
+    expect(seen.map((entry) => (entry as unknown[])[0])).to.deep.equal([handles[2], handles[0], handles[1]]);
+    expect(seen.map((entry) => (entry as unknown[])[1])).to.deep.equal([3, 1, 2]);
+    expect((seen[1] as unknown[])[2]).to.equal('outer');
+    expect((seen[2] as unknown[])[2]).to.equal('inner');
+  });
+
+  it('says why it was rolled back, and that this was not fatal', async () => {
+    const mine = new Error('mine');
+    let context: TransactionHookContext | undefined;
+    await rejection(
+      stage.db.atomic((trx) => {
+        trx.afterRollback((given) => {
+          context = given;
+        });
+        throw mine;
+      }),
+    );
+    expect(context).to.include({ error: mine, fatal: false, attempt: 1 });
+  });
+
+  it('says that it was fatal', async () => {
+    const contexts: Record<string, TransactionHookContext> = {};
+    const error = await rejection(
+      stage.db.atomic(
+        async (trx) => {
+          await stage.database.terminate(await pidOf(trx));
+          await trx.raw('select 1');
+        },
+        {
+          hooks: {
+            onFatal: (given) => {
+              contexts.onFatal = given;
+            },
+            afterRollback: (given) => {
+              contexts.afterRollback = given;
+            },
+          },
+        },
+      ),
+    );
+    expect(contexts.onFatal).to.include({ fatal: true });
+    expect((contexts.onFatal!.error as { code: string }).code).to.equal('57P01');
+    expect(contexts.afterRollback).to.include({ fatal: true, error });
+  });
+
+  it('has the handle of a plain transaction', async () => {
+    let context: TransactionHookContext | undefined;
+    const db = stage.make({
+      hooks: {
+        afterCommit: (given) => {
+          context = given;
+        },
+      },
+    });
+    let handle: unknown;
+    await db.transaction(async (trx) => {
+      handle = trx;
+    });
+    expect(context).to.include({ trx: handle, depth: 1, attempt: 1, label: undefined });
+  });
+});

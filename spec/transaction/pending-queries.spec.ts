@@ -1,0 +1,132 @@
+// A block ends when everything that was started in it has: also what its callback did not wait for.
+import { expect } from 'chai';
+import { later, rejection, useStage } from './stage';
+
+describe('a block with queries that were not awaited', () => {
+  const stage = useStage();
+
+  it('waits for them before COMMIT', async () => {
+    await stage.db.atomic((trx) => {
+      void later(trx.raw('select pg_sleep(0.05)'));
+      void later(trx.raw('insert into t values (1)'));
+    });
+    expect(stage.sql).to.deep.equal(['BEGIN;', 'select pg_sleep(0.05)', 'insert into t values (1)', 'COMMIT;']);
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  it('fails by a failure among them', async () => {
+    let query: Promise<unknown> | undefined;
+    const error = await rejection(
+      stage.db.atomic((trx) => {
+        void later(trx.raw('insert into t values (1)'));
+        query = later(trx.raw('select 1/0'));
+        return 'value';
+      }),
+    );
+    expect([error.code, error.cause?.code]).to.include('22012');
+    expect(await rejection(query!)).to.include({ code: '22012' });
+    expect(await stage.ids()).to.deep.equal([]);
+  });
+
+  it('waits for those that start others', async () => {
+    await stage.db.atomic((trx) => {
+      void later(trx.raw('select 1').then(() => trx.raw('insert into t values (1)')));
+    });
+    expect(stage.sql).to.deep.equal(['BEGIN;', 'select 1', 'insert into t values (1)', 'COMMIT;']);
+  });
+
+  it('waits for inner blocks, with their queries', async () => {
+    await stage.db.atomic((trx) => {
+      void later(
+        trx.atomic(async (nested) => {
+          await nested.raw('insert into t values (1)');
+          void later(nested.raw('insert into t values (2)'));
+        }),
+      );
+    });
+    expect(stage.sql).to.deep.equal([
+      'BEGIN;',
+      'SAVEPOINT s1;',
+      'insert into t values (1)',
+      'insert into t values (2)',
+      'RELEASE SAVEPOINT s1;',
+      'COMMIT;',
+    ]);
+  });
+
+  it('waits for plain transactions inside', async () => {
+    await stage.db.atomic((trx) => {
+      void later(trx.transaction((nested) => nested.raw('insert into t values (1)')));
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+    expect(stage.sql.at(-1)).to.equal('COMMIT;');
+  });
+
+  it('waits for those that a beforeCommit hook starts', async () => {
+    await stage.db.atomic((trx) => {
+      trx.beforeCommit(() => void later(trx.raw('insert into t values (1)')));
+    });
+    expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'COMMIT;']);
+  });
+
+  it('waits for a stream', async () => {
+    const rows: unknown[] = [];
+    await stage.db.atomic((trx) => {
+      void later(
+        trx('pg_class')
+          .select('oid')
+          .limit(3)
+          .stream((stream) => stream.on('data', (row) => rows.push(row))),
+      );
+    });
+    expect(rows).to.have.lengthOf(3);
+  });
+
+  it('does not wait for those that were built and never asked', async () => {
+    await stage.db.atomic((trx) => {
+      void trx('t').insert({ id: 1 });
+    });
+    expect(stage.sql).to.deep.equal(['BEGIN;', 'COMMIT;']);
+  });
+});
+
+describe('a block with concurrent queries', () => {
+  const stage = useStage();
+
+  it('sends them one behind the other, without a warning', async () => {
+    const results = await stage.db.atomic((trx) =>
+      Promise.all([1, 2, 3].map((id) => trx.raw(`insert into t values (${id}) returning id`))),
+    );
+    expect(results.map(({ rows }) => rows[0].id)).to.deep.equal([1, 2, 3]);
+    expect(stage.sql).to.have.lengthOf(5);
+  });
+
+  it('does so in a plain transaction', async () => {
+    await stage.db.transaction((trx) =>
+      Promise.all([1, 2, 3].map((id) => trx.raw(`insert into t values (${id}) returning id`))),
+    );
+    expect(await stage.ids()).to.deep.equal([1, 2, 3]);
+  });
+
+  it('fails with the first failure, and the rest is refused', async () => {
+    const error = await rejection(
+      stage.db.atomic((trx) =>
+        Promise.all([trx.raw('insert into t values (1)'), trx.raw('select 1/0'), trx.raw('insert into t values (3)')]),
+      ),
+    );
+    expect(error).to.include({ code: '22012' });
+    expect(await stage.ids()).to.deep.equal([]);
+    await stage.idle();
+  });
+
+  it('does not mix up inner blocks with the outer one’s own queries', async () => {
+    await stage.db.atomic((trx) =>
+      Promise.all([
+        trx.raw('insert into t values (1)'),
+        trx.atomic((nested) => nested.raw('insert into t values (2)')),
+        trx.atomic((nested) => nested.raw('insert into t values (3)')),
+      ]),
+    );
+    expect(await stage.ids()).to.deep.equal([1, 2, 3]);
+  });
+});

@@ -1,0 +1,202 @@
+// The whole outermost block again, after a real rollback and for what another attempt may cure.
+import { expect } from 'chai';
+import type { AtomicTransaction } from '../../lib';
+import { type AnyError, later, pidOf, rejection, useStage } from './stage';
+
+describe('a block with retry', () => {
+  const stage = useStage();
+  const retry = { attempts: 4, minDelayMillis: 0 };
+  const fake = (code: string) => Object.assign(new Error(code), { code });
+
+  it('runs again on a new connection where that was lost before COMMIT was sent', async () => {
+    const pids: number[] = [];
+    const value = await stage.db.atomic(
+      async (trx) => {
+        pids.push(await pidOf(trx));
+        if (trx.attempt === 1) await stage.database.terminate(pids[0]!);
+        await trx.raw('insert into t values (1)');
+        return 'value';
+      },
+      { retry },
+    );
+    expect(value).to.equal('value');
+    expect(new Set(pids)).to.have.lengthOf(2);
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  it('runs again where the connection was lost before the block was called', async () => {
+    stage.proxy.cutBefore(/BEGIN/);
+    const attempts: number[] = [];
+    await stage.db.atomic((trx) => void attempts.push(trx.attempt), { retry });
+    expect(attempts).to.deep.equal([2]);
+  });
+
+  it('sends ROLLBACK and BEGIN between the attempts', async () => {
+    await stage.db.atomic(
+      async (trx) => {
+        await trx.raw(`insert into t values (${trx.attempt})`);
+        if (trx.attempt === 1) throw fake('40001');
+      },
+      { retry },
+    );
+    expect(stage.sql).to.deep.equal([
+      'BEGIN;',
+      'insert into t values (1)',
+      'ROLLBACK',
+      'BEGIN;',
+      'insert into t values (2)',
+      'COMMIT;',
+    ]);
+  });
+
+  it('runs again where a conflict was swallowed', async () => {
+    const raise = `do $$ begin raise exception 'conflict' using errcode = '40001'; end $$`;
+    const value = await stage.db.atomic(
+      async (trx) => {
+        if (trx.attempt === 1) await trx.raw(raise).catch(() => {});
+        return trx.attempt;
+      },
+      { retry },
+    );
+    expect(value).to.equal(2);
+  });
+
+  for (const code of ['23505', '57014', '55P03', '25P02', '42P01']) {
+    it(`does not run again for ${code}`, async () => {
+      let calls = 0;
+      const error = fake(code);
+      const failing = () => {
+        calls++;
+        throw error;
+      };
+      expect(await rejection(stage.db.atomic(failing, { retry }))).to.equal(error);
+      expect(calls).to.equal(1);
+    });
+  }
+
+  it('does not run again for a reset', async () => {
+    let calls = 0;
+    const promise = later(
+      stage.db.atomic(
+        (trx) => {
+          calls++;
+          return trx.raw('select pg_sleep(10)');
+        },
+        { retry },
+      ),
+    );
+    await stage.running(/pg_sleep/);
+    await stage.db.resetConnection();
+    expect(await rejection(promise)).to.include({ code: 'ERR_RESET' });
+    expect(calls).to.equal(1);
+  });
+
+  it('rejects with the last error as it is when the attempts run out', async () => {
+    const errors: AnyError[] = [];
+    const error = await rejection(
+      stage.db.atomic(
+        (trx) => {
+          const conflict = fake('40001');
+          conflict.message = `attempt ${trx.attempt}`;
+          errors.push(conflict as unknown as AnyError);
+          throw conflict;
+        },
+        { retry: { attempts: 3, minDelayMillis: 0 } },
+      ),
+    );
+    expect(errors).to.have.lengthOf(3);
+    expect(error).to.equal(errors[2]);
+    expect(error).not.to.have.property('suppressed');
+  });
+
+  it('takes a number of attempts', async () => {
+    let calls = 0;
+    const error = fake('40P01');
+    const failing = () => {
+      calls++;
+      throw error;
+    };
+    expect(await rejection(stage.db.atomic(failing, { retry: 2 }))).to.equal(error);
+    expect(calls).to.equal(2);
+  });
+
+  it('lets a handle of a failed attempt be over', async () => {
+    let first: AtomicTransaction | undefined;
+    await stage.db.atomic(
+      async (trx) => {
+        first ??= trx;
+        if (trx.attempt === 1) throw fake('40001');
+        expect((await rejection(first.raw('select 1'))).message).to.match(/complete/i);
+      },
+      { retry },
+    );
+  });
+
+  it('waits for the callback of the lost attempt to end before the next one starts', async () => {
+    let inside = 0;
+    await stage.db.atomic(
+      async (trx) => {
+        expect(++inside).to.equal(1);
+        if (trx.attempt === 1) {
+          await stage.database.terminate(await pidOf(trx));
+          await stage.database.query('select pg_sleep(0.05)');
+        }
+        inside--;
+      },
+      { retry },
+    );
+  });
+
+  describe('when a condition is given', () => {
+    it('asks it with the error and the attempt', async () => {
+      const asked: unknown[] = [];
+      const mine = new Error('mine');
+      const when = (error: unknown, attempt: number) => {
+        asked.push([error, attempt]);
+        return attempt < 2;
+      };
+      const failing = () => Promise.reject(mine);
+      expect(await rejection(stage.db.atomic(failing, { retry: { ...retry, when } }))).to.equal(mine);
+      expect(asked).to.deep.equal([
+        [mine, 1],
+        [mine, 2],
+      ]);
+    });
+
+    it('lets it refuse what is tried again otherwise', async () => {
+      let calls = 0;
+      const failing = () => {
+        calls++;
+        throw fake('40001');
+      };
+      await rejection(stage.db.atomic(failing, { retry: { ...retry, when: () => false } }));
+      expect(calls).to.equal(1);
+    });
+
+    it('does not ask it about the last attempt', async () => {
+      let asked = 0;
+      await rejection(
+        stage.db.atomic(() => Promise.reject(new Error('mine')), {
+          retry: { attempts: 2, minDelayMillis: 0, when: () => ++asked > 0 },
+        }),
+      );
+      expect(asked).to.equal(1);
+    });
+
+    it('never runs a block again whose COMMIT may have happened', async () => {
+      let calls = 0;
+      stage.proxy.cutAfter(/COMMIT/);
+      const error = await rejection(
+        stage.db.atomic(
+          (trx) => {
+            calls++;
+            return trx.raw('insert into t values (1)');
+          },
+          { retry: { ...retry, when: () => true } },
+        ),
+      );
+      expect(error).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+      expect(calls).to.equal(1);
+    });
+  });
+});

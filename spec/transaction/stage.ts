@@ -1,0 +1,143 @@
+// What every spec of transactions needs: a resettable instance whose way to the server can be hurt, and what was said on it.
+import type { Knex } from 'knex';
+import { resettable } from '../../lib';
+import type { Resettable, ResettableOptions } from '../../lib';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { FaultProxy } from '../support/fault-proxy';
+import { makeKnex } from '../support/quiet-knex';
+import { until } from '../support/until';
+import { WireTranscript } from '../support/wire-transcript';
+
+export type Db = Knex & Resettable;
+
+/** Any error of a spec's: fields that are not there are undefined. */
+export type AnyError = Error & {
+  code?: string;
+  suppressed?: AnyError[];
+  cause?: AnyError;
+  errors?: unknown[];
+  xid?: string;
+  committed?: boolean;
+  result?: unknown;
+};
+
+/** `t` has an id, `u` a unique id that is checked at COMMIT only, `accounts` a balance. */
+const TABLES = `
+  create table t (id int primary key);
+  create table u (id int unique deferrable initially deferred);
+  create table accounts (id int primary key, balance int not null);
+`;
+
+export class Stage {
+  database!: TestDatabase;
+  proxy!: FaultProxy;
+  transcript!: WireTranscript;
+  /** By way of the proxy, with a short `timeoutMillis`. */
+  db!: Db;
+  readonly #others: Db[] = [];
+
+  /** Another instance by way of the same proxy. */
+  make(options: ResettableOptions = {}, overrides: Knex.Config = {}): Db {
+    const knex = makeKnex(this.proxy.through(this.database.connection), overrides);
+    const db = resettable(knex, { timeoutMillis: 600, ...options });
+    this.#others.push(db);
+    return db;
+  }
+
+  /** What was sent since the last `transcript.clear()`; savepoints are called s1, s2, … in their order. */
+  get sql(): string[] {
+    const names = new Map<string, string>();
+    return this.transcript.sql.map((sql) =>
+      sql.replace(/\btrx\d+\b/g, (id) => {
+        if (!names.has(id)) names.set(id, `s${names.size + 1}`);
+        return names.get(id)!;
+      }),
+    );
+  }
+
+  /** What is committed in a table, seen from outside. */
+  async ids(table: 't' | 'u' = 't'): Promise<number[]> {
+    return (await this.database.query<{ id: number }>(`select id from ${table} order by id`)).map(({ id }) => id);
+  }
+
+  /** Calls back once, when a message that matches is handed on to the server. */
+  onceSent(match: RegExp, act: () => unknown): void {
+    let isDone = false;
+    this.proxy.onMessage(({ bytes }) => {
+      if (isDone || !match.test(bytes.toString('latin1'))) return;
+      isDone = true;
+      act();
+    });
+  }
+
+  /** Resolves when a backend of the database runs a statement that matches. */
+  running(match: RegExp): Promise<unknown> {
+    return until(`${match} runs`, async () =>
+      (await this.database.backends()).some(({ state, query }) => state === 'active' && match.test(query)),
+    );
+  }
+
+  /** Resolves when no connection of the instance is lent out. */
+  idle(db: Db = this.db): Promise<unknown> {
+    return until('nothing is in use', () => db.connectionState().connections.inUse === 0);
+  }
+
+  async open(options?: ResettableOptions, overrides?: Knex.Config): Promise<void> {
+    await this.database.query('truncate t, u, accounts');
+    this.proxy = await FaultProxy.to(this.database.connection);
+    this.transcript = new WireTranscript(this.proxy);
+    this.db = this.make(options, overrides);
+    await this.db.raw('select 0'); // the connection is open, and knex has asked for the version
+    this.transcript.clear();
+  }
+
+  async close(): Promise<void> {
+    this.proxy.thaw();
+    await Promise.all(this.#others.splice(0).map((db) => db.destroy()));
+    await this.proxy.close();
+  }
+}
+
+/** Registers the hooks that put a new stage up around each test of the suite that calls it. */
+export function useStage(options?: ResettableOptions, overrides?: Knex.Config): Stage {
+  const stage = new Stage();
+  before(async () => {
+    stage.database = await freshDatabase();
+    await stage.database.query(TABLES);
+  });
+  after(() => stage.database.drop());
+  beforeEach(() => stage.open(options, overrides));
+  afterEach(() => stage.close());
+  return stage;
+}
+
+/** The error that a promise rejects with; one that resolves is a failure of the spec. */
+export async function rejection(promise: PromiseLike<unknown>): Promise<AnyError> {
+  let value: unknown;
+  try {
+    value = await promise;
+  } catch (error) {
+    return error as AnyError;
+  }
+  throw new Error(`expected a rejection, but it resolved with ${String(value)}`);
+}
+
+/** Marks a promise whose rejection is looked at later, so that it does not count as unhandled. */
+export function later<T>(promise: PromiseLike<T>): Promise<T> {
+  const real = Promise.resolve(promise);
+  real.catch(() => {});
+  return real;
+}
+
+/** The server process that runs the transaction. */
+export async function pidOf(trx: Knex): Promise<number> {
+  const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+  return rows[0].pid;
+}
+
+/** How long a piece of work takes. */
+export async function millisOf(work: PromiseLike<unknown>): Promise<number> {
+  const start = performance.now();
+  await work;
+  return performance.now() - start;
+}
