@@ -21,7 +21,7 @@ async function switchedOn(database: TestDatabase): Promise<Line[]> {
         name: 'select 1, leakAfterMillis and channels : without',
         ours: oneByOne(watched),
         rival: oneByOne(silent),
-        times: 200,
+        times: 500,
         goal: throughput(0.98),
       }),
     ];

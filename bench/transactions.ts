@@ -30,7 +30,7 @@ export const transactions: Benchmark[] = [
           name: 'db.transaction, one select : plain db.transaction',
           ours: transaction(db),
           rival: transaction(rival),
-          times: 100,
+          times: 1000,
           goal: throughput(0.97),
         }),
       ]),
@@ -43,7 +43,7 @@ export const transactions: Benchmark[] = [
           name: 'db.atomic, one select : plain db.transaction',
           ours: atomic(db),
           rival: transaction(rival),
-          times: 100,
+          times: 1000,
           goal: throughput(0.95),
         }),
       ]),
@@ -57,7 +57,7 @@ export const transactions: Benchmark[] = [
           name: 'verifyCommit, one insert : db.atomic without it',
           ours: atomic(db, insert, { verifyCommit: true }),
           rival: atomic(db, insert),
-          times: 100,
+          times: 1000,
           goal: price,
         });
         await rival.schema.dropTable('written');

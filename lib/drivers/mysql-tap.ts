@@ -25,6 +25,8 @@ export class Watch {
   running: Flight | undefined;
   /** A cancel request that is under way. */
   cancelling: Promise<void> | undefined;
+  /** What the connection was opened with: mysql2 changes its config with a SET NAMES. */
+  charsetNumber: number | undefined;
   #isOpen: boolean | undefined;
   #isAutocommit = true;
 
@@ -102,9 +104,13 @@ class CallbackFlight implements Flight {
     this.#isDone = true;
     const { line, watch } = this.tap;
     watch.note(error, results[0]);
-    watch.running = undefined;
     const isTimeout = (error as { code?: string } | null | undefined)?.code === TIMED_OUT;
     const ready = isTimeout && command ? ended(command) : undefined;
+    const stopped = () => {
+      watch.running = undefined;
+    };
+    if (ready) void ready.then(stopped);
+    else stopped();
     const told = line.answered(error, results[0], ready);
     try {
       this.callback(told as Error, ...results);
@@ -213,6 +219,7 @@ class EarlierFlight implements Flight {
 
 export function tapConnection(connection: MysqlConnection, line: Line, watch: Watch): () => void {
   const tap: Tap = { connection, line, watch };
+  watch.charsetNumber ??= connection.config.charsetNumber;
   const socket = socketOf(connection);
   const onError = (error: Error & { fatal?: boolean }) => {
     if (error.fatal) line.died(error);

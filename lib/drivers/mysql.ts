@@ -115,7 +115,10 @@ const collations = new Map<number, string>();
  * Neither brings back what the client asked for at the first login: its collation, and IGNORE_SPACE.
  */
 async function wash(connection: MysqlConnection): Promise<void> {
-  const { charsetNumber, clientFlags } = connection.config;
+  const { config } = connection;
+  const watch = watchOf(connection);
+  const { charsetNumber = config.charsetNumber } = watch;
+  config.charsetNumber = charsetNumber;
   await new Promise<void>((resolve, reject) => {
     connection.changeUser({}, (error) => (error ? reject(error) : resolve()));
   });
@@ -127,9 +130,9 @@ async function wash(connection: MysqlConnection): Promise<void> {
   }
   const collation = collations.get(charsetNumber) as string;
   const settings = [`NAMES '${collation.split('_')[0]}' COLLATE '${collation}'`];
-  if (clientFlags & CLIENT_IGNORE_SPACE) settings.push("sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
+  if (config.clientFlags & CLIENT_IGNORE_SPACE) settings.push("sql_mode = CONCAT(@@sql_mode, ',IGNORE_SPACE')");
   await send(connection, `SET ${settings.join(', ')}`);
-  watchOf(connection).reset();
+  watch.reset();
 }
 
 /** A server may close the socket before it rolls back and lets go of its locks; so that is asked for first. */

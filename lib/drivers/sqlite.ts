@@ -25,11 +25,18 @@ interface BetterStatement {
 
 interface BetterConnection {
   readonly name: string;
+  readonly memory: boolean;
   readonly open: boolean;
   readonly inTransaction: boolean;
   prepare(sql: string): BetterStatement;
   exec(sql: string): unknown;
   close(): unknown;
+}
+
+/** Past the tap. */
+function execute(connection: BetterConnection, sql: string): unknown {
+  const { exec } = Object.getPrototypeOf(connection) as BetterConnection;
+  return exec.call(connection, sql);
 }
 
 const flying = new WeakSet<Line>();
@@ -91,24 +98,24 @@ function tapBetter(connection: BetterConnection, line: Line): () => void {
 export const betterSqliteDriver: Driver<BetterConnection> = {
   name: 'better-sqlite3',
   tap: tapBetter,
-  keepsData: (connection) => isInMemory(connection.name),
+  // It says so itself, except for URIs. (libsql, which has the same interface, gives no name.)
+  keepsData: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
   backendId: () => undefined,
   status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
   isGone: (connection) => !connection.open,
   cancel: async () => {},
   end(connection) {
     try {
+      // An iterator that is open on it keeps it from being closed, and with it the locks of its transaction.
+      if (connection.inTransaction) execute(connection, 'ROLLBACK');
       connection.close();
     } catch {
-      return; // an iterator is open on it: it is forgotten, and closed with the iterator by the garbage collector
+      return; // the garbage collector closes it
     }
     lines.get(connection)?.ended();
   },
   cut: () => {},
-  send: async (connection, sql) => {
-    const { exec } = Object.getPrototypeOf(connection) as BetterConnection;
-    return exec.call(connection, sql);
-  },
+  send: async (connection, sql) => execute(connection, sql),
   saysRolledBack: () => false,
 };
 

@@ -35,6 +35,6 @@ function count(number: number, what: string): string {
 /** The frames of the user's own files, where there are some: those of the runner lead nowhere. */
 function indented(stack: string, by: number): string {
   const lines = stack.split('\n').filter((line) => line !== '');
-  const own = lines.filter((line) => !/[\\/]node_modules[\\/]/.test(line));
+  const own = lines.filter((line) => !/[\\/]node_modules[\\/]|\(?node:|\(<anonymous>\)$/.test(line));
   return (own.length > 0 ? own : lines).map((line) => `\n${' '.repeat(by)}${line}`).join('');
 }

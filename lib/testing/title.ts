@@ -7,9 +7,9 @@ export type HookThis = unknown;
 export function titleOf(context: HookThis, given: unknown): string | undefined {
   const { currentTest } = (context ?? {}) as { currentTest?: { fullTitle?(): string } };
   if (typeof currentTest?.fullTitle === 'function') return currentTest.fullTitle();
-  // node:test passes a context with a name; vitest one with a task, whose suites have the other parts of it.
+  // vitest passes a context with a task, whose suites have the other parts of the name; node:test one with a name.
   const { fullName, name, task } = (given ?? {}) as { fullName?: string; name?: string; task?: Task };
-  return fullName ?? name ?? (task && titleOfTask(task)) ?? titleInJest();
+  return task ? titleOfTask(task) : (fullName ?? name ?? titleInJest());
 }
 
 interface Task {

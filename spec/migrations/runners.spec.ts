@@ -25,18 +25,21 @@ describe('migration runners', () => {
     );
   });
 
+  afterEach(() => openGate());
+
   const openGate = () => stage.database.query('update gate set closed = false');
   const ids = async () =>
     (await stage.database.query<{ id: number }>('select id from t order by id')).map((row) => row.id);
-  /** Somebody beside the one who stands at the gate, and holds no lock that has to do with it. */
-  const another = () =>
-    until('another asks for the lock', async () => {
-      const backends = await stage.database.backends();
-      return (
-        backends.some(({ query }) => query.includes('is_locked') || query.includes('pg_try_advisory_lock')) &&
-        backends.length > 2
-      );
-    });
+  /** The second guarded one tries: what the first did last on its own connection was to look at the row. */
+  const queueing = () =>
+    until('another asks for the lock', async () =>
+      (await stage.database.backends()).some(({ query }) => query.includes('advisory_lock')),
+    );
+  /** The guarded one has come as far as the row. */
+  const looking = () =>
+    until('the row is looked at', async () =>
+      (await stage.database.backends()).some(({ query }) => query.includes('is_locked')),
+    );
   const nobody = () => until('nobody is connected', async () => (await stage.database.backends()).length === 0);
 
   describe('a guarded one that is killed in the middle of a batch', () => {
@@ -76,7 +79,7 @@ describe('migration runners', () => {
       project.add({ '1_quick': quick(1), '2_slow': slow(2) });
       const runs = [project.guarded(), project.guarded()];
       await stage.running('pg_sleep');
-      await another();
+      await queueing();
       await openGate();
       const both = await Promise.all(runs.map((run) => run.ended));
       expect(both.map(({ code }) => code)).to.deep.equal([0, 0]);
@@ -105,7 +108,7 @@ describe('migration runners', () => {
       const plain = project.cli('migrate:latest');
       await stage.running('pg_sleep');
       const guarded = project.guarded();
-      await another();
+      await looking();
       await openGate();
       expect((await plain.ended).output).to.include('Batch 1 run: 1 migrations');
       expect((await guarded.ended).output).to.include('ran []');
@@ -117,7 +120,7 @@ describe('migration runners', () => {
       const plain = project.cli('migrate:latest');
       await stage.running('pg_sleep');
       const guarded = project.guarded();
-      await another();
+      await looking();
       await openGate();
       expect((await plain.ended).output).to.include('Batch 1 run: 1 migrations');
       expect((await guarded.ended).output).to.include('ran []');
@@ -182,7 +185,7 @@ describe('migration runners', () => {
       const first = project.guarded();
       await stage.running('pg_sleep');
       const second = project.guarded();
-      await another();
+      await queueing();
       await openGate();
       expect((await first.ended).output).to.include('ran ["1_slow.js","2_index.js"]');
       expect((await second.ended).output).to.include('ran []');

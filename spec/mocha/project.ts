@@ -43,7 +43,7 @@ export class Project {
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'knex-reset-'));
     const project = new Project(folder, await freshDatabase());
     await fs.cp(path.join(__dirname, 'projects', name), folder, { recursive: true });
-    await project.#install();
+    await project.install();
     for (const schema of ['public', ...Array.from({ length: workers }, (_, id) => `worker_${id}`)]) {
       await project.database.query(`
         create schema if not exists ${schema};
@@ -86,17 +86,31 @@ export class Project {
   }
 
   /** `knex-reset` as npm would install it, beside the knex and pg of this checkout. */
-  async #install(): Promise<void> {
+  async install(): Promise<void> {
     const modules = path.join(this.folder, 'node_modules');
     const own = path.join(modules, 'knex-reset');
     await fs.mkdir(own, { recursive: true });
     await fs.copyFile(path.join(checkout, 'package.json'), path.join(own, 'package.json'));
-    const knex = process.env.KNEX_BUILD ?? 'knex';
-    await fs.symlink(path.join(checkout, 'node_modules', knex), path.join(modules, 'knex'));
-    await fs.symlink(path.join(checkout, 'node_modules', 'pg'), path.join(modules, 'pg'));
+    for (const [name, source] of [
+      ['knex', process.env.KNEX_BUILD ?? 'knex'],
+      ['pg', 'pg'],
+    ] as const) {
+      await fs.rm(path.join(modules, name), { force: true });
+      await fs.symlink(path.join(checkout, 'node_modules', source), path.join(modules, name));
+    }
     const tsc = path.join(checkout, 'node_modules', '.bin', 'tsc');
     const project = path.join(checkout, 'tsconfig.build.json');
-    await promisify(execFile)(tsc, ['-p', project, '--noCheck', '--declaration', 'false', '--declarationMap', 'false', '--outDir', path.join(own, 'dist')]);
+    await promisify(execFile)(tsc, [
+      '-p',
+      project,
+      '--noCheck',
+      '--declaration',
+      'false',
+      '--declarationMap',
+      'false',
+      '--outDir',
+      path.join(own, 'dist'),
+    ]);
   }
 }
 

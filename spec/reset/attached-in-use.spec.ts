@@ -106,6 +106,19 @@ describe('resettable()', () => {
     });
   });
 
+  describe('on an instance that had a transaction before', () => {
+    it('does not take a later query on its connection for it', async () => {
+      await plain.transaction((trx) => trx.raw('select 1'));
+      const db = attach();
+      const query = failure(db.raw('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      const report = await db.resetConnection();
+      expect(report.abortedTransactions).to.be.empty;
+      expect(report.abortedQueries).to.equal(1);
+      await query;
+    });
+  });
+
   describe('on an instance with connections idle, being opened and waited for', () => {
     it('has a reset close the idle ones', async () => {
       await Promise.all([plain.raw('select pg_sleep(0.02)'), plain.raw('select pg_sleep(0.02)')]);

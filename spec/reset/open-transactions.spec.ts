@@ -148,6 +148,61 @@ describe('resetConnection()', () => {
     });
   });
 
+  describe('while a savepoint is being released', () => {
+    it('rejects the inner and the outer transaction with ResetError', async () => {
+      const proxy = await stage.proxy();
+      const db = stage.resettable({ through: proxy });
+      const fault = proxy.swallowAnswersAfter('RELEASE');
+      const inners: Promise<Error>[] = [];
+      const outer = failure(
+        db.transaction((trx) => {
+          const inner = trx.transaction((nested) => nested('t').insert({ id: 1 }));
+          inners.push(failure(inner));
+          return inner;
+        }),
+      );
+      await until('RELEASE is sent', () => fault.hits === 1);
+      await db.resetConnection({ timeoutMillis: 300 });
+      for (const promise of [...inners, outer]) expect(await promise).to.be.an.instanceof(ResetError);
+      expect(await stage.database.query('select id from t')).to.be.empty;
+    });
+  });
+
+  describe('while a transaction begins', () => {
+    it('rejects it with ResetError, and does not call its callback', async () => {
+      const proxy = await stage.proxy();
+      const db = stage.resettable({ through: proxy });
+      await db.raw('select 1');
+      const fault = proxy.swallowAnswersAfter('BEGIN');
+      let calls = 0;
+      const transaction = failure(db.transaction(async () => ++calls));
+      await until('BEGIN is sent', () => fault.hits === 1);
+      await db.resetConnection({ timeoutMillis: 300 });
+      expect(await transaction).to.be.an.instanceof(ResetError);
+      expect(calls).to.equal(0);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+  });
+
+  describe('while a transaction rolls back', () => {
+    it('lets the callback’s error win', async () => {
+      const proxy = await stage.proxy();
+      const db = stage.resettable({ through: proxy });
+      const own = new Error('why it rolls back');
+      const fault = proxy.swallowAnswersAfter('ROLLBACK');
+      const transaction = outcome(
+        db.transaction(async (trx) => {
+          await trx('t').insert({ id: 1 });
+          throw own;
+        }),
+      );
+      await until('ROLLBACK is sent', () => fault.hits === 1);
+      await db.resetConnection({ timeoutMillis: 300 });
+      expect((await transaction).error).to.equal(own);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+  });
+
   describe('while a transaction has failed', () => {
     it('aborts it as well', async () => {
       const db = stage.resettable();

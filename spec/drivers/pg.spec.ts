@@ -1,0 +1,318 @@
+// The pieces of pg that the driver relies on, on a plain client, and what the driver makes of them.
+import { once } from 'node:events';
+import { expect } from 'chai';
+import { Client, Query } from 'pg';
+import QueryStream from 'pg-query-stream';
+import type { Flight, Line } from '../../lib/drivers/driver';
+import { type PgConnection, pgDriver } from '../../lib/drivers/pg';
+import type { FaultProxy } from '../support/fault-proxy';
+import { failure, outcome } from '../support/outcome';
+import { useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('pg’s client', () => {
+  const stage = useStage();
+  let client: PgConnection;
+  let plain: Client;
+
+  beforeEach(async () => {
+    plain = new Client(stage.database.connection);
+    plain.on('error', () => {});
+    await plain.connect();
+    client = plain as unknown as PgConnection;
+  });
+  afterEach(() => plain.end().catch(() => {}));
+
+  it('has the backend’s id and key in `processID` and `secretKey`', async () => {
+    expect((await stage.database.backends()).map(({ pid }) => pid)).to.deep.equal([client.processID]);
+    expect(client.secretKey).to.not.be.undefined;
+  });
+
+  it('has host, port, `ssl` and `connectionParameters`', () => {
+    expect(client).to.include({ host: stage.database.connection.host, port: stage.database.connection.port, ssl: false });
+    expect(client.connectionParameters).to.include({ user: 'postgres', database: stage.database.name });
+  });
+
+  it('is `readyForQuery` but while something runs, and then emits `drain`', async () => {
+    expect(client.readyForQuery).to.be.true;
+    const running = plain.query('select 1');
+    expect(client.readyForQuery).to.be.false;
+    await Promise.all([running, once(client, 'drain')]);
+    expect(client.readyForQuery).to.be.true;
+  });
+
+  it('is not ready yet when a failed query is answered', async () => {
+    const ready = await new Promise((resolve) => {
+      plain.query('select 1/0', (error) => resolve(error ? client.readyForQuery : 'no error'));
+    });
+    expect(ready).to.be.false;
+    await once(client, 'drain');
+    expect(client.readyForQuery).to.be.true;
+  });
+
+  it('has what runs in `_activeQuery`, with its `callback`', async () => {
+    const running = new Promise((resolve) => plain.query('select pg_sleep(0.05)', resolve));
+    const active = client._activeQuery;
+    expect(active).to.have.property('text', 'select pg_sleep(0.05)');
+    expect(active?.callback).to.be.a('function');
+    expect(client._queryQueue).to.deep.equal([]);
+    await running;
+    expect(client._activeQuery ?? undefined).to.be.undefined;
+  });
+
+  it('tells by `_ended` that it is over, and by `_queryable` that it may not be asked', async () => {
+    expect(client).to.include({ _ended: false, _queryable: true });
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    await stage.database.terminate(client.processID as number);
+    await ended;
+    expect(client).to.include({ _ended: true, _queryable: false });
+  });
+
+  it('tells the transaction status in getTransactionStatus()', async () => {
+    const seen = [];
+    for (const sql of ['select 1', 'begin', 'select 1/0', 'rollback']) {
+      await outcome(plain.query(sql));
+      if (!client.readyForQuery) await once(client, 'drain');
+      seen.push(client.getTransactionStatus?.());
+    }
+    expect(seen).to.deep.equal(['I', 'T', 'E', 'I']);
+  });
+
+  it('has its wire in `connection`: the socket in `stream`, and the named statements in `parsedStatements`', async () => {
+    const { connection } = client;
+    expect(connection.stream).to.have.property('destroy').that.is.a('function');
+    await plain.query({ name: 'named', text: 'select 1' });
+    expect(connection.parsedStatements).to.deep.equal({ named: 'select 1' });
+    connection.parsedStatements = {};
+    await plain.query('deallocate named');
+    await plain.query({ name: 'named', text: 'select 1' });
+  });
+
+  it('makes cancel requests by `cancel(processID, secretKey)` of a wire of its own', () => {
+    const WireClass = client.connection.constructor as { prototype: Record<string, unknown> };
+    for (const name of ['connect', 'requestSsl', 'cancel']) expect(WireClass.prototype[name], name).to.be.a('function');
+  });
+
+  it('hands a submittable to the wire as it is, and tells it of errors by handleError()', async () => {
+    const query = new Query('select 1/0') as unknown as { handleError(error: Error, wire: unknown): void };
+    const heard: unknown[] = [];
+    query.handleError = (error, wire) => heard.push(error, wire);
+    expect(plain.query(query as never)).to.equal(query);
+    await once(client, 'drain');
+    expect(heard[0]).to.include({ code: '22012' });
+    expect(heard[1]).to.equal(client.connection);
+  });
+
+  it('drops the socket at once where end() is called while a query runs: hence the cancel before', async () => {
+    const query = failure(plain.query('select pg_sleep(30)'));
+    const [pid] = await stage.running('pg_sleep');
+    await plain.end();
+    await query;
+    expect(await stage.running('pg_sleep')).to.deep.equal([pid]);
+    await stage.database.terminate(pid!);
+  });
+});
+
+describe('the pg driver', () => {
+  const stage = useStage();
+  let connection: PgConnection;
+  const extra: PgConnection[] = [];
+
+  beforeEach(async () => {
+    connection = await connect();
+  });
+  afterEach(async () => {
+    for (const each of extra.splice(0)) await (each as unknown as Client).end().catch(() => {});
+  });
+
+  async function connect(through?: FaultProxy): Promise<PgConnection> {
+    const { connection: to } = stage.database;
+    const client = new Client(through ? through.through(to) : to);
+    client.on('error', () => {});
+    await client.connect();
+    extra.push(client as unknown as PgConnection);
+    return client as unknown as PgConnection;
+  }
+
+  /** A line that lets one flight after the other start, as the pool's does, and notes what it hears. */
+  class NotingLine implements Line {
+    readonly refusal = undefined;
+    readonly heard: string[] = [];
+    readonly flights: Flight[] = [];
+
+    ask(flight: Flight): void {
+      this.heard.push(`ask ${flight.sql}`);
+      this.flights.push(flight);
+      if (this.flights.length === 1) flight.start();
+    }
+
+    answered(error: unknown, _result: unknown, ready: Promise<void> | undefined): unknown {
+      this.flights.shift();
+      this.heard.push(error ? `failed ${(error as { code?: string }).code}` : 'answered');
+      void ready?.then(() => this.heard.push('ready'));
+      return error;
+    }
+
+    next(): void {
+      this.flights[0]?.start();
+    }
+
+    died(error: Error & { code?: string }): void {
+      this.heard.push(`died ${error.code ?? error.message}`);
+    }
+
+    ended(): void {
+      this.heard.push('ended');
+    }
+  }
+
+  describe('tap()', () => {
+    it('passes every kind of statement through the line, one at a time', async () => {
+      const line = new NotingLine();
+      pgDriver.tap(connection, line);
+      const { query } = connection as unknown as Client;
+      const answers = Promise.all([
+        query.call(connection, 'select 1'),
+        query.call(connection, { text: 'select $1::int', values: [2] }),
+        query.call(connection, 'select $1::int', [3]),
+        new Promise((resolve) => connection.query('select 4', resolve as never)),
+        new Promise((resolve) => connection.query({ text: 'select $1::int' }, [5], resolve as never)),
+      ]);
+      expect(line.flights).to.have.lengthOf(5);
+      await answers;
+      expect(line.heard.filter((each) => each === 'answered')).to.have.lengthOf(5);
+      expect(line.heard[0]).to.equal('ask select 1');
+    });
+
+    it('tells when the connection is ready after an error', async () => {
+      const line = new NotingLine();
+      pgDriver.tap(connection, line);
+      expect(await failure((connection as unknown as Client).query('select 1/0'))).to.include({ code: '22012' });
+      await until('it is ready', () => line.heard.includes('ready'));
+      expect(line.heard).to.deep.equal(['ask select 1/0', 'failed 22012', 'ready']);
+    });
+
+    it('passes streams through it, to their end', async () => {
+      const line = new NotingLine();
+      pgDriver.tap(connection, line);
+      const stream = new QueryStream('select n from generate_series(1, 250) n');
+      expect(connection.query(stream as never)).to.equal(stream);
+      let count = 0;
+      for await (const row of stream) count += row ? 1 : 0;
+      expect(count).to.equal(250);
+      await until('it is answered', () => line.heard.length === 2);
+      expect(line.heard).to.deep.equal(['ask select n from generate_series(1, 250) n', 'answered']);
+    });
+
+    it('takes what runs already as the first flight', async () => {
+      const running = outcome((connection as unknown as Client).query('select pg_sleep(0.05), 1 as one'));
+      const line = new NotingLine();
+      pgDriver.tap(connection, line);
+      expect(line.flights).to.have.lengthOf(1);
+      expect((await running).value?.rows).to.deep.equal([{ pg_sleep: '', one: 1 }]);
+      await until('it is answered', () => line.heard.includes('answered'));
+      expect(line.flights).to.be.empty;
+    });
+
+    it('tells of the connection’s death and end', async () => {
+      const line = new NotingLine();
+      pgDriver.tap(connection, line);
+      await stage.database.terminate(connection.processID as number);
+      await until('it has ended', () => line.heard.includes('ended'));
+      expect(line.heard[0]).to.equal('died 57P01');
+      expect(pgDriver.isGone(connection)).to.be.true;
+    });
+
+    it('can be undone: the connection is as it was', async () => {
+      const { query } = connection;
+      const listeners = connection.eventNames().map((event) => connection.listenerCount(event));
+      const untap = pgDriver.tap(connection, new NotingLine());
+      expect(connection.query).not.to.equal(query);
+      untap();
+      expect(connection.query).to.equal(query);
+      expect(Object.hasOwn(connection, 'query')).to.be.false;
+      expect(connection.eventNames().map((event) => connection.listenerCount(event))).to.deep.equal(listeners);
+    });
+  });
+
+  describe('status()', () => {
+    it('follows the transaction', async () => {
+      const seen: string[] = [];
+      for (const sql of ['select 1', 'begin', 'select 1/0', 'rollback']) {
+        await outcome((connection as unknown as Client).query(sql));
+        if (!connection.readyForQuery) await once(connection, 'drain');
+        seen.push(pgDriver.status(connection));
+      }
+      expect(seen).to.deep.equal(['idle', 'open', 'failed', 'idle']);
+    });
+  });
+
+  describe('cancel()', () => {
+    it('stops what the backend runs, over a connection of its own that is gone afterwards', async () => {
+      const proxy = await stage.proxy();
+      const through = await connect(proxy);
+      const query = failure((through as unknown as Client).query('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      await pgDriver.cancel(through, 1000);
+      expect(await query).to.include({ code: '57014' });
+      await until('its link is gone', () => proxy.accepted === 2 && proxy.connections === 1);
+    });
+
+    it('is bounded where nobody answers', async () => {
+      const proxy = await stage.proxy();
+      const through = await connect(proxy);
+      proxy.mode = 'blackhole';
+      const start = performance.now();
+      await pgDriver.cancel(through, 50);
+      expect(performance.now() - start).to.be.within(40, 300);
+    });
+  });
+
+  describe('openSpare()', () => {
+    it('terminates a backend: it is gone when that resolves; closed, it leaves nothing', async () => {
+      const query = failure((connection as unknown as Client).query('select pg_sleep(30)'));
+      const [pid] = await stage.running('pg_sleep');
+      const spare = pgDriver.openSpare?.(connection);
+      await spare?.terminate(pid!);
+      expect((await stage.database.backends()).map((backend) => backend.pid)).not.to.include(pid);
+      await spare?.close(500);
+      expect(await stage.database.backends()).to.be.empty;
+      await query;
+    });
+
+    it('can be closed while it does not get through', async () => {
+      const proxy = await stage.proxy();
+      const through = await connect(proxy);
+      proxy.mode = 'blackhole';
+      const spare = pgDriver.openSpare?.(through);
+      void spare?.terminate(1).catch(() => {});
+      const start = performance.now();
+      await spare?.close(50);
+      expect(performance.now() - start).to.be.below(300);
+    });
+  });
+
+  describe('observeOpening()', () => {
+    it('tells of a connection from its making to its end', async () => {
+      const openings = new Set<PgConnection>();
+      const module = pgDriver.observeOpening?.({ Client }, openings) as { Client: typeof Client };
+      const client = new module.Client(stage.database.connection);
+      expect(client).to.be.an.instanceof(Client);
+      expect([...openings]).to.deep.equal([client]);
+      await client.connect();
+      await client.end();
+      await until('it is forgotten', () => openings.size === 0);
+    });
+  });
+
+  describe('saysRolledBack()', () => {
+    it('reads it from the answer to a COMMIT', async () => {
+      const client = connection as unknown as Client;
+      await client.query('begin');
+      expect(pgDriver.saysRolledBack(await client.query('commit'))).to.be.false;
+      await client.query('begin');
+      await outcome(client.query('select 1/0'));
+      expect(pgDriver.saysRolledBack(await client.query('commit'))).to.be.true;
+    });
+  });
+});
