@@ -98,7 +98,7 @@ async function manyResets(database: TestDatabase): Promise<Line[]> {
   const line = (what: keyof Census, show: (value: number) => string, most: number): Line => ({
     name: `${RESETS} resets: ${what}`,
     ours: show(after[what]),
-    rival: show(before[what]),
+    rival: `${show(before[what])} before`,
     ratio: `${after[what] >= before[what] ? '+' : '-'}${show(Math.abs(after[what] - before[what]))}`,
     goal: most === 0 ? 'flat' : `≤ ${show(most)}`,
     verdict: after[what] - before[what] <= most ? 'ok' : 'MISSED',

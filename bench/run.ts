@@ -12,7 +12,7 @@ import { resets } from './resets';
 import { transactions } from './transactions';
 
 const benchmarks: Benchmark[] = [...queries, ...resets, ...transactions, ...isolation, ...diagnostics];
-const widths = { name: 56, ours: 12, rival: 12, ratio: 16, goal: 9, verdict: 0 };
+const widths = { name: 56, ours: 11, rival: 16, ratio: 16, goal: 9, verdict: 0 };
 
 /**
  * Ties this process, and the server that it starts, to one core. Where client and server each have one, whether the

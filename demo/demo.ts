@@ -49,7 +49,7 @@ async function without(database: TestDatabase): Promise<void> {
 async function withReset(database: TestDatabase): Promise<void> {
   const db = resettable(connect(database));
   const reports: ResetReport[] = [];
-  const { resetConnection } = db;
+  const resetConnection = db.resetConnection.bind(db);
   db.resetConnection = async (...args) => {
     const made = await resetConnection(...args);
     reports.push(made);

@@ -24,9 +24,9 @@ export interface ResetHooksOptions {
 
 /** A mocha root hook plugin; each function also works by itself, in a `describe` or in another runner. */
 export interface ResetHooks {
-  beforeEach(this: unknown): Promise<void>;
-  afterEach(this: unknown): Promise<void>;
-  afterAll(this: unknown): Promise<void>;
+  beforeEach: (this: unknown) => Promise<void>;
+  afterEach: (this: unknown) => Promise<void>;
+  afterAll: (this: unknown) => Promise<void>;
 }
 
 /**

@@ -226,6 +226,8 @@ export async function atomic<T>(
   }
   const site = client?.pool && sites.get(client.pool);
   if (site) return site.methods.atomic(block, options);
+  // What knex hands to a non-transactional migration under its command line: an instance that nobody has made resettable.
+  if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
   throw new TypeError(
     `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,
   );

@@ -77,7 +77,7 @@ describe('the errors', () => {
 
       it('is an instance of its class, and of no other', () => {
         for (const other of Object.values(CLASSES)) {
-          expect(error instanceof errors[other], other).to.equal(other === name);
+          expect(error instanceof (errors as Errors)[other], other).to.equal(other === name);
         }
       });
     });
@@ -162,7 +162,12 @@ describe('the errors', () => {
         const { message } = error;
         error.message = `insert into "t" ("password") values ('secret') - ${message}`;
         expect(error.message).to.equal(message);
-        for (const shown of [error.stack, String(error), util.inspect(error, { showHidden: true }), JSON.stringify(error)]) {
+        for (const shown of [
+          error.stack,
+          String(error),
+          util.inspect(error, { showHidden: true }),
+          JSON.stringify(error),
+        ]) {
           expect(shown).not.to.include('secret');
         }
       }

@@ -1,6 +1,17 @@
 // How values are described, and options checked, without showing what may be secret.
 import { expect } from 'chai';
-import { callable, checkOptions, describe as said, flag, ignoreRunnerArgument, isPlainObject, millis, oneOf, positiveMillis, text } from '../lib/options';
+import {
+  callable,
+  checkOptions,
+  describe as said,
+  flag,
+  ignoreRunnerArgument,
+  isPlainObject,
+  millis,
+  oneOf,
+  positiveMillis,
+  text,
+} from '../lib/options';
 
 describe('describe()', () => {
   const values: [value: unknown, words: string][] = [
@@ -44,7 +55,8 @@ describe('the checks', () => {
 });
 
 describe('checkOptions()', () => {
-  const check = (given: unknown) => checkOptions<{ wait?: number; reason?: string }>('it', given, { wait: millis, reason: text });
+  const check = (given: unknown) =>
+    checkOptions<{ wait?: number; reason?: string }>('it', given, { wait: millis, reason: text });
 
   it('gives back a copy without undefined values', () => {
     const given = { wait: 1, reason: undefined };

@@ -25,6 +25,7 @@ describe('resettable()', () => {
       expect(Object.getOwnPropertyDescriptor(db, name)).to.include({ enumerable: true });
       expect(db[name]).to.be.a('function');
     }
+    // oxlint-disable-next-line typescript/unbound-method -- that they may be taken off is what is shown
     const { resetConnection, connectionState, atomic } = db;
     await resetConnection();
     expect(connectionState()).to.include({ generation: 1 });
@@ -32,8 +33,10 @@ describe('resettable()', () => {
   });
 
   it('gives length 0 to those whose arguments are all optional', () => {
-    const { resetConnection, openSandbox, connectionState } = stage.resettable();
-    expect([resetConnection, openSandbox, connectionState].map(({ length }) => length)).to.deep.equal([0, 0, 0]);
+    const db = stage.resettable();
+    for (const name of ['resetConnection', 'openSandbox', 'connectionState'] as const) {
+      expect(db[name], name).to.have.lengthOf(0);
+    }
   });
 
   it('leaves other instances and knex’s classes alone', () => {
@@ -42,7 +45,9 @@ describe('resettable()', () => {
     for (const other of [before, stage.knex()]) {
       expect(other).not.to.have.any.keys(...METHODS);
       expect(Object.getPrototypeOf(other.client)).to.have.property('constructor').with.property('name', 'Client_PG');
-      expect(other.client.pool.constructor).to.equal(knexBuild()({ client: 'pg', connection: {} }).client.pool.constructor);
+      expect(other.client.pool.constructor).to.equal(
+        knexBuild()({ client: 'pg', connection: {} }).client.pool.constructor,
+      );
     }
   });
 
@@ -70,12 +75,20 @@ describe('resettable()', () => {
       ['null', () => null, ['null', 'Knex instance']],
       ['undefined', () => undefined, ['undefined', 'Knex instance']],
       ['an empty object', () => ({}), ['object', 'Knex instance']],
-      ['a config', () => ({ client: 'pg', connection: 'postgres://me:secret@db/x' }), ['client, connection', 'Knex instance']],
+      [
+        'a config',
+        () => ({ client: 'pg', connection: 'postgres://me:secret@db/x' }),
+        ['client, connection', 'Knex instance'],
+      ],
       ['the knex function', () => knexBuild(), ['function', 'Knex instance']],
       ['a string', () => 'postgres://me:secret@db/x', ['string', 'Knex instance']],
       ['a client', () => stage.knex().client, ['Client_PG', 'Knex instance']],
       ['a builder', () => stage.knex()('t'), ['Builder', 'Knex instance']],
-      ['a knex without a connection', () => knexBuild()({ client: 'pg' }), ['without a pool', 'with a connection pool']],
+      [
+        'a knex without a connection',
+        () => knexBuild()({ client: 'pg' }),
+        ['without a pool', 'with a connection pool'],
+      ],
     ];
     for (const [title, make, names] of given) {
       it(`throws a TypeError for ${title} that says so`, () => {
@@ -123,7 +136,7 @@ describe('resettable()', () => {
       [{ hooks: { afterCommit: 'yes' } }, ['hooks', 'afterCommit', "'yes'", 'a function']],
     ];
     for (const [given, names] of refused) {
-      const title = typeof given === 'object' ? JSON.stringify(given) : String(given);
+      const title = typeof given === 'function' ? 'a function' : JSON.stringify(given);
       it(`throws a TypeError for ${title}, and leaves the instance plain`, async () => {
         const db = stage.knex();
         const { pool } = db.client;

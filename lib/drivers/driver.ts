@@ -44,8 +44,8 @@ export interface Driver<C = unknown> {
   status(connection: C): TransactionStatus;
   /** Whether the connection has already said that it is gone. */
   isGone(connection: C): boolean;
-  /** Asks the server, over a way of its own, to stop the running statement. Resolves once the request was delivered or the time is up. */
-  cancel(connection: C, timeoutMillis: number): Promise<void>;
+  /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. */
+  cancel(connection: C, timeoutMillis: number): Promise<boolean>;
   /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. */
   end(connection: C): void;
   /** Destroys the socket. Proves nothing about the server. */

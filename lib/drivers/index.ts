@@ -1,9 +1,10 @@
 // Chooses the driver by what knex calls it.
+import { betterSqliteDriver } from './better-sqlite';
 import type { Driver } from './driver';
 import { mysqlDriver } from './mysql';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
-import { betterSqliteDriver, sqliteDriver } from './sqlite';
+import { sqliteDriver } from './sqlite';
 
 interface Client {
   driverName: string;

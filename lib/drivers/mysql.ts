@@ -1,7 +1,8 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { within } from '../waiting';
 import type { Driver, Openings, Spare } from './driver';
-import { tapConnection, Watch } from './mysql-tap';
+import { Watch } from './mysql-flights';
+import { tapConnection } from './mysql-tap';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -83,13 +84,18 @@ async function killQuery(connection: MysqlConnection, watch: Watch): Promise<voi
 }
 
 /** A slow network may need more than one request's time to log in, so that later requests join the first. */
-async function cancel(connection: MysqlConnection, timeoutMillis: number): Promise<void> {
+async function cancel(connection: MysqlConnection, timeoutMillis: number): Promise<boolean> {
   const watch = watchOf(connection);
-  if (!watch.running) return;
+  if (!watch.running) return true;
   watch.cancelling ??= killQuery(connection, watch).finally(() => {
     watch.cancelling = undefined;
   });
-  await within(timeoutMillis, watch.cancelling);
+  return (
+    (await within(
+      timeoutMillis,
+      watch.cancelling.then(() => true),
+    )) === true
+  );
 }
 
 function openSpare(connection: MysqlConnection): Spare {

@@ -16,7 +16,7 @@ export function otherDriver(client: Closer, name: string): Driver<object> {
     backendId: () => undefined,
     status: () => 'unknown',
     isGone: () => false,
-    cancel: async () => {},
+    cancel: async () => true,
     end(connection) {
       const ended = () => lines.get(connection)?.ended();
       client.destroyRawConnection(connection).then(ended, ended);

@@ -236,14 +236,14 @@ function status(connection: PgConnection): TransactionStatus {
 }
 
 /** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
-async function cancel(connection: PgConnection, timeoutMillis: number): Promise<void> {
+async function cancel(connection: PgConnection, timeoutMillis: number): Promise<boolean> {
   const { processID, secretKey, host, port, ssl, sslNegotiation } = connection;
-  if (processID === null) return;
+  if (processID === null) return true;
   const WireClass = connection.connection.constructor as new (options: object) => Wire;
   const wire = new WireClass({ ssl, sslNegotiation });
   // The server answers by closing, once the signal is sent.
-  const closed = new Promise<void>((resolve) => {
-    wire.on('end', resolve).on('error', resolve);
+  const closed = new Promise<boolean>((resolve) => {
+    wire.on('end', () => resolve(true)).on('error', () => resolve(true));
   });
   const request = () => wire.cancel(processID, secretKey);
   wire.on('connect', () => {
@@ -253,8 +253,9 @@ async function cancel(connection: PgConnection, timeoutMillis: number): Promise<
   wire.on('sslconnect', request);
   if (host.startsWith('/')) wire.connect(`${host}/.s.PGSQL.${port}`);
   else wire.connect(port, host);
-  await within(timeoutMillis, closed);
+  const isDelivered = await within(timeoutMillis, closed);
   wire.stream.destroy();
+  return isDelivered === true;
 }
 
 /** Another connection like this one: same server, same role. */

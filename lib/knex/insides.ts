@@ -85,6 +85,10 @@ export function transactionIdOf(connection: object): string | undefined {
   return (connection as { __knexTxId?: string }).__knexTxId;
 }
 
+export function markTransaction(connection: object, id: string | undefined): void {
+  (connection as { __knexTxId?: string | undefined }).__knexTxId = id;
+}
+
 /** knex drops a connection so marked at its next borrow, and its adapters of native pools at its release. */
 export function markDisposed(connection: object, reason: Error): void {
   (connection as { __knex__disposed?: unknown }).__knex__disposed = reason;

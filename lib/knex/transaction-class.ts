@@ -1,18 +1,20 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
 import type { Writable } from 'node:stream';
+import { markTransaction, transactionIdOf } from './insides';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 
 export type Send = () => Promise<unknown>;
 export type Undo = (error: unknown) => Promise<unknown>;
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
-export interface TransactionController {
-  /** Around the whole life on a connection: from asking for one until it is given back. */
-  live(life: () => Promise<unknown>): Promise<unknown>;
+export interface TransactionController extends Gatekeeper {
+  /** Only in name inside of its outer transaction, and not over because that one is. */
+  readonly standsAlone: boolean;
+  /** Settle the promise that knex waits for. Known from the moment it has a connection. */
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
   /** It has a connection, which nothing was sent on yet. */
   acquired(connection: object): void;
-  /** It needs its connection no more. */
-  giveBack(connection: object): void;
   /**
    * BEGIN or SAVEPOINT. Rejecting keeps the callback from being called.
    * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
@@ -25,11 +27,14 @@ export interface TransactionController {
   /** What knex takes for the outcome of the step that was sent. */
   stepResolved(value: unknown): void;
   stepRejected(error: unknown): void;
-  /** How to settle the transaction, known from the moment it has a connection. */
-  settler: { resolve(value: unknown): void; reject(error: unknown): void };
   isCompleted(): boolean;
-  /** Only in name inside of its outer transaction, and not over because that one is. */
-  readonly standsAlone: boolean;
+  /** It needs its connection no more. */
+  giveBack(connection: object): void;
+  /**
+   * Everything is over. Returns what comes out of the transaction, or a promise of it; rejects where it failed.
+   * @param failure what went wrong, which is all there is to say where it never had a connection
+   */
+  ended(failure: { error: unknown } | undefined): unknown;
 }
 
 const CONTROLLER = Symbol('knex-reset.controller');
@@ -66,7 +71,7 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
   delete settle._resolver;
   delete settle._rejecter;
   control(trx, controller);
-  Object.assign(controller.settler, { resolve, reject });
+  Object.assign(controller, { resolve, reject });
   const undo = trx.client.transacting ? own.rollbackTo : own.rollback;
   return (error) => undo.call(trx, connection, error);
 }
@@ -79,19 +84,29 @@ function makeControlledClass(Base: TransactionClass) {
   return class extends Base {
     declare [CONTROLLER]: TransactionController;
 
-    override acquireConnection(config: TransactionConfig | undefined, work: (connection: object) => Promise<unknown>) {
+    // Knex's own does the same, but gives the connection back without asking, and has the last word after it.
+    override async acquireConnection(
+      config: TransactionConfig | undefined,
+      work: (connection: object) => Promise<unknown>,
+    ): Promise<unknown> {
       const controller = this[CONTROLLER];
-      return controller.live(async () => {
-        const connection = config?.connection ?? (await this.client.acquireConnection());
+      const given = config?.connection;
+      let failure: { error: unknown } | undefined;
+      try {
+        const connection = given ?? (await this.client.acquireConnection());
+        const earlierId = transactionIdOf(connection);
         try {
           controller.acquired(connection);
-          // Knex does not give back a connection that it was given: that is the controller's, who knows whether it still is this one's.
-          return await super.acquireConnection({ ...config, connection }, work);
+          markTransaction(connection, this.txid);
+          await work(connection);
         } finally {
-          delete (connection as { __knexTxId?: string }).__knexTxId;
-          if (!config?.connection) controller.giveBack(connection);
+          markTransaction(connection, earlierId);
+          if (!given) controller.giveBack(connection);
         }
-      });
+      } catch (error) {
+        failure = { error };
+      }
+      return controller.ended(failure);
     }
 
     override begin(connection: object) {
@@ -136,7 +151,7 @@ function makeControlledClass(Base: TransactionClass) {
     }
 
     override set _resolver(resolve: (value: unknown) => void) {
-      this[CONTROLLER].settler.resolve = resolve;
+      this[CONTROLLER].resolve = resolve;
     }
 
     // @ts-expect-error an accessor instead of knex's plain field
@@ -145,7 +160,7 @@ function makeControlledClass(Base: TransactionClass) {
     }
 
     override set _rejecter(reject: (error: unknown) => void) {
-      this[CONTROLLER].settler.reject = reject;
+      this[CONTROLLER].reject = reject;
     }
   };
 }

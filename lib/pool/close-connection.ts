@@ -2,8 +2,8 @@
 import type { Session } from './session';
 import { Deadline, within } from '../waiting';
 
-/** How long one CancelRequest may take to have its effect before another is sent: it can overtake its query. */
-const CANCEL_AGAIN_MILLIS = 100;
+/** How long the second connection may take to say goodbye. */
+const GOODBYE_MILLIS = 100;
 
 /**
  * Ends the connection within the time. Each of the three steps has a third of it.
@@ -27,10 +27,7 @@ async function endOrderly(session: Session, timeoutMillis: number): Promise<bool
   const { driver, connection } = session;
   const deadline = new Deadline(timeoutMillis);
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
-  while (!session.isQuiet && deadline.leftMillis > 0) {
-    await driver.cancel(connection, Math.min(deadline.leftMillis, CANCEL_AGAIN_MILLIS));
-    await within(Math.min(deadline.leftMillis, CANCEL_AGAIN_MILLIS), session.whenQuiet());
-  }
+  await session.stop(deadline);
   if (!session.isQuiet) return false;
   driver.end(connection);
   await within(deadline.leftMillis, session.whenEnded);
@@ -42,5 +39,5 @@ async function terminate(session: Session, timeoutMillis: number): Promise<void>
   const spare = driver.openSpare?.(connection);
   if (!spare || backendId === undefined) return;
   await within(timeoutMillis, spare.terminate(backendId));
-  await spare.close(Math.min(timeoutMillis, CANCEL_AGAIN_MILLIS));
+  await spare.close(Math.min(timeoutMillis, GOODBYE_MILLIS));
 }

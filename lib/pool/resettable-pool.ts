@@ -2,7 +2,7 @@
 import type { Driver } from '../drivers/driver';
 import type { KnexPool } from '../knex/insides';
 import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
-import { type Deferred, defer, within } from '../waiting';
+import { Deadline, type Deferred, defer, within } from '../waiting';
 import type { Asked, Home } from './ambient';
 import { closeConnection } from './close-connection';
 import type { RealPool } from './real-pool';
@@ -393,7 +393,7 @@ export class ResettablePool implements KnexPool {
   async #tidyUp(session: Session): Promise<void> {
     if (session.closing !== undefined) return;
     if (!session.doomed && session.death === undefined && this.#isCurrent(session)) {
-      await within(this.host.timeoutMillis, comeToRest(session));
+      await within(this.host.timeoutMillis, comeToRest(session, new Deadline(this.host.timeoutMillis)));
     }
     if (session.closing !== undefined) return;
     if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
@@ -404,13 +404,10 @@ export class ResettablePool implements KnexPool {
 /** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
 const LAST_ANSWER_MILLIS = 50;
 
-async function comeToRest(session: Session): Promise<void> {
+async function comeToRest(session: Session, deadline: Deadline): Promise<void> {
   const { driver, connection } = session;
   await within(LAST_ANSWER_MILLIS, session.whenQuiet());
-  if (!session.isQuiet) {
-    await driver.cancel(connection, LAST_ANSWER_MILLIS * 10);
-    await session.whenQuiet();
-  }
+  await session.stop(deadline);
   const status = driver.status(connection);
   if (status === 'open' || status === 'failed') await driver.send(connection, 'ROLLBACK');
 }

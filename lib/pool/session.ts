@@ -1,13 +1,11 @@
 // One raw connection from opening to end: what is asked on it, who holds it, whether it may be trusted.
 import type { Driver, Flight, Line } from '../drivers/driver';
-import { type Deferred, defer } from '../waiting';
+import { type Deadline, type Deferred, defer, within } from '../waiting';
 import type { Asked } from './ambient';
 import type { Turns } from './turns';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface Tenant {
-  /** A statement was asked. */
-  asked(sql: string): void;
   /** A statement was answered; returns the error that its asker shall get. */
   answered(sql: string, error: unknown, result: unknown): unknown;
   /** The connection is gone. */
@@ -20,6 +18,9 @@ export interface SessionEvents {
   /** A statement failed. */
   onError(session: Session, error: unknown): void;
 }
+
+/** How long a CancelRequest may take to have its effect before another is sent. */
+const CANCEL_AGAIN_MILLIS = 100;
 
 const sessions = new WeakMap<object, Session>();
 
@@ -67,6 +68,7 @@ export class Session implements Line {
   #isFlying = false;
   /** Told to stop, not yet ready for the next statement. */
   #pausing: Promise<void> | undefined;
+  #cancelling: Promise<void> | undefined;
   #refusal: Error | undefined;
   #quiet: Deferred<void> | undefined;
   #returned: Deferred<void> | undefined;
@@ -95,7 +97,7 @@ export class Session implements Line {
   }
 
   get isQuiet(): boolean {
-    return this.#flights.length === 0 && this.#pausing === undefined;
+    return this.#flights.length === 0 && this.#pausing === undefined && this.#cancelling === undefined;
   }
 
   get isEnded(): boolean {
@@ -109,8 +111,7 @@ export class Session implements Line {
 
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
   get isClean(): boolean {
-    if (this.#flights.length > 0 || this.#pausing !== undefined || this.death !== undefined || this.doomed)
-      return false;
+    if (!this.isQuiet || this.death !== undefined || this.doomed) return false;
     const status = this.driver.status(this.connection);
     return status === 'idle' || status === 'unknown';
   }
@@ -149,7 +150,6 @@ export class Session implements Line {
     }
     this.lastSql = flight.sql;
     if (flight.isStream) this.hadStream = true;
-    this.tenant?.asked(flight.sql);
     this.#flights.push(flight);
     // One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9.
     if (this.#flights.length === 1 && this.#pausing === undefined) this.#start(flight);
@@ -169,7 +169,7 @@ export class Session implements Line {
     if (this.#pausing !== undefined) return;
     const flight = this.#flights[0];
     if (flight) this.#start(flight);
-    else this.#quieten();
+    else if (this.isQuiet) this.#quieten();
   }
 
   died(error: Error): void {
@@ -189,6 +189,23 @@ export class Session implements Line {
     this.#pausing = undefined;
     this.#quieten();
     this.#ended.resolve();
+  }
+
+  /**
+   * Asks the server to stop the running statement. Until the request is delivered the connection is not quiet:
+   * it would stop the next borrower's statement as well. One that cannot be delivered in time dooms the connection.
+   */
+  cancel(timeoutMillis: number): Promise<void> {
+    this.#cancelling ??= this.#cancel(timeoutMillis);
+    return this.#cancelling;
+  }
+
+  /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
+  async stop(deadline: Deadline): Promise<void> {
+    while (!this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
+      await this.cancel(deadline.leftMillis);
+      await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), this.whenQuiet());
+    }
   }
 
   /** Nothing more is sent: whoever asked or asks something is told `error`. What the server runs, runs on until it is cancelled. */
@@ -216,6 +233,13 @@ export class Session implements Line {
   untap(): void {
     this.#untap();
     sessions.delete(this.connection);
+  }
+
+  async #cancel(timeoutMillis: number): Promise<void> {
+    const isDelivered = await this.driver.cancel(this.connection, timeoutMillis);
+    this.#cancelling = undefined;
+    if (!isDelivered) this.doomed = true;
+    if (this.isQuiet) this.#quieten();
   }
 
   #start(flight: Flight): void {

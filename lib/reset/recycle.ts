@@ -26,10 +26,7 @@ function isWashable(session: Session): boolean {
 
 async function wash(instance: Instance, session: Session, deadline: Deadline): Promise<void> {
   const { driver, connection } = session;
-  while (!session.isQuiet && deadline.leftMillis > 0) {
-    await driver.cancel(connection, deadline.leftMillis);
-    await within(Math.min(100, deadline.leftMillis), session.whenQuiet());
-  }
+  await session.stop(deadline);
   if (driver.status(connection) !== 'idle') await driver.send(connection, 'ROLLBACK');
   await driver.wash?.(connection);
   session.accept(instance.pool.generation);

@@ -5,6 +5,7 @@ import { sqlOf } from '../knex/insides';
 import type { Instance } from '../pool/instance';
 import { userFrames } from '../pool/stack';
 import { hold, letGo } from '../transaction/hold';
+import { sendOwn } from '../transaction/steps';
 import type { Guest, SandboxRoot, Scope } from '../transaction/scope';
 import type { LeakReport, SandboxOptions } from '../types';
 
@@ -85,7 +86,7 @@ export class OpenSandbox implements SandboxRoot {
     if (this.#options.checkConstraints === false || session.driver.status(session.connection) !== 'open')
       return undefined;
     try {
-      await this.#root.send('SET CONSTRAINTS ALL IMMEDIATE');
+      await sendOwn(this.#root, 'SET CONSTRAINTS ALL IMMEDIATE');
       return undefined;
     } catch (error) {
       return error;

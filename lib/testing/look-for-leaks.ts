@@ -15,13 +15,14 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
 
 export async function lookForLeaks(instance: Instance): Promise<LeakReport> {
   const deadline = new Deadline(SETTLE_MILLIS);
-  for (;;) {
+  for (let turn = 0; ; turn++) {
     const transactions = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
     const held = [...instance.pool.sessions].filter((session) => session.lent && session.tenant === undefined);
     const queries = held.filter((session) => session.running > 0).map(describeQuery);
     if (transactions.length > 0 || queries.length > 0) return { transactions, queries };
-    // A failed statement is answered before its connection is ready; a query that waits has a connection soon.
-    if (held.length === 0 && instance.pool.waiting === 0) return { transactions, queries };
+    // What was asked last asks for its connection a few steps later. A failed statement is answered before its connection is ready;
+    // a query that waits has a connection soon.
+    if (turn > 0 && held.length === 0 && instance.pool.waiting === 0) return { transactions, queries };
     if (deadline.leftMillis === 0) return { transactions, queries: [...held.map(describeQuery), ...waiting(instance)] };
     await nextTurn();
   }

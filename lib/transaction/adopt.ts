@@ -9,9 +9,10 @@ import { DEFAULTS } from '../options';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { Ambient } from '../pool/ambient';
 import { ResettablePool } from '../pool/resettable-pool';
-import { beginTransaction, rememberHandle } from './begin';
+import { beginTransaction } from './begin';
 import { watchRunner } from './pending';
-import { Scope, scopeOfClient } from './scope';
+import { Scope } from './scope';
+import { scopeOfClient } from './steps';
 
 /** Takes a transaction's client over, if it is nobody's yet, so that what is begun inside is under control. */
 export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
@@ -47,7 +48,7 @@ function adoptOpen(
   const scope = new Scope(instance, trx, { parent: undefined, block: undefined, stack: {}, standsAlone: false });
   const undo = controlOpen(trx, held.connection, scope);
   scope.adopted(held.connection, undo);
-  rememberHandle(scope, held.handle);
+  scope.handle = held.handle;
 }
 
 /** What a scope needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */

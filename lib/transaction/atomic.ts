@@ -117,7 +117,7 @@ async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: 
   const outer = scopeOf(trx);
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {
-    outer.timeline.addAll(outer, options.hooks);
+    if (options.hooks) outer.timeline.addAll(outer, options.hooks);
     return join(outer, () => block(equipped(outer, trx)));
   }
   const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, scope: undefined };
@@ -148,6 +148,14 @@ async function runIn<T>(
   };
   const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, stack, onScope };
   // Always a promise: knex ends the transaction with it, and a block is never left open.
-  const container: Container = async (handle) => block(equipped(scopeOf(handle) as Scope, handle));
+  const container: Container = async (handle) => {
+    const scope = scopeOf(handle) as Scope;
+    scope.isCallbackRunning = true;
+    try {
+      return await block(equipped(scope, handle));
+    } finally {
+      scope.isCallbackRunning = false;
+    }
+  };
   return (await make(container, spec)) as T;
 }

@@ -5,7 +5,8 @@ import { control, controllerOf } from '../knex/transaction-class';
 import type { Instance } from '../pool/instance';
 import { captureStack } from '../pool/stack';
 import { prepareBlock } from './block';
-import { type BlockSpec, Scope, scopeOfClient } from './scope';
+import { type BlockSpec, Scope } from './scope';
+import { scopeOfClient } from './steps';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
@@ -25,16 +26,9 @@ type Make = (
   outer: KnexTransaction | null,
 ) => KnexTransaction;
 
-const scopes = new WeakMap<object, Scope>();
-
 /** The scope behind a `trx` handle. */
 export function scopeOf(trx: Knex.Transaction): Scope | undefined {
-  return scopes.get(trx);
-}
-
-export function rememberHandle(scope: Scope, handle: Knex.Transaction): void {
-  scope.handle = handle;
-  scopes.set(handle, scope);
+  return scopeOfClient((trx as unknown as { client: KnexClient }).client);
 }
 
 export function beginTransaction(instance: Instance, client: KnexClient, asked: Asked, make: Make): KnexTransaction {
@@ -75,43 +69,31 @@ function innermostHandle(scope: Scope): Scope {
 
 /** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
 function start(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  rememberHandle(scope, handle);
-  const { timeline } = scope;
-  timeline.addAll(scope, scope.instance.settings.hooks);
-  timeline.addAll(scope, scope.block?.options.hooks);
-  if (timeline.isEmpty) return run(scope, handle, container);
-  return afterHooks(timeline.run('afterBegin', {}, scope), () => run(scope, handle, container));
+  scope.handle = handle;
+  const { instance, block } = scope;
+  if (instance.settings.hooks) scope.timeline.addAll(scope, instance.settings.hooks);
+  if (block?.options.hooks) scope.timeline.addAll(scope, block.options.hooks);
+  if (!scope.hasHooks) return run(scope, handle, container);
+  return afterHooks(scope.timeline.run('afterBegin', {}, scope), () => run(scope, handle, container));
 }
 
 function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
+  const result = scope.instance.ambient.run(scope, () => container(handle));
+  if (isThenable(result)) return scope.root.sandbox ? watched(scope, result) : result;
+  scope.isByCallback = !isResolver(container);
+  // It stays open for as long as its holder likes.
+  scope.leaveParent();
+  return result;
+}
+
+/** In a sandbox it matters whether a callback still runs: only a transaction by handle can have others begun inside it. */
+async function watched(scope: Scope, result: PromiseLike<unknown>): Promise<unknown> {
   scope.isCallbackRunning = true;
-  const ended = () => {
-    scope.isCallbackRunning = false;
-  };
-  let result: unknown;
   try {
-    result = scope.instance.ambient.run(scope, () => container(handle));
-  } catch (error) {
-    ended();
-    throw error;
+    return await result;
+  } finally {
+    scope.isCallbackRunning = false;
   }
-  if (!isThenable(result)) {
-    ended();
-    scope.isByCallback = !isResolver(container);
-    // It stays open for as long as its holder likes.
-    scope.leaveParent();
-    return result;
-  }
-  return result.then(
-    (value) => {
-      ended();
-      return value;
-    },
-    (error: unknown) => {
-      ended();
-      throw error;
-    },
-  );
 }
 
 /** Knex ends the transaction with a callback's promise, and leaves it open where there is none: hooks must not change that. */

@@ -66,7 +66,7 @@ export async function interrupt(scope: Scope, error: unknown): Promise<void> {
     // The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement.
     scope.interruption = error;
     const { timeoutMillis } = instance.settings;
-    await session.driver.cancel(session.connection, timeoutMillis);
+    await session.cancel(timeoutMillis);
     await within(timeoutMillis, scope.whenOver);
     if (!scope.outcome) void instance.pool.discard(session);
     return;

@@ -1,6 +1,6 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { KnexClient, Runner } from '../knex/insides';
-import { scopeOfClient } from './scope';
+import { scopeOfClient } from './steps';
 
 export function watchRunner(client: KnexClient, runner: Runner): void {
   const scope = scopeOfClient(client);

@@ -1,32 +1,29 @@
-// The state of one transaction or savepoint from BEGIN to its outcome, and what befalls it on the way. How it ends is in exit.ts.
+// The state of one transaction or savepoint from BEGIN to its outcome. How statements are sent is in steps.ts, how it ends in exit.ts.
 import type { Knex } from 'knex';
-import { isInFailedTransaction } from '../drivers/error-codes';
-import { BlockControlError, ResetError } from '../errors';
+import { ResetError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
-import { gate, type Send, type TransactionController, type Undo } from '../knex/transaction-class';
+import type { Send, TransactionController, Undo } from '../knex/transaction-class';
 import type { Asked, Home } from '../pool/ambient';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import { type Session, sessionOf, type Tenant } from '../pool/session';
 import { type Stack, userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
-import { defer } from '../waiting';
-import { publish } from './channel';
-import { conclude, endByCommit, endByRollback, settleAborted } from './exit';
+import { type Deferred, defer } from '../waiting';
+import { answered, lost } from './answers';
+import { conclude } from './conclude';
+import { endByCommit, endByRollback, settleAborted } from './exit';
 import { letIn } from './guests';
+import { begin, guardClient, takeTurn } from './steps';
 import { type HookSite, Timeline } from './timeline';
 
-/**
- * `waiting` for a connection, `beginning`, `open`; `ending`: its end was asked for; `committing`: COMMIT is sent; `over`: the outcome is known.
- */
+/** `waiting` for a connection; `ending`: its end was asked for; `committing`: COMMIT is sent; `over`: the outcome is known. */
 export type Phase = 'waiting' | 'beginning' | 'open' | 'ending' | 'committing' | 'over';
 
 export type Outcome =
   | { kind: 'committed'; value: unknown }
-  /** `error` is undefined where a plain `trx.rollback()` resolves. */
+  /** It resolves all the same where a plain `trx.rollback()` without an error does. */
   | { kind: 'rolledBack'; error: unknown; resolves?: boolean }
   | { kind: 'unknown'; error: Error };
-
-export type StepResult = { ok: true; result: unknown } | { ok: false; error: unknown; result: unknown };
 
 /** What makes a transaction a block. */
 export interface BlockSpec {
@@ -38,16 +35,6 @@ export interface BlockSpec {
   stack: Stack;
   /** Told of its scope before anything is sent. */
   onScope(scope: Scope): void;
-}
-
-const scopesByClient = new WeakMap<object, Scope>();
-
-/** The scope whose queries go through a client, be it by way of a client derived from it. */
-export function scopeOfClient(client: object): Scope | undefined {
-  const scope = scopesByClient.get(client);
-  if (scope) return scope;
-  const base = Object.getPrototypeOf(client) as object | null;
-  return base && Object.hasOwn(base, 'transacting') ? scopeOfClient(base) : undefined;
 }
 
 /** What makes a transaction the root of a sandbox. */
@@ -62,6 +49,15 @@ export interface Guest {
   asked: Asked | undefined;
 }
 
+interface ScopeDetails {
+  parent: Scope | undefined;
+  block: BlockSpec | undefined;
+  stack: Stack;
+  standsAlone: boolean;
+}
+
+const NONE: ReadonlySet<Scope> = new Set();
+
 export class Scope implements TransactionController, Tenant, OpenEntry, HookSite, Home {
   readonly instance: Instance;
   readonly parent: Scope | undefined;
@@ -69,85 +65,84 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   readonly root: Scope;
   /** The outermost one for the user: the root, but for those that a sandbox is around. */
   readonly outermost: Scope;
+  readonly standsAlone: boolean;
   readonly trx: KnexTransaction;
   readonly block: BlockSpec | undefined;
-  readonly standsAlone: boolean;
   readonly depth: number;
   readonly openedAt = Date.now();
   readonly stack: Stack;
-  readonly timeline: Timeline;
-  readonly children = new Set<Scope>();
-  readonly settler: TransactionController['settler'] = { resolve: () => {}, reject: () => {} };
-  /** Says that the parent need not wait for it. */
-  leaveParent: () => void;
-  handle: Knex.Transaction | undefined;
   session!: Session;
+  handle: Knex.Transaction | undefined;
   phase: Phase = 'waiting';
   outcome: Outcome | undefined;
   /** Why nothing more may be asked in it; the error that it will end with. */
   doom: unknown;
   /** Its holders were told that it is over, though knex has not ended it. */
   isAborted = false;
-  /** The callback is still running. Knex's own commit and rollback come after it. */
+  /** The callback is still running. Knex's own commit and rollback come after it. Known of blocks and in sandboxes only. */
   isCallbackRunning = false;
+  /** Made with a callback that returns no promise, and that commits by hand. */
+  isByCallback = false;
+  /** Control was taken of it when it was open already. */
+  isAdopted = false;
+  /** A control statement is being handed to knex: it passes every gate. */
+  isStepping = false;
   /** The first statement error that no rollback to a savepoint has undone. */
   firstError: unknown;
   hadFatal = false;
+  fatalHooksRan = false;
   /** A statement of the user's that ended the transaction behind our back. */
   endedBy: { sql: string; rolledBack: boolean } | undefined;
-  /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
-  running = 0;
-  /** Set on the root of a sandbox. */
-  sandbox: SandboxRoot | undefined;
-  xid: string | undefined;
-  /** Sends ROLLBACK or ROLLBACK TO, known from BEGIN on. */
-  undo: Undo = async () => {};
   /** Why its COMMIT was cancelled, if it was. */
   interruption: unknown;
+  /** What the callback returned. */
   value: unknown;
+  xid: string | undefined;
   afterCommitError: Error | undefined;
-  fatalHooksRan = false;
-  isAdopted = false;
-  /** Made with a callback that returns no promise, and that commits by hand. */
-  isByCallback = false;
   /** The hooks that it had when it was rolled back. */
   lastHooks: Timeline | undefined;
   /** Queries and inner blocks that were started inside and are not done. */
   pending = 0;
   onDrained: (() => void) | undefined;
+  /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
+  running = 0;
+  sandbox: SandboxRoot | undefined;
+  /** Settle knex's promise. */
+  resolve: (value: unknown) => void = () => {};
+  reject: (error: unknown) => void = () => {};
+  /** Sends ROLLBACK or ROLLBACK TO, known from BEGIN on. */
+  undo: Undo = async () => {};
+  /** Hears what knex would have settled the transaction with, while a control statement is under way. */
+  onStep: ((isResolved: boolean, error: unknown) => void) | undefined;
+  #children: Set<Scope> | undefined;
+  #timeline: Timeline | undefined;
   #earlierTenant: Tenant | undefined;
-  readonly decided = defer();
-  readonly #over = defer();
-  readonly whenOver = this.#over.promise;
-  #step: ((result: StepResult) => void) | undefined;
-  #isStepping = false;
+  #leaveParent: (() => void) | undefined;
+  #decided: Deferred<void> | undefined;
+  #over: Deferred<void> | undefined;
+  #isOver = false;
 
-  constructor(
-    instance: Instance,
-    trx: KnexTransaction,
-    details: {
-      parent: Scope | undefined;
-      block: BlockSpec | undefined;
-      stack: Stack;
-      standsAlone: boolean;
-    },
-  ) {
+  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone }: ScopeDetails) {
     this.instance = instance;
     this.trx = trx;
-    this.parent = details.parent;
-    this.block = details.block;
-    this.stack = details.stack;
-    this.root = details.parent?.root ?? this;
-    this.standsAlone = details.standsAlone;
-    this.outermost = details.parent && !details.standsAlone ? details.parent.outermost : this;
-    this.depth = this.isOutermost ? 1 : (details.parent as Scope).depth + 1;
-    this.timeline = this.isOutermost ? new Timeline() : this.outermost.timeline;
-    this.leaveParent = details.parent?.block ? details.parent.enter() : () => {};
-    this.block?.onScope(this);
+    this.parent = parent;
+    this.block = block;
+    this.stack = stack;
+    this.standsAlone = standsAlone;
+    this.root = parent?.root ?? this;
+    this.outermost = parent && !standsAlone ? parent.outermost : this;
+    this.depth = parent && !standsAlone ? parent.depth + 1 : 1;
+    if (parent?.block) this.#leaveParent = parent.enter();
+    if (parent) parent.#children = (parent.#children ?? new Set()).add(this);
+    block?.onScope(this);
   }
 
   get id(): string {
     return this.trx.txid;
+  }
+
+  get name(): string {
+    return this.label ?? this.id;
   }
 
   get label(): string | undefined {
@@ -166,88 +161,65 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     return this.parent !== undefined;
   }
 
-  get whenDecided(): Promise<void> {
-    return this.decided.promise;
+  get isCommitting(): boolean {
+    return this.phase === 'committing';
   }
 
   get isOver(): boolean {
     return this.outcome !== undefined;
   }
 
-  get isCommitting(): boolean {
-    return this.phase === 'committing';
+  get children(): ReadonlySet<Scope> {
+    return this.#children ?? NONE;
+  }
+
+  /** The hooks of the whole transaction. */
+  get timeline(): Timeline {
+    const { outermost } = this;
+    outermost.#timeline ??= new Timeline();
+    return outermost.#timeline;
+  }
+
+  get hasHooks(): boolean {
+    const timeline = this.outermost.#timeline;
+    return timeline !== undefined && !timeline.isEmpty;
   }
 
   /** The error that a statement asked now gets; undefined: it is sent, or knex says that the transaction is over. */
   get refusal(): unknown {
-    if (this.#isStepping) return undefined;
+    if (this.isStepping) return undefined;
     return this.doom ?? this.parent?.refusal;
   }
 
-  // From knex, step by step.
-
-  async live(life: () => Promise<unknown>): Promise<unknown> {
-    this.parent?.children.add(this);
-    try {
-      await life();
-    } catch (error) {
-      // Without an outcome it never had a connection, or its BEGIN failed.
-      if (!this.outcome) throw error;
-    } finally {
-      this.parent?.children.delete(this);
-      this.leaveParent();
-      this.instance.closed(this);
-      // It was told which connection to use: that has its earlier tenant again.
-      if (this.session?.tenant === this) this.session.tenant = this.#earlierTenant;
-    }
-    try {
-      return await conclude(this);
-    } finally {
-      this.#over.resolve();
-    }
+  /** Resolves when the outcome is known. */
+  get whenDecided(): Promise<void> {
+    this.#decided ??= defer();
+    if (this.outcome) this.#decided.resolve();
+    return this.#decided.promise;
   }
+
+  /** Resolves when it holds its connection no more, and its last hooks have run. */
+  get whenOver(): Promise<void> {
+    this.#over ??= defer();
+    if (this.#isOver) this.#over.resolve();
+    return this.#over.promise;
+  }
+
+  // From knex, in the order of a transaction's life.
 
   acquired(connection: object): void {
-    const { pool } = this.instance;
-    this.session = this.parent?.session ?? sessionOf(connection) ?? pool.trackForeign(connection);
+    const { instance } = this;
+    this.session = this.parent?.session ?? sessionOf(connection) ?? instance.pool.trackForeign(connection);
     this.phase = 'beginning';
-    if (!this.isSavepoint) {
-      this.#earlierTenant = this.session.tenant;
-      this.session.tenant = this;
-      this.instance.opened(this);
-    }
+    if (this.isSavepoint) return;
+    this.#earlierTenant = this.session.tenant;
+    this.session.tenant = this;
+    instance.opened(this);
   }
 
-  /** It was open when control was taken of it. Knex gives its connection back, and waits for nothing that comes after. */
-  adopted(connection: object, undo: Undo): void {
-    this.acquired(connection);
+  begin(send: Send, undo: Undo): Promise<unknown> {
     this.undo = undo;
-    this.phase = 'open';
-    this.isAdopted = true;
-    this.#guardClient();
-  }
-
-  giveBack(connection: object): void {
-    // A reset may have given it to somebody else.
-    if (this.isSavepoint || this.session.tenant === this) void this.trx.client.releaseConnection(connection);
-  }
-
-  async begin(send: Send, undo: Undo): Promise<unknown> {
-    this.undo = undo;
-    this.#guardClient();
-    const step: StepResult =
-      this.doom === undefined ? await this.step(send) : { ok: false, error: this.doom, result: undefined };
-    if (!step.ok) {
-      this.outcome = { kind: 'rolledBack', error: this.root.doom ?? step.error };
-      this.phase = 'over';
-      // Knex would go on to the callback.
-      throw this.outcome.error;
-    }
-    this.phase = 'open';
-    const { deferrable } = this.block?.options ?? {};
-    if (deferrable !== undefined && !this.isSavepoint) await this.#setDeferrable(deferrable);
-    publish('begin', this);
-    return step.result;
+    return begin(this, send);
   }
 
   commit(value: unknown, send: Send): Promise<unknown> {
@@ -266,88 +238,72 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   }
 
   stepResolved(): void {
-    this.#step?.({ ok: true, result: undefined });
+    this.onStep?.(true, undefined);
   }
 
   stepRejected(error: unknown): void {
-    if (this.#step) this.#step({ ok: false, error, result: undefined });
-    else this.settler.reject(error);
+    if (this.onStep) this.onStep(false, error);
+    else this.reject(error);
   }
 
-  /** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. */
-  async step(send: Send): Promise<StepResult> {
-    let outcome: StepResult | undefined;
-    this.#step = (result) => {
-      outcome ??= result;
-    };
-    const endTurn = this.session.turns && (await this.session.turns.take());
-    // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
-    this.trx._completed = false;
-    this.#isStepping = true;
-    let sent: Promise<unknown>;
-    try {
-      sent = send();
-    } finally {
-      this.#isStepping = false;
-    }
-    try {
-      const result = await sent;
-      return { ...(outcome ?? { ok: true }), result } as StepResult;
-    } catch (error) {
-      return { ok: false, error, result: undefined };
-    } finally {
-      this.#step = undefined;
-      endTurn?.();
-    }
-  }
-
-  /** Sends a statement of this package's own. */
-  async send(sql: string): Promise<unknown> {
-    const { driver, connection, turns } = this.session;
-    const endTurn = turns && (await turns.take());
-    try {
-      return await driver.send(connection, sql);
-    } finally {
-      endTurn?.();
-    }
-  }
-
-  /** In a sandbox: resolves when one statement of this transaction may be sent. Undefined: at once. */
   takeTurn(): Promise<() => void> | undefined {
-    const { turns } = this.session;
-    if (!turns || this.#isStepping) return undefined;
-    this.running++;
-    return turns.take().then((end) => () => {
-      this.running--;
-      end();
-    });
+    return this.session.turns && !this.isStepping ? takeTurn(this, this.session.turns) : undefined;
   }
 
-  // From the connection. Only the outermost one is its tenant.
+  giveBack(connection: object): void {
+    // A reset may have given it to somebody else.
+    if (this.isSavepoint || this.session?.tenant === this) void this.trx.client.releaseConnection(connection);
+  }
 
-  asked(): void {}
+  ended(failure: { error: unknown } | undefined): unknown {
+    if (this.parent) this.parent.#children?.delete(this);
+    this.#leaveParent?.();
+    this.instance.closed(this);
+    // It was told which connection to use: that has its earlier tenant again.
+    if (this.session?.tenant === this) this.session.tenant = this.#earlierTenant;
+    return this.outcome ? conclude(this) : this.#neverBegun(failure?.error);
+  }
+
+  /** It was open when control was taken of it. Knex gives its connection back, and waits for nothing that comes after. */
+  adopted(connection: object, undo: Undo): void {
+    this.acquired(connection);
+    this.undo = undo;
+    this.phase = 'open';
+    this.isAdopted = true;
+    guardClient(this);
+  }
+
+  // Its outcome, from exit.ts and conclude.ts.
+
+  decide(outcome: Outcome): void {
+    this.outcome = outcome;
+    this.phase = 'over';
+    this.#decided?.resolve();
+    if (outcome.kind === 'committed') this.resolve(outcome.value);
+    else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);
+    else this.reject(outcome.error);
+    if (this.isAdopted) void Promise.resolve(this.ended(undefined)).catch(() => {});
+  }
+
+  concluded(): void {
+    this.#isOver = true;
+    this.#over?.resolve();
+  }
+
+  // From the connection. Only the root is its tenant.
 
   answered(sql: string, error: unknown, result: unknown): unknown {
-    if (error !== null && error !== undefined) return this.#failed(error);
-    const { driver, connection } = this.session;
-    const status = driver.status(connection);
-    if (status === 'open') {
-      this.firstError = undefined;
-      this.endedBy = undefined;
-    } else if (status === 'idle' && this.phase === 'open') {
-      this.#endedBehindOurBack(sql, driver.saysRolledBack(result));
-    }
-    return error;
+    return answered(this, { sql, error, result });
   }
 
   lost(error: Error): void {
-    if (this.phase !== 'open') return;
-    this.hadFatal = true;
-    this.abort(error);
-    // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
-    setImmediate(() => {
-      if (!(this.block?.mayRetry && this.isCallbackRunning)) this.settle();
-    });
+    lost(this, error);
+  }
+
+  // From what runs inside.
+
+  letIn(asked: Asked | undefined): Promise<object> {
+    return letIn(this, asked);
   }
 
   /** Something was started inside, which a block waits for at its end. Returns what says that it is done. */
@@ -360,10 +316,21 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     };
   }
 
-  // From queries of the instance itself that belong in here.
+  /** The parent need not wait for it. */
+  leaveParent(): void {
+    this.#leaveParent?.();
+  }
 
-  letIn(asked: Asked | undefined): Promise<object> {
-    return letIn(this, asked);
+  /** The savepoints that are open inside. */
+  openInside(): Scope[] {
+    return [...this.children]
+      .filter((child) => child.phase === 'open')
+      .flatMap((child) => [child, ...child.openInside()]);
+  }
+
+  #neverBegun(error: unknown): Promise<never> {
+    this.concluded();
+    return Promise.reject(error as Error);
   }
 
   // From a reset, and from the diagnostics.
@@ -392,55 +359,5 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       depth: 1 + this.openInside().length,
       stack: userFrames(this.stack.stack),
     };
-  }
-
-  #guardClient(): void {
-    const { trxClient } = this.trx;
-    if (!trxClient) return;
-    gate(trxClient, this);
-    scopesByClient.set(trxClient, this);
-  }
-
-  async #setDeferrable(deferrable: boolean): Promise<void> {
-    await this.send(`SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
-  }
-
-  #failed(error: unknown): unknown {
-    if (isInFailedTransaction(error)) {
-      const refused = error as { cause?: unknown };
-      if (this.firstError !== undefined) refused.cause ??= this.firstError;
-    } else {
-      this.firstError ??= error;
-    }
-    if (this.instance.isFatal(error)) {
-      this.hadFatal = true;
-      if (this.phase === 'open') this.doom ??= error;
-    }
-    return error;
-  }
-
-  #endedBehindOurBack(sql: string, rolledBack: boolean): void {
-    this.endedBy = { sql, rolledBack };
-    if (this.sandbox) this.doom ??= this.sandbox.escaped(sql);
-    if (!this.innermostBlock()) return;
-    this.doom ??= new BlockControlError(
-      `transaction ${this.label ?? this.id} belongs to a block, but it was ended by "${sql}"`,
-    );
-  }
-
-  /** The savepoints that are open inside. */
-  openInside(): Scope[] {
-    return [...this.children]
-      .filter((child) => child.phase === 'open')
-      .flatMap((child) => [child, ...child.openInside()]);
-  }
-
-  /** The block whose callback runs deepest in this transaction, if any. */
-  innermostBlock(): Scope | undefined {
-    for (const child of this.children) {
-      const inner = child.innermostBlock();
-      if (inner) return inner;
-    }
-    return this.block ? this : undefined;
   }
 }

@@ -1,7 +1,7 @@
-// The pieces of pg that the driver relies on, on a plain client, and what the driver makes of them.
+// What the pg driver makes of a connection: the tap, the status, and the ways to stop what its backend runs.
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { Client, Query } from 'pg';
+import { Client } from 'pg';
 import QueryStream from 'pg-query-stream';
 import type { Flight, Line } from '../../lib/drivers/driver';
 import { type PgConnection, pgDriver } from '../../lib/drivers/pg';
@@ -9,109 +9,6 @@ import type { FaultProxy } from '../support/fault-proxy';
 import { failure, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
-
-describe('pg’s client', () => {
-  const stage = useStage();
-  let client: PgConnection;
-  let plain: Client;
-
-  beforeEach(async () => {
-    plain = new Client(stage.database.connection);
-    plain.on('error', () => {});
-    await plain.connect();
-    client = plain as unknown as PgConnection;
-  });
-  afterEach(() => plain.end().catch(() => {}));
-
-  it('has the backend’s id and key in `processID` and `secretKey`', async () => {
-    expect((await stage.database.backends()).map(({ pid }) => pid)).to.deep.equal([client.processID]);
-    expect(client.secretKey).to.not.be.undefined;
-  });
-
-  it('has host, port, `ssl` and `connectionParameters`', () => {
-    expect(client).to.include({ host: stage.database.connection.host, port: stage.database.connection.port, ssl: false });
-    expect(client.connectionParameters).to.include({ user: 'postgres', database: stage.database.name });
-  });
-
-  it('is `readyForQuery` but while something runs, and then emits `drain`', async () => {
-    expect(client.readyForQuery).to.be.true;
-    const running = plain.query('select 1');
-    expect(client.readyForQuery).to.be.false;
-    await Promise.all([running, once(client, 'drain')]);
-    expect(client.readyForQuery).to.be.true;
-  });
-
-  it('is not ready yet when a failed query is answered', async () => {
-    const ready = await new Promise((resolve) => {
-      plain.query('select 1/0', (error) => resolve(error ? client.readyForQuery : 'no error'));
-    });
-    expect(ready).to.be.false;
-    await once(client, 'drain');
-    expect(client.readyForQuery).to.be.true;
-  });
-
-  it('has what runs in `_activeQuery`, with its `callback`', async () => {
-    const running = new Promise((resolve) => plain.query('select pg_sleep(0.05)', resolve));
-    const active = client._activeQuery;
-    expect(active).to.have.property('text', 'select pg_sleep(0.05)');
-    expect(active?.callback).to.be.a('function');
-    expect(client._queryQueue).to.deep.equal([]);
-    await running;
-    expect(client._activeQuery ?? undefined).to.be.undefined;
-  });
-
-  it('tells by `_ended` that it is over, and by `_queryable` that it may not be asked', async () => {
-    expect(client).to.include({ _ended: false, _queryable: true });
-    const ended = new Promise((resolve) => client.once('end', resolve));
-    await stage.database.terminate(client.processID as number);
-    await ended;
-    expect(client).to.include({ _ended: true, _queryable: false });
-  });
-
-  it('tells the transaction status in getTransactionStatus()', async () => {
-    const seen = [];
-    for (const sql of ['select 1', 'begin', 'select 1/0', 'rollback']) {
-      await outcome(plain.query(sql));
-      if (!client.readyForQuery) await once(client, 'drain');
-      seen.push(client.getTransactionStatus?.());
-    }
-    expect(seen).to.deep.equal(['I', 'T', 'E', 'I']);
-  });
-
-  it('has its wire in `connection`: the socket in `stream`, and the named statements in `parsedStatements`', async () => {
-    const { connection } = client;
-    expect(connection.stream).to.have.property('destroy').that.is.a('function');
-    await plain.query({ name: 'named', text: 'select 1' });
-    expect(connection.parsedStatements).to.deep.equal({ named: 'select 1' });
-    connection.parsedStatements = {};
-    await plain.query('deallocate named');
-    await plain.query({ name: 'named', text: 'select 1' });
-  });
-
-  it('makes cancel requests by `cancel(processID, secretKey)` of a wire of its own', () => {
-    const WireClass = client.connection.constructor as { prototype: Record<string, unknown> };
-    for (const name of ['connect', 'requestSsl', 'cancel']) expect(WireClass.prototype[name], name).to.be.a('function');
-  });
-
-  it('hands a submittable to the wire as it is, and tells it of errors by handleError()', async () => {
-    const query = new Query('select 1/0') as unknown as { handleError(error: Error, wire: unknown): void };
-    const heard: unknown[] = [];
-    query.handleError = (error, wire) => heard.push(error, wire);
-    expect(plain.query(query as never)).to.equal(query);
-    await once(client, 'drain');
-    expect(heard[0]).to.include({ code: '22012' });
-    expect(heard[1]).to.equal(client.connection);
-  });
-
-  it('drops the socket at once where end() is called while a query runs: hence the cancel before', async () => {
-    const query = failure(plain.query('select pg_sleep(30)'));
-    const [pid] = await stage.running('pg_sleep');
-    await plain.end();
-    await query;
-    expect(await stage.running('pg_sleep')).to.deep.equal([pid]);
-    await stage.database.terminate(pid!);
-  });
-});
 
 describe('the pg driver', () => {
   const stage = useStage();
@@ -170,11 +67,11 @@ describe('the pg driver', () => {
     it('passes every kind of statement through the line, one at a time', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);
-      const { query } = connection as unknown as Client;
+      const client = connection as unknown as Client;
       const answers = Promise.all([
-        query.call(connection, 'select 1'),
-        query.call(connection, { text: 'select $1::int', values: [2] }),
-        query.call(connection, 'select $1::int', [3]),
+        client.query('select 1'),
+        client.query({ text: 'select $1::int', values: [2] }),
+        client.query('select $1::int', [3]),
         new Promise((resolve) => connection.query('select 4', resolve as never)),
         new Promise((resolve) => connection.query({ text: 'select $1::int' }, [5], resolve as never)),
       ]);

@@ -109,7 +109,10 @@ describe('TarnPool', () => {
     const calls: string[] = [];
     const tarn = makeTarn();
     const pool = new TarnPool(tarn, {
-      create: (make) => calls.push('create') && make(),
+      create: (make) => {
+        calls.push('create');
+        return make();
+      },
       validate: (connection, check) => calls.push('validate') > 0 && check(connection),
       destroy: (connection, close) => calls.push('destroy') && close(connection),
     });
@@ -123,7 +126,9 @@ describe('TarnPool', () => {
     const first = await pool.acquire().promise;
     const waiting = pool.acquire().promise;
     pool.remove(first);
-    expect(await waiting).to.be.an('object').and.not.equal(first);
+    expect(await waiting)
+      .to.be.an('object')
+      .and.not.equal(first);
     expect(pool.residents().used).to.have.lengthOf(1);
     pool.dismiss();
   });

@@ -159,7 +159,7 @@ describe('resetHooks() inside one describe', () => {
         // A worker keeps the instance for its next file.
         const destroyed = flags.length > 0 ? ['after finds the instance destroyed'] : [];
         expect(failuresOf(run)).to.have.members(['with hooks leaks', 'with hooks deeper leaks too', ...destroyed]);
-        expect(run.tests['with hooks leaks']).to.match(/left 1 transaction open\n.*\n {6}at .*hooks\.test\.js:26/);
+        expect(run.tests['with hooks leaks']).to.match(/left 1 transaction open\n.*\n {6}at .*hooks\.test\.js:27/);
         expect(run.code).to.equal(2 + destroyed.length);
       });
     }

@@ -8,7 +8,10 @@ import { Project } from './project';
 const VERSIONS = { vitest: '4.1.12', jest: '30.5.2' };
 const RUNNERS: Record<string, { args: string[]; totals: RegExp }> = {
   'node:test': { args: ['--test', '--test-reporter=tap', 'node-test.js'], totals: /# pass 2\n# fail 2\n/ },
-  vitest: { args: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.spec.mjs'], totals: /Tests +2 failed \| 2 passed \(4\)/ },
+  vitest: {
+    args: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.spec.mjs'],
+    totals: /Tests +2 failed \| 2 passed \(4\)/,
+  },
   jest: { args: ['node_modules/jest/bin/jest.js', 'jest.test.js'], totals: /Tests: +2 failed, 2 passed, 4 total/ },
 };
 
@@ -33,7 +36,9 @@ describe('resetHooks() in other runners', () => {
         expect(output).to.match(totals);
         expect(output).to.match(/suite\W+leaks a transaction" left 1 transaction open/);
         expect(output).to.match(/suite\W+leaks a query" left 1 query running/);
-        expect(output).to.match(/suite\.js:19:/).and.to.match(/suite\.js:24:/);
+        expect(output)
+          .to.match(/suite\.js:20:/)
+          .and.to.match(/suite\.js:25:/);
         expect(code).to.equal(1);
         expect(await project().database.backends()).to.be.empty;
       });

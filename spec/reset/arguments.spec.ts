@@ -84,6 +84,7 @@ describe('resetConnection()', () => {
     });
     // As in `beforeEach(db.resetConnection)`: unbound, called with the runner's context.
     beforeEach(function () {
+      // oxlint-disable-next-line typescript/unbound-method -- that it may be taken off is what is shown
       const { resetConnection } = hooked[0]!;
       return resetConnection.call(this);
     });
@@ -93,7 +94,7 @@ describe('resetConnection()', () => {
     });
 
     it('waits for no callback', () => {
-      expect(hooked[0]?.resetConnection).to.have.lengthOf(0);
+      expect(hooked[0]?.resetConnection.length).to.equal(0);
     });
   });
 });

@@ -104,7 +104,11 @@ describe('resetConnection()', () => {
   describe('while another transaction is in COMMIT', () => {
     it('aborts the idle one at once', async () => {
       const db = stage.resettable();
-      const committing = db.transaction((trx) => trx('slow').insert({ id: 4 }).then(() => 'stored'));
+      const committing = db.transaction((trx) =>
+        trx('slow')
+          .insert({ id: 4 })
+          .then(() => 'stored'),
+      );
       const hanging = failure(db.transaction((trx) => trx('t').insert({ id: 5 }).then(never)));
       await stage.running('COMMIT');
       await until('both are open', () => db.connectionState().transactions.length === 2);

@@ -20,7 +20,13 @@ describe('resetConnection()', () => {
   /** Each is in a transaction that is busy on the server, and is to be let go by one reset. */
   async function busy(...instances: Pick<ResettableKnex, 'transaction'>[]): Promise<Promise<Error>[]> {
     const transactions = instances.map((each) =>
-      failure(each.transaction((trx) => trx('t').insert({ id: 1 }).then(() => trx.raw('select pg_sleep(30)')))),
+      failure(
+        each.transaction((trx) =>
+          trx('t')
+            .insert({ id: 1 })
+            .then(() => trx.raw('select pg_sleep(30)')),
+        ),
+      ),
     );
     await stage.running('pg_sleep', instances.length);
     return transactions;

@@ -1,5 +1,6 @@
 // That nothing asked before a reset touches the database or the pool after it.
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
 import type { KnexClient } from '../../lib/knex/insides';
 import { failure, nextTurn, watch } from '../support/outcome';
@@ -55,6 +56,37 @@ describe('resetConnection()', () => {
       proxy.mode = 'pass';
       expect((await db.raw('select 2 as two')).rows).to.deep.equal([{ two: 2 }]);
       await until('the server has one backend', async () => (await stage.database.backends()).length === 1);
+    });
+  });
+
+  describe('while a connection becomes open in the middle of it', () => {
+    it('waits for its end too', async () => {
+      const [first, second] = [await stage.proxy(), await stage.proxy()] as const;
+      const ways = [first, second];
+      const connection = () => ways.shift()!.through(stage.database.connection) as Knex.PgConnectionConfig;
+      const db = stage.resettable({ connection });
+      Object.assign(db.client, { connectionConfigExpirationChecker: () => true });
+      const busy = failure(db.raw('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      Object.assign(db.client, { connectionConfigExpirationChecker: () => true });
+      second.freeze();
+      const waiter = failure(db.raw('select 1'));
+      await until('the second is being opened', () => second.accepted === 1);
+
+      first.freeze(); // so that the reset has to wait for the first
+      const reset = watch(db.resetConnection({ timeoutMillis: 4000 }));
+      second.thaw();
+      await until('the second is open', () => db.connectionState().connections.opening === 0);
+      second.freeze(); // its goodbye is under way
+      first.thaw();
+      await until('the first has ended', async () => (await stage.database.backends()).length === 1);
+      await until('its end is known', () => first.connections === 0);
+      await nextTurn();
+      expect(reset.state).to.equal('pending');
+      second.thaw();
+      await until('the reset is over', () => reset.state === 'resolved');
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      for (const error of [await busy, await waiter]) expect(error).to.be.an.instanceof(ResetError);
     });
   });
 

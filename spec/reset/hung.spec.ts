@@ -102,6 +102,35 @@ describe('resetConnection()', () => {
     });
   });
 
+  describe('while a backend works on for a socket that broke', () => {
+    afterEach(async () => {
+      for (const { pid } of await stage.database.backends()) await stage.database.terminate(pid);
+    });
+
+    it('has the server stop it, and lets its locks go', async () => {
+      const proxy = await stage.proxy();
+      const db = stage.resettable({ through: proxy });
+      const trx = await db.transaction();
+      await trx.raw('lock table t');
+      proxy.cutAfter('pg_sleep');
+      expect(await failure(trx.raw('select pg_sleep(30)'))).not.to.be.undefined;
+      await failure(trx.executionPromise);
+      expect(await stage.running('pg_sleep')).to.have.lengthOf(1);
+      await db.resetConnection({ timeoutMillis: 1500 });
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('does so for a query outside of a transaction', async () => {
+      const proxy = await stage.proxy();
+      const db = stage.resettable({ through: proxy });
+      proxy.cutAfter('pg_sleep');
+      await failure(db.raw('select pg_sleep(30)'));
+      await stage.running('pg_sleep');
+      await db.resetConnection({ timeoutMillis: 1500 });
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+  });
+
   describe('while the server lets nobody in', () => {
     it('is bounded also where neither cancel nor termination gets there', async () => {
       const proxy = await stage.proxy();

@@ -30,7 +30,9 @@ describe('resetConnection()', () => {
       await until('the insert is done', async () => (await stage.database.backends())[0]?.query.startsWith('insert'));
       const { abortedTransactions } = await db.resetConnection({ reason: 'next test' });
       const error = await transaction;
-      expect(error).to.be.an.instanceof(ResetError).and.include({ reason: 'next test', generation: 1, code: 'ERR_RESET' });
+      expect(error)
+        .to.be.an.instanceof(ResetError)
+        .and.include({ reason: 'next test', generation: 1, code: 'ERR_RESET' });
       expect(error.transaction).to.include({ id: abortedTransactions[0]!.id, depth: 1 });
     });
 

@@ -96,9 +96,14 @@ describe('resetConnection()', () => {
     const env = { ...process.env, URL: stage.database.url };
     return new Promise((resolve) => {
       const options = { env, cwd: path.resolve(__dirname, '../..'), timeout: 8000 };
-      const child = execFile(process.execPath, ['--require', 'tsx/cjs', '--eval', script], options, (_error, output) => {
-        resolve({ code: child.exitCode, output });
-      });
+      const child = execFile(
+        process.execPath,
+        ['--require', 'tsx/cjs', '--eval', script],
+        options,
+        (_error, output) => {
+          resolve({ code: child.exitCode, output });
+        },
+      );
     });
   }
 });

@@ -16,7 +16,9 @@ describe('resetConnection()', () => {
       const report = await db.resetConnection({ reason: 'enough' });
       expect(report).to.include({ abortedQueries: 1, closedConnections: 1, forcedConnections: 0 });
       expect(report.abortedTransactions).to.be.empty;
-      expect(await query).to.be.an.instanceof(ResetError).and.include({ reason: 'enough', generation: 1 });
+      expect(await query)
+        .to.be.an.instanceof(ResetError)
+        .and.include({ reason: 'enough', generation: 1 });
       expect((await query).transaction).to.be.undefined;
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });

@@ -24,7 +24,13 @@ describe('resetConnection()', () => {
   /** Everything that a log may show of it, causes and hidden fields included. */
   function shown(value: unknown): string {
     const error = value as Error & Record<string, unknown>;
-    const parts = [String(error), error.message, error.stack, JSON.stringify(error), JSON.stringify({ ...error })];
+    const parts = [
+      String(error),
+      error.message,
+      error.stack,
+      JSON.stringify(error),
+      JSON.stringify(Object.entries(error)),
+    ];
     return [...parts, util.inspect(error, { depth: 10, showHidden: true, getters: true })].join('\n');
   }
 

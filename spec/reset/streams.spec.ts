@@ -75,7 +75,9 @@ describe('resetConnection()', () => {
       );
       await until('rows have come', () => count > 0);
       const report = await db.resetConnection();
-      expect(await transaction).to.be.an.instanceof(ResetError).with.property('transaction');
+      expect(await transaction)
+        .to.be.an.instanceof(ResetError)
+        .with.property('transaction');
       expect(report.abortedTransactions).to.have.lengthOf(1);
       expect(report.abortedQueries).to.equal(0);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);

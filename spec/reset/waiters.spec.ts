@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
-import { failure, never, nextTurn, outcome, watch } from '../support/outcome';
+import { failure, nextTurn, outcome, watch } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -87,8 +87,7 @@ describe('resetConnection()', () => {
     it('lets nobody of them on the server before the reset is over', async () => {
       const proxy = await stage.proxy();
       const slow = stage.resettable({ through: proxy, pool: { max: 1 } });
-      const held = failure(slow.transaction((trx) => trx.raw('select 1').then(never)));
-      await until('it is held', () => slow.connectionState().transactions.length === 1);
+      const held = await slow.transaction();
       const waiter = outcome(slow.raw('select 2'));
       await until('it waits', () => slow.connectionState().connections.waiting === 1);
       const { accepted } = proxy;
@@ -96,7 +95,7 @@ describe('resetConnection()', () => {
       await slow.resetConnection({ waiting: 'requeue' });
       expect(proxy.accepted).to.equal(accepted);
       expect((await waiter).error).to.be.undefined;
-      await held;
+      await failure(held.executionPromise);
     });
   });
 

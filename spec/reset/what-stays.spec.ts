@@ -10,7 +10,9 @@ interface RawConnection {
 describe('resetConnection()', () => {
   const stage = useStage();
   before(() =>
-    stage.database.query('create schema elsewhere; create table elsewhere.here as select 1 as id; create table t (id int)'),
+    stage.database.query(
+      'create schema elsewhere; create table elsewhere.here as select 1 as id; create table t (id int)',
+    ),
   );
 
   describe('keeps', () => {
@@ -45,9 +47,9 @@ describe('resetConnection()', () => {
       await db.resetConnection();
       await db.raw('select 2');
       await db.transaction((trx) => trx.raw('select 3'));
-      expect(heard.filter((sql) => /select|start/.test(sql))).to.deep.equal([
-        ...['start', 'select 1', 'start', 'select 2', 'start', 'select 3'],
-      ]);
+      expect(heard.filter((sql) => /select|start/.test(sql))).to.deep.equal(
+        ['1', '2', '3'].flatMap((n) => ['start', `select ${n}`]),
+      );
     });
 
     it('listeners of the pool', async () => {
@@ -64,7 +66,10 @@ describe('resetConnection()', () => {
   describe('applies to the next connection', () => {
     it('afterCreate', async () => {
       let calls = 0;
-      const afterCreate = (connection: RawConnection, done: (error: Error | null, connection: RawConnection) => void) => {
+      const afterCreate = (
+        connection: RawConnection,
+        done: (error: Error | null, connection: RawConnection) => void,
+      ) => {
         calls++;
         connection.query("set timezone = 'Pacific/Chatham'", (error) => done(error, connection));
       };

@@ -17,7 +17,7 @@ const levels = [
   ['options.ts', 'errors.ts', 'types.ts', 'waiting.ts'],
   ['drivers', 'knex'],
   ['pool'],
-  ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics'],
+  ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migrating', 'testing'],
   ['index.ts', 'mocha.ts', 'migrations.ts', 'resettable.ts'],
 ];
 const bottom = 0;

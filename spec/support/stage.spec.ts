@@ -16,7 +16,10 @@ describe('useStage()', () => {
   });
 
   it('has ended them after the test, and can end what a test left open', async () => {
-    await until('the instances of the test before are gone', async () => (await stage.database.backends()).length === 0);
+    await until(
+      'the instances of the test before are gone',
+      async () => (await stage.database.backends()).length === 0,
+    );
     const db = stage.resettable();
     void db.transaction(never).catch(() => {});
     await until('it is open', async () => (await stage.database.backends())[0]?.state === 'idle in transaction');

@@ -68,11 +68,13 @@ export class Stage {
 
   /** Resolves with the process ids of the backends that run a statement with this in it. */
   async running(sql: string, count = 1): Promise<number[]> {
-    return until(`${count} × "${sql}" run on the server`, async () => {
+    let pids: number[] = [];
+    await until(`${count} × "${sql}" run on the server`, async () => {
       const backends = await this.database.backends();
-      const pids = backends.filter(({ state, query }) => state === 'active' && query.includes(sql)).map(({ pid }) => pid);
-      return pids.length >= count && pids;
+      pids = backends.filter(({ state, query }) => state === 'active' && query.includes(sql)).map(({ pid }) => pid);
+      return pids.length >= count;
     });
+    return pids;
   }
 
   /** What the server holds for anybody on this database, at this moment: empty lists once it has let go. */

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- that is what they are for */
 // Hooks inside one describe: what is outside of it goes on as ever.
 const assert = require('node:assert');
 const { resetHooks } = require('knex-reset/mocha');

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- that is what they are for */
 const assert = require('node:assert');
 const { db } = require('./db');
 

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises, promise/no-callback-in-promise, typescript/no-implied-eval -- tests as people write them */
 // What mocha's own features come to.
 const { db } = require('./db');
 

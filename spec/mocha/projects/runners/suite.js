@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- that is what they are for */
 // The same suite for every runner: `suite({ describe, it, beforeEach, afterEach, afterAll })`.
 const assert = require('node:assert');
 const { resetHooks } = require('knex-reset/mocha');

@@ -1,0 +1,111 @@
+// SQLite through `better-sqlite3`: every statement is answered when its method returns, so that nothing ever runs while somebody else does.
+import type { Driver, Line } from './driver';
+import { isInMemory } from './in-memory';
+
+type Method = (...args: unknown[]) => unknown;
+
+interface BetterStatement {
+  all: Method;
+  get: Method;
+  run: Method;
+  iterate: Method;
+}
+
+interface BetterConnection {
+  readonly name: string;
+  readonly memory: boolean;
+  readonly open: boolean;
+  readonly inTransaction: boolean;
+  prepare(sql: string): BetterStatement;
+  exec(sql: string): unknown;
+  close(): unknown;
+}
+
+/** Past the tap. */
+function execute(connection: BetterConnection, sql: string): unknown {
+  const { exec } = Object.getPrototypeOf(connection) as BetterConnection;
+  return exec.call(connection, sql);
+}
+
+/** Called when the connection is closed by us. */
+const lines = new WeakMap<object, Line>();
+/** Those with a statement under way. */
+const flying = new WeakSet<Line>();
+const EXECUTING = ['all', 'get', 'run', 'iterate'] as const;
+
+/** Does the work as one flight of the line. */
+function fly<T>(line: Line, sql: string, work: () => T): T {
+  // A function of the user's asks something while the statement that called it is under way.
+  if (flying.has(line)) return work();
+  let outcome: { result?: T; error?: unknown } | undefined;
+  line.ask({
+    sql,
+    start() {
+      flying.add(line);
+      try {
+        outcome = { result: work() };
+      } catch (error) {
+        outcome = { error };
+      } finally {
+        flying.delete(line);
+      }
+    },
+    abort: () => {},
+  });
+  if (!outcome) throw line.refusal;
+  const told = line.answered(outcome.error, outcome.result, undefined);
+  line.next();
+  if ('error' in outcome) throw told;
+  return outcome.result as T;
+}
+
+function tapBetter(connection: BetterConnection, line: Line): () => void {
+  lines.set(connection, line);
+  const { prepare, exec } = connection;
+  const own: Partial<BetterConnection> = {
+    exec: (sql) => fly(line, sql, () => exec.call(connection, sql)),
+    prepare(sql) {
+      let statement: BetterStatement;
+      try {
+        statement = prepare.call(connection, sql);
+      } catch (error) {
+        return fly(line, sql, () => {
+          throw error;
+        });
+      }
+      for (const name of EXECUTING) {
+        const execute = statement[name];
+        statement[name] = (...args) => fly(line, sql, () => execute.apply(statement, args));
+      }
+      return statement;
+    },
+  };
+  Object.assign(connection, own);
+  return () => {
+    for (const name of Object.keys(own)) delete connection[name as 'exec' | 'prepare'];
+  };
+}
+
+export const betterSqliteDriver: Driver<BetterConnection> = {
+  name: 'better-sqlite3',
+  tap: tapBetter,
+  // It says so itself, except for URIs. (libsql, which has the same interface, gives no name.)
+  keepsData: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
+  backendId: () => undefined,
+  status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
+  isGone: (connection) => !connection.open,
+  cancel: async () => true,
+  end(connection) {
+    try {
+      // An iterator that is open on it keeps it from being closed, and with it the locks of its transaction.
+      if (connection.inTransaction) execute(connection, 'ROLLBACK');
+      connection.close();
+    } catch {
+      return; // the garbage collector closes it
+    }
+    lines.get(connection)?.ended();
+  },
+  cut: () => {},
+  send: async (connection, sql) => execute(connection, sql),
+  saysRolledBack: () => false,
+};

@@ -1,0 +1,56 @@
+// What the answers of the server, and the end of the connection, mean for the transaction on it.
+import { isInFailedTransaction } from '../drivers/error-codes';
+import { BlockControlError } from '../errors';
+import type { Scope } from './scope';
+
+/** A statement was answered. Returns the error that its asker gets. */
+export function answered(root: Scope, answer: { sql: string; error: unknown; result: unknown }): unknown {
+  const { sql, error, result } = answer;
+  if (error !== null && error !== undefined) return failed(root, error);
+  const { driver, connection } = root.session;
+  const status = driver.status(connection);
+  if (status === 'open') {
+    root.firstError = undefined;
+    root.endedBy = undefined;
+  } else if (status === 'idle' && root.phase === 'open') {
+    endedBehindOurBack(root, sql, driver.saysRolledBack(result));
+  }
+  return error;
+}
+
+function failed(root: Scope, error: unknown): unknown {
+  if (isInFailedTransaction(error)) {
+    const refused = error as { cause?: unknown };
+    if (root.firstError !== undefined) refused.cause ??= root.firstError;
+  } else {
+    root.firstError ??= error;
+  }
+  if (root.instance.isFatal(error)) {
+    root.hadFatal = true;
+    if (root.phase === 'open') root.doom ??= error;
+  }
+  return error;
+}
+
+function endedBehindOurBack(root: Scope, sql: string, rolledBack: boolean): void {
+  root.endedBy = { sql, rolledBack };
+  if (root.sandbox) root.doom ??= root.sandbox.escaped(sql);
+  if (!hasBlock(root)) return;
+  root.doom ??= new BlockControlError(`transaction ${root.name} belongs to a block, but it was ended by "${sql}"`);
+}
+
+function hasBlock(scope: Scope): boolean {
+  return scope.block !== undefined || [...scope.children].some(hasBlock);
+}
+
+/** The connection is gone. */
+export function lost(root: Scope, error: Error): void {
+  if (root.phase !== 'open') return;
+  root.hadFatal = true;
+  root.abort(error);
+  // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
+  setImmediate(() => {
+    // A callback must not run twice at a time: where it will be tried again, its end is waited for.
+    if (!(root.block?.mayRetry && root.isCallbackRunning)) root.settle();
+  });
+}

@@ -1,0 +1,100 @@
+// How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
+import type { KnexClient } from '../knex/insides';
+import { gate, type Send } from '../knex/transaction-class';
+import type { Turns } from '../pool/turns';
+import { publish } from './channel';
+import type { Scope } from './scope';
+
+export interface StepResult {
+  isDone: boolean;
+  error: unknown;
+  /** Knex's query object, with the driver's answer in it. */
+  result: unknown;
+}
+
+const SCOPE = Symbol('knex-reset.scope');
+
+type Guarded = KnexClient & { [SCOPE]?: Scope };
+
+/** The scope whose queries go through a client, be it by way of a client derived from it. */
+export function scopeOfClient(client: KnexClient): Scope | undefined {
+  return (client as Guarded)[SCOPE];
+}
+
+/** Puts the queries of the transaction's client under its rules. */
+export function guardClient(scope: Scope): void {
+  const client = scope.trx.trxClient as Guarded;
+  client[SCOPE] = scope;
+  gate(client, scope);
+}
+
+/** BEGIN or SAVEPOINT. Rejects where it failed: knex would go on to the callback. */
+export function begin(scope: Scope, send: Send): Promise<unknown> {
+  guardClient(scope);
+  if (scope.doom !== undefined)
+    return Promise.resolve(begun(scope, { isDone: false, error: scope.doom, result: undefined }));
+  return step(scope, send).then((result) => begun(scope, result));
+}
+
+function begun(scope: Scope, { isDone, error, result }: StepResult): unknown {
+  if (!isDone) {
+    scope.outcome = { kind: 'rolledBack', error: scope.root.doom ?? error };
+    scope.phase = 'over';
+    return Promise.reject(scope.outcome.error as Error);
+  }
+  scope.phase = 'open';
+  publish('begin', scope);
+  const deferrable = scope.block?.options.deferrable;
+  if (deferrable === undefined || scope.isSavepoint) return result;
+  return sendOwn(scope, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
+}
+
+/** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. Never rejects. */
+export function step(scope: Scope, send: Send): Promise<StepResult> {
+  const { turns } = scope.session;
+  if (!turns) return sendStep(scope, send);
+  return turns.take().then((endTurn) => sendStep(scope, send).finally(endTurn));
+}
+
+function sendStep(scope: Scope, send: Send): Promise<StepResult> {
+  let failure: { error: unknown } | undefined;
+  scope.onStep = (isResolved, error) => {
+    if (!isResolved) failure ??= { error };
+  };
+  // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
+  scope.trx._completed = false;
+  scope.isStepping = true;
+  const sent = send();
+  scope.isStepping = false;
+  return sent.then(
+    (result) => {
+      scope.onStep = undefined;
+      return { isDone: failure === undefined, error: failure?.error, result };
+    },
+    (error: unknown) => {
+      scope.onStep = undefined;
+      return { isDone: false, error, result: undefined };
+    },
+  );
+}
+
+/** Sends a statement of this package's own. */
+export async function sendOwn({ session }: Scope, sql: string): Promise<unknown> {
+  const { driver, connection, turns } = session;
+  const endTurn = turns && (await turns.take());
+  try {
+    return await driver.send(connection, sql);
+  } finally {
+    endTurn?.();
+  }
+}
+
+/** In a sandbox: resolves when one statement of this transaction may be sent, with what says that it is answered. */
+export async function takeTurn(scope: Scope, turns: Turns): Promise<() => void> {
+  scope.running++;
+  const endTurn = await turns.take();
+  return () => {
+    scope.running--;
+    endTurn();
+  };
+}

@@ -1,0 +1,214 @@
+// What `resetHooks()` takes, what it returns, and what each function does by itself.
+import { expect } from 'chai';
+import type { Context } from 'mocha';
+import { type ResetHooks, resetHooks, type ResetHooksOptions } from '../../lib/mocha';
+import { failure, nextTurn } from '../support/outcome';
+import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
+import { expectWarning } from '../support/process-problems';
+
+describe('resetHooks()', () => {
+  const stage = useStage();
+  let db: ResettableKnex;
+  let hooks: ResetHooks;
+
+  before(() => stage.database.query('create table t (id int primary key)'));
+  beforeEach(() => {
+    db = stage.resettable();
+    hooks = resetHooks(db);
+  });
+
+  it('returns three functions that need no argument and no `this`', async () => {
+    expect(Object.keys(hooks)).to.deep.equal(['beforeEach', 'afterEach', 'afterAll']);
+    expect(Object.values(hooks).map((hook: () => void) => hook.length)).to.deep.equal([0, 0, 0]);
+    const { beforeEach: start, afterEach: end, afterAll } = hooks;
+    await start.call(undefined);
+    await end.call(undefined);
+    await afterAll.call(undefined);
+  });
+
+  it('does nothing before the first hook runs', () => {
+    expect(db.connectionState()).to.deep.include({ generation: 0 });
+  });
+
+  const refused: [given: unknown, names: string[]][] = [
+    [{ isolation: 'truncate' }, ['isolation', "'truncate'", "'reset'", "'recycle'", "'sandbox'"]],
+    [{ leaks: 'error' }, ['leaks', "'error'", "'fail'", "'warn'", "'ignore'"]],
+    [{ isolate: 'reset' }, ['isolate', 'isolation', 'leaks']],
+    [{ leaks: true }, ['leaks', 'boolean true']],
+    [null, ['null', 'options object']],
+    ['sandbox', ["'sandbox'", 'options object']],
+  ];
+  for (const [given, names] of refused) {
+    it(`throws a TypeError for ${JSON.stringify(given)}, at once`, () => {
+      const act = () => resetHooks(db, given as ResetHooksOptions);
+      expect(act).to.throw(TypeError);
+      for (const name of names) expect(act).to.throw(name);
+    });
+  }
+
+  it('throws a TypeError for what is not resettable', async () => {
+    for (const given of [undefined, null, {}, stage.knex(), 'db']) {
+      expect(() => resetHooks(given as never)).to.throw(TypeError, /resettable/);
+    }
+    const trx = await db.transaction();
+    expect(() => resetHooks(trx as never)).to.throw(TypeError, /resettable/);
+    await trx.rollback();
+  });
+
+  it('takes a copy with user params', async () => {
+    hooks = resetHooks(db.withUserParams({}) as ResettableKnex);
+    await db.raw('select 1');
+    await hooks.beforeEach();
+    expect(db.connectionState()).to.deep.include({ generation: 1 });
+    await hooks.afterAll();
+  });
+
+  describe('outside mocha', () => {
+    it('throws from afterEach for a leak, once', async () => {
+      await hooks.beforeEach();
+      await db.transaction();
+      const error = await failure(hooks.afterEach());
+      expect(error).to.have.property('name', 'LeakError');
+      expect(error.message).to.include('left 1 transaction open').and.to.include('reset-hooks.spec.ts');
+      await hooks.afterEach();
+      await hooks.beforeEach();
+      await hooks.afterEach();
+    });
+
+    it('throws for a query that waits for a connection', async () => {
+      db = stage.resettable({ pool: { max: 1 } });
+      hooks = resetHooks(db);
+      await hooks.beforeEach();
+      const queries = [failure(db.raw('select pg_sleep(30)')), failure(db('t'))];
+      const { message } = await failure(hooks.afterEach());
+      expect(message).to.include('pg_sleep').and.to.include('running');
+      for (const query of queries) expect(await query).to.include({ code: 'ERR_RESET' });
+    });
+
+    it('throws for a connection that is held by hand', async () => {
+      await hooks.beforeEach();
+      const connection: unknown = await db.client.acquireConnection();
+      expect(await failure(hooks.afterEach())).to.have.property('name', 'LeakError');
+      await db.client.releaseConnection(connection);
+    });
+
+    it('does not throw for what was awaited, be it failing', async () => {
+      await hooks.beforeEach();
+      await Promise.allSettled([1, 1, 2, 3, 3].map((id) => db('t').insert({ id })));
+      await failure(db.raw('select * from nothing'));
+      await hooks.afterEach();
+      await db('t').delete();
+    });
+
+    it('does not let the rejection of what it aborts go unhandled', async () => {
+      await hooks.beforeEach();
+      void db.raw('select pg_sleep(30)').then(() => {});
+      void db.transaction(async (trx) => {
+        await trx.raw('select pg_sleep(30)');
+      });
+      await stage.running('pg_sleep', 2);
+      await failure(hooks.afterEach());
+      // Each spec fails for unhandled rejections.
+      await nextTurn();
+      await nextTurn();
+      await hooks.afterAll();
+    });
+
+    it('lets others go unhandled, also in between', async () => {
+      await hooks.beforeEach();
+      const heard: unknown[] = [];
+      const emit = process.emit.bind(process) as (event: string, ...args: unknown[]) => boolean;
+      const listener = (reason: unknown) => void heard.push(reason);
+      const others = process.listeners('unhandledRejection');
+      process.removeAllListeners('unhandledRejection').on('unhandledRejection', listener);
+      emit('unhandledRejection', 'somebody’s', Promise.resolve());
+      process.removeAllListeners('unhandledRejection');
+      for (const other of others) process.on('unhandledRejection', other);
+      expect(heard).to.deep.equal(['somebody’s']);
+      await hooks.afterAll();
+    });
+
+    it('warns where that is asked for', async () => {
+      hooks = resetHooks(db, { leaks: 'warn' });
+      expectWarning(/LeakWarning: "my test" left 1 transaction open/);
+      const context = { name: 'my test' };
+      await (hooks.beforeEach as (given: object) => Promise<void>)(context);
+      await db.transaction();
+      await hooks.afterEach();
+    });
+  });
+
+  describe('beforeEach', () => {
+    for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
+      it(`starts clean whatever is left, also a sandbox of the test's own (${isolation})`, async () => {
+        hooks = resetHooks(db, { isolation });
+        if (isolation !== 'sandbox') await db.openSandbox();
+        await hooks.beforeEach();
+        await hooks.beforeEach();
+        await db('t').insert({ id: 1 });
+        expect(await db('t')).to.have.lengthOf(1);
+        await hooks.afterEach();
+        await db('t').delete();
+        expect(await stage.database.query('select * from t')).to.be.empty;
+        await hooks.afterAll();
+      });
+    }
+
+    it('opens an instance again that was destroyed', async () => {
+      for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
+        hooks = resetHooks(db, { isolation });
+        await hooks.beforeEach();
+        await hooks.afterEach();
+        await db.destroy();
+        db.initialize();
+        await db.destroy();
+        await hooks.beforeEach();
+        await db.raw('select 1');
+        await hooks.afterEach();
+      }
+    });
+  });
+
+  describe('afterAll', () => {
+    for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
+      it(`destroys the instance, whatever is open (${isolation})`, async () => {
+        hooks = resetHooks(db, { isolation });
+        await hooks.beforeEach();
+        const trx = await db.transaction();
+        const query = failure(trx.raw('select pg_sleep(30)'));
+        await stage.running('pg_sleep');
+        const start = performance.now();
+        await hooks.afterAll();
+        expect(performance.now() - start).to.be.lessThan(1500);
+        expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+        await query;
+        if (process.env.MOCHA_WORKER_ID === undefined) {
+          expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
+        }
+      });
+    }
+
+    it('stops recording where queries are asked', async () => {
+      await hooks.beforeEach();
+      const builders = Object.getOwnPropertyNames(Object.getPrototypeOf(db.client));
+      expect(builders).to.include('raw');
+      await hooks.afterAll();
+      expect(Object.getOwnPropertyNames(Object.getPrototypeOf(db.client))).not.to.include('raw');
+    });
+  });
+
+  it('gives the hooks of mocha the time that a reset may take', async () => {
+    let millis = 2000;
+    const context = {
+      currentTest: { fullTitle: () => 'a test' },
+      runnable: () => ({}),
+      timeout: (given?: number) => (given === undefined ? millis : ((millis = given), context)),
+    };
+    await hooks.beforeEach.call(context as unknown as Context);
+    expect(millis).to.be.greaterThan(5000);
+    millis = 0;
+    await hooks.afterEach.call(context as unknown as Context);
+    expect(millis).to.equal(0);
+    await hooks.afterAll();
+  });
+});

@@ -1,0 +1,228 @@
+// How a sandbox ends: what the database, the code under test or a reset may have against it.
+import { expect } from 'chai';
+import { ResetError, type Sandbox, SandboxError } from '../../lib';
+import { failure } from '../support/outcome';
+import type { ResettableKnex } from '../support/stage';
+import { WireTranscript } from '../support/wire-transcript';
+import { expectUntouched, ids, idOfBackend, KINDS, useTables } from './stage';
+
+for (const [kind, run] of KINDS) {
+  describe(`${kind}: its end`, () => {
+    const stage = useTables();
+    let db: ResettableKnex;
+
+    beforeEach(() => {
+      db = stage.resettable();
+    });
+    afterEach(async () => {
+      await stage.database.query('truncate t');
+    });
+
+    it('rejects with what the body throws', async () => {
+      const thrown = new Error('no');
+      const error = await failure(
+        run(db, async () => {
+          await db('t').insert({ id: 1 });
+          throw thrown;
+        }),
+      );
+      expect(error).to.equal(thrown);
+      await expectUntouched(stage, db);
+    });
+
+    it('sends BEGIN, each query in a savepoint, the check and ROLLBACK', async () => {
+      const proxy = await stage.proxy();
+      db = stage.resettable({ through: proxy });
+      await db.raw('select 0');
+      const transcript = new WireTranscript(proxy);
+      await run(db, async () => {
+        await db('t').insert({ id: 1 });
+        await db.transaction((trx) => trx('t').insert({ id: 2 }));
+      });
+      expect(
+        transcript.sql.map((sql) =>
+          sql
+            .replace(/(sandbox_|trx)\d+/, '$1N')
+            .replace(/^RELEASE (?!SAVEPOINT)/, 'RELEASE SAVEPOINT ')
+            .replace(/;$/, ''),
+        ),
+      ).to.deep.equal([
+        'BEGIN',
+        'SAVEPOINT sandbox_N',
+        'insert into "t" ("id") values ($1)',
+        'RELEASE SAVEPOINT sandbox_N',
+        'SAVEPOINT trxN',
+        'insert into "t" ("id") values ($1)',
+        'RELEASE SAVEPOINT trxN',
+        'SET CONSTRAINTS ALL IMMEDIATE',
+        'ROLLBACK',
+      ]);
+    });
+
+    describe('with a violated deferred constraint', () => {
+      it('fails with the database’s own error', async () => {
+        expect(await failure(run(db, () => db('child').insert({ parent_id: 1 })))).to.include({
+          code: '23503',
+          table: 'child',
+        });
+        await expectUntouched(stage, db);
+      });
+
+      it('fails where it was violated in a transaction of the app', async () => {
+        const body = () => db.atomic((trx) => trx('child').insert({ parent_id: 1 }));
+        expect(await failure(run(db, body))).to.include({ code: '23503' });
+      });
+
+      it('does not with checkConstraints: false', async () => {
+        await run(db, () => db('child').insert({ parent_id: 1 }), { checkConstraints: false });
+        await expectUntouched(stage, db);
+      });
+
+      it('does not once the constraint holds again', async () => {
+        await run(db, async () => {
+          await db('child').insert({ parent_id: 1 });
+          await db('parent').insert({ id: 1 });
+        });
+        await expectUntouched(stage, db);
+      });
+    });
+
+    describe('after an escape by raw SQL', () => {
+      for (const sql of ['commit', 'ROLLBACK', 'end; select 1', 'rollback and no chain']) {
+        it(`fails with SandboxError that names "${sql}"`, async () => {
+          const error = await failure(run(db, () => db.raw(sql)));
+          expect(error).to.be.instanceOf(SandboxError).with.property('code', 'ERR_SANDBOX');
+          expect(error.message).to.include(`"${sql}"`);
+          expect(await stage.database.backends().then((all) => all.map(({ state }) => state))).to.not.include(
+            'idle in transaction',
+          );
+        });
+      }
+
+      it('notices one in a transaction of the app', async () => {
+        const body = () => failure(db.transaction((trx) => trx.raw('commit')));
+        const error = await failure(run(db, body));
+        expect(error).to.be.instanceOf(SandboxError);
+        expect(error.message).to.include('"commit"');
+      });
+
+      it('refuses what comes after it', async () => {
+        await failure(
+          run(db, async () => {
+            await db.raw('commit');
+            expect(await failure(db('t').insert({ id: 2 }))).to.be.instanceOf(SandboxError);
+            expect(await failure(db.transaction((trx) => trx('t').insert({ id: 3 })))).to.be.instanceOf(SandboxError);
+          }),
+        );
+        expect(await ids(stage)).to.deep.equal([]);
+      });
+
+      it('leaves the instance in order', async () => {
+        await failure(run(db, () => db.raw('commit')));
+        await run(db, () => db('t').insert({ id: 1 }));
+        await expectUntouched(stage, db);
+      });
+    });
+
+    describe('after a reset inside', () => {
+      it('fails with SandboxError, whose cause is the ResetError', async () => {
+        const error = await failure(
+          run(db, async () => {
+            await db('t').insert({ id: 1 });
+            const report = await db.resetConnection({ reason: 'the test' });
+            expect(report.abortedTransactions).to.have.lengthOf(1);
+          }),
+        );
+        expect(error).to.be.instanceOf(SandboxError);
+        expect(error.message).to.include('reset');
+        expect(error.cause).to.be.instanceOf(ResetError).with.property('reason', 'the test');
+        await expectUntouched(stage, db);
+      });
+
+      it('lets nothing that comes after it reach the database', async () => {
+        await failure(
+          run(db, async () => {
+            await db.resetConnection();
+            expect(await failure(db('t').insert({ id: 1 }))).to.be.instanceOf(ResetError);
+            expect(await failure(db.transaction((trx) => trx('t').insert({ id: 1 })))).to.be.instanceOf(ResetError);
+          }),
+        );
+        await expectUntouched(stage, db);
+      });
+
+      it('is as usual for the next one', async () => {
+        await failure(run(db, () => db.resetConnection()));
+        await run(db, () => db('t').insert({ id: 1 }));
+        await expectUntouched(stage, db);
+      });
+    });
+
+    it('says how its connection was lost, and the next one works', async () => {
+      const error = await failure(
+        run(db, async () => {
+          await stage.database.terminate(await idOfBackend(db));
+          await db('t').insert({ id: 1 });
+        }),
+      );
+      expect(error).to.include({ code: '57P01' });
+      await run(db, () => db('t').insert({ id: 1 }));
+      await expectUntouched(stage, db);
+    });
+  });
+}
+
+describe('sandbox.close()', () => {
+  const stage = useTables();
+
+  it('gives the same report when it is called again', async () => {
+    const db = stage.resettable();
+    const sandbox = await db.openSandbox();
+    const [first, second] = await Promise.all([sandbox.close(), sandbox.close()]);
+    expect(second).to.equal(first);
+    expect(await sandbox.close()).to.equal(first);
+  });
+
+  it('rejects again with the same error', async () => {
+    const db = stage.resettable();
+    const sandbox = await db.openSandbox();
+    await db.raw('commit');
+    expect(await failure(sandbox.close())).to.equal(await failure(sandbox.close()));
+  });
+
+  it('leaves one that was opened since alone', async () => {
+    const db = stage.resettable();
+    const first = await db.openSandbox();
+    await first.close();
+    const second = await db.openSandbox();
+    await first.close();
+    await db('t').insert({ id: 1 });
+    await second.close();
+    await expectUntouched(stage, db);
+  });
+});
+
+describe('openSandbox()', () => {
+  const stage = useTables();
+
+  describe('around each test', () => {
+    let db: ResettableKnex;
+    let sandbox: Sandbox;
+
+    beforeEach(async () => {
+      db = stage.resettable();
+      sandbox = await db.openSandbox();
+    });
+    afterEach(async () => {
+      await sandbox.close();
+      await expectUntouched(stage, db);
+    });
+
+    for (let n = 1; n <= 20; n++) {
+      it(`keeps the same key apart (${n})`, async () => {
+        await db('t').insert({ id: 1 });
+        await db.transaction((trx) => trx('t').insert({ id: 2 }));
+        expect(await db('t').count('*').first()).to.deep.equal({ count: '2' });
+      });
+    }
+  });
+});
