@@ -6,7 +6,7 @@ import { Recording } from './diagnostics/recording';
 import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import { isFatal } from './drivers/error-codes';
-import { buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
+import { asKnexAcquires, buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
 import type { KnexClient, KnexPool } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
 import {
@@ -123,11 +123,18 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     isExternal,
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
+    opened: (connection) => asKnexAcquires(client, Promise.resolve(connection)),
     whereAsked: () => recording.take(),
     home: () => ambient.current(),
     check: (session) => check(instance, session),
     onDeath: (session, error) => afterDeath(instance, session, error),
     onError: (session, error) => afterError(instance, session, error),
+    async explain(error) {
+      const explained = await asKnexAcquires(client, Promise.reject(error as Error)).catch(
+        (knexError: unknown) => knexError,
+      );
+      throw explainFullPool(instance, explained);
+    },
     destroy: () => lifecycle.destroy(),
   });
   const open = new Set<OpenEntry>();
@@ -171,7 +178,6 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       else recording.running(builder);
     },
     readsWhole: (connection) => sessionOf(connection)?.turns !== undefined,
-    acquireFailed: (error) => explainFullPool(instance, error),
   });
   if (settings.leakAfterMillis !== undefined) recording.start();
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);

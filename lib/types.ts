@@ -229,7 +229,7 @@ export interface Resettable {
    *
    * @throws TypeError for bad arguments, and for nothing else.
    */
-  resetConnection(options?: ResetOptions): Promise<ResetReport>;
+  resetConnection(this: void, options?: ResetOptions): Promise<ResetReport>;
   /**
    * Runs `block` in a transaction: resolves with its value once COMMIT is confirmed, otherwise rolls back and rejects with its error.
    *
@@ -243,9 +243,9 @@ export interface Resettable {
    *
    * @throws SandboxError (`ERR_SANDBOX`) when it cannot work here or when the code under test escaped from it.
    */
-  sandbox<T>(body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
+  sandbox<T>(this: void, body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
   /** Pins the whole instance to one sandbox until its `close()`: for `beforeEach`/`afterEach`. */
-  openSandbox(options?: SandboxOptions): Promise<Sandbox>;
+  openSandbox(this: void, options?: SandboxOptions): Promise<Sandbox>;
   /** What the instance holds at this moment. */
-  connectionState(): ConnectionState;
+  connectionState(this: void): ConnectionState;
 }

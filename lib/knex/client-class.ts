@@ -33,8 +33,6 @@ export interface ClientSite {
   running(client: KnexClient, builder: object, runner: Runner): void;
   /** Whether a stream on the connection has to be read to its end before its rows are given out. */
   readsWhole(connection: object): boolean;
-  /** No connection could be had. Returns the error that the asker shall get. */
-  acquireFailed(error: unknown): unknown;
 }
 
 /**
@@ -45,6 +43,9 @@ export function claim(client: KnexClient, pool: KnexPool, prototype: object): vo
   Object.setPrototypeOf(client, prototype);
   client.pool = pool;
 }
+
+/** Marks the prototypes that are made here, and not by knex. */
+const CLAIMED = Symbol('knex-reset.claimed');
 
 const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
 
@@ -58,10 +59,15 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
   const Base = client.constructor as ClientClass;
 
   class Claimed extends Base {
+    // The hot path of every query. What knex's own does beside it is done when a connection is opened, or could not be had.
     override acquireConnection(): Promise<object> {
-      return super.acquireConnection().catch((error: unknown) => {
-        throw site.acquireFailed(error);
-      });
+      const { pool } = this;
+      if (!pool) return super.acquireConnection();
+      try {
+        return pool.acquire().promise;
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
     }
 
     override transaction(
@@ -114,6 +120,7 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
     }
   }
   Object.defineProperty(Claimed, 'name', { value: Base.name });
+  Object.defineProperty(Claimed.prototype, CLAIMED, { value: true });
   return Claimed.prototype;
 }
 
@@ -147,6 +154,14 @@ export function buildRealPool(client: KnexClient, config: object): Tarn {
   } finally {
     client.pool = pool;
   }
+}
+
+/** What knex does with the outcome of asking its pool: a password is hidden, an error is logged and made knex's own. */
+export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Promise<object> {
+  let knexClass = Object.getPrototypeOf(client) as KnexClient;
+  while (Object.hasOwn(knexClass, CLAIMED)) knexClass = Object.getPrototypeOf(knexClass) as KnexClient;
+  const asked = Object.create(client, { pool: { value: { acquire: () => ({ promise: outcome }) } } }) as KnexClient;
+  return knexClass.acquireConnection.call(asked);
 }
 
 /** Has a connection function in the config asked again before the next connection is opened. */

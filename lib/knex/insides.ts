@@ -62,7 +62,6 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   /** What BEGIN asked for. */
   isolationLevel?: string;
   readOnly?: boolean;
-  transactor?: Knex.Transaction;
   _completed: boolean;
   /** Settle the transaction's `executionPromise`, and by it the transaction. */
   _resolver(value: unknown): void;

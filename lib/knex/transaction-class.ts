@@ -1,7 +1,7 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
 import type { Writable } from 'node:stream';
 import { markTransaction, transactionIdOf } from './insides';
-import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 
 export type Send = () => Promise<unknown>;
 export type Undo = (error: unknown) => Promise<unknown>;
@@ -43,21 +43,46 @@ interface Controlled extends KnexTransaction {
   [CONTROLLER]: TransactionController;
 }
 
-const classes = new WeakMap<object, object>();
+type ControlledClass = new (client: KnexClient, ...args: MakeArgs) => KnexTransaction;
+export type MakeArgs = [container: Container, config: TransactionConfig | undefined, outer: KnexTransaction | null];
+
+const classes = new WeakMap<object, ControlledClass>();
+/** What a dialect makes its transactions with, by its `transaction()`: where that does nothing else, the step through it can be left out. */
+const classesByFactory = new WeakMap<object, ControlledClass>();
+const MERE_FACTORY = /^transaction\(.*\)\s*\{\s*return new \w+\(this, [^;]*\);?\s*\}$/;
 
 /**
- * Puts a transaction that knex just made, and that has not taken its first step, under control.
- * Its class is changed because knex makes transactions with a class that it does not show.
+ * Has knex make a transaction whose class is ours. Its first one is made by knex's own means and changed before its first step,
+ * because knex does not show the class.
  */
+export function makeControlled(
+  client: KnexClient,
+  factory: (...args: MakeArgs) => KnexTransaction,
+  args: MakeArgs,
+): KnexTransaction {
+  const own = Object.getPrototypeOf(Object.getPrototypeOf(client)) as KnexClient;
+  const known = classesByFactory.get(own.transaction);
+  if (known) return new known(client, ...args);
+  const trx = factory(...args);
+  const controlled = controlledClassOf(trx);
+  if (MERE_FACTORY.test(Function.prototype.toString.call(own.transaction)))
+    classesByFactory.set(own.transaction, controlled);
+  return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
+}
+
+/** Says who controls a transaction, before its first step. */
 export function control(trx: KnexTransaction, controller: TransactionController): void {
-  const prototype = Object.getPrototypeOf(trx) as object;
+  (trx as Controlled)[CONTROLLER] = controller;
+}
+
+function controlledClassOf(trx: KnexTransaction): ControlledClass {
+  const prototype = Object.getPrototypeOf(trx) as { constructor: TransactionClass };
   let controlled = classes.get(prototype);
   if (!controlled) {
-    controlled = makeControlledClass((prototype as { constructor: TransactionClass }).constructor).prototype as object;
+    controlled = makeControlledClass(prototype.constructor) as unknown as ControlledClass;
     classes.set(prototype, controlled);
   }
-  Object.setPrototypeOf(trx, controlled);
-  (trx as Controlled)[CONTROLLER] = controller;
+  return controlled;
 }
 
 /**
@@ -70,6 +95,7 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
   const { _resolver: resolve, _rejecter: reject } = trx;
   delete settle._resolver;
   delete settle._rejecter;
+  Object.setPrototypeOf(trx, controlledClassOf(trx).prototype as object);
   control(trx, controller);
   Object.assign(controller, { resolve, reject });
   const undo = trx.client.transacting ? own.rollbackTo : own.rollback;

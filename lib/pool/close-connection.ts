@@ -14,7 +14,9 @@ export async function closeConnection(session: Session, timeoutMillis: number): 
   if (session.isEnded || session.death !== undefined || driver.isGone(connection)) {
     // Gone already. Its socket may still be half open, and would keep the process alive.
     driver.cut(connection);
-    return 'ended';
+    if (!session.mayWorkOn) return 'ended';
+    await terminate(session, timeoutMillis / 2);
+    return 'forced';
   }
   const third = timeoutMillis / 3;
   if (await endOrderly(session, third)) return 'ended';

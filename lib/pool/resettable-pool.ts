@@ -16,6 +16,8 @@ export interface PoolHost {
   readonly isExternal: boolean;
   /** Builds the next generation's pool, knex's way. */
   build(): TarnPool;
+  /** A connection is open, and about to be lent for the first time. */
+  opened(connection: object): Promise<object>;
   /** Where a borrower came from, while that is recorded. */
   whereAsked(): Asked | undefined;
   /** The transaction that a query asked here has to run in, if any. */
@@ -24,6 +26,8 @@ export interface PoolHost {
   check(session: Session): Promise<boolean> | undefined;
   onDeath(session: Session, error: Error): void;
   onError(session: Session, error: unknown): void;
+  /** Rejects with what the asker gets where no connection could be had. */
+  explain(error: unknown): Promise<never>;
   destroy(): Promise<unknown>;
   readonly timeoutMillis: number;
 }
@@ -111,7 +115,7 @@ export class ResettablePool implements KnexPool {
     const home = this.host.home();
     if (home) return { promise: home.letIn(this.host.whereAsked()) };
     if (this.#gate !== undefined || this.#isClosed) return { promise: this.#askLater() };
-    const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked() };
+    const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked(), fate: undefined };
     this.#waiters.add(waiter);
     return {
       promise: waiter.pending.promise.then(
@@ -124,10 +128,12 @@ export class ResettablePool implements KnexPool {
   release(connection: object): boolean {
     const session = sessionOf(connection);
     if (!session || !session.lent) return false;
-    if (session.isTaken) return true;
-    const leave = session.guests.pop();
-    if (leave) {
-      leave();
+    if (session.isTaken) {
+      session.givenBack();
+      return true;
+    }
+    if (session.guests.length > 0) {
+      session.guests.pop()?.();
       return true;
     }
     if (session.isClean && this.#isCurrent(session)) return this.#takeBack(session);
@@ -259,6 +265,11 @@ export class ResettablePool implements KnexPool {
     return session.closing;
   }
 
+  /** Whether closing it would lose the data. */
+  keeps({ driver, connection }: Session): boolean {
+    return driver.keepsData?.(connection) ?? false;
+  }
+
   /** A connection from elsewhere that a transaction was told to use: tapped, but not ours to lend or close. */
   trackForeign(connection: object): Session {
     const session = this.#track(connection);
@@ -276,7 +287,10 @@ export class ResettablePool implements KnexPool {
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
   evict(): void {
     this.epoch++;
-    for (const session of [...this.sessions]) if (!session.lent) void this.discard(session);
+    for (const session of [...this.sessions]) {
+      if (this.keeps(session)) session.epoch = this.epoch;
+      else if (!session.lent) void this.discard(session);
+    }
   }
 
   /** Lends a connection for this package's own use; it is given back with `release()`. */
@@ -325,6 +339,7 @@ export class ResettablePool implements KnexPool {
     const stamp = { generation: this.generation, epoch: this.epoch };
     const connection = await make();
     const session = this.#track(connection, stamp);
+    await this.host.opened(connection);
     if (this.generation === stamp.generation) return connection;
     await this.discard(session);
     throw new Error('opened for a generation that a reset has ended');
@@ -366,10 +381,11 @@ export class ResettablePool implements KnexPool {
   #refuse(error: unknown, waiter: Waiter): Promise<object> {
     this.#waiters.delete(waiter);
     if (error === AGAIN) return this.#askLater();
-    throw error;
+    return this.host.explain(error);
   }
 
   async #askLater(): Promise<object> {
+    if (this.#isClosed) throw new Error('Unable to acquire a connection');
     this.#parked++;
     try {
       while (this.#gate !== undefined) await this.#gate.promise;
@@ -392,10 +408,15 @@ export class ResettablePool implements KnexPool {
   /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
   async #tidyUp(session: Session): Promise<void> {
     if (session.closing !== undefined) return;
-    if (!session.doomed && session.death === undefined && this.#isCurrent(session)) {
-      await within(this.host.timeoutMillis, comeToRest(session, new Deadline(this.host.timeoutMillis)));
+    const { timeoutMillis } = this.host;
+    const keeps = this.keeps(session);
+    if (keeps || (!session.doomed && session.death === undefined && this.#isCurrent(session))) {
+      await within(timeoutMillis, comeToRest(session, new Deadline(timeoutMillis)));
     }
     if (session.closing !== undefined) return;
+    // A reset came meanwhile, and has it now.
+    if (session.isTaken) return session.givenBack();
+    if (keeps) session.accept(this.generation);
     if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
     else void this.discard(session);
   }

@@ -29,6 +29,11 @@ export function sessionOf(connection: object): Session | undefined {
   return sessions.get(connection);
 }
 
+/** A server's FATAL has an SQLSTATE; a broken socket has the name of a system error. */
+function isSaidByServer(error: Error & { code?: unknown }): boolean {
+  return typeof error.code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(error.code);
+}
+
 export class Session implements Line {
   readonly connection: object;
   readonly driver: Driver;
@@ -53,11 +58,15 @@ export class Session implements Line {
   fatal: Error | undefined;
   /** Why the connection is gone, once it is. */
   death: Error | undefined;
+  /** The socket broke while a statement ran: the server may go on with it, and keep its locks. */
+  mayWorkOn = false;
   /** Never to be lent again, though it may still work. */
   doomed = false;
   closing: Promise<'ended' | 'forced'> | undefined;
   /** A reset has it: what its borrower does with it does not count any more. */
   isTaken = false;
+  /** Its borrower gave it back while a reset had it. */
+  isGivenBack = false;
   /** A stream was read on it by the present borrower. */
   hadStream = false;
 
@@ -118,14 +127,22 @@ export class Session implements Line {
 
   /** Resolves when its borrower gives it back, or it is closed. */
   whenReturned(): Promise<void> {
-    if (!this.lent) return Promise.resolve();
+    if (!this.lent || this.isGivenBack) return Promise.resolve();
     this.#returned ??= defer();
     return this.#returned.promise;
   }
 
+  /** What its borrower does where a reset has it. */
+  givenBack(): void {
+    this.isGivenBack = true;
+    this.#returned?.resolve();
+    this.#returned = undefined;
+  }
+
   returned(): void {
     this.lent = false;
-    this.guests.length = 0;
+    this.isGivenBack = false;
+    if (this.guests.length > 0) this.guests.length = 0;
     this.turns = undefined;
     this.tenant = undefined;
     this.askedAt = undefined;
@@ -176,6 +193,8 @@ export class Session implements Line {
     if (this.death !== undefined) return;
     // The server's own FATAL says more than the socket that closes after it.
     this.death = this.fatal ?? error;
+    // A backend looks at its socket only when its statement is done.
+    this.mayWorkOn = this.#flights.length > 0 && !isSaidByServer(this.death);
     if (this.#refusal === undefined) this.#events.onDeath(this, this.death);
     this.#refusal ??= this.death;
     // Those that the driver has not seen yet would wait for ever.

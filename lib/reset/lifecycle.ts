@@ -48,9 +48,9 @@ export class Lifecycle {
   async #run(options: ReturnType<typeof checkResetOptions>): Promise<ResetReport> {
     const { pool } = this.#instance;
     if (this.#destroy) await this.#destroy;
+    if (pool.isClosed) this.reopen();
     this.#instance.resets++;
     const report = await endGeneration(this.#instance, options);
-    if (pool.isClosed) this.reopen();
     pool.openGate();
     if (resets.hasSubscribers) resets.publish(report);
     return report;
@@ -61,7 +61,8 @@ export class Lifecycle {
     if (this.#reset) await this.#reset;
     pool.close();
     const { timeoutMillis } = settings;
-    await endGeneration(this.#instance, { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis });
+    const options = { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis };
+    await endGeneration(this.#instance, options, 'for good');
     pool.openGate();
   }
 }

@@ -8,6 +8,7 @@ import { transactionIdOf } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport } from '../types';
 import { Deadline, within } from '../waiting';
 import { recycle } from './recycle';
+import { rollBackInPlace } from './roll-back-in-place';
 
 /** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
 const COMMIT_SHARE = 0.25;
@@ -23,7 +24,11 @@ export function checkResetOptions(given: unknown): ResetOptions {
 }
 
 /** Ends the current generation: see `Resettable.resetConnection`. Rejects never. The gate stays closed: opening it is the caller's. */
-export async function endGeneration(instance: Instance, options: ResetOptions): Promise<ResetReport> {
+export async function endGeneration(
+  instance: Instance,
+  options: ResetOptions,
+  isLast: 'for good' | undefined = undefined,
+): Promise<ResetReport> {
   const startedAt = performance.now();
   const { pool, settings } = instance;
   const { reason, connections = 'close', waiting = 'reject' } = options;
@@ -52,7 +57,8 @@ export async function endGeneration(instance: Instance, options: ResetOptions): 
     const deadline = new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
-    if (connections === 'close') pool.retire();
+    const kept = isLast ? [] : sessions.filter((session) => pool.keeps(session));
+    if (connections === 'close' && kept.length === 0) pool.retire();
 
     // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
@@ -61,7 +67,8 @@ export async function endGeneration(instance: Instance, options: ResetOptions): 
       const entry = entries.find((candidate) => candidate.session === session);
       if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
       abort(session, entry, error, report);
-      return endConnection(instance, session, connections, deadline.leftMillis);
+      const how = kept.includes(session) ? 'keep' : connections;
+      return endConnection(instance, session, how, deadline.leftMillis);
     });
     // 5. The server lets go.
     for (const result of await Promise.all(ending)) {
@@ -109,9 +116,10 @@ function abort(session: Session, entry: OpenEntry | undefined, error: ResetError
 function unregistered(session: Session): OpenTransaction | undefined {
   if (session.tenant) return undefined;
   const { driver, connection } = session;
-  const id = transactionIdOf(connection);
   const status = driver.status(connection);
-  if (id === undefined && status !== 'open' && status !== 'failed') return undefined;
+  // Knex before 3.2 leaves its mark on a connection that it gives back: it counts only where the driver cannot tell.
+  const id = transactionIdOf(connection);
+  if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
   const state = session.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
   return describeUnregistered(session, id ?? 'unknown', state);
 }
@@ -119,16 +127,19 @@ function unregistered(session: Session): OpenTransaction | undefined {
 async function endConnection(
   instance: Instance,
   session: Session,
-  how: 'close' | 'recycle',
+  how: 'close' | 'recycle' | 'keep',
   timeoutMillis: number,
 ): Promise<'ended' | 'forced' | 'recycled'> {
+  if (how === 'keep') {
+    await rollBackInPlace(instance, session, timeoutMillis);
+    return 'recycled';
+  }
   if (how === 'recycle' && (await recycle(instance, session, timeoutMillis / 2))) return 'recycled';
   return instance.pool.discard(session, timeoutMillis);
 }
 
 /** Connections that are being opened are closed when they are open, or cut when they take too long. */
 async function stopOpening({ pool, driver }: Instance, timeoutMillis: number): Promise<void> {
-  if (pool.openings.size === 0) return;
   await within(timeoutMillis / 2, pool.whenNothingOpens());
   for (const connection of pool.openings) driver.cut(connection);
   pool.openings.clear();

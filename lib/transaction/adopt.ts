@@ -26,7 +26,6 @@ export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
     destroyed: () => {},
     running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
     readsWhole: () => false,
-    acquireFailed: (error: unknown) => error,
   };
   let machine: KnexTransaction | undefined;
   const transaction: ClientSite['transaction'] = (asking, asked, make) => {
@@ -62,11 +61,13 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     build: () => {
       throw new Error('a transaction has no pool');
     },
+    opened: (connection) => Promise.resolve(connection),
     whereAsked: () => undefined,
     home: () => undefined,
     check: () => undefined,
     onDeath: () => {},
     onError: () => {},
+    explain: (error) => Promise.reject(error as Error),
     destroy: async () => {},
   });
   const open = new Set<OpenEntry>();

@@ -1,6 +1,6 @@
 // What the answers of the server, and the end of the connection, mean for the transaction on it.
 import { isInFailedTransaction } from '../drivers/error-codes';
-import { BlockControlError } from '../errors';
+import { BlockControlError, TransactionFailedError } from '../errors';
 import type { Scope } from './scope';
 
 /** A statement was answered. Returns the error that its asker gets. */
@@ -28,6 +28,12 @@ function failed(root: Scope, error: unknown): unknown {
   if (root.instance.isFatal(error)) {
     root.hadFatal = true;
     if (root.phase === 'open') root.doom ??= error;
+  }
+  // A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite: what is sent from now on would be stored at once, each for itself.
+  const { driver, connection } = root.session;
+  if (root.phase === 'open' && !root.endedBy && driver.status(connection) === 'idle') {
+    const message = `the server rolled transaction ${root.name} back when a statement in it failed`;
+    root.doom ??= new TransactionFailedError(message, { cause: error });
   }
   return error;
 }

@@ -1,7 +1,7 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a scope takes control of it before its first step.
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
-import { control, controllerOf } from '../knex/transaction-class';
+import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
 import type { Instance } from '../pool/instance';
 import { captureStack } from '../pool/stack';
 import { prepareBlock } from './block';
@@ -20,11 +20,7 @@ export interface Asked {
   outer: KnexTransaction | null | undefined;
 }
 
-type Make = (
-  container: Container,
-  config: TransactionConfig | undefined,
-  outer: KnexTransaction | null,
-) => KnexTransaction;
+type Make = (...args: MakeArgs) => KnexTransaction;
 
 /** The scope behind a `trx` handle. */
 export function scopeOf(trx: Knex.Transaction): Scope | undefined {
@@ -40,10 +36,10 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   const block = config?.[BLOCK] as BlockSpec | undefined;
   const standsAlone = config?.[STANDS_ALONE] === true;
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
-  const stack = block?.stack ?? captureStack(instance.knex.transaction);
+  const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
   let scope: Scope;
-  const trx = make((handle) => start(scope, handle, container), config, asked.outer ?? null);
+  const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
   scope = new Scope(instance, trx, { parent, block, stack, standsAlone });
   control(trx, scope);
   return trx;

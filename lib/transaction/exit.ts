@@ -171,8 +171,8 @@ async function comeToRest(scope: Scope): Promise<boolean> {
     new Error('Transaction query already complete: its transaction was rolled back before it was sent'),
   );
   const deadline = new Deadline(scope.instance.settings.timeoutMillis);
-  // A failing statement is answered before the server is ready; that is no reason to cancel.
-  if (session.running === 0 && !session.isQuiet) await within(deadline.leftMillis, session.whenQuiet());
+  // A failing statement is answered before the server is ready; that is no reason to cancel. One that mysql2 gave up on still runs.
+  if (session.running === 0 && !session.isQuiet) await within(Math.min(100, deadline.leftMillis), session.whenQuiet());
   await session.stop(deadline);
   return session.isQuiet && session.refusal === undefined;
 }

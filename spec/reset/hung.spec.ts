@@ -34,9 +34,11 @@ describe('resetConnection()', () => {
       const pids = await stage.running('pg_sleep');
       await frozen(pids, async () => {
         const start = performance.now();
+        const before = sockets();
         const report = await db.resetConnection({ timeoutMillis: 600 });
         expect(performance.now() - start).to.be.below(600 + SLACK);
         expect(report).to.include({ closedConnections: 1, forcedConnections: 1 });
+        await until('its socket is closed', () => sockets() === before - 1);
         expect(await query).to.be.an.instanceof(ResetError);
         expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
       });
@@ -172,6 +174,11 @@ describe('resetConnection()', () => {
     await db.resetConnection();
     expect(performance.now() - start).to.be.within(50, 300 + SLACK);
   });
+
+  /** Open sockets of this process. */
+  function sockets(): number {
+    return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+  }
 
   /** Whether DATABASE_URL is a server on this machine that this user may stop. */
   function canSignalServer(): boolean {

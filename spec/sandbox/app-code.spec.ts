@@ -1,9 +1,8 @@
 // The app under test stays as it is: whatever it does through the instance works in a sandbox, and is undone at its end.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { failure, never } from '../support/outcome';
+import { failure } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
-import { defer } from '../../lib/waiting';
 import { expectUntouched, ids, idOfBackend, KINDS, useTables } from './stage';
 
 class Migrations {
@@ -227,103 +226,6 @@ for (const [kind, run] of KINDS) {
         });
         expect(await failure(swallowing)).to.include({ code: 'ERR_TRANSACTION_FAILED' });
         await db('t').insert({ id: 1 });
-      });
-    });
-
-    describe('interleaved', () => {
-      beforeEach(() => {
-        db = stage.resettable({ pool: { max: 1 } });
-      });
-
-      it('runs pool queries and transactions started together', async () => {
-        await run(db, async () => {
-          await Promise.all(
-            [1, 2, 3, 4, 5].flatMap((n) => [
-              db('t').insert({ id: n }),
-              db.transaction(async (trx) => {
-                await Promise.all([trx('t').insert({ id: 10 + n }), db('t').insert({ id: 20 + n })]);
-                await db.transaction((other) => other('t').insert({ id: 30 + n }));
-              }),
-              db.atomic(async (trx) => {
-                await Promise.all([1, 2, 3].map((m) => trx.atomic((inner) => inner('t').insert({ id: 100 * m + n }))));
-              }),
-            ]),
-          );
-          expect(await idsInside()).to.have.lengthOf(5 * 7);
-        });
-      });
-
-      it('lets the pool be used inside a transaction, and transactions inside each other', async () => {
-        await run(db, async () => {
-          await db.transaction(async (trx) => {
-            await trx('t').insert({ id: 1 });
-            await db('t').insert({ id: 2 });
-            await db.atomic((other) => other('t').insert({ id: 3 }), { durable: true });
-            await trx('t').insert({ id: 4 });
-          });
-          expect(await idsInside()).to.deep.equal([1, 2, 3, 4]);
-        });
-      });
-
-      it('lets transactions by handle overlap', async () => {
-        await run(db, async () => {
-          const first = await db.transaction();
-          await first('t').insert({ id: 1 });
-          const second = await db.transaction();
-          await second('t').insert({ id: 2 });
-          await db('t').insert({ id: 3 });
-          await first('t').insert({ id: 4 });
-          await first.commit();
-          await second('t').insert({ id: 5 });
-          await second.commit();
-          expect(await idsInside()).to.deep.equal([1, 2, 3, 4, 5]);
-        });
-      });
-
-      it('lets transactions wait for each other’s progress', async function () {
-        this.timeout(3000);
-        await run(db, async () => {
-          const [isFirstIn, isSecondIn] = [defer(), defer()];
-          await Promise.all([
-            db.transaction(async (trx) => {
-              await trx('t').insert({ id: 1 });
-              isFirstIn.resolve();
-              await isSecondIn.promise;
-              await trx('t').insert({ id: 2 });
-            }),
-            db.transaction(async (trx) => {
-              await isFirstIn.promise;
-              await trx('t').insert({ id: 3 });
-              isSecondIn.resolve();
-            }),
-          ]);
-          expect(await idsInside()).to.deep.equal([1, 2, 3]);
-        });
-      });
-
-      it('undoes a failing transaction only, while others go on', async () => {
-        await run(db, async () => {
-          const inserts = [1, 2, 3, 4].map((n) =>
-            db.transaction(async (trx) => {
-              await trx('t').insert({ id: n });
-              if (n % 2) throw new Error(`no ${n}`);
-            }),
-          );
-          const outcomes = (await Promise.allSettled(inserts)).map(({ status }) => status);
-          expect(outcomes).to.deep.equal(['rejected', 'fulfilled', 'rejected', 'fulfilled']);
-          expect(await idsInside()).to.deep.equal([2, 4]);
-        });
-      });
-
-      it('cancels a block that runs too long, and goes on', async () => {
-        await run(db, async () => {
-          const slow = db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 50 });
-          expect(await failure(slow)).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
-          expect(await failure(db.atomic(never, { timeoutMillis: 50 }))).to.include({
-            code: 'ERR_TRANSACTION_TIMEOUT',
-          });
-          await db('t').insert({ id: 1 });
-        });
       });
     });
   });

@@ -1,0 +1,96 @@
+// README.md as the specs see it: its text, its fenced blocks, and what the comment before each of them promises.
+import fs from 'node:fs';
+import path from 'node:path';
+
+export const ROOT = path.resolve(__dirname, '..', '..');
+
+export const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+
+export interface Block {
+  /** Of its opening fence. */
+  line: number;
+  language: string;
+  code: string;
+  /** What stands in the HTML comment right before it. */
+  marker: string | undefined;
+}
+
+/** An example, and what is shown beside it. */
+export interface Example extends Block {
+  /** Undefined: it is only compiled. */
+  mode: 'run' | 'run, prints' | undefined;
+  /** The statements that it sends, one a line. */
+  sql: Block | undefined;
+  /** What it writes to the console. */
+  prints: Block | undefined;
+}
+
+export function blocksOf(text: string): Block[] {
+  const blocks: Block[] = [];
+  let open: Block | undefined;
+  let marker: string | undefined;
+  for (const [index, line] of text.split('\n').entries()) {
+    const fence = /^```(\w*)/.exec(line);
+    if (open && line === '```') {
+      blocks.push(open);
+      open = undefined;
+      marker = undefined;
+    } else if (open) {
+      open.code += `${line}\n`;
+    } else if (fence) {
+      open = { line: index + 1, language: fence[1] ?? '', code: '', marker };
+    } else {
+      marker = /^<!-- (.*) -->$/.exec(line)?.[1] ?? (line === '' ? marker : undefined);
+    }
+  }
+  if (open) throw new Error(`README.md:${open.line}: a block that is never closed`);
+  return blocks;
+}
+
+/** The examples in TypeScript. @throws Error for one whose comment says neither that it runs nor why it does not. */
+export function examplesOf(blocks: Block[]): Example[] {
+  return blocks.flatMap((block, index) => {
+    if (block.language !== 'ts') return [];
+    const { marker = 'nothing', line } = block;
+    if (!/^(run(, prints)?|compile only: \w.*)$/.test(marker)) {
+      throw new Error(
+        `README.md:${line}: the comment before the block must be "run" or "compile only: why", but says ${marker}`,
+      );
+    }
+    const mode = marker === 'run' || marker === 'run, prints' ? marker : undefined;
+    const beside = besideExample(blocks.slice(index + 1));
+    const sql = beside.find(({ language }) => language === 'sql');
+    const prints = mode === 'run, prints' ? beside.find(({ language }) => language === 'text') : undefined;
+    if (sql && !mode) throw new Error(`README.md:${sql.line}: SQL beside an example that does not run`);
+    if (mode === 'run, prints' && !prints) throw new Error(`README.md:${line}: what does it print?`);
+    return [{ ...block, mode, sql, prints }];
+  });
+}
+
+function besideExample(later: Block[]): Block[] {
+  const next = later.findIndex(({ language }) => language === 'ts');
+  return next < 0 ? later : later.slice(0, next);
+}
+
+/** The statements of a transcript, without its comments; savepoints are called s1, s2, … in their order. */
+export function statements(sql: string[]): string[] {
+  const names = new Map<string, string>();
+  return sql
+    .map((line) => line.replace(/\s*--.*$/, '').trim())
+    .filter((line) => line !== '')
+    .map((line) =>
+      line.replace(/\btrx\d+\b/g, (id) => {
+        if (!names.has(id)) names.set(id, `s${names.size + 1}`);
+        return names.get(id)!;
+      }),
+    );
+}
+
+/** What of a printed text is the same in every run: no figures, no places in files. */
+export function sameEveryRun(text: string): string {
+  return text
+    .replace(/\([^()]*:\d+:\d+\)/g, '(…)')
+    .replace(/\d+(\.\d+)?/g, '0')
+    .replace(/[ \t]+$/gm, '')
+    .trim();
+}
