@@ -430,5 +430,5 @@ async function comeToRest(session: Session, deadline: Deadline): Promise<void> {
   await within(LAST_ANSWER_MILLIS, session.whenQuiet());
   await session.stop(deadline);
   const status = driver.status(connection);
-  if (status === 'open' || status === 'failed') await driver.send(connection, 'ROLLBACK');
+  if (status === 'open' || status === 'failed') await session.send('ROLLBACK');
 }

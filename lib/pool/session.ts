@@ -78,6 +78,8 @@ export class Session implements Line {
   /** Told to stop, not yet ready for the next statement. */
   #pausing: Promise<void> | undefined;
   #cancelling: Promise<void> | undefined;
+  /** Statements of this package's own that are under way. */
+  #sending = 0;
   #refusal: Error | undefined;
   #quiet: Deferred<void> | undefined;
   #returned: Deferred<void> | undefined;
@@ -106,7 +108,9 @@ export class Session implements Line {
   }
 
   get isQuiet(): boolean {
-    return this.#flights.length === 0 && this.#pausing === undefined && this.#cancelling === undefined;
+    return (
+      this.#flights.length === 0 && this.#sending === 0 && this.#pausing === undefined && this.#cancelling === undefined
+    );
   }
 
   get isEnded(): boolean {
@@ -194,7 +198,7 @@ export class Session implements Line {
     // The server's own FATAL says more than the socket that closes after it.
     this.death = this.fatal ?? error;
     // A backend looks at its socket only when its statement is done.
-    this.mayWorkOn = this.#flights.length > 0 && !isSaidByServer(this.death);
+    this.mayWorkOn = this.#flights.length + this.#sending > 0 && !isSaidByServer(this.death);
     if (this.#refusal === undefined) this.#events.onDeath(this, this.death);
     this.#refusal ??= this.death;
     // Those that the driver has not seen yet would wait for ever.
@@ -208,6 +212,20 @@ export class Session implements Line {
     this.#pausing = undefined;
     this.#quieten();
     this.#ended.resolve();
+  }
+
+  /** Sends a statement of this package's own, outside of the queue. */
+  async send(sql: string): Promise<unknown> {
+    this.#sending++;
+    try {
+      return await this.driver.send(this.connection, sql);
+    } catch (error) {
+      this.#events.onError(this, error);
+      throw error;
+    } finally {
+      this.#sending--;
+      if (this.isQuiet) this.#quieten();
+    }
   }
 
   /**

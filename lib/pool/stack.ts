@@ -1,10 +1,12 @@
 // Where something was asked or opened: captured cheaply, formatted only when read.
 
-import { dirname, sep } from 'node:path';
+import { dirname, join, sep } from 'node:path';
 
 const FRAMES = 12;
-const OWN_FOLDER = dirname(__dirname) + sep;
-const NOT_THE_USERS = /[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal/;
+const PACKAGE = dirname(dirname(__dirname));
+/** The build, and what it is built from, which is what stacks show with source maps. */
+const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
+const NOT_THE_USERS = /[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
 
 /** A stack that is formatted when it is read. */
 export interface Stack {
@@ -24,6 +26,6 @@ export function captureStack(entry: unknown): Stack {
 /** The user's lines of a stack: neither this package's nor knex's, where there are others. */
 export function userFrames(stack: string | undefined): string {
   const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  const own = lines.filter((line) => !NOT_THE_USERS.test(line) && !line.includes(OWN_FOLDER));
+  const own = lines.filter((line) => !NOT_THE_USERS.test(line) && !OWN_FOLDERS.some((folder) => line.includes(folder)));
   return (own.length > 0 ? own : lines).map((line) => line.trim()).join('\n');
 }

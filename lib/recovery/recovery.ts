@@ -38,8 +38,7 @@ export function check(instance: Instance, session: Session): Promise<boolean> | 
 }
 
 async function ping(instance: Instance, session: Session, timeoutMillis: number): Promise<boolean> {
-  const { driver, connection } = session;
-  const answer = driver.send(connection, 'SELECT 1').then(() => true);
+  const answer = session.send('SELECT 1').then(() => true);
   if ((await within(timeoutMillis, answer)) === true) return true;
   afterDeath(instance, session, new Error('an idle connection did not answer in time'));
   return false;

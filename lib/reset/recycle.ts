@@ -27,7 +27,7 @@ function isWashable(session: Session): boolean {
 async function wash(instance: Instance, session: Session, deadline: Deadline): Promise<void> {
   const { driver, connection } = session;
   await session.stop(deadline);
-  if (driver.status(connection) !== 'idle') await driver.send(connection, 'ROLLBACK');
+  if (driver.status(connection) !== 'idle') await session.send('ROLLBACK');
   await driver.wash?.(connection);
   session.accept(instance.pool.generation);
   await setUp(instance, connection);

@@ -134,8 +134,9 @@ async function endConnection(
     await rollBackInPlace(instance, session, timeoutMillis);
     return 'recycled';
   }
+  const deadline = new Deadline(timeoutMillis);
   if (how === 'recycle' && (await recycle(instance, session, timeoutMillis / 2))) return 'recycled';
-  return instance.pool.discard(session, timeoutMillis);
+  return instance.pool.discard(session, deadline.leftMillis);
 }
 
 /** Connections that are being opened are closed when they are open, or cut when they take too long. */

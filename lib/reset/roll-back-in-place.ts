@@ -11,7 +11,7 @@ export async function rollBackInPlace(instance: Instance, session: Session, time
   const { driver, connection } = session;
   const deadline = new Deadline(timeoutMillis);
   await session.stop(deadline);
-  if (driver.status(connection) !== 'idle') await within(deadline.leftMillis, driver.send(connection, 'ROLLBACK'));
+  if (driver.status(connection) !== 'idle') await within(deadline.leftMillis, session.send('ROLLBACK'));
   // A late release would take the connection from the next borrower. A transaction's is fenced off by its tenancy.
   const isHeldAlone = session.lent && session.tenant === undefined;
   if (isHeldAlone) await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), session.whenReturned());

@@ -60,7 +60,7 @@ export class OpenSandbox implements SandboxRoot {
     const root = this.#root;
     const leaks = this.#leaks();
     const { doom } = root;
-    const violation = doom === undefined && leaks.queries.length === 0 ? await this.#checkConstraints() : undefined;
+    const violation = doom === undefined && !this.#isBusy ? await this.#checkConstraints() : undefined;
     await letGo(root, new SandboxError('the sandbox is closed'));
     if (this.#escape) throw this.#escape;
     if (doom instanceof ResetError)
@@ -68,6 +68,11 @@ export class OpenSandbox implements SandboxRoot {
     if (doom !== undefined) throw doom;
     if (violation !== undefined) throw violation;
     return leaks;
+  }
+
+  /** Something runs, or waits for its turn, that would have to be waited for. */
+  get #isBusy(): boolean {
+    return this.guests.size > 0 || this.#root.openInside().some((scope) => scope.running > 0);
   }
 
   #leaks(): LeakReport {

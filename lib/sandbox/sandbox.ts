@@ -22,7 +22,7 @@ export async function runInSandbox<T>(
   const sandbox = await OpenSandbox.open(instance, recording, options);
   let result: T;
   try {
-    result = await instance.ambient.run(sandbox.root, body);
+    result = await instance.ambient.run(sandbox.root, async () => await body());
   } catch (error) {
     // The body's error is what the caller has to see.
     await sandbox.close().catch(() => {});

@@ -74,12 +74,18 @@ function start(scope: Scope, handle: Knex.Transaction, container: Container): un
 }
 
 function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  const result = scope.instance.ambient.run(scope, () => container(handle));
+  const result = scope.instance.ambient.run(scope, () => started(container(handle)));
   if (isThenable(result)) return scope.root.sandbox ? watched(scope, result) : result;
   scope.isByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.
   scope.leaveParent();
   return result;
+}
+
+/** A builder that was returned runs when it is first waited for, which has to be inside the transaction's context. */
+function started(result: unknown): unknown {
+  if (!isThenable(result) || result instanceof Promise) return result;
+  return new Promise((resolve, reject) => void result.then(resolve, reject));
 }
 
 /** In a sandbox it matters whether a callback still runs: only a transaction by handle can have others begun inside it. */

@@ -27,12 +27,18 @@ export async function letIn(scope: Scope, asked: Asked | undefined): Promise<obj
   };
   try {
     refuseIfOver(scope);
-    await session.driver.send(session.connection, `SAVEPOINT ${savepoint}`);
+    await session.send(`SAVEPOINT ${savepoint}`);
+    // The sandbox may have been closed meanwhile, which would have to wait for the query.
+    refuseIfOver(scope);
   } catch (error) {
     end();
     throw error;
   }
-  session.guests.push(() => void undoIfFailed(scope, savepoint).finally(end));
+  session.guests.push(() => {
+    // Its asker has the answer: what is left is the savepoint's end.
+    root.sandbox?.guests.delete(guest);
+    void undoIfFailed(scope, savepoint).finally(end);
+  });
   return session.connection;
 }
 
@@ -43,14 +49,13 @@ function refuseIfOver(scope: Scope): void {
 
 /** So that a failing statement does not poison what comes after it. */
 async function undoIfFailed({ session }: Scope, savepoint: string): Promise<void> {
-  const { driver, connection } = session;
   try {
     await session.whenQuiet();
-    const status = driver.status(connection);
+    const status = session.driver.status(session.connection);
     // A statement ended the transaction: the savepoint went with it.
     if (status === 'idle' || session.refusal !== undefined) return;
-    if (status === 'failed') await driver.send(connection, `ROLLBACK TO SAVEPOINT ${savepoint}`);
-    await driver.send(connection, `RELEASE SAVEPOINT ${savepoint}`);
+    if (status === 'failed') await session.send(`ROLLBACK TO SAVEPOINT ${savepoint}`);
+    await session.send(`RELEASE SAVEPOINT ${savepoint}`);
   } catch {
     // What is wrong with the connection is said to whoever asks next.
   }

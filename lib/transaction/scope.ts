@@ -321,11 +321,9 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.#leaveParent?.();
   }
 
-  /** The savepoints that are open inside. */
+  /** The transactions inside that are open or about to be. */
   openInside(): Scope[] {
-    return [...this.children]
-      .filter((child) => child.phase === 'open')
-      .flatMap((child) => [child, ...child.openInside()]);
+    return [...this.children].filter((child) => !child.isOver).flatMap((child) => [child, ...child.openInside()]);
   }
 
   #neverBegun(error: unknown): Promise<never> {
@@ -348,7 +346,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   }
 
   describe(): OpenTransaction {
-    const { session } = this;
+    // One that is about to begin has none of its own yet.
+    const session = this.session ?? this.root.session;
     const isFailed = this.firstError !== undefined;
     const state = session.running > 0 ? 'running' : isFailed ? 'failed' : 'idle';
     return {
@@ -356,7 +355,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
       label: this.label,
       openedAt: new Date(this.openedAt),
       ageMillis: Date.now() - this.openedAt,
-      depth: 1 + this.openInside().length,
+      depth: 1 + this.openInside().filter(({ phase }) => phase !== 'waiting').length,
       stack: userFrames(this.stack.stack),
     };
   }

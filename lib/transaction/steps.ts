@@ -80,10 +80,10 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
 
 /** Sends a statement of this package's own. */
 export async function sendOwn({ session }: Scope, sql: string): Promise<unknown> {
-  const { driver, connection, turns } = session;
+  const { turns } = session;
   const endTurn = turns && (await turns.take());
   try {
-    return await driver.send(connection, sql);
+    return await session.send(sql);
   } finally {
     endTurn?.();
   }

@@ -10,10 +10,7 @@ const POLL_MILLIS = 20;
 
 /** The transaction's id on the server, or undefined where it has written nothing. */
 export async function recordXid(session: Session): Promise<string | undefined> {
-  const { rows } = (await session.driver.send(
-    session.connection,
-    'select pg_current_xact_id_if_assigned()::text as xid',
-  )) as Rows;
+  const { rows } = (await session.send('select pg_current_xact_id_if_assigned()::text as xid')) as Rows;
   return (rows[0]?.xid as string | null) ?? undefined;
 }
 
@@ -50,13 +47,12 @@ async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
   return undefined;
 }
 
-async function statusOf({ driver, connection }: Session, xid: string): Promise<unknown> {
-  const { rows } = (await driver.send(connection, `select pg_xact_status('${xid}'::xid8) as status`)) as Rows;
+async function statusOf(session: Session, xid: string): Promise<unknown> {
+  const { rows } = (await session.send(`select pg_xact_status('${xid}'::xid8) as status`)) as Rows;
   const status = rows[0]?.status ?? 'forgotten';
   if (status === 'in progress') {
     // Its backend may wait for a client that is not there any more.
-    await driver.send(
-      connection,
+    await session.send(
       `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
     );
   }

@@ -76,7 +76,7 @@ export class ExampleFiles {
 
   /** Its statements in a function, for `await`; what has exports stays a module. */
   #source({ code, mode }: Example): string {
-    const declared = NAMES.filter((name) => !new RegExp(`\\b(const|let|function|import \\\\{) ${name}\\b`).test(code));
+    const declared = NAMES.filter((name) => !new RegExp(`\\b(const|let|function|import \\{) ${name}\\b`).test(code));
     const type = `import type { Prelude } from '${this.#from('spec/readme/prelude')}';`;
     const lines = code
       .replaceAll(/from '(knex-reset[^']*)'/g, (given, name: string) => {

@@ -6,7 +6,16 @@ import { useStage } from '../support/stage';
 import { WireTranscript } from '../support/wire-transcript';
 import { ExampleFiles } from './example-files';
 import { EMPTY, TABLES } from './prelude';
-import { type Block, blocksOf, type Example, examplesOf, readme, sameEveryRun, statements } from './readme-text';
+import {
+  type Block,
+  blocksOf,
+  complaintOf,
+  type Example,
+  examplesOf,
+  readme,
+  sameEveryRun,
+  statements,
+} from './readme-text';
 
 describe('the examples of the README', () => {
   const stage = useStage();
@@ -63,6 +72,10 @@ describe('the examples of the README', () => {
   for (const example of examples) {
     const { line, mode, sql, prints } = example;
     describe(`in line ${line}`, () => {
+      it('has a comment before it that says how it is checked', () => {
+        expect(complaintOf(example)).to.equal(undefined);
+      });
+
       it('compiles', () => {
         expect(complaints.get(line) ?? []).to.deep.equal([]);
         expect(complaints.get(0) ?? []).to.deep.equal([]);

@@ -47,24 +47,24 @@ export function blocksOf(text: string): Block[] {
   return blocks;
 }
 
-/** The examples in TypeScript. @throws Error for one whose comment says neither that it runs nor why it does not. */
+/** The examples in TypeScript. */
 export function examplesOf(blocks: Block[]): Example[] {
   return blocks.flatMap((block, index) => {
     if (block.language !== 'ts') return [];
-    const { marker = 'nothing', line } = block;
-    if (!/^(run(, prints)?|compile only: \w.*)$/.test(marker)) {
-      throw new Error(
-        `README.md:${line}: the comment before the block must be "run" or "compile only: why", but says ${marker}`,
-      );
-    }
-    const mode = marker === 'run' || marker === 'run, prints' ? marker : undefined;
+    const mode = block.marker === 'run' || block.marker === 'run, prints' ? block.marker : undefined;
     const beside = besideExample(blocks.slice(index + 1));
     const sql = beside.find(({ language }) => language === 'sql');
     const prints = mode === 'run, prints' ? beside.find(({ language }) => language === 'text') : undefined;
-    if (sql && !mode) throw new Error(`README.md:${sql.line}: SQL beside an example that does not run`);
-    if (mode === 'run, prints' && !prints) throw new Error(`README.md:${line}: what does it print?`);
     return [{ ...block, mode, sql, prints }];
   });
+}
+
+/** What is wrong with the comment before an example; undefined where it says that it runs, or why it does not. */
+export function complaintOf({ marker, mode, sql, prints }: Example): string | undefined {
+  if (!mode && !/^compile only: \w/.test(marker ?? '')) return 'it must be "run", "run, prints" or "compile only: why"';
+  if (!mode && sql) return 'there is SQL beside the example, so it must be "run"';
+  if (mode === 'run, prints' && !prints) return 'a text block with what it prints must follow';
+  return undefined;
 }
 
 function besideExample(later: Block[]): Block[] {
