@@ -7,7 +7,7 @@ import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import { isFatal } from './drivers/error-codes';
 import { asKnexAcquires, buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
-import type { KnexClient, KnexPool } from './knex/insides';
+import { hasExternalPool, type KnexClient, type KnexPool } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
 import {
   callable,
@@ -32,6 +32,7 @@ import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
+import { hold } from './transaction/hold';
 import { watchRunner } from './transaction/pending';
 import type { AtomicOptions, AtomicTransaction, Awaitable, Resettable, ResettableOptions } from './types';
 
@@ -111,7 +112,7 @@ function checkSettings(given: unknown): Settings {
 
 function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   const first = client.pool as KnexPool;
-  const isExternal = client._ownsPool === false;
+  const isExternal = hasExternalPool(client);
   const driver = driverOf(client);
   const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
@@ -157,6 +158,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       leakWatch.closed();
     },
     reset: (options) => lifecycle.reset(options),
+    hold: (holder) => hold(instance, holder),
   };
   const leakWatch = new LeakWatch(instance);
   const dormant = new Set<KnexClient>();

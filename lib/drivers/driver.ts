@@ -54,6 +54,10 @@ export interface Driver<C = unknown> {
   openSpare?(connection: C): Spare;
   /** Sends one statement outside of the line's queue. */
   send(connection: C, sql: string): Promise<unknown>;
+  /** Checks the deferred constraints of the transaction; absent where the database has none. */
+  readonly constraintCheck?: string;
+  /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */
+  readonly isPostgres?: boolean;
   /** Whether the answer to COMMIT says that the server rolled back instead. */
   saysRolledBack(result: unknown): boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */

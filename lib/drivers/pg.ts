@@ -320,6 +320,8 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
 
 export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
+  constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
+  isPostgres: true,
   tap,
   status,
   cancel,

@@ -79,6 +79,11 @@ export interface KnexTransaction extends PromiseLike<unknown> {
 
 export type TransactionClass = new (...args: never[]) => KnexTransaction;
 
+/** Whether the user gave the pool (`connectionPool`). */
+export function hasExternalPool(client: KnexClient): boolean {
+  return client._ownsPool === false;
+}
+
 /** The mark of the transaction that holds a connection. */
 export function transactionIdOf(connection: object): string | undefined {
   return (connection as { __knexTxId?: string }).__knexTxId;

@@ -70,6 +70,11 @@ export function makeControlled(
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
 }
 
+/** Knex refuses the queries of a transaction so marked, its own control statements included. */
+export function markCompleted(trx: KnexTransaction, isCompleted: boolean): void {
+  trx._completed = isCompleted;
+}
+
 /** Says who controls a transaction, before its first step. */
 export function control(trx: KnexTransaction, controller: TransactionController): void {
   (trx as Controlled)[CONTROLLER] = controller;

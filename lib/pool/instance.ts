@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
 import type { KnexClient } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../types';
-import type { Ambient } from './ambient';
+import type { Ambient, Asked, Home } from './ambient';
 import type { ResettablePool } from './resettable-pool';
 import type { Session } from './session';
 
@@ -29,6 +29,33 @@ export interface OpenEntry {
 export type Settings = ResettableOptions &
   Required<Pick<ResettableOptions, 'graceMillis' | 'timeoutMillis' | 'onFatal' | 'checkTimeoutMillis'>>;
 
+/** A transaction that is held open by this package itself, for a sandbox: only ever rolled back. */
+export interface Held {
+  /** What the queries inside run in. */
+  readonly home: Home;
+  /** Why nothing more may be asked in it, where that is so. */
+  readonly doom: unknown;
+  /** Something of it runs, or waits for its turn. */
+  readonly isBusy: boolean;
+  /** The user's transactions inside that are open or about to be. */
+  describeInside(): OpenTransaction[];
+  send(sql: string): Promise<unknown>;
+  /** Rolls everything back, having cancelled what runs. */
+  letGo(reason: Error): Promise<void>;
+}
+
+/** What a held transaction tells of. */
+export interface Holder {
+  /** The queries of the instance that are in it or wait for their turn. */
+  readonly guests: Set<Guest>;
+  /** A statement has ended it behind its back. Returns what later ones are refused with. */
+  escaped(sql: string): Error;
+}
+
+export interface Guest {
+  asked: Asked | undefined;
+}
+
 export interface Instance {
   readonly knex: Knex;
   readonly client: KnexClient;
@@ -45,6 +72,7 @@ export interface Instance {
   opened(entry: OpenEntry): void;
   closed(entry: OpenEntry): void;
   reset(options: ResetOptions): Promise<ResetReport>;
+  hold(holder: Holder): Promise<Held>;
 }
 
 /** A transaction of a connection that nobody registered: begun before the instance was resettable, or by hand. */

@@ -6,6 +6,8 @@ import type { Turns } from './turns';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface Tenant {
+  /** COMMIT is under way: it is done soon, with or without us. */
+  readonly isCommitting: boolean;
   /** A statement was answered; returns the error that its asker shall get. */
   answered(sql: string, error: unknown, result: unknown): unknown;
   /** The connection is gone. */
@@ -198,7 +200,8 @@ export class Session implements Line {
     // The server's own FATAL says more than the socket that closes after it.
     this.death = this.fatal ?? error;
     // A backend looks at its socket only when its statement is done.
-    this.mayWorkOn = this.#flights.length + this.#sending > 0 && !isSaidByServer(this.death);
+    const isBusy = this.#flights.length + this.#sending > 0 && !this.tenant?.isCommitting;
+    this.mayWorkOn = isBusy && !isSaidByServer(this.death);
     if (this.#refusal === undefined) this.#events.onDeath(this, this.death);
     this.#refusal ??= this.death;
     // Those that the driver has not seen yet would wait for ever.

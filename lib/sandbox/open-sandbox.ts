@@ -2,18 +2,16 @@
 import type { Recording } from '../diagnostics/recording';
 import { ResetError, SandboxError } from '../errors';
 import { sqlOf } from '../knex/insides';
-import type { Instance } from '../pool/instance';
+import type { Home } from '../pool/ambient';
+import type { Guest, Held, Holder, Instance } from '../pool/instance';
 import { userFrames } from '../pool/stack';
-import { hold, letGo } from '../transaction/hold';
-import { sendOwn } from '../transaction/steps';
-import type { Guest, SandboxRoot, Scope } from '../transaction/scope';
 import type { LeakReport, SandboxOptions } from '../types';
 
-export class OpenSandbox implements SandboxRoot {
+export class OpenSandbox implements Holder {
   readonly guests = new Set<Guest>();
   readonly #options: SandboxOptions;
   readonly #stops: (() => void)[];
-  #root!: Scope;
+  #held!: Held;
   #escape: SandboxError | undefined;
   #closing: Promise<LeakReport> | undefined;
 
@@ -24,14 +22,11 @@ export class OpenSandbox implements SandboxRoot {
 
   /** @throws SandboxError inside a block or another sandbox: it could not have a connection of its own there. */
   static async open(instance: Instance, recording: Recording, options: SandboxOptions): Promise<OpenSandbox> {
-    const around = instance.ambient.current() as Scope | undefined;
-    if (around)
-      throw new SandboxError(
-        `a sandbox cannot be opened inside ${around.root.sandbox ? 'another one' : 'a transaction block'}`,
-      );
+    if (instance.ambient.current())
+      throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
     const sandbox = new OpenSandbox(options, [instance.ambient.follow(), recording.start()]);
     try {
-      sandbox.#root = await hold(instance, sandbox);
+      sandbox.#held = await instance.hold(sandbox);
     } catch (error) {
       sandbox.#stop();
       throw error;
@@ -39,8 +34,9 @@ export class OpenSandbox implements SandboxRoot {
     return sandbox;
   }
 
-  get root(): Scope {
-    return this.#root;
+  /** What runs in it. */
+  get home(): Home {
+    return this.#held.home;
   }
 
   escaped(sql: string): Error {
@@ -57,11 +53,12 @@ export class OpenSandbox implements SandboxRoot {
   }
 
   async #close(): Promise<LeakReport> {
-    const root = this.#root;
+    const held = this.#held;
     const leaks = this.#leaks();
-    const { doom } = root;
-    const violation = doom === undefined && !this.#isBusy ? await this.#checkConstraints() : undefined;
-    await letGo(root, new SandboxError('the sandbox is closed'));
+    const { doom } = held;
+    // What runs would have to be waited for.
+    const violation = doom === undefined && !held.isBusy ? await this.#checkConstraints() : undefined;
+    await held.letGo(new SandboxError('the sandbox is closed'));
     if (this.#escape) throw this.#escape;
     if (doom instanceof ResetError)
       throw new SandboxError('a reset ended the sandbox before it was closed', { cause: doom });
@@ -70,16 +67,12 @@ export class OpenSandbox implements SandboxRoot {
     return leaks;
   }
 
-  /** Something runs, or waits for its turn, that would have to be waited for. */
-  get #isBusy(): boolean {
-    return this.guests.size > 0 || this.#root.openInside().some((scope) => scope.running > 0);
-  }
-
   #leaks(): LeakReport {
+    const { lastSql } = this.home.session;
     return {
-      transactions: this.#root.openInside().map((scope) => scope.describe()),
+      transactions: this.#held.describeInside(),
       queries: [...this.guests].map(({ asked }) => ({
-        sql: sqlOf(asked?.builder) ?? this.#root.session.lastSql ?? '',
+        sql: sqlOf(asked?.builder) ?? lastSql ?? '',
         stack: userFrames(asked?.stack),
       })),
     };
@@ -87,11 +80,12 @@ export class OpenSandbox implements SandboxRoot {
 
   /** The constraints that COMMIT would have checked. Returns the database's own error. */
   async #checkConstraints(): Promise<unknown> {
-    const { session } = this.#root;
-    if (this.#options.checkConstraints === false || session.driver.status(session.connection) !== 'open')
+    const { driver, connection } = this.home.session;
+    const { constraintCheck } = driver;
+    if (this.#options.checkConstraints === false || !constraintCheck || driver.status(connection) !== 'open')
       return undefined;
     try {
-      await sendOwn(this.#root, 'SET CONSTRAINTS ALL IMMEDIATE');
+      await this.#held.send(constraintCheck);
       return undefined;
     } catch (error) {
       return error;

@@ -22,7 +22,7 @@ export async function runInSandbox<T>(
   const sandbox = await OpenSandbox.open(instance, recording, options);
   let result: T;
   try {
-    result = await instance.ambient.run(sandbox.root, async () => await body());
+    result = await instance.ambient.run(sandbox.home, async () => await body());
   } catch (error) {
     // The body's error is what the caller has to see.
     await sandbox.close().catch(() => {});
@@ -41,11 +41,11 @@ export async function pinSandbox(instance: Instance, recording: Recording, given
     await sandbox.close();
     throw new SandboxError('openSandbox: a sandbox of this instance is open already');
   }
-  ambient.pinned = sandbox.root;
+  ambient.pinned = sandbox.home;
   return {
     close(): Promise<LeakReport> {
       return sandbox.close().finally(() => {
-        if (ambient.pinned === sandbox.root) ambient.pinned = undefined;
+        if (ambient.pinned === sandbox.home) ambient.pinned = undefined;
       });
     },
   };

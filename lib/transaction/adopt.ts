@@ -83,6 +83,7 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     opened: (entry) => void open.add(entry),
     closed: (entry) => void open.delete(entry),
     ambient: new Ambient(),
+    hold: () => Promise.reject(new Error('a transaction has no sandbox')),
     reset: () => Promise.reject(new Error('a transaction cannot be reset')),
   };
 }

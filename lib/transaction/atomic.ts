@@ -91,7 +91,11 @@ interface Asked<T> {
 export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Promise<T> {
   const { block, options: given, stack } = asked;
   const options = checkAtomic(block, given);
-  const { client, knex, settings } = instance;
+  const { client, driver, knex, settings } = instance;
+  for (const key of ['verifyCommit', 'deferrable'] as const) {
+    if (options[key] && !driver.isPostgres)
+      refuse(`atomic: ${key} with ${driver.name}`, options[key], 'it on PostgreSQL only');
+  }
   const home = instance.ambient.current() as Scope | undefined;
   if (home?.handle && settings.ambient) return runNested(home.handle, { block, options, stack });
   const userParams = (asked.userParams ?? knex.userParams) as Knex.TransactionConfig['userParams'];

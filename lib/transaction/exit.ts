@@ -1,6 +1,6 @@
 // How a transaction ends: how its callback ended × what the server said → what the caller gets, and what becomes of the connection.
 import { BlockControlError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
-import type { Send } from '../knex/transaction-class';
+import { markCompleted, type Send } from '../knex/transaction-class';
 import { Deadline, within } from '../waiting';
 import { publish } from './channel';
 import type { Scope } from './scope';
@@ -124,7 +124,8 @@ function answerOf(result: unknown): unknown {
 export async function rollBack(scope: Scope, error: unknown): Promise<void> {
   const { session, root } = scope;
   scope.phase = 'ending';
-  scope.trx._completed = true;
+  scope.reason = error;
+  markCompleted(scope.trx, true);
   await runFatalHooks(scope, error);
   if (session.refusal !== undefined || root.isAborted) {
     // The connection is gone, and the server rolls back by itself.
@@ -190,11 +191,16 @@ async function runFatalHooks(scope: Scope, error: unknown): Promise<void> {
 
 /** Settles a transaction that a reset or the death of its connection took from its holders. What the callback threw wins. */
 export async function settleAborted(scope: Scope, thrown?: unknown): Promise<void> {
-  for (const child of scope.children) await settleAborted(child);
-  if (scope.outcome || scope.phase === 'ending') return;
+  if (scope.children.size > 0) {
+    for (const child of scope.children) await settleAborted(child);
+    // One turn, so that the callback can hear from those inside: what it throws then is what comes out.
+    await new Promise(setImmediate);
+  }
+  if (scope.outcome) return;
+  // A rollback that was under way has its reason already.
+  const error = thrown ?? scope.reason ?? scope.doom ?? scope.root.doom;
   scope.phase = 'ending';
-  const error = thrown ?? scope.doom ?? scope.root.doom;
-  if (scope.session.tenant === scope.root) scope.session.doomed = true;
+  if (scope.session?.tenant === scope.root) scope.session.doomed = true;
   await runFatalHooks(scope, error);
   scope.decide({ kind: 'rolledBack', error });
 }

@@ -1,6 +1,7 @@
 // Queries that were asked of the instance itself and run inside a transaction: by `ambient`, or in a sandbox, there under a savepoint each.
 import type { Asked } from '../pool/ambient';
-import type { Guest, Scope } from './scope';
+import type { Guest } from '../pool/instance';
+import type { Scope } from './scope';
 
 let lastSavepoint = 0;
 

@@ -4,7 +4,7 @@ import { ResetError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
 import type { Send, TransactionController, Undo } from '../knex/transaction-class';
 import type { Asked, Home } from '../pool/ambient';
-import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
+import { describeUnregistered, type Holder, type Instance, type OpenEntry } from '../pool/instance';
 import { type Session, sessionOf, type Tenant } from '../pool/session';
 import { type Stack, userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
@@ -35,18 +35,6 @@ export interface BlockSpec {
   stack: Stack;
   /** Told of its scope before anything is sent. */
   onScope(scope: Scope): void;
-}
-
-/** What makes a transaction the root of a sandbox. */
-export interface SandboxRoot {
-  /** The queries of the instance that are in it or wait for their turn. */
-  readonly guests: Set<Guest>;
-  /** What a statement that ended it behind its back does to it. */
-  escaped(sql: string): Error;
-}
-
-export interface Guest {
-  asked: Asked | undefined;
 }
 
 interface ScopeDetails {
@@ -93,6 +81,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   fatalHooksRan = false;
   /** A statement of the user's that ended the transaction behind our back. */
   endedBy: { sql: string; rolledBack: boolean } | undefined;
+  /** What it is being rolled back for. */
+  reason: unknown;
   /** Why its COMMIT was cancelled, if it was. */
   interruption: unknown;
   /** What the callback returned. */
@@ -106,7 +96,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   onDrained: (() => void) | undefined;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
-  sandbox: SandboxRoot | undefined;
+  /** Who holds it open, for a sandbox. */
+  sandbox: Holder | undefined;
   /** Settle knex's promise. */
   resolve: (value: unknown) => void = () => {};
   reject: (error: unknown) => void = () => {};
@@ -276,6 +267,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   // Its outcome, from exit.ts and conclude.ts.
 
   decide(outcome: Outcome): void {
+    if (this.outcome) return;
     this.outcome = outcome;
     this.phase = 'over';
     this.#decided?.resolve();

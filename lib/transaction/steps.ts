@@ -1,6 +1,6 @@
 // How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
 import type { KnexClient } from '../knex/insides';
-import { gate, type Send } from '../knex/transaction-class';
+import { gate, markCompleted, type Send } from '../knex/transaction-class';
 import type { Turns } from '../pool/turns';
 import { publish } from './channel';
 import type { Scope } from './scope';
@@ -62,7 +62,7 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
     if (!isResolved) failure ??= { error };
   };
   // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
-  scope.trx._completed = false;
+  markCompleted(scope.trx, false);
   scope.isStepping = true;
   const sent = send();
   scope.isStepping = false;

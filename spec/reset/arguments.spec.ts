@@ -86,7 +86,7 @@ describe('resetConnection()', () => {
     beforeEach(function () {
       // oxlint-disable-next-line typescript/unbound-method -- that it may be taken off is what is shown
       const { resetConnection } = hooked[0]!;
-      return resetConnection.call(this);
+      return (resetConnection as (this: unknown) => Promise<unknown>).call(this);
     });
 
     it('resets before the first test', () => {
