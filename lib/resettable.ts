@@ -7,7 +7,7 @@ import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import { isFatal } from './drivers/error-codes';
 import { asKnexAcquires, buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
-import { hasExternalPool, type KnexClient, type KnexPool } from './knex/insides';
+import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
 import {
   callable,
@@ -27,7 +27,7 @@ import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { sessionOf } from './pool/session';
 import { captureStack } from './pool/stack';
-import { afterDeath, afterError, check } from './recovery/recovery';
+import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
@@ -127,6 +127,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     opened: (connection) => asKnexAcquires(client, Promise.resolve(connection)),
     whereAsked: () => recording.take(),
     home: () => ambient.current(),
+    lendsUnasked: lendsUnasked(client),
+    needsCheck: (session) => needsCheck(instance, session),
     check: (session) => check(instance, session),
     onDeath: (session, error) => afterDeath(instance, session, error),
     onError: (session, error) => afterError(instance, session, error),

@@ -64,7 +64,8 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       const { pool } = this;
       if (!pool) return super.acquireConnection();
       try {
-        return pool.acquire().promise;
+        const connection = pool.lendNow?.();
+        return connection ? Promise.resolve(connection) : pool.acquire().promise;
       } catch (error) {
         return Promise.reject(error as Error);
       }

@@ -5,6 +5,8 @@ import type { Knex } from 'knex';
 
 /** What knex expects of the object in `client.pool`. Official since 3.3 (`connectionPool`), and all that it uses before. */
 export interface KnexPool {
+  /** Ours: an idle connection at once, or undefined where `acquire()` has to be asked. */
+  lendNow?(): object | undefined;
   acquire(): { promise: Promise<object> };
   release(connection: object): boolean;
   destroy(): Promise<unknown>;
@@ -87,6 +89,19 @@ export function hasExternalPool(client: KnexClient): boolean {
 /** The mark of the transaction that holds a connection. */
 export function transactionIdOf(connection: object): string | undefined {
   return (connection as { __knexTxId?: string }).__knexTxId;
+}
+
+/** Whether knex would lend a connection without asking anybody: nothing in its config has a say in it, and its driver's check is empty. */
+export function lendsUnasked({ config, connectionConfigProvider, driverName }: KnexClient): boolean {
+  const { validate, maxConnectionLifetimeMillis } = (config.pool ?? {}) as {
+    validate?: unknown;
+    maxConnectionLifetimeMillis?: unknown;
+  };
+  return driverName === 'pg' && !validate && !maxConnectionLifetimeMillis && !connectionConfigProvider;
+}
+
+export function isDisposed(connection: object): boolean {
+  return Boolean((connection as { __knex__disposed?: unknown }).__knex__disposed);
 }
 
 export function markTransaction(connection: object, id: string | undefined): void {

@@ -18,8 +18,8 @@ export interface OpenEntry {
   /** Resolves with that. */
   readonly whenDecided: Promise<void>;
   describe(): OpenTransaction;
-  /** Ends it for its holders; the server's side is the caller's business. Its promise is settled by `settle()` or when its callback ends. */
-  abort(error: Error): void;
+  /** Ends it for its holders; the server's side is the caller's business. Its promise is settled by `settle()` or when its callback ends. Returns what its later queries get. */
+  abort(error: Error): Error | undefined;
   /** Settles what `abort()` left open. */
   settle(): void;
   /** Resolves when it holds its connection no more. */

@@ -1,6 +1,6 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import type { Driver } from '../drivers/driver';
-import type { KnexPool } from '../knex/insides';
+import { isDisposed, type KnexPool } from '../knex/insides';
 import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
 import { Deadline, type Deferred, defer, within } from '../waiting';
 import type { Asked, Home } from './ambient';
@@ -22,6 +22,10 @@ export interface PoolHost {
   whereAsked(): Asked | undefined;
   /** The transaction that a query asked here has to run in, if any. */
   home(): Home | undefined;
+  /** Whether knex has no say in lending an idle connection. */
+  readonly lendsUnasked: boolean;
+  /** Whether `check()` would send something. */
+  needsCheck(session: Session): boolean;
   /** Whether an idle connection may be lent; undefined: at once. */
   check(session: Session): Promise<boolean> | undefined;
   onDeath(session: Session, error: Error): void;
@@ -123,6 +127,16 @@ export class ResettablePool implements KnexPool {
         (error) => this.#refuse(error, waiter),
       ),
     };
+  }
+
+  lendNow(): object | undefined {
+    const real = this.#tarn;
+    const isOrdinary =
+      this.#gate === undefined && !this.#isClosed && this.#listeners.length === 0 && this.host.lendsUnasked;
+    if (!real || !isOrdinary || this.host.home() !== undefined) return undefined;
+    const connection = real.lendNow(this.#isFit);
+    if (connection) this.#markLent(sessionOf(connection) as Session, this.host.whereAsked());
+    return connection;
   }
 
   release(connection: object): boolean {
@@ -372,11 +386,22 @@ export class ResettablePool implements KnexPool {
     }
     const session = sessionOf(connection) ?? this.#track(connection);
     if (session.closing !== undefined) return this.acquire().promise;
-    session.lent = true;
-    session.lentAt = Date.now();
-    session.askedAt = waiter.askedAt;
+    this.#markLent(session, waiter.askedAt);
     return connection;
   }
+
+  #markLent(session: Session, askedAt: Asked | undefined): void {
+    session.lent = true;
+    session.lentAt = Date.now();
+    session.askedAt = askedAt;
+  }
+
+  /** May be lent as it is, without being asked. */
+  readonly #isFit = (connection: object): boolean => {
+    const session = sessionOf(connection);
+    if (!session?.isClean || !this.#isCurrent(session) || isDisposed(connection)) return false;
+    return !this.host.needsCheck(session);
+  };
 
   #refuse(error: unknown, waiter: Waiter): Promise<object> {
     this.#waiters.delete(waiter);

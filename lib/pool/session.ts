@@ -218,10 +218,15 @@ export class Session implements Line {
   }
 
   /** Sends a statement of this package's own, outside of the queue. */
-  async send(sql: string): Promise<unknown> {
+  send(sql: string): Promise<unknown> {
+    return this.runOwn(() => this.driver.send(this.connection, sql));
+  }
+
+  /** Counts work of this package's own on the connection as a statement that runs. */
+  async runOwn<T>(work: () => Promise<T>): Promise<T> {
     this.#sending++;
     try {
-      return await this.driver.send(this.connection, sql);
+      return await work();
     } catch (error) {
       this.#events.onError(this, error);
       throw error;

@@ -32,9 +32,12 @@ function recover(instance: Instance, session: Session, error: unknown): void {
  * Undefined: it may be lent at once, and nothing is sent.
  */
 export function check(instance: Instance, session: Session): Promise<boolean> | undefined {
-  const { checkIdleMillis, checkTimeoutMillis } = instance.settings;
-  if (checkIdleMillis === undefined || Date.now() - session.idleSince <= checkIdleMillis) return undefined;
-  return ping(instance, session, checkTimeoutMillis);
+  return needsCheck(instance, session) ? ping(instance, session, instance.settings.checkTimeoutMillis) : undefined;
+}
+
+export function needsCheck({ settings }: Instance, session: Session): boolean {
+  const { checkIdleMillis } = settings;
+  return checkIdleMillis !== undefined && Date.now() - session.idleSince > checkIdleMillis;
 }
 
 async function ping(instance: Instance, session: Session, timeoutMillis: number): Promise<boolean> {

@@ -28,7 +28,7 @@ async function wash(instance: Instance, session: Session, deadline: Deadline): P
   const { driver, connection } = session;
   await session.stop(deadline);
   if (driver.status(connection) !== 'idle') await session.send('ROLLBACK');
-  await driver.wash?.(connection);
+  await session.runOwn(async () => driver.wash?.(connection));
   session.accept(instance.pool.generation);
   await setUp(instance, connection);
 }

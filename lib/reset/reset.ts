@@ -49,7 +49,14 @@ export async function endGeneration(
     // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
     pool.closeGate();
     const sessions = [...pool.sessions];
-    const turnedAway = pool.turnAway(new ResetError({ reason, generation: report.generation }), waiting);
+    const { generation } = report;
+    // Made only where somebody hears it: its stack costs more than an idle connection's end.
+    let made: ResetError | undefined;
+    const error = () => {
+      made ??= new ResetError({ reason, generation });
+      return made;
+    };
+    const turnedAway = pool.waiting > 0 ? pool.turnAway(error(), waiting) : 0;
     report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
 
     // 2. What runs may end by itself.
@@ -62,11 +69,11 @@ export async function endGeneration(
 
     // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
-    const error = new ResetError({ reason, generation: report.generation });
     const ending = sessions.map(async (session) => {
       const entry = entries.find((candidate) => candidate.session === session);
       if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
-      abort(session, entry, error, report);
+      session.isTaken = true;
+      if (session.lent) abort(session, entry, error(), report);
       const how = kept.includes(session) ? 'keep' : connections;
       return endConnection(instance, session, how, deadline.leftMillis);
     });
@@ -102,14 +109,12 @@ async function settled(instance: Instance, graceMillis: number): Promise<void> {
 
 /** Tells everybody who holds the connection or waits for its answer. */
 function abort(session: Session, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
-  session.isTaken = true;
-  if (!session.lent) return session.refuse(error);
   const { reason, generation } = error;
   const transaction = entry && !entry.isOver ? entry.describe() : unregistered(session);
   if (transaction) report.abortedTransactions.push(transaction);
   else if (session.running > 0) report.abortedQueries++;
-  entry?.abort(error);
-  session.refuse(transaction ? new ResetError({ reason, generation, transaction }) : error);
+  const told = entry?.abort(error) ?? (transaction && new ResetError({ reason, generation, transaction }));
+  session.refuse(told ?? error);
 }
 
 /** A transaction that is on the connection without anybody having registered it. */

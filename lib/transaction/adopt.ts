@@ -64,6 +64,8 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     opened: (connection) => Promise.resolve(connection),
     whereAsked: () => undefined,
     home: () => undefined,
+    lendsUnasked: false,
+    needsCheck: () => false,
     check: () => undefined,
     onDeath: () => {},
     onError: () => {},

@@ -1,14 +1,14 @@
 // A block's time limit and abort signal, over all its attempts.
 import { TransactionTimeoutError } from '../errors';
 import type { AtomicOptions } from '../types';
-import { defer, within } from '../waiting';
+import { type Deferred, defer, within } from '../waiting';
 import { interrupt } from './block';
 import type { Scope } from './scope';
 
 export class Limit {
   #error: { error: unknown } | undefined;
   #scope: Scope | undefined;
-  readonly #reached = defer<never>();
+  #reached: Deferred<never> | undefined;
 
   get isReached(): boolean {
     return this.#error !== undefined;
@@ -21,11 +21,12 @@ export class Limit {
 
   /** Rejects as soon as the limit is reached, where no attempt is open that would be rolled back first. */
   get reached(): Promise<never> {
+    this.#reached ??= defer();
     return this.#reached.promise;
   }
 
   async sleep(millis: number): Promise<void> {
-    await within(millis, this.#reached.promise);
+    await within(millis, this.reached);
     if (this.#error) throw this.#error.error;
   }
 
@@ -35,7 +36,7 @@ export class Limit {
     const scope = this.#scope;
     const hasBegun = scope?.phase === 'open' || scope?.phase === 'committing' || scope?.phase === 'ending';
     if (scope) void interrupt(scope, error);
-    if (!hasBegun) this.#reached.reject(error);
+    if (!hasBegun) this.#reached?.reject(error);
   }
 }
 

@@ -325,12 +325,13 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   // From a reset, and from the diagnostics.
 
-  abort(error: Error): void {
-    if (this.outcome || this.phase === 'committing') return;
+  abort(error: Error): Error | undefined {
+    if (this.outcome || this.phase === 'committing') return undefined;
     this.doom ??= error instanceof ResetError ? new ResetError({ ...error, transaction: this.describe() }) : error;
     this.isAborted = true;
     for (const child of this.children) child.abort(this.doom as Error);
     this.onDrained?.();
+    return this.doom as Error;
   }
 
   settle(): void {
