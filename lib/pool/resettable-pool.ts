@@ -301,7 +301,7 @@ export class ResettablePool implements KnexPool {
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
   evict(): void {
     this.epoch++;
-    for (const session of [...this.sessions]) {
+    for (const session of this.sessions) {
       if (this.keeps(session)) session.epoch = this.epoch;
       else if (!session.lent) void this.discard(session);
     }

@@ -27,7 +27,7 @@ export function checkResetOptions(given: unknown): ResetOptions {
 export async function endGeneration(
   instance: Instance,
   options: ResetOptions,
-  isLast: 'for good' | undefined = undefined,
+  isLast?: 'for good',
 ): Promise<ResetReport> {
   const startedAt = performance.now();
   const { pool, settings } = instance;

@@ -38,9 +38,8 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
   const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
-  let scope: Scope;
   const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
-  scope = new Scope(instance, trx, { parent, block, stack, standsAlone });
+  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone });
   control(trx, scope);
   return trx;
 }

@@ -327,7 +327,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   abort(error: Error): Error | undefined {
     if (this.outcome || this.phase === 'committing') return undefined;
-    this.doom ??= error instanceof ResetError ? new ResetError({ ...error, transaction: this.describe() }) : error;
+    this.doom ??=
+      error instanceof ResetError
+        ? new ResetError({ reason: error.reason, generation: error.generation, transaction: this.describe() })
+        : error;
     this.isAborted = true;
     for (const child of this.children) child.abort(this.doom as Error);
     this.onDrained?.();
