@@ -50,7 +50,9 @@ async function main(): Promise<void> {
     print('reads ', reads);
     print('orders', orders);
     console.log(`orders acknowledged: ${orders.answered}, stored: ${stored}`);
-    const isFine = reads.failed <= db.client.pool.max && orders.failed === 0 && stored === orders.answered;
+    // An order that was in COMMIT when the server went down may be stored or not, and its client was told so.
+    const isHonest = stored >= orders.answered && stored <= orders.answered + orders.failed;
+    const isFine = reads.failed <= db.client.pool.max && orders.failed <= db.client.pool.max && isHonest;
     if (!isFine) process.exitCode = 1;
   } finally {
     service.close().closeAllConnections();

@@ -60,7 +60,7 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
     scope.firstError === undefined
   ) {
     try {
-      scope.xid = await recordXid(session);
+      scope.recorded = await recordXid(session);
     } catch (error) {
       return rollBack(scope, scope.refusal ?? session.fatal ?? error);
     }
@@ -97,7 +97,7 @@ async function commitOutermost(scope: Scope, send: Send): Promise<void> {
     return scope.decide({ kind: 'rolledBack', error: scope.interruption ?? error });
   }
   session.doomed = true;
-  const details = { cause: session.fatal ?? error, xid: scope.xid };
+  const details = { cause: session.fatal ?? error, xid: scope.recorded?.xid ?? undefined };
   return scope.decide({ kind: 'unknown', error: new CommitUnknownError(scope.name, details) });
 }
 

@@ -15,6 +15,7 @@ import { endByCommit, endByRollback, settleAborted } from './exit';
 import { letIn } from './guests';
 import { begin, guardClient, takeTurn } from './steps';
 import { type HookSite, Timeline } from './timeline';
+import type { Recorded } from './verify-commit';
 
 /** `waiting` for a connection; `ending`: its end was asked for; `committing`: COMMIT is sent; `over`: the outcome is known. */
 export type Phase = 'waiting' | 'beginning' | 'open' | 'ending' | 'committing' | 'over';
@@ -87,7 +88,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   interruption: unknown;
   /** What the callback returned. */
   value: unknown;
-  xid: string | undefined;
+  /** What `verifyCommit` recorded before COMMIT. */
+  recorded: Recorded | undefined;
   afterCommitError: Error | undefined;
   /** The hooks that it had when it was rolled back. */
   lastHooks: Timeline | undefined;

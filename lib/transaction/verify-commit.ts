@@ -8,23 +8,39 @@ type Rows = { rows: Record<string, unknown>[] };
 /** How often a transaction that is still in progress is asked about. */
 const POLL_MILLIS = 20;
 
-/** The transaction's id on the server, or undefined where it has written nothing. */
-export async function recordXid(session: Session): Promise<string | undefined> {
-  const { rows } = (await session.send('select pg_current_xact_id_if_assigned()::text as xid')) as Rows;
-  return (rows[0]?.xid as string | null) ?? undefined;
+/**
+ * A run of the server: after a crash the ids of transactions whose records it lost are given to others.
+ * Its start tells a restart, the checkpointer's process a crash that it recovered from by itself.
+ */
+const SERVER = `pg_postmaster_start_time() || ' ' || (select min(pid) from pg_stat_activity where backend_type = 'checkpointer')`;
+
+/** What is known of a transaction before its COMMIT. */
+export interface Recorded {
+  /** Null where it has written nothing. */
+  xid: string | null;
+  server: unknown;
+}
+
+export async function recordXid(session: Session): Promise<Recorded> {
+  const { rows } = (await session.send(
+    `select pg_current_xact_id_if_assigned()::text as xid, ${SERVER} as server`,
+  )) as Rows;
+  return rows[0] as unknown as Recorded;
 }
 
 /** https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT */
 export async function outcomeOnServer(scope: Scope, unknown: Outcome & { kind: 'unknown' }): Promise<Outcome> {
+  const { recorded } = scope;
+  if (!recorded) return unknown;
   // Nothing written, nothing to lose.
-  if (scope.xid === undefined) return { kind: 'committed', value: scope.value };
-  const status = await within(scope.instance.settings.timeoutMillis, finalStatus(scope, scope.xid));
+  if (recorded.xid === null) return { kind: 'committed', value: scope.value };
+  const status = await within(scope.instance.settings.timeoutMillis, finalStatus(scope, recorded));
   if (status === 'committed') return { kind: 'committed', value: scope.value };
   if (status === 'aborted') return { kind: 'rolledBack', error: unknown.error.cause };
   return unknown;
 }
 
-async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
+async function finalStatus(scope: Scope, recorded: Recorded): Promise<unknown> {
   const { pool, settings } = scope.instance;
   const deadline = new Deadline(settings.timeoutMillis);
   while (deadline.leftMillis > 0) {
@@ -33,7 +49,7 @@ async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
       // Without an answer the connection is of no use to anybody else.
       session.doomed = true;
       try {
-        const status = await within(deadline.leftMillis, statusOf(session, xid));
+        const status = await within(deadline.leftMillis, statusOf(session, recorded));
         session.doomed = status === undefined;
         if (status !== 'in progress' && status !== undefined) return status;
       } finally {
@@ -47,8 +63,9 @@ async function finalStatus(scope: Scope, xid: string): Promise<unknown> {
   return undefined;
 }
 
-async function statusOf(session: Session, xid: string): Promise<unknown> {
-  const { rows } = (await session.send(`select pg_xact_status('${xid}'::xid8) as status`)) as Rows;
+async function statusOf(session: Session, { xid, server }: Recorded): Promise<unknown> {
+  const { rows } = (await session.send(`select pg_xact_status('${xid}'::xid8) as status, ${SERVER} as server`)) as Rows;
+  if (rows[0]?.server !== server) return 'restarted';
   const status = rows[0]?.status ?? 'forgotten';
   if (status === 'in progress') {
     // Its backend may wait for a client that is not there any more.
