@@ -1,7 +1,5 @@
-// What is open longer than it should be: transactions past `leakAfterMillis`, and whatever a test left behind.
+// What is open longer than it should be: transactions past `leakAfterMillis`.
 import type { Instance, OpenEntry } from '../pool/instance';
-import { userFrames } from '../pool/stack';
-import type { LeakReport } from '../types';
 
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. One timer, and only while one is open. */
 export class LeakWatch {
@@ -45,15 +43,4 @@ export class LeakWatch {
       }
     }
   }
-}
-
-/** What is open or running now. Where a query was asked is known only while the instance records it. */
-export function findLeaks({ open, pool }: Instance): LeakReport {
-  const entries = [...open].filter((entry) => !entry.isOver);
-  const inTransactions = new Set(entries.map((entry) => entry.session));
-  const busy = [...pool.sessions].filter((session) => session.lent && !inTransactions.has(session));
-  return {
-    transactions: entries.map((entry) => entry.describe()),
-    queries: busy.map((session) => ({ sql: session.lastSql ?? '', stack: userFrames(session.askedAt?.stack) })),
-  };
 }

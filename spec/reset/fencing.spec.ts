@@ -75,6 +75,7 @@ describe('resetConnection()', () => {
 
       first.freeze(); // so that the reset has to wait for the first
       const reset = watch(db.resetConnection({ timeoutMillis: 4000 }));
+      second.delayMillis = 60; // so that its goodbye is still on the way when it is noticed to be open
       second.thaw();
       await until('the second is open', () => db.connectionState().connections.opening === 0);
       second.freeze(); // its goodbye is under way
