@@ -21,11 +21,16 @@ export interface Recorded {
   server: unknown;
 }
 
+/** Asked once a connection, which lives in one run of the server only: it costs more than the rest of a small block. */
+const servers = new WeakMap<Session, unknown>();
+
 export async function recordXid(session: Session): Promise<Recorded> {
-  const { rows } = (await session.send(
-    `select pg_current_xact_id_if_assigned()::text as xid, ${SERVER} as server`,
-  )) as Rows;
-  return rows[0] as unknown as Recorded;
+  const xid = 'pg_current_xact_id_if_assigned()::text as xid';
+  const isKnown = servers.has(session);
+  const { rows } = (await session.send(isKnown ? `select ${xid}` : `select ${xid}, ${SERVER} as server`)) as Rows;
+  const recorded = rows[0] as unknown as Recorded;
+  if (!isKnown) servers.set(session, recorded.server);
+  return { xid: recorded.xid, server: servers.get(session) };
 }
 
 /** https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT */
