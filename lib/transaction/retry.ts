@@ -1,6 +1,6 @@
 // The whole outermost block again, after a real rollback; never after a COMMIT that may have happened.
 import { isRetryable } from '../drivers/error-codes';
-import { AfterCommitError, CommitUnknownError, suppress, TransactionFailedError } from '../errors';
+import { AfterCommitError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
 import { DEFAULTS } from '../options';
 import type { Instance } from '../pool/instance';
 import type { AtomicOptions, RetryOptions } from '../types';
@@ -48,6 +48,8 @@ function hooksOf(instance: Instance, options: AtomicOptions, scope: Scope | unde
 
 function isWorthIt(instance: Instance, retry: RetryOptions | undefined, error: unknown, number: number): boolean {
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
+  // Nothing asked before a reset touches the database after it.
+  if (error instanceof ResetError) return false;
   if (retry?.when) return retry.when(error, number);
   if (isRetryable(error) || (error instanceof TransactionFailedError && isRetryable(error.cause))) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.

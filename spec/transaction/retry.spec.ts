@@ -24,6 +24,24 @@ describe('a block with retry', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
+  it('never runs again after a reset has aborted it, whatever `when` says', async () => {
+    let calls = 0;
+    const error = await rejection(
+      stage.db.atomic(
+        async (trx) => {
+          calls++;
+          await trx.raw('insert into t values (1)');
+          await stage.db.resetConnection();
+          await trx.raw('select 1');
+        },
+        { retry: { ...retry, when: () => true } },
+      ),
+    );
+    expect(error).to.include({ code: 'ERR_RESET' });
+    expect(calls).to.equal(1);
+    expect(await stage.ids()).to.be.empty;
+  });
+
   it('runs again where the connection was lost before the block was called', async () => {
     stage.proxy.cutBefore(/BEGIN/);
     const attempts: number[] = [];
