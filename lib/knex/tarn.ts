@@ -192,6 +192,8 @@ export class TarnPool {
     tarn.used = [];
     tarn.free = [];
     tarn.pendingValidations = [];
+    // It would ask this every 100 ms until there are none: of another pool, where the object stands in for one.
+    Object.defineProperty(tarn, 'numPendingValidations', { value: () => 0, configurable: true });
     this.#methods.destroy.call(tarn).catch(() => {});
   }
 

@@ -11,6 +11,7 @@ interface Settings {
   validate?: (connection: object) => boolean;
   max?: number;
   acquireTimeoutMillis?: number;
+  createTimeoutMillis?: number;
 }
 
 /** The pool class that knex uses, without a database. */
@@ -63,7 +64,7 @@ describe('tarn', () => {
   });
 
   it('gives from acquire() what can be rejected from outside', async () => {
-    const tarn = makeTarn({ create: never });
+    const tarn = makeTarn({ create: never, createTimeoutMillis: 1 });
     const reason = new Error('from outside');
     const pending = tarn.acquire();
     pending.reject(reason);
@@ -172,5 +173,15 @@ describe('TarnPool', () => {
     expect(pool.numUsed()).to.equal(1);
     expect(pool.release(connection)).to.be.true;
     pool.dismiss();
+  });
+
+  it('is over once it is dismissed, though another pool is asked for it', async () => {
+    const tarn = makeTarn();
+    const pool = new TarnPool(tarn);
+    pool.forwardTo({ numPendingValidations: () => 1 });
+    pool.dismiss();
+    for (let turn = 0; turn < 5; turn++) await nextTurn();
+    expect(process.getActiveResourcesInfo()).not.to.include('Interval');
+    expect(tarn).to.have.property('destroyed', true);
   });
 });
