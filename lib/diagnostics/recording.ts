@@ -2,14 +2,14 @@
 import type { Asked } from '../pool/ambient';
 import { captureStack } from '../pool/stack';
 
-/** Tells of each builder that is made, until the returned function is called. */
-export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => () => void;
+/** Tells of each builder that is made from now on, by whatever entry. */
+export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => void;
 
 export class Recording {
   readonly #watch: WatchBuilders;
   readonly #asked = new WeakMap<object, Asked>();
   #wanted = 0;
-  #unwatch = () => {};
+  #isWatching = false;
   #asking: Asked | undefined;
 
   constructor(watch: WatchBuilders) {
@@ -18,17 +18,24 @@ export class Recording {
 
   /** Records until the returned function is called. */
   start(): () => void {
-    if (this.#wanted++ === 0) {
-      // Where a builder is made are the user's frames. Where it runs, `await` has lost them.
-      this.#unwatch = this.#watch((builder, entry) => {
-        this.#asked.set(builder, Object.assign(captureStack(entry), { builder }));
-      });
+    this.#wanted++;
+    if (!this.#isWatching) {
+      this.#isWatching = true;
+      this.#watch((builder, entry) => this.#made(builder, entry));
     }
     let isOn = true;
     return () => {
-      if (isOn && --this.#wanted === 0) this.#unwatch();
+      if (isOn) this.#wanted--;
       isOn = false;
     };
+  }
+
+  /** Where a builder is made are the user's frames. Where it runs, `await` has lost them. */
+  #made(builder: object, entry: unknown): void {
+    if (this.#wanted === 0) return;
+    const asked: Asked = captureStack(entry);
+    asked.builder = builder;
+    this.#asked.set(builder, asked);
   }
 
   /** A builder is about to ask for a connection, before anything else happens. */

@@ -54,6 +54,8 @@ export interface Driver<C = unknown> {
   openSpare?(connection: C): Spare;
   /** Sends one statement outside of the line's queue. */
   send(connection: C, sql: string): Promise<unknown>;
+  /** `send()` takes several, with semicolons between them; those after one that fails are not run. */
+  readonly takesScripts?: boolean;
   /** Checks the deferred constraints of the transaction; absent where the database has none. */
   readonly constraintCheck?: string;
   /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */

@@ -322,6 +322,7 @@ export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
   constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
   isPostgres: true,
+  takesScripts: true,
   tap,
   status,
   cancel,

@@ -127,8 +127,8 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
 
 const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
 
-/** Tells of each builder that is made, until the returned function is called. Builders are not touched otherwise: knex shows their making in its own stack traces. */
-export function watchBuilders(prototype: object, made: (builder: object, entry: unknown) => void): () => void {
+/** Tells of each builder that is made from now on. Builders are not touched otherwise: knex shows their making in its own stack traces. */
+export function watchBuilders(prototype: object, made: (builder: object, entry: unknown) => void): void {
   const knexClass = Object.getPrototypeOf(prototype) as KnexClient;
   for (const name of BUILDERS) {
     const make = knexClass[name] as (...args: unknown[]) => object;
@@ -139,9 +139,6 @@ export function watchBuilders(prototype: object, made: (builder: object, entry: 
     };
     Object.defineProperty(prototype, name, { value: watched, configurable: true, writable: true });
   }
-  return () => {
-    for (const name of BUILDERS) delete (prototype as Partial<KnexClient>)[name];
-  };
 }
 
 /** Lets knex build a real pool for the client, as it would at the start. */

@@ -18,21 +18,14 @@ export interface Asked {
 }
 
 export class Ambient {
-  /** Costs every promise of the process while it is there, so it is only while somebody asked for it. */
+  /** Costs every promise of the process from its first use on, so it is made only where somebody asked for it. Taking it away again costs more. */
   #context: AsyncLocalStorage<Home> | undefined;
-  #users = 0;
   /** The home of everything that has none by its context. */
   pinned: Home | undefined;
 
-  /** Follows async contexts until the returned function is called. */
-  follow(): () => void {
-    this.#users++;
+  /** Follows async contexts from now on. */
+  follow(): void {
     this.#context ??= new AsyncLocalStorage();
-    return () => {
-      if (--this.#users > 0) return;
-      this.#context?.disable();
-      this.#context = undefined;
-    };
   }
 
   current(): Home | undefined {

@@ -39,9 +39,11 @@ export interface Held {
   readonly isBusy: boolean;
   /** The user's transactions inside that are open or about to be. */
   describeInside(): OpenTransaction[];
-  send(sql: string): Promise<unknown>;
-  /** Rolls everything back, having cancelled what runs. */
-  letGo(reason: Error): Promise<void>;
+  /**
+   * Rolls everything back, having cancelled what runs.
+   * @param constraintCheck sent before, while nothing runs; what it fails of is returned
+   */
+  letGo(reason: Error, constraintCheck: string | undefined): Promise<unknown>;
 }
 
 /** What a held transaction tells of. */

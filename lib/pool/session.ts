@@ -1,5 +1,5 @@
 // One raw connection from opening to end: what is asked on it, who holds it, whether it may be trusted.
-import type { Driver, Flight, Line } from '../drivers/driver';
+import type { Driver, Flight, Line, TransactionStatus } from '../drivers/driver';
 import { type Deadline, type Deferred, defer, within } from '../waiting';
 import type { Asked } from './ambient';
 import type { Turns } from './turns';
@@ -102,6 +102,11 @@ export class Session implements Line {
 
   get backendId(): number | undefined {
     return this.driver.backendId(this.connection);
+  }
+
+  /** Of the transaction on it. True only while nothing runs. */
+  get status(): TransactionStatus {
+    return this.driver.status(this.connection);
   }
 
   /** Statements asked and not answered, the one with the driver included. */
@@ -220,6 +225,12 @@ export class Session implements Line {
   /** Sends a statement of this package's own, outside of the queue. */
   send(sql: string): Promise<unknown> {
     return this.runOwn(() => this.driver.send(this.connection, sql));
+  }
+
+  /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */
+  async sendAll(statements: string[]): Promise<void> {
+    if (this.driver.takesScripts) await this.send(statements.join('; '));
+    else for (const sql of statements) await this.send(sql);
   }
 
   /** Counts work of this package's own on the connection as a statement that runs. */

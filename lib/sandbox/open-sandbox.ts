@@ -10,25 +10,26 @@ import type { LeakReport, SandboxOptions } from '../types';
 export class OpenSandbox implements Holder {
   readonly guests = new Set<Guest>();
   readonly #options: SandboxOptions;
-  readonly #stops: (() => void)[];
+  readonly #stopRecording: () => void;
   #held!: Held;
   #escape: SandboxError | undefined;
   #closing: Promise<LeakReport> | undefined;
 
-  private constructor(options: SandboxOptions, stops: (() => void)[]) {
+  private constructor(options: SandboxOptions, stopRecording: () => void) {
     this.#options = options;
-    this.#stops = stops;
+    this.#stopRecording = stopRecording;
   }
 
   /** @throws SandboxError inside a block or another sandbox: it could not have a connection of its own there. */
   static async open(instance: Instance, recording: Recording, options: SandboxOptions): Promise<OpenSandbox> {
     if (instance.ambient.current())
       throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
-    const sandbox = new OpenSandbox(options, [instance.ambient.follow(), recording.start()]);
+    instance.ambient.follow();
+    const sandbox = new OpenSandbox(options, recording.start());
     try {
       sandbox.#held = await instance.hold(sandbox);
     } catch (error) {
-      sandbox.#stop();
+      sandbox.#stopRecording();
       throw error;
     }
     return sandbox;
@@ -48,7 +49,7 @@ export class OpenSandbox implements Holder {
 
   /** Calling it again gives the same report. */
   close(): Promise<LeakReport> {
-    this.#closing ??= this.#close().finally(() => this.#stop());
+    this.#closing ??= this.#close().finally(this.#stopRecording);
     return this.#closing;
   }
 
@@ -56,9 +57,7 @@ export class OpenSandbox implements Holder {
     const held = this.#held;
     const leaks = this.#leaks();
     const { doom } = held;
-    // What runs would have to be waited for.
-    const violation = doom === undefined && !held.isBusy ? await this.#checkConstraints() : undefined;
-    await held.letGo(new SandboxError('the sandbox is closed'));
+    const violation = await held.letGo(new SandboxError('the sandbox is closed'), this.#constraintCheck);
     if (this.#escape) throw this.#escape;
     if (doom instanceof ResetError)
       throw new SandboxError('a reset ended the sandbox before it was closed', { cause: doom });
@@ -78,21 +77,10 @@ export class OpenSandbox implements Holder {
     };
   }
 
-  /** The constraints that COMMIT would have checked. Returns the database's own error. */
-  async #checkConstraints(): Promise<unknown> {
-    const { driver, connection } = this.home.session;
-    const { constraintCheck } = driver;
-    if (this.#options.checkConstraints === false || !constraintCheck || driver.status(connection) !== 'open')
-      return undefined;
-    try {
-      await this.#held.send(constraintCheck);
-      return undefined;
-    } catch (error) {
-      return error;
-    }
-  }
-
-  #stop(): void {
-    for (const stop of this.#stops.splice(0)) stop();
+  /** Checks the constraints that COMMIT would have checked, where that can be done at once: what runs would have to be waited for. */
+  get #constraintCheck(): string | undefined {
+    const { doom, isBusy, home } = this.#held;
+    const isPossible = doom === undefined && !isBusy && home.session.status === 'open';
+    return isPossible && this.#options.checkConstraints !== false ? home.session.driver.constraintCheck : undefined;
   }
 }

@@ -3,21 +3,21 @@ import type { Knex } from 'knex';
 import type { TransactionConfig } from '../knex/insides';
 import type { Held, Holder, Instance } from '../pool/instance';
 import { Turns } from '../pool/turns';
-import { scopeOf } from './begin';
+import { within } from '../waiting';
+import { HOLDER, scopeOf } from './begin';
 import { endWithin, rollBack } from './exit';
 import type { Scope } from './scope';
-import { sendOwn } from './steps';
 
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function hold(instance: Instance, holder: Holder): Promise<Held> {
   const { client, knex } = instance;
-  const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true } as TransactionConfig;
+  const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true, [HOLDER]: holder };
   const handle = await new Promise<Knex.Transaction>((resolve, reject) => {
-    client.transaction(resolve, config).catch(reject);
+    client.transaction(resolve, config as TransactionConfig).catch(reject);
   });
   const scope = scopeOf(handle) as Scope;
-  scope.sandbox = holder;
-  scope.session.turns = new Turns();
+  const { session } = scope;
+  session.turns = new Turns(session, session.driver.takesScripts === true);
   return {
     home: scope,
     get doom() {
@@ -27,19 +27,38 @@ export async function hold(instance: Instance, holder: Holder): Promise<Held> {
       return holder.guests.size > 0 || scope.openInside().some((inner) => inner.running > 0);
     },
     describeInside: () => scope.openInside().map((inner) => inner.describe()),
-    send: (sql) => sendOwn(scope, sql),
-    letGo: (reason) => letGo(scope, reason),
+    letGo: (reason, constraintCheck) => letGo(scope, reason, constraintCheck),
   };
 }
 
-/** Ends it and all that is open inside: what runs is cancelled, what was done is undone. */
-async function letGo(scope: Scope, reason: Error): Promise<void> {
+/** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
+async function letGo(scope: Scope, reason: Error, constraintCheck: string | undefined): Promise<unknown> {
   scope.doom ??= reason;
+  let violation: unknown;
   if (scope.isAborted) {
     scope.settle();
   } else if (scope.phase === 'open') {
     endWithin(scope, reason);
-    await rollBack(scope, reason);
+    if (constraintCheck !== undefined) violation = await checkAndUndo(scope, reason, constraintCheck);
+    if (!scope.outcome) await rollBack(scope, reason);
   }
   await scope.whenOver;
+  return violation;
+}
+
+/** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
+async function checkAndUndo(scope: Scope, reason: Error, constraintCheck: string): Promise<unknown> {
+  const { session, instance } = scope;
+  const { timeoutMillis } = instance.settings;
+  scope.phase = 'ending';
+  const endTurn = await within(timeoutMillis, session.turns?.takeLast() ?? Promise.resolve(() => {}));
+  if (!endTurn) return undefined;
+  const sent = session.sendAll([constraintCheck, 'ROLLBACK']).then(
+    () => ({ error: undefined }),
+    (error: unknown) => ({ error }),
+  );
+  const answer = await within(timeoutMillis, sent);
+  endTurn();
+  if (answer && answer.error === undefined) scope.decide({ kind: 'rolledBack', error: reason });
+  return answer?.error;
 }

@@ -43,6 +43,7 @@ interface ScopeDetails {
   block: BlockSpec | undefined;
   stack: Stack;
   standsAlone: boolean;
+  holder?: Holder | undefined;
 }
 
 const NONE: ReadonlySet<Scope> = new Set();
@@ -99,7 +100,7 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
   /** Who holds it open, for a sandbox. */
-  sandbox: Holder | undefined;
+  readonly sandbox: Holder | undefined;
   /** Settle knex's promise. */
   resolve: (value: unknown) => void = () => {};
   reject: (error: unknown) => void = () => {};
@@ -115,13 +116,14 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   #over: Deferred<void> | undefined;
   #isOver = false;
 
-  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone }: ScopeDetails) {
+  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone, holder }: ScopeDetails) {
     this.instance = instance;
     this.trx = trx;
     this.parent = parent;
     this.block = block;
     this.stack = stack;
     this.standsAlone = standsAlone;
+    this.sandbox = holder;
     this.root = parent?.root ?? this;
     this.outermost = parent && !standsAlone ? parent.outermost : this;
     this.depth = parent && !standsAlone ? parent.depth + 1 : 1;

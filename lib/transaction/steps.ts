@@ -1,7 +1,7 @@
 // How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
 import type { KnexClient } from '../knex/insides';
 import { gate, markCompleted, type Send } from '../knex/transaction-class';
-import type { Turns } from '../pool/turns';
+import { SET_SAVEPOINT, type Turns } from '../pool/turns';
 import { publish } from './channel';
 import type { Scope } from './scope';
 
@@ -33,7 +33,12 @@ export function begin(scope: Scope, send: Send): Promise<unknown> {
   guardClient(scope);
   if (scope.doom !== undefined)
     return Promise.resolve(begun(scope, { isDone: false, error: scope.doom, result: undefined }));
-  return step(scope, send).then((result) => begun(scope, result));
+  return step(scope, beginsInOne(scope) ?? send).then((result) => begun(scope, result));
+}
+
+/** A sandbox's BEGIN comes with the savepoint for its first query. */
+function beginsInOne({ sandbox, session }: Scope): Send | undefined {
+  return sandbox && session.driver.takesScripts ? () => session.sendAll(['BEGIN', SET_SAVEPOINT]) : undefined;
 }
 
 function begun(scope: Scope, { isDone, error, result }: StepResult): unknown {

@@ -30,32 +30,43 @@ for (const [kind, run] of KINDS) {
       await expectUntouched(stage, db);
     });
 
-    it('sends BEGIN, each query in a savepoint, the check and ROLLBACK', async () => {
+    it('sends BEGIN, one savepoint that each query renews, the check and ROLLBACK', async () => {
       const proxy = await stage.proxy();
       db = stage.resettable({ through: proxy });
       await db.raw('select 0');
       const transcript = new WireTranscript(proxy);
       await run(db, async () => {
         await db('t').insert({ id: 1 });
-        await db.transaction((trx) => trx('t').insert({ id: 2 }));
+        await failure(db('t').insert({ id: 1 }));
+        await db('t').insert({ id: 2 });
+        await db('t').insert({ id: 3 });
+        await db.transaction((trx) => trx('t').insert({ id: 4 }));
+        await db('t').insert({ id: 5 });
       });
+      const insert = 'insert into "t" ("id") values ($1)';
       expect(
         transcript.sql.map((sql) =>
           sql
-            .replace(/(sandbox_|trx)\d+/, '$1N')
+            .replace(/trx\d+/, 'trxN')
             .replace(/^RELEASE (?!SAVEPOINT)/, 'RELEASE SAVEPOINT ')
             .replace(/;$/, ''),
         ),
       ).to.deep.equal([
-        'BEGIN',
-        'SAVEPOINT sandbox_N',
-        'insert into "t" ("id") values ($1)',
-        'RELEASE SAVEPOINT sandbox_N',
+        'BEGIN; SAVEPOINT sandbox',
+        insert,
+        'RELEASE SAVEPOINT sandbox; SAVEPOINT sandbox',
+        insert,
+        'ROLLBACK TO SAVEPOINT sandbox',
+        insert,
+        'RELEASE SAVEPOINT sandbox; SAVEPOINT sandbox',
+        insert,
+        'RELEASE SAVEPOINT sandbox',
         'SAVEPOINT trxN',
-        'insert into "t" ("id") values ($1)',
+        insert,
         'RELEASE SAVEPOINT trxN',
-        'SET CONSTRAINTS ALL IMMEDIATE',
-        'ROLLBACK',
+        'SAVEPOINT sandbox',
+        insert,
+        'SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK',
       ]);
     });
 
