@@ -43,13 +43,18 @@ export class Attempt {
     await this.#end().catch(() => {});
   }
 
-  #end(): Promise<LeakReport | undefined> {
-    this.#ended ??= this.#close();
+  /** The same for a test that is given up while it runs: the hooks of the suite come next, and may need its locks. */
+  async abandon(): Promise<void> {
+    await this.#end(true).catch(() => {});
+  }
+
+  #end(isGivenUp = false): Promise<LeakReport | undefined> {
+    this.#ended ??= this.#close(isGivenUp);
     return this.#ended;
   }
 
-  async #close(): Promise<LeakReport | undefined> {
-    if (this.#leaks === 'ignore' && !this.#isolation.hasEnd) return undefined;
+  async #close(isGivenUp: boolean): Promise<LeakReport | undefined> {
+    if (this.#leaks === 'ignore' && !this.#isolation.hasEnd && !isGivenUp) return undefined;
     const { transactions, queries } = await this.#isolation.close();
     return { transactions: transactions.filter(({ id }) => !this.#earlier.includes(id)), queries };
   }

@@ -7,6 +7,9 @@ type TestFunction = (this: unknown, done: Done) => unknown;
 /** The parts of mocha's test that are used here. */
 export interface MochaTest {
   fn?: TestFunction;
+  /** Set while it runs: what mocha gives it up with. */
+  callback?: Done;
+  timedOut?: boolean;
   asyncOnly?: boolean;
   fullTitle(): string;
 }
@@ -28,11 +31,27 @@ export function wrapTest(test: MochaTest, attempt: Attempt): void {
     if (test.fn === wrapped) test.fn = body;
     if (attempt.isOver) return body.apply(this, args);
     attempt.begin();
+    endWhenGivenUp(test, attempt);
     return checked.apply(this, args);
   };
   // Mocha tells a callback test by its number of parameters.
   Object.defineProperty(wrapped, 'length', { value: body.length });
   test.fn = wrapped;
+}
+
+/** Mocha gives a test up that runs into its timeout, or whose code throws outside of it, and goes on to the hooks at once. */
+function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
+  const tell = test.callback;
+  if (typeof tell !== 'function') return;
+  test.callback = (error) => {
+    void attempt.abandon().then(() => {
+      // Set meanwhile, so that the function's own end does not count; nor would this.
+      const { timedOut } = test;
+      test.timedOut = false;
+      tell(error);
+      test.timedOut = timedOut as boolean;
+    });
+  };
 }
 
 function checkAtEnd(body: TestFunction, attempt: Attempt, test: MochaTest): TestFunction {

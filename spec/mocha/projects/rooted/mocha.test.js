@@ -86,6 +86,8 @@ describe('retries', () => {
 });
 
 describe('timeouts', () => {
+  afterEach('tidy up', () => db.raw(`set lock_timeout = '1s'; truncate t`));
+
   it('with a lock held', async function () {
     this.timeout(200);
     await leak();
