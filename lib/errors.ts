@@ -5,6 +5,7 @@ const CODE = Symbol.for('knex-reset.error');
 
 interface Details {
   cause?: unknown;
+  transaction?: OpenTransaction | undefined;
 }
 
 /** The base of all errors of this package. */
@@ -12,11 +13,14 @@ export class KnexResetError extends Error {
   /** What went wrong, for programs. */
   readonly code: string;
   /** Errors that came after this one and would have hidden it, oldest first. */
-  suppressed?: unknown[];
+  declare suppressed?: unknown[];
+  /** The transaction that it happened to, with where it was opened; where there was one. */
+  declare readonly transaction?: OpenTransaction;
 
   constructor(message: string, code: string, details: Details = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
+    if (details.transaction) this.transaction = details.transaction;
     Object.defineProperty(this, CODE, { value: code });
     // knex assigns "SQL with bindings - message" to the message of whatever passes its query path: bindings stay out of our errors.
     Object.defineProperty(this, 'message', { get: () => message, set: () => {}, configurable: true });
@@ -34,15 +38,13 @@ export class ResetError extends KnexResetError {
   static readonly code = 'ERR_RESET';
   readonly reason: string | undefined;
   readonly generation: number;
-  readonly transaction?: OpenTransaction;
 
   constructor(details: { reason: string | undefined; generation: number; transaction?: OpenTransaction | undefined }) {
     const { reason, generation, transaction } = details;
     const what = transaction ? `transaction ${transaction.label ?? transaction.id} was aborted` : 'aborted';
-    super(`${what} by a connection reset${reason ? ` (${reason})` : ''}`, ResetError.code);
+    super(`${what} by a connection reset${reason ? ` (${reason})` : ''}`, ResetError.code, { transaction });
     this.reason = reason;
     this.generation = generation;
-    if (transaction) this.transaction = transaction;
   }
 }
 
@@ -59,8 +61,9 @@ export class TransactionFailedError extends KnexResetError {
 export class TransactionTimeoutError extends KnexResetError {
   static readonly code = 'ERR_TRANSACTION_TIMEOUT';
 
-  constructor(label: string, timeoutMillis: number) {
-    super(`transaction ${label} ran past its timeout of ${timeoutMillis} ms`, TransactionTimeoutError.code);
+  constructor(label: string, timeoutMillis: number, transaction?: OpenTransaction) {
+    const message = `transaction ${label} ran past its timeout of ${timeoutMillis} ms`;
+    super(message, TransactionTimeoutError.code, { transaction });
   }
 }
 
@@ -68,7 +71,7 @@ export class TransactionTimeoutError extends KnexResetError {
 export class CommitUnknownError extends KnexResetError {
   static readonly code = 'ERR_COMMIT_UNKNOWN';
   /** The transaction's id on the server, where `verifyCommit` recorded it. */
-  readonly xid?: string;
+  declare readonly xid?: string;
 
   constructor(label: string, details: Details & { xid?: string | undefined }) {
     super(

@@ -14,22 +14,22 @@ export interface MigrationLockOptions {
    * How long to wait for other runners, in milliseconds.
    * @default 60000
    */
-  waitMillis?: number;
+  waitMillis?: number | undefined;
   /**
    * Free a lock row that a plain runner still holds when `waitMillis` is over: say so only where that runner is known to be dead.
    * @default false
    */
-  force?: boolean;
+  force?: boolean | undefined;
   /**
    * The table that keeps the migrations, where `work` names another one to `db.migrate` than the instance's config does.
    * @default `migrations.tableName` of the config
    */
-  tableName?: string;
+  tableName?: string | undefined;
   /**
    * Its schema.
    * @default `migrations.schemaName` of the config
    */
-  schemaName?: string;
+  schemaName?: string | undefined;
 }
 
 /** How long a work that has lost its lock may take to notice, once its connections are reset. */
@@ -51,19 +51,20 @@ type Outcome<T> = { value: T } | { error: unknown };
  * message, and when it was lost while the work ran: the work's connections are reset then, `cause` is what ended the lock's connection.
  * @throws TypeError for anything but a resettable instance, and for bad options
  */
-export async function withMigrationLock<T>(
-  db: Knex & Resettable,
+export async function withMigrationLock<T, K extends Knex = Knex>(
+  db: K & Resettable,
   work: () => Awaitable<T>,
   options?: MigrationLockOptions,
 ): Promise<T> {
   const { waitMillis, force, ...table } = check(db, work, options);
-  const row = new LockRow(db, table);
+  const instance = db as unknown as Knex & Resettable;
+  const row = new LockRow(instance, table);
   const deadline = new Deadline(waitMillis);
   const lock = await openLockConnection(db.client as KnexClient, waitMillis);
   try {
     await takeLock(lock, row.table, deadline, waitMillis);
     await row.wait(lock, deadline, { waitMillis, force });
-    return await run(db, work, lock, row);
+    return await run(instance, work, lock, row);
   } finally {
     await lock.close();
   }

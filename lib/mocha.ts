@@ -14,12 +14,12 @@ export interface ResetHooksOptions {
    * What each test begins with: `'reset'` new connections, `'recycle'` washed ones, `'sandbox'` a transaction that is rolled back.
    * @default 'reset'
    */
-  isolation?: IsolationKind;
+  isolation?: IsolationKind | undefined;
   /**
    * What becomes of a test that leaves a transaction open or a query running.
    * @default 'fail'
    */
-  leaks?: LeakPolicy;
+  leaks?: LeakPolicy | undefined;
 }
 
 /** A mocha root hook plugin; each function also works by itself, in a `describe` or in another runner. */
@@ -38,13 +38,13 @@ export interface ResetHooks {
  *
  * @throws TypeError for anything but a resettable instance, and for bad options
  */
-export function resetHooks(db: Knex & Resettable, options?: ResetHooksOptions): ResetHooks {
+export function resetHooks<K extends Knex>(db: K & Resettable, options?: ResetHooksOptions): ResetHooks {
   const { instance, recording } = siteOf('resetHooks', db);
   const { isolation: kind = 'reset', leaks = 'fail' } = checkOptions<ResetHooksOptions>('resetHooks', options, {
     isolation: oneOf('reset', 'recycle', 'sandbox'),
     leaks: oneOf('fail', 'warn', 'ignore'),
   });
-  const isolation = isolate(kind, db, instance);
+  const isolation = isolate(kind, db as unknown as Knex & Resettable, instance);
   const boundMillis = instance.settings.timeoutMillis + 1000;
   let stops: (() => void)[] = [];
   let attempt: Attempt | undefined;

@@ -43,7 +43,7 @@ interface Site {
   adopt(client: KnexClient): void;
 }
 
-/** By the pool that a client holds: that of the instance, or the one that it had before. */
+/** By the pool that a client holds, that of the instance or the one that it had before; by the client for when it is destroyed. */
 const sites = new WeakMap<object, Site>();
 
 const EXPECTED = 'a Knex instance with a connection pool';
@@ -56,7 +56,7 @@ const EXPECTED = 'a Knex instance with a connection pool';
  */
 export function resettable<K extends Knex>(knex: K, options?: ResettableOptions): K & Resettable {
   const client = clientOf(knex);
-  const known = sites.get(client.pool as object);
+  const known = sites.get(client.pool ?? client);
   if (known && options !== undefined) {
     throw new TypeError('resettable: this instance is resettable already, and its options were given the first time');
   }
@@ -68,9 +68,9 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
 
 /** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
 export function siteOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
-  const pool = (knex as { client?: KnexClient } | null | undefined)?.client?.pool;
-  const site = pool && sites.get(pool);
-  if (!site) refuse(where, knex, 'a resettable Knex instance');
+  const client = (knex as { client?: KnexClient } | null | undefined)?.client;
+  const site = client && sites.get(client.pool ?? client);
+  if (!site) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
   return site;
 }
 
@@ -85,7 +85,7 @@ function clientOf(knex: unknown): KnexClient {
       `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,
     );
   }
-  if (!client.pool)
+  if (!client.pool && !sites.has(client))
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );
@@ -202,7 +202,15 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     openSandbox: (...args: unknown[]) => pinSandbox(instance, recording, args[0]),
     connectionState: () => connectionState(instance),
   };
-  const site: Site = { instance, recording, methods, adopt: (adopted) => claim(adopted, pool, prototype) };
+  const site: Site = {
+    instance,
+    recording,
+    methods,
+    adopt(adopted) {
+      sites.set(adopted, site);
+      claim(adopted, pool, prototype);
+    },
+  };
   sites.set(first, site);
   sites.set(pool, site);
   return site;

@@ -21,6 +21,13 @@ export interface OpenTransaction {
   stack: string;
 }
 
+/** What subscribers of the diagnostics channel `knex-reset:transaction` get; each transaction begins once and ends once. */
+export interface TransactionEvent {
+  event: 'begin' | 'commit' | 'rollback' | 'fatal' | 'unknown';
+  transaction: OpenTransaction;
+  error?: unknown;
+}
+
 /** What the instance holds at this moment. */
 export interface ConnectionState {
   /** How many resets there have been. */
@@ -32,21 +39,21 @@ export interface ConnectionState {
 
 export interface ResetOptions {
   /** Shown in the errors of the victims and in the report. */
-  reason?: string;
+  reason?: string | undefined;
   /** How long running transactions and queries may end by themselves before the rest is aborted. */
-  graceMillis?: number;
+  graceMillis?: number | undefined;
   /** Upper bound of the teardown that follows the grace. */
-  timeoutMillis?: number;
+  timeoutMillis?: number | undefined;
   /**
    * `'close'` closes every connection; `'recycle'` washes those that answer and keeps them.
    * @default 'close'
    */
-  connections?: 'close' | 'recycle';
+  connections?: 'close' | 'recycle' | undefined;
   /**
    * Queries that still wait for a connection: `'reject'` them with `ResetError`, or `'requeue'` them behind the reset.
    * @default 'reject'
    */
-  waiting?: 'reject' | 'requeue';
+  waiting?: 'reject' | 'requeue' | undefined;
 }
 
 /** What a reset found and did. */
@@ -84,58 +91,58 @@ export interface TransactionHookContext {
  */
 export interface TransactionHooks {
   /** In the transaction, right after BEGIN or SAVEPOINT. */
-  afterBegin?(context: TransactionHookContext): Awaitable<void>;
+  afterBegin?(context: TransactionHookContext): Awaitable<unknown>;
   /** In the transaction, before the outermost COMMIT; throwing rolls back. */
-  beforeCommit?(context: TransactionHookContext): Awaitable<void>;
+  beforeCommit?(context: TransactionHookContext): Awaitable<unknown>;
   /** After the outermost COMMIT was confirmed; throwing leads to `AfterCommitError`, never to a ROLLBACK. */
-  afterCommit?(context: TransactionHookContext): Awaitable<void>;
+  afterCommit?(context: TransactionHookContext): Awaitable<unknown>;
   /** After a rollback; `context.error` says why. Of a nested block: at its own rollback. */
-  afterRollback?(context: TransactionHookContext): Awaitable<void>;
+  afterRollback?(context: TransactionHookContext): Awaitable<unknown>;
   /** Once a transaction, before it is rolled back or its connection discarded. */
-  onFatal?(context: TransactionHookContext): Awaitable<void>;
+  onFatal?(context: TransactionHookContext): Awaitable<unknown>;
   /** Before the next attempt of a retried block. */
-  onRetry?(context: TransactionHookContext): Awaitable<void>;
+  onRetry?(context: TransactionHookContext): Awaitable<unknown>;
   /** COMMIT was sent and its outcome is unknown. */
-  afterUnknown?(context: TransactionHookContext): Awaitable<void>;
+  afterUnknown?(context: TransactionHookContext): Awaitable<unknown>;
 }
 
 export interface RetryOptions {
   /** In all, the first one included. */
   attempts: number;
   /** @default 10 */
-  minDelayMillis?: number;
+  minDelayMillis?: number | undefined;
   /** @default 1000 */
-  maxDelayMillis?: number;
+  maxDelayMillis?: number | undefined;
   /** Whether this error is worth another attempt; by default 40001, 40P01 and a connection lost before COMMIT was sent. */
-  when?: (error: unknown, attempt: number) => boolean;
+  when?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
 export interface AtomicOptions {
   /** Shown in errors, reports and `connectionState()`. */
-  label?: string;
-  isolationLevel?: Knex.IsolationLevels;
-  readOnly?: boolean;
-  deferrable?: boolean;
+  label?: string | undefined;
+  isolationLevel?: Knex.IsolationLevels | undefined;
+  readOnly?: boolean | undefined;
+  deferrable?: boolean | undefined;
   /** Must be outermost (a sandbox does not count), else `DurableError` before any SQL. */
-  durable?: boolean;
+  durable?: boolean | undefined;
   /**
    * `false` joins the outer block: its failure dooms the outer one.
    * @default true
    */
-  savepoint?: boolean;
+  savepoint?: boolean | undefined;
   /** Past it the running statement is cancelled, the block rolled back and rejected with `TransactionTimeoutError`. */
-  timeoutMillis?: number;
+  timeoutMillis?: number | undefined;
   /** Once aborted, the block is rolled back and rejected with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Outermost blocks only; a number is `attempts`. */
-  retry?: number | RetryOptions;
+  retry?: number | RetryOptions | undefined;
   /** PostgreSQL 13 and later: find out on a new connection what became of a lost COMMIT. */
-  verifyCommit?: boolean;
-  hooks?: TransactionHooks;
+  verifyCommit?: boolean | undefined;
+  hooks?: TransactionHooks | undefined;
 }
 
 export type Atomic = <T>(block: (trx: AtomicTransaction) => Awaitable<T>, options?: AtomicOptions) => Promise<T>;
-export type TransactionHook = (context: TransactionHookContext) => Awaitable<void>;
+export type TransactionHook = (context: TransactionHookContext) => Awaitable<unknown>;
 
 /** The handle that a block gets: a Knex transaction whose end belongs to the block. */
 export interface AtomicTransaction extends Knex.Transaction {
@@ -156,7 +163,7 @@ export interface SandboxOptions {
    * Check deferred constraints at the end.
    * @default true
    */
-  checkConstraints?: boolean;
+  checkConstraints?: boolean | undefined;
 }
 
 /** What a test left open when its sandbox was closed. */
@@ -175,36 +182,36 @@ export interface ResettableOptions {
    * How long a reset lets running work end by itself, in milliseconds.
    * @default 0
    */
-  graceMillis?: number;
+  graceMillis?: number | undefined;
   /**
    * Upper bound of a teardown after its grace, in milliseconds.
    * @default 5000
    */
-  timeoutMillis?: number;
+  timeoutMillis?: number | undefined;
   /**
    * What follows a fatal error, once the connection that had it is discarded.
    * @default 'evict'
    */
-  onFatal?: 'discard' | 'evict' | 'reset';
+  onFatal?: 'discard' | 'evict' | 'reset' | undefined;
   /** Overrides the built-in classifier, whose verdict is `standard`. */
-  isFatal?: (error: unknown, standard: boolean) => boolean;
+  isFatal?: ((error: unknown, standard: boolean) => boolean) | undefined;
   /** A connection idle for longer must answer before it is lent. Off by default. */
-  checkIdleMillis?: number;
+  checkIdleMillis?: number | undefined;
   /**
    * Upper bound of one such check, in milliseconds.
    * @default 1000
    */
-  checkTimeoutMillis?: number;
+  checkTimeoutMillis?: number | undefined;
   /** A transaction older than this is reported to `onLeak`. Off by default. */
-  leakAfterMillis?: number;
-  onLeak?: (transaction: OpenTransaction) => void;
+  leakAfterMillis?: number | undefined;
+  onLeak?: ((transaction: OpenTransaction) => void) | undefined;
   /**
    * Queries made with the instance inside a block run in that block.
    * @default false
    */
-  ambient?: boolean;
+  ambient?: boolean | undefined;
   /** Hooks of every block and plain transaction of this instance. */
-  hooks?: TransactionHooks;
+  hooks?: TransactionHooks | undefined;
 }
 
 /** What `resettable()` adds to a Knex instance. */

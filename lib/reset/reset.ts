@@ -101,9 +101,11 @@ export async function endGeneration(
 async function settled(instance: Instance, graceMillis: number): Promise<void> {
   const deadline = new Deadline(graceMillis);
   while (deadline.leftMillis > 0) {
-    const busy = [...instance.pool.sessions].filter((session) => session.lent);
+    // A sandbox never ends by itself: what runs in it may.
+    const busy = [...instance.pool.sessions].filter(({ lent, turns, isQuiet }) => lent && !(turns && isQuiet));
     if (busy.length === 0) return;
-    await within(deadline.leftMillis, Promise.race(busy.map((session) => session.whenReturned())));
+    const rests = busy.map((session) => (session.turns ? session.whenQuiet() : session.whenReturned()));
+    await within(deadline.leftMillis, Promise.race(rests));
   }
 }
 

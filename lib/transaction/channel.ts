@@ -1,12 +1,16 @@
 // What happens to transactions, for whoever subscribes: `knex-reset:transaction`.
 import { channel } from 'node:diagnostics_channel';
-import type { OpenTransaction } from '../types';
+import type { OpenTransaction, TransactionEvent } from '../types';
 
 const transactions = channel('knex-reset:transaction');
 
-export type TransactionEvent = 'begin' | 'commit' | 'rollback' | 'fatal' | 'unknown';
-
-export function publish(event: TransactionEvent, scope: { describe(): OpenTransaction }, error?: unknown): void {
+export function publish(
+  event: TransactionEvent['event'],
+  scope: { describe(): OpenTransaction },
+  error?: unknown,
+): void {
   if (!transactions.hasSubscribers) return;
-  transactions.publish({ event, transaction: scope.describe(), ...(error === undefined ? {} : { error }) });
+  const message: TransactionEvent = { event, transaction: scope.describe() };
+  if (error !== undefined) message.error = error;
+  transactions.publish(message);
 }

@@ -34,7 +34,7 @@ async function afterCommit(scope: Scope, value: unknown): Promise<unknown> {
 async function afterFailure(scope: Scope, outcome: Exclude<Outcome, { kind: 'committed' }>): Promise<undefined> {
   const { error, kind } = outcome;
   const isUnknown = kind === 'unknown';
-  publish(isUnknown ? 'unknown' : 'rollback', scope, error);
+  if (scope.isOutermost) publish(isUnknown ? 'unknown' : 'rollback', scope, error);
   if (scope.hasHooks) {
     const fatal = scope.root.hadFatal || scope.instance.isFatal(error);
     scope.lastHooks = scope.timeline.drop(scope);

@@ -17,7 +17,9 @@ export async function endByCommit(scope: Scope, value: unknown, send: Send): Pro
   if (afterCommitError) throw afterCommitError;
   if (outcome?.kind === 'committed') return undefined;
   if (outcome?.error !== undefined) throw outcome.error;
-  throw new TransactionFailedError(`transaction ${scope.name} was rolled back before it was committed`, {});
+  throw new TransactionFailedError(`transaction ${scope.name} was rolled back before it was committed`, {
+    transaction: scope.describe(),
+  });
 }
 
 /** ROLLBACK, or ROLLBACK TO a savepoint. Never rejects: what the rollback was for is the transaction's outcome. */
@@ -88,7 +90,7 @@ async function commitOutermost(scope: Scope, send: Send): Promise<void> {
     const message = `the server rolled transaction ${scope.name} back: ${by}`;
     return scope.decide({
       kind: 'rolledBack',
-      error: new TransactionFailedError(message, { cause: scope.firstError }),
+      error: new TransactionFailedError(message, { cause: scope.firstError, transaction: scope.describe() }),
     });
   }
   if (session.death === undefined && !(error instanceof ResetError) && !instance.isFatal(error)) {
@@ -97,7 +99,8 @@ async function commitOutermost(scope: Scope, send: Send): Promise<void> {
     return scope.decide({ kind: 'rolledBack', error: scope.interruption ?? error });
   }
   session.doomed = true;
-  const details = { cause: session.fatal ?? error, xid: scope.recorded?.xid ?? undefined };
+  const xid = scope.recorded?.xid ?? undefined;
+  const details = { cause: session.fatal ?? error, xid, transaction: scope.describe() };
   return scope.decide({ kind: 'unknown', error: new CommitUnknownError(scope.name, details) });
 }
 
@@ -112,7 +115,8 @@ async function releaseSavepoint(scope: Scope, send: Send): Promise<void> {
   const lost = scope.refusal ?? (session.refusal && (session.fatal ?? session.refusal));
   if (lost !== undefined) return rollBack(scope, lost);
   const message = `savepoint ${scope.name} was rolled back: a statement in it had failed`;
-  return rollBack(scope, new TransactionFailedError(message, { cause: scope.root.firstError ?? error }));
+  const cause = scope.root.firstError ?? error;
+  return rollBack(scope, new TransactionFailedError(message, { cause, transaction: scope.describe() }));
 }
 
 /** The driver's answer inside knex's query object. */

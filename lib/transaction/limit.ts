@@ -25,6 +25,12 @@ export class Limit {
     return this.#reached.promise;
   }
 
+  timeoutError(label: string | undefined, timeoutMillis: number): TransactionTimeoutError {
+    const scope = this.#scope;
+    const transaction = scope && scope.phase !== 'waiting' ? scope.describe() : undefined;
+    return new TransactionTimeoutError(label ?? scope?.id ?? 'block', timeoutMillis, transaction);
+  }
+
   async sleep(millis: number): Promise<void> {
     await within(millis, this.reached);
     if (this.#error) throw this.#error.error;
@@ -47,7 +53,7 @@ export async function limited<T>(options: AtomicOptions, work: (limit: Limit) =>
   const limit = new Limit();
   if (timeoutMillis === undefined && signal === undefined) return work(limit);
   const onAbort = () => limit.stop(signal?.reason);
-  const onTimeout = () => limit.stop(new TransactionTimeoutError(label ?? 'block', timeoutMillis as number));
+  const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {

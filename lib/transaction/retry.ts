@@ -1,7 +1,7 @@
 // The whole outermost block again, after a real rollback; never after a COMMIT that may have happened.
 import { isRetryable } from '../drivers/error-codes';
 import { AfterCommitError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
-import { DEFAULTS } from '../options';
+import { DEFAULTS, refuse } from '../options';
 import type { Instance } from '../pool/instance';
 import type { AtomicOptions, RetryOptions } from '../types';
 import type { Limit } from './limit';
@@ -29,7 +29,8 @@ export async function attempts<T>(
       return await once(attempt);
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, error, number)) throw error;
-      for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', { error }))
+      const occasion = { error, fatal: attempt.scope?.root.hadFatal || instance.isFatal(error) };
+      for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', occasion))
         suppress(error, later);
       await limit.sleep(backoff(retry, number));
     }
@@ -50,10 +51,22 @@ function isWorthIt(instance: Instance, retry: RetryOptions | undefined, error: u
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
-  if (retry?.when) return retry.when(error, number);
+  if (retry?.when) return judge(retry.when, error, number);
   if (isRetryable(error) || (error instanceof TransactionFailedError && isRetryable(error.cause))) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.
   return instance.isFatal(error);
+}
+
+/** One that cannot decide decides against: the block's own error comes out. */
+function judge(when: NonNullable<RetryOptions['when']>, error: unknown, number: number): boolean {
+  try {
+    const verdict: unknown = when(error, number);
+    if (typeof verdict !== 'boolean') refuse('atomic: retry: when', verdict, 'it to return true or false');
+    return verdict;
+  } catch (thrown) {
+    suppress(error, thrown);
+    return false;
+  }
 }
 
 /** Exponential, with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */

@@ -48,7 +48,7 @@ function begun(scope: Scope, { isDone, error, result }: StepResult): unknown {
     return Promise.reject(scope.outcome.error as Error);
   }
   scope.phase = 'open';
-  publish('begin', scope);
+  if (scope.isOutermost) publish('begin', scope);
   const deferrable = scope.block?.options.deferrable;
   if (deferrable === undefined || scope.isSavepoint) return result;
   return sendOwn(scope, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
