@@ -4,7 +4,7 @@ import { ResetError, SandboxError } from '../errors';
 import { sqlOf } from '../knex/insides';
 import type { Home } from '../pool/ambient';
 import type { Guest, Held, Holder, Instance } from '../pool/instance';
-import { userFrames } from '../pool/stack';
+import { userFrames, withoutStack } from '../pool/stack';
 import type { LeakReport, SandboxOptions } from '../types';
 
 export class OpenSandbox implements Holder {
@@ -57,7 +57,10 @@ export class OpenSandbox implements Holder {
     const held = this.#held;
     const leaks = this.#leaks();
     const { doom } = held;
-    const violation = await held.letGo(new SandboxError('the sandbox is closed'), this.#constraintCheck);
+    const violation = await held.letGo(
+      withoutStack(() => new SandboxError('the sandbox is closed')),
+      this.#constraintCheck,
+    );
     if (this.#escape) throw this.#escape;
     if (doom instanceof ResetError)
       throw new SandboxError('a reset ended the sandbox before it was closed', { cause: doom });

@@ -2,17 +2,17 @@
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
-import type { Holder, Instance } from '../pool/instance';
+import type { Instance } from '../pool/instance';
 import { captureStack } from '../pool/stack';
 import { prepareBlock } from './block';
-import { type BlockSpec, Scope } from './scope';
+import { type BlockSpec, type HeldSpec, Scope } from './scope';
 import { scopeOfClient } from './steps';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
 
 /** Rides in the config of a transaction that is held open for a sandbox. */
-export const HOLDER = Symbol('knex-reset.holder');
+export const HELD = Symbol('knex-reset.held');
 
 /** Marks a transaction that is a savepoint only because it runs in a sandbox. */
 const STANDS_ALONE = Symbol('knex-reset.stands-alone');
@@ -38,12 +38,12 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
     (controllerOf(asked.outer) as Scope | undefined) ?? (client.transacting ? scopeOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec | undefined;
   const standsAlone = config?.[STANDS_ALONE] === true;
-  const holder = config?.[HOLDER] as Holder | undefined;
+  const held = config?.[HELD] as HeldSpec | undefined;
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
   const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
   const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
-  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, holder });
+  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held });
   control(trx, scope);
   return trx;
 }
@@ -53,7 +53,7 @@ function beginInside(instance: Instance, home: Scope, { container, config }: Ask
   if (home.refusal !== undefined) throw home.refusal;
   const isInSandbox = home.root.sandbox !== undefined;
   const outer = isInSandbox ? innermostHandle(home) : home;
-  const standsAlone = isInSandbox && !instance.settings.ambient;
+  const standsAlone = isInSandbox && (home.sandbox !== undefined || !instance.settings.ambient);
   const { trxClient } = outer.trx;
   return (trxClient as KnexClient).transaction(container, { ...config, [STANDS_ALONE]: standsAlone }, outer.trx);
 }
@@ -77,7 +77,6 @@ function start(scope: Scope, handle: Knex.Transaction, container: Container): un
 }
 
 function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  if (scope.sandbox) return container(handle);
   const result = scope.instance.ambient.run(scope, () => started(container(handle)));
   if (isThenable(result)) return scope.root.sandbox ? watched(scope, result) : result;
   scope.isByCallback = !isResolver(container);

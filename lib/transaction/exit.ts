@@ -172,9 +172,10 @@ async function comeToRest(scope: Scope): Promise<boolean> {
   const { session } = scope;
   // In a sandbox what runs may be somebody else's; it is waited for like any turn.
   if (session.turns && scope.isSavepoint && scope.running === 0) return true;
-  session.dropWaiting(
-    new Error('Transaction query already complete: its transaction was rolled back before it was sent'),
-  );
+  if (session.running > 1)
+    session.dropWaiting(
+      new Error('Transaction query already complete: its transaction was rolled back before it was sent'),
+    );
   const deadline = new Deadline(scope.instance.settings.timeoutMillis);
   // A failing statement is answered before the server is ready; that is no reason to cancel. One that mysql2 gave up on still runs.
   if (session.running === 0 && !session.isQuiet) await within(Math.min(100, deadline.leftMillis), session.whenQuiet());

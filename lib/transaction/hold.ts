@@ -1,21 +1,20 @@
 // A transaction that is held open by this package itself, for a sandbox: begun like any other, and only ever rolled back.
-import type { Knex } from 'knex';
 import type { TransactionConfig } from '../knex/insides';
 import type { Held, Holder, Instance } from '../pool/instance';
 import { Turns } from '../pool/turns';
 import { within } from '../waiting';
-import { HOLDER, scopeOf } from './begin';
+import { HELD } from './begin';
 import { endWithin, rollBack } from './exit';
-import type { Scope } from './scope';
+import type { HeldSpec, Scope } from './scope';
 
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function hold(instance: Instance, holder: Holder): Promise<Held> {
   const { client, knex } = instance;
-  const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true, [HOLDER]: holder };
-  const handle = await new Promise<Knex.Transaction>((resolve, reject) => {
-    client.transaction(resolve, config as TransactionConfig).catch(reject);
+  const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true };
+  const scope = await new Promise<Scope>((resolve, reject) => {
+    const held: HeldSpec = { holder, begun: resolve };
+    client.transaction(neverCalled, { ...config, [HELD]: held } as TransactionConfig).catch(reject);
   });
-  const scope = scopeOf(handle) as Scope;
   const { session } = scope;
   session.turns = new Turns(session, session.driver.takesScripts === true);
   return {
@@ -30,6 +29,8 @@ export async function hold(instance: Instance, holder: Holder): Promise<Held> {
     letGo: (reason, constraintCheck) => letGo(scope, reason, constraintCheck),
   };
 }
+
+const neverCalled = () => {};
 
 /** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
 async function letGo(scope: Scope, reason: Error, constraintCheck: string | undefined): Promise<unknown> {

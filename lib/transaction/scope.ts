@@ -38,12 +38,19 @@ export interface BlockSpec {
   onScope(scope: Scope): void;
 }
 
+/** What makes a transaction that of a sandbox. */
+export interface HeldSpec {
+  holder: Holder;
+  /** It is open. Nobody needs knex's handle of it, which takes longer to make than all the rest: it is never made. */
+  begun(scope: Scope): void;
+}
+
 interface ScopeDetails {
   parent: Scope | undefined;
   block: BlockSpec | undefined;
   stack: Stack;
   standsAlone: boolean;
-  holder?: Holder | undefined;
+  held?: HeldSpec | undefined;
 }
 
 const NONE: ReadonlySet<Scope> = new Set();
@@ -99,8 +106,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   onDrained: (() => void) | undefined;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
-  /** Who holds it open, for a sandbox. */
-  readonly sandbox: Holder | undefined;
+  /** Held open for a sandbox. */
+  readonly held: HeldSpec | undefined;
   /** Settle knex's promise. */
   resolve: (value: unknown) => void = () => {};
   reject: (error: unknown) => void = () => {};
@@ -116,14 +123,14 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   #over: Deferred<void> | undefined;
   #isOver = false;
 
-  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone, holder }: ScopeDetails) {
+  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone, held }: ScopeDetails) {
     this.instance = instance;
     this.trx = trx;
     this.parent = parent;
     this.block = block;
     this.stack = stack;
     this.standsAlone = standsAlone;
-    this.sandbox = holder;
+    this.held = held;
     this.root = parent?.root ?? this;
     this.outermost = parent && !standsAlone ? parent.outermost : this;
     this.depth = parent && !standsAlone ? parent.depth + 1 : 1;
@@ -150,6 +157,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   get isOutermost(): boolean {
     return this.outermost === this;
+  }
+
+  get sandbox(): Holder | undefined {
+    return this.held?.holder;
   }
 
   get isSavepoint(): boolean {
@@ -214,7 +225,9 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   begin(send: Send, undo: Undo): Promise<unknown> {
     this.undo = undo;
-    return begin(this, send);
+    const begun = begin(this, send);
+    const { held } = this;
+    return held ? begun.then(() => new Promise(() => held.begun(this))) : begun;
   }
 
   commit(value: unknown, send: Send): Promise<unknown> {
