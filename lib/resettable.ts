@@ -149,7 +149,9 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     settings,
     open,
     ambient,
+    asleep: new Set(),
     resets: 0,
+    latestReset: undefined,
     isFatal: (error) => judge(error, settings),
     opened(entry) {
       open.add(entry);

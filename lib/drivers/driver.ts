@@ -25,6 +25,8 @@ export interface Line {
    * @param ready resolves when the connection can take the next statement; undefined: at once
    */
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown;
+  /** The first flight has failed, and is answered later. */
+  hasFailed?(error: unknown): void;
   /** The first flight's asker was told: the next one may start. */
   next(): void;
   /** The connection is gone or going, with what is known of the reason. */
@@ -62,6 +64,8 @@ export interface Driver<C = unknown> {
   readonly isPostgres?: boolean;
   /** Whether the answer to COMMIT says that the server rolled back instead. */
   saysRolledBack(result: unknown): boolean;
+  /** Whether an answer says that a statement committed, though there may be a new transaction since (AND CHAIN). Absent: it never does. */
+  saysCommitted?(result: unknown): boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */
   keepsData?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */

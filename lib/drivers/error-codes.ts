@@ -47,6 +47,11 @@ export function isRetryable(error: unknown): boolean {
   return code !== undefined && RETRYABLE_CODES.has(code);
 }
 
+/** RELEASE, or ROLLBACK TO, of a savepoint that is not there. */
+export function isNoSavepoint(error: unknown): boolean {
+  return codeOf(error) === '3B001';
+}
+
 /** A statement refused because an earlier one of its transaction failed. */
 export function isInFailedTransaction(error: unknown): boolean {
   return codeOf(error) === '25P02';

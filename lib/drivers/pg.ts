@@ -107,7 +107,6 @@ class QueryFlight implements Flight {
 class StreamFlight implements Flight {
   readonly isStream = true;
   #error: Error | null = null;
-  #started = false;
 
   constructor(
     private readonly connection: PgConnection,
@@ -123,11 +122,19 @@ class StreamFlight implements Flight {
   }
 
   start(): void {
-    this.#started = true;
     const { stream } = this;
+    const close = stream._destroy;
+    if (typeof close === 'function') {
+      // Destroying waits until the portal is closed, on a dead connection for ever; whoever reads shall hear of an error at once.
+      stream._destroy = (reason, done) => {
+        close.call(stream as Duplex, reason, reason ? ignore : done);
+        if (reason) done(reason);
+      };
+    }
     const handleError = stream.handleError;
     stream.handleError = (error, wire) => {
       this.#error ??= error;
+      this.line.hasFailed?.(error);
       handleError.call(stream, error, wire);
     };
     this.connection.once('drain', () => {
@@ -142,14 +149,6 @@ class StreamFlight implements Flight {
     if (typeof stream._destroy !== 'function' || typeof stream.destroy !== 'function') {
       stream.handleError(error, this.connection.connection);
       return;
-    }
-    if (this.#started) {
-      // Destroying waits until the portal is closed; whoever reads the stream shall hear of the end at once.
-      const close = stream._destroy;
-      stream._destroy = (reason, done) => {
-        close.call(stream as Duplex, reason, ignore);
-        done(reason);
-      };
     }
     stream.destroy(error);
   }
@@ -335,6 +334,10 @@ export const pgDriver: Driver<PgConnection> = {
   send: async (connection, sql) =>
     (connection.constructor as { prototype: PgConnection }).prototype.query.call(connection, sql),
   saysRolledBack: (result) => (result as { command?: string } | undefined)?.command === 'ROLLBACK',
+  saysCommitted: (result) =>
+    Array.isArray(result)
+      ? result.some(({ command }: { command?: string }) => command === 'COMMIT')
+      : (result as { command?: string } | undefined)?.command === 'COMMIT',
   async wash(connection) {
     await pgDriver.send(connection, 'DISCARD ALL');
     connection.connection.parsedStatements = {};

@@ -71,6 +71,13 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       }
     }
 
+    // One that was held by hand over the end of a destroyed instance comes back to a client without a pool.
+    override releaseConnection(connection: object): Promise<void> {
+      if (this.pool) return super.releaseConnection(connection);
+      site.pool.release(connection);
+      return Promise.resolve();
+    }
+
     override transaction(
       container: Container,
       config?: TransactionConfig,

@@ -13,8 +13,10 @@ export interface TransactionController extends Gatekeeper {
   /** Settle the promise that knex waits for. Known from the moment it has a connection. */
   resolve(value: unknown): void;
   reject(error: unknown): void;
+  /** It is about to ask for a connection. Throws where it must not. */
+  ask(): void;
   /** It has a connection, which nothing was sent on yet. */
-  acquired(connection: object): void;
+  acquired(connection: object, isGiven?: boolean): void;
   /**
    * BEGIN or SAVEPOINT. Rejecting keeps the callback from being called.
    * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
@@ -124,10 +126,11 @@ function makeControlledClass(Base: TransactionClass) {
       const given = config?.connection;
       let failure: { error: unknown } | undefined;
       try {
+        controller.ask();
         const connection = given ?? (await this.client.acquireConnection());
         const earlierId = transactionIdOf(connection);
         try {
-          controller.acquired(connection);
+          controller.acquired(connection, given !== undefined && given !== null);
           markTransaction(connection, this.txid);
           await work(connection);
         } finally {

@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
 import type { KnexClient } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../types';
+import type { Deferred } from '../waiting';
 import type { Ambient, Asked, Home } from './ambient';
 import type { ResettablePool } from './resettable-pool';
 import type { Session } from './session';
@@ -68,8 +69,12 @@ export interface Instance {
   readonly ambient: Ambient;
   /** The built-in classifier, or the user's override of it. */
   isFatal(error: unknown): boolean;
+  /** Blocks between two attempts: a reset rejects them. */
+  readonly asleep: Set<Deferred<never>>;
   /** How many resets there have been. */
   resets: number;
+  /** What the last of them makes of those who wait for a connection. */
+  latestReset: { reason: string | undefined; waiting: 'reject' | 'requeue' } | undefined;
   /** An outermost transaction has its connection, or needs it no more. */
   opened(entry: OpenEntry): void;
   closed(entry: OpenEntry): void;

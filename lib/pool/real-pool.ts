@@ -17,7 +17,11 @@ export interface RealPool {
   numPendingAcquires(): number;
   numPendingCreates(): number;
   numPendingValidations(): number;
+  on?(event: string, listener: Listener): void;
+  removeListener?(event: string, listener: Listener): void;
 }
+
+type Listener = (...args: unknown[]) => void;
 
 /** A pool that the user owns (`connectionPool`): connections are taken from it and given back, nothing else. */
 export class ExternalPool implements RealPool {
@@ -73,6 +77,14 @@ export class ExternalPool implements RealPool {
       markDisposed(connection, new Error('closed by knex-reset'));
       this.#pool.release(connection);
     }
+  }
+
+  on(event: string, listener: Listener): void {
+    this.#pool.on?.(event, listener);
+  }
+
+  removeListener(event: string, listener: Listener): void {
+    this.#pool.removeListener?.(event, listener);
   }
 
   numUsed(): number {

@@ -192,12 +192,12 @@ export class ResettablePool implements KnexPool {
 
   on(event: string, listener: Listener): void {
     this.#listeners.push([event, listener]);
-    this.#tarn?.on(event, listener);
+    this.#real?.on?.(event, listener);
   }
 
   removeListener(event: string, listener: Listener): void {
     this.#listeners = this.#listeners.filter((entry) => entry[0] !== event || entry[1] !== listener);
-    this.#tarn?.removeListener(event, listener);
+    this.#real?.removeListener?.(event, listener);
   }
 
   removeAllListeners(event: string): void {
@@ -212,6 +212,11 @@ export class ResettablePool implements KnexPool {
 
   get isResetting(): boolean {
     return this.#gate !== undefined;
+  }
+
+  /** Also while its settings are asked for, before there is a raw connection. */
+  get isOpening(): boolean {
+    return this.openings.size > 0 || this.#creating.size > 0;
   }
 
   get waiting(): number {
@@ -351,12 +356,26 @@ export class ResettablePool implements KnexPool {
   async #create(make: () => Promise<object>): Promise<object> {
     // The stamp is that of the moment when the opening starts: what is open by the end of a reset is not for those who come after.
     const stamp = { generation: this.generation, epoch: this.epoch };
-    const connection = await make();
+    const real = this.#real;
+    let connection: object;
+    try {
+      connection = await make();
+    } catch (error) {
+      if (this.#isWantedAgain(stamp, real)) return this.#create(make);
+      throw error;
+    }
     const session = this.#track(connection, stamp);
     await this.host.opened(connection);
     if (this.generation === stamp.generation) return connection;
     await this.discard(session);
+    if (this.#isWantedAgain(stamp, real)) return this.#create(make);
     throw new Error('opened for a generation that a reset has ended');
+  }
+
+  /** A reset that kept the pool has ended an opening that somebody relies on who asked after it. */
+  #isWantedAgain({ generation }: { generation: number }, real: RealPool | undefined): boolean {
+    const isOurs = real !== undefined && real === this.#real && generation !== this.generation;
+    return isOurs && this.#gate === undefined && this.#waiters.size > 0;
   }
 
   #track(connection: object, stamp: { generation: number; epoch: number } = this): Session {

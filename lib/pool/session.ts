@@ -6,10 +6,14 @@ import type { Turns } from './turns';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface Tenant {
+  /** Somebody else took the connection, and gives it back. */
+  readonly isGiven: boolean;
   /** COMMIT is under way: it is done soon, with or without us. */
   readonly isCommitting: boolean;
   /** A statement was answered; returns the error that its asker shall get. */
   answered(sql: string, error: unknown, result: unknown): unknown;
+  /** The connection is ready again after a statement failed: only now is its status known. */
+  readied(sql: string): void;
   /** The connection is gone. */
   lost(error: Error): void;
 }
@@ -186,11 +190,15 @@ export class Session implements Line {
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
     const flight = this.#flights.shift();
     this.#isFlying = false;
-    if (ready) this.#pauseUntil(ready);
+    if (ready) this.#pauseUntil(ready, flight?.sql ?? '');
     let told = error;
     if (error !== null && error !== undefined) this.#events.onError(this, error);
     if (this.tenant && flight) told = this.tenant.answered(flight.sql, error, result);
     return told;
+  }
+
+  hasFailed(error: unknown): void {
+    this.#events.onError(this, error);
   }
 
   next(): void {
@@ -211,6 +219,7 @@ export class Session implements Line {
     this.#refusal ??= this.death;
     // Those that the driver has not seen yet would wait for ever.
     this.dropWaiting(this.#refusal);
+    this.endStream(this.#refusal);
     this.tenant?.lost(this.death);
   }
 
@@ -277,6 +286,12 @@ export class Session implements Line {
     for (const flight of this.#flights.splice(this.#isFlying ? 1 : 0)) flight.abort(error);
   }
 
+  /** A stream whose reader has stopped waits on the server for nothing but the reader: there is nothing to cancel. */
+  endStream(error: Error): void {
+    const flying = this.#isFlying ? this.#flights[0] : undefined;
+    if (flying?.isStream) flying.abort(error);
+  }
+
   /** Takes new statements again, after a reset has washed it. */
   accept(generation: number): void {
     this.#refusal = undefined;
@@ -303,11 +318,13 @@ export class Session implements Line {
     flight.start();
   }
 
-  #pauseUntil(ready: Promise<void>): void {
+  #pauseUntil(ready: Promise<void>, sql: string): void {
+    const { tenant } = this;
     this.#pausing = ready;
     void ready.then(() => {
       if (this.#pausing !== ready) return;
       this.#pausing = undefined;
+      if (tenant !== undefined && tenant === this.tenant) tenant.readied(sql);
       this.next();
     });
   }

@@ -1,11 +1,13 @@
 // One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
 import type { TransactionStatus } from '../drivers/driver';
+import { isNoSavepoint } from '../drivers/error-codes';
 
 /** What turns are taken on. */
 interface Connection {
   /** Known only while nothing runs. */
   readonly status: TransactionStatus;
   readonly refusal: Error | undefined;
+  readonly lastSql: string | undefined;
   sendAll(statements: string[]): Promise<unknown>;
   whenQuiet(): Promise<void>;
 }
@@ -24,11 +26,18 @@ export class Turns {
   #last: Promise<void> = Promise.resolve();
   /** `unused`: nothing was sent since it was set. */
   #savepoint: 'none' | 'unused' | 'used';
+  readonly #onEscape: (sql: string) => void;
+  /** Of the last query that ended. */
+  #lastSql = '';
 
-  /** @param hasSavepoint it was set already */
-  constructor(connection: Connection, hasSavepoint: boolean) {
+  /**
+   * @param hasSavepoint it was set already
+   * @param onEscape told of a query after which the savepoint was gone, and so was the transaction that it was in
+   */
+  constructor(connection: Connection, hasSavepoint: boolean, onEscape: (sql: string) => void) {
     this.#connection = connection;
     this.#savepoint = hasSavepoint ? 'unused' : 'none';
+    this.#onEscape = onEscape;
   }
 
   /** For one statement of a transaction. Resolves when it is the caller's turn, in the order of the calls, with what ends it. */
@@ -56,9 +65,11 @@ export class Turns {
     return () => this.#endOfQuery().finally(end);
   }
 
-  /** For what ends everything: it need not care for savepoints. */
-  takeLast(): Promise<() => void> {
-    return this.#next();
+  /** For what ends everything, in one message with the savepoint's end. */
+  async finish(statements: string[]): Promise<void> {
+    const end = await this.#next();
+    const release = this.#savepoint === 'none' ? [] : [RELEASE];
+    await this.#send('none', ...release, ...statements).finally(end);
   }
 
   async #next(): Promise<() => void> {
@@ -74,6 +85,7 @@ export class Turns {
   async #endOfQuery(): Promise<void> {
     const connection = this.#connection;
     this.#savepoint = 'used';
+    this.#lastSql = connection.lastSql ?? '';
     await connection.whenQuiet();
     // Where a statement ended the transaction, the savepoint went with it.
     if (connection.status === 'idle' || connection.refusal !== undefined) this.#savepoint = 'none';
@@ -81,10 +93,14 @@ export class Turns {
     else if (connection.status === 'failed') await this.#send('unused', UNDO).catch(() => {});
   }
 
-  /** Where it fails, nobody knows what is left of the savepoint. */
   async #send(savepoint: 'none' | 'unused', ...statements: string[]): Promise<void> {
     this.#savepoint = 'none';
-    await this.#connection.sendAll(statements);
+    try {
+      await this.#connection.sendAll(statements);
+    } catch (error) {
+      if (isNoSavepoint(error)) this.#onEscape(this.#lastSql);
+      throw error;
+    }
     this.#savepoint = savepoint;
   }
 }

@@ -2,6 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Instance } from '../pool/instance';
 import type { ResetReport } from '../types';
+import { type Deferred, defer } from '../waiting';
 import { checkResetOptions, endGeneration } from './reset';
 
 const resets = channel('knex-reset:reset');
@@ -11,6 +12,8 @@ export class Lifecycle {
   readonly #onReopen: () => void;
   #reset: Promise<ResetReport> | undefined;
   #destroy: Promise<void> | undefined;
+  /** Ends the time that `destroy()` gives to what runs. */
+  #hurry: Deferred<void> = defer();
 
   constructor(instance: Instance, onReopen: () => void) {
     this.#instance = instance;
@@ -47,8 +50,12 @@ export class Lifecycle {
 
   async #run(options: ReturnType<typeof checkResetOptions>): Promise<ResetReport> {
     const { pool } = this.#instance;
-    if (this.#destroy) await this.#destroy;
-    if (pool.isClosed) this.reopen();
+    if (this.#destroy) {
+      // What it waits for is to be aborted now.
+      this.#hurry.resolve();
+      await this.#destroy;
+    }
+    this.reopen();
     this.#instance.resets++;
     const report = await endGeneration(this.#instance, options);
     pool.openGate();
@@ -62,7 +69,8 @@ export class Lifecycle {
     pool.close();
     const { timeoutMillis } = settings;
     const options = { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis };
-    await endGeneration(this.#instance, options, 'for good');
+    this.#hurry = defer();
+    await endGeneration(this.#instance, options, this.#hurry.promise);
     pool.openGate();
   }
 }

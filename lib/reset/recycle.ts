@@ -24,9 +24,17 @@ function isWashable(session: Session): boolean {
   return !session.lent || session.tenant !== undefined || session.running > 0;
 }
 
+/** A query that was told of the reset gives its connection back in the same turn; who took one by hand does not know of it. */
+const LET_GO_MILLIS = 20;
+
 async function wash(instance: Instance, session: Session, deadline: Deadline): Promise<void> {
-  const { driver, connection } = session;
+  const { driver, connection, tenant } = session;
   await session.stop(deadline);
+  // A late release, or a query on it, would reach the next borrower. A transaction's own is fenced off by its tenancy.
+  if (session.lent && (tenant === undefined || tenant.isGiven)) {
+    await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), session.whenReturned());
+    if (!session.isGivenBack) throw new Error('somebody holds the connection by hand');
+  }
   if (driver.status(connection) !== 'idle') await session.send('ROLLBACK');
   await session.runOwn(async () => driver.wash?.(connection));
   session.accept(instance.pool.generation);

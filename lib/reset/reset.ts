@@ -6,7 +6,7 @@ import type { Session } from '../pool/session';
 import { forgetConnectionSettings } from '../knex/client-class';
 import { transactionIdOf } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport } from '../types';
-import { Deadline, within } from '../waiting';
+import { Deadline, nextTurn, within } from '../waiting';
 import { recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
 
@@ -27,7 +27,8 @@ export function checkResetOptions(given: unknown): ResetOptions {
 export async function endGeneration(
   instance: Instance,
   options: ResetOptions,
-  isLast?: 'for good',
+  /** Given by `destroy()`, whose end is for good: resolves when what runs shall be waited for no more. */
+  isLast?: Promise<void>,
 ): Promise<ResetReport> {
   const startedAt = performance.now();
   const { pool, settings } = instance;
@@ -45,7 +46,10 @@ export async function endGeneration(
     forcedConnections: 0,
   };
   pool.generation++;
-  if (pool.sessions.size > 0 || pool.openings.size > 0 || pool.waiting > 0 || instance.open.size > 0) {
+  if (!isLast) instance.latestReset = { reason, waiting };
+  // They were asked before it, and shall touch the database no more.
+  for (const pause of instance.asleep) pause.reject(new ResetError({ reason, generation: report.generation }));
+  if (pool.sessions.size > 0 || pool.isOpening || pool.waiting > 0 || instance.open.size > 0) {
     // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
     pool.closeGate();
     const sessions = [...pool.sessions];
@@ -60,7 +64,8 @@ export async function endGeneration(
     report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
 
     // 2. What runs may end by itself.
-    await settled(instance, options.graceMillis ?? settings.graceMillis);
+    const grace = settled(instance, options.graceMillis ?? settings.graceMillis);
+    await (isLast ? Promise.race([grace, isLast]) : grace);
     const deadline = new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
@@ -84,15 +89,16 @@ export async function endGeneration(
       if (result === 'forced') report.forcedConnections++;
     }
     await stopOpening(instance, deadline.leftMillis);
-    forgetConnectionSettings(instance.client);
 
     // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
     if (entries.length > 0) {
-      setImmediate(() => {
+      void nextTurn().then(() => {
         for (const entry of entries) entry.settle();
       });
     }
   }
+  // Also where every connection had died already: the next one may have to go elsewhere.
+  forgetConnectionSettings(instance.client);
   report.durationMillis = performance.now() - startedAt;
   return report;
 }

@@ -1,9 +1,9 @@
 // What a test begins with and what is undone after it: one object for each kind of isolation.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import type { Instance } from '../pool/instance';
 import type { LeakReport, Resettable, Sandbox } from '../types';
 import { isEmpty, lookForLeaks } from './look-for-leaks';
+import { nextTurn } from '../waiting';
 import { REASON } from './unheard';
 
 export type IsolationKind = 'reset' | 'recycle' | 'sandbox';

@@ -1,10 +1,9 @@
 // What is open or running when a test is done, told apart from what is only on its way back to the pool.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Instance } from '../pool/instance';
 import type { Session } from '../pool/session';
 import { userFrames } from '../pool/stack';
 import type { LeakReport } from '../types';
-import { Deadline } from '../waiting';
+import { Deadline, nextTurn } from '../waiting';
 
 /** How long a connection may take to come back, or to come for a query that waits. */
 const SETTLE_MILLIS = 200;

@@ -1,6 +1,7 @@
 // What the answers of the server, and the end of the connection, mean for the transaction on it.
 import { isInFailedTransaction } from '../drivers/error-codes';
 import { BlockControlError, TransactionFailedError } from '../errors';
+import { nextTurn } from '../waiting';
 import type { Scope } from './scope';
 
 /** A statement was answered. Returns the error that its asker gets. */
@@ -10,6 +11,7 @@ export function answered(root: Scope, answer: { sql: string; error: unknown; res
   const { driver, connection } = root.session;
   const status = driver.status(connection);
   if (status === 'open') {
+    if (root.phase === 'open' && driver.saysCommitted?.(result)) return endedBehindOurBack(root, sql, false);
     root.firstError = undefined;
     root.endedBy = undefined;
   } else if (status === 'idle' && root.phase === 'open') {
@@ -38,7 +40,18 @@ function failed(root: Scope, error: unknown): unknown {
   return error;
 }
 
-function endedBehindOurBack(root: Scope, sql: string, rolledBack: boolean): void {
+/** A script that failed behind its COMMIT, or a COMMIT by hand that failed: no error says that the transaction is over. */
+export function readied(root: Scope, sql: string): void {
+  const { driver, connection, refusal } = root.session;
+  if (root.phase !== 'open' || root.endedBy || refusal !== undefined) return;
+  if (driver.status(connection) !== 'idle') return;
+  endedBehindOurBack(root, sql, false);
+  // What was asked as soon as the error was heard would be stored at once, each for itself.
+  if (root.doom !== undefined) root.session.dropWaiting(root.doom as Error);
+}
+
+/** A statement of the user's has ended it. */
+export function endedBehindOurBack(root: Scope, sql: string, rolledBack: boolean): void {
   root.endedBy = { sql, rolledBack };
   if (root.sandbox) root.doom ??= root.sandbox.escaped(sql);
   if (!hasBlock(root)) return;
@@ -55,7 +68,7 @@ export function lost(root: Scope, error: Error): void {
   root.hadFatal = true;
   root.abort(error);
   // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
-  setImmediate(() => {
+  void nextTurn().then(() => {
     // A callback must not run twice at a time: where it will be tried again, its end is waited for.
     if (!(root.block?.mayRetry && root.isCallbackRunning)) root.settle();
   });

@@ -1,7 +1,7 @@
 // How a transaction ends: how its callback ended × what the server said → what the caller gets, and what becomes of the connection.
 import { BlockControlError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
 import { markCompleted, type Send } from '../knex/transaction-class';
-import { Deadline, within } from '../waiting';
+import { Deadline, nextTurn, within } from '../waiting';
 import { publish } from './channel';
 import type { Scope } from './scope';
 import { sendOwn, step } from './steps';
@@ -172,10 +172,12 @@ async function comeToRest(scope: Scope): Promise<boolean> {
   const { session } = scope;
   // In a sandbox what runs may be somebody else's; it is waited for like any turn.
   if (session.turns && scope.isSavepoint && scope.running === 0) return true;
-  if (session.running > 1)
-    session.dropWaiting(
-      new Error('Transaction query already complete: its transaction was rolled back before it was sent'),
-    );
+  if (session.running > 0) {
+    const how = (when: string) =>
+      new Error(`Transaction query already complete: its transaction was rolled back ${when}`);
+    session.dropWaiting(how('before it was sent'));
+    session.endStream(how('while it was read'));
+  }
   const deadline = new Deadline(scope.instance.settings.timeoutMillis);
   // A failing statement is answered before the server is ready; that is no reason to cancel. One that mysql2 gave up on still runs.
   if (session.running === 0 && !session.isQuiet) await within(Math.min(100, deadline.leftMillis), session.whenQuiet());
@@ -199,7 +201,7 @@ export async function settleAborted(scope: Scope, thrown?: unknown): Promise<voi
   if (scope.children.size > 0) {
     for (const child of scope.children) await settleAborted(child);
     // One turn, so that the callback can hear from those inside: what it throws then is what comes out.
-    await new Promise(setImmediate);
+    await nextTurn();
   }
   if (scope.outcome) return;
   // A rollback that was under way has its reason already.
@@ -226,6 +228,6 @@ async function drained(scope: Scope): Promise<void> {
     await new Promise<void>((resolve) => {
       scope.onDrained = resolve;
     });
-    await new Promise(setImmediate);
+    await nextTurn();
   }
 }

@@ -3,6 +3,7 @@ import type { TransactionConfig } from '../knex/insides';
 import type { Held, Holder, Instance } from '../pool/instance';
 import { Turns } from '../pool/turns';
 import { within } from '../waiting';
+import { endedBehindOurBack } from './answers';
 import { HELD } from './begin';
 import { endWithin, rollBack } from './exit';
 import type { HeldSpec, Scope } from './scope';
@@ -16,7 +17,9 @@ export async function hold(instance: Instance, holder: Holder): Promise<Held> {
     client.transaction(neverCalled, { ...config, [HELD]: held } as TransactionConfig).catch(reject);
   });
   const { session } = scope;
-  session.turns = new Turns(session, session.driver.takesScripts === true);
+  session.turns = new Turns(session, session.driver.takesScripts === true, (sql) =>
+    endedBehindOurBack(scope, sql, false),
+  );
   return {
     home: scope,
     get doom() {
@@ -52,14 +55,11 @@ async function checkAndUndo(scope: Scope, reason: Error, constraintCheck: string
   const { session, instance } = scope;
   const { timeoutMillis } = instance.settings;
   scope.phase = 'ending';
-  const endTurn = await within(timeoutMillis, session.turns?.takeLast() ?? Promise.resolve(() => {}));
-  if (!endTurn) return undefined;
-  const sent = session.sendAll([constraintCheck, 'ROLLBACK']).then(
+  const sent = (session.turns as Turns).finish([constraintCheck, 'ROLLBACK']).then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );
   const answer = await within(timeoutMillis, sent);
-  endTurn();
   if (answer && answer.error === undefined) scope.decide({ kind: 'rolledBack', error: reason });
   return answer?.error;
 }

@@ -4,6 +4,7 @@ import { AfterCommitError, CommitUnknownError, ResetError, suppress, Transaction
 import { DEFAULTS, refuse } from '../options';
 import type { Instance } from '../pool/instance';
 import type { AtomicOptions, RetryOptions } from '../types';
+import { defer } from '../waiting';
 import type { Limit } from './limit';
 import type { Scope } from './scope';
 import { Timeline } from './timeline';
@@ -32,8 +33,20 @@ export async function attempts<T>(
       const occasion = { error, fatal: attempt.scope?.root.hadFatal || instance.isFatal(error) };
       for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', occasion))
         suppress(error, later);
-      await limit.sleep(backoff(retry, number));
+      await sleep(instance, limit, backoff(retry, number));
     }
+  }
+}
+
+/** Rejects at once where the limit is reached, or a reset begins: what was asked before it is not asked again after it. */
+async function sleep({ asleep }: Instance, limit: Limit, millis: number): Promise<void> {
+  const reset = defer<never>();
+  reset.promise.catch(() => {});
+  asleep.add(reset);
+  try {
+    await Promise.race([limit.sleep(millis), reset.promise]);
+  } finally {
+    asleep.delete(reset);
   }
 }
 

@@ -9,7 +9,7 @@ import { type Session, sessionOf, type Tenant } from '../pool/session';
 import { type Stack, userFrames } from '../pool/stack';
 import type { AtomicOptions, OpenTransaction } from '../types';
 import { type Deferred, defer } from '../waiting';
-import { answered, lost } from './answers';
+import { answered, lost, readied } from './answers';
 import { conclude } from './conclude';
 import { endByCommit, endByRollback, settleAborted } from './exit';
 import { letIn } from './guests';
@@ -82,6 +82,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   isByCallback = false;
   /** Control was taken of it when it was open already. */
   isAdopted = false;
+  /** It was told which connection to use, and whoever took that one gives it back. */
+  isGiven = false;
   /** A control statement is being handed to knex: it passes every gate. */
   isStepping = false;
   /** The first statement error that no rollback to a savepoint has undone. */
@@ -122,9 +124,12 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   #decided: Deferred<void> | undefined;
   #over: Deferred<void> | undefined;
   #isOver = false;
+  /** How many resets there had been when it was made. */
+  readonly #resets: number;
 
   constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone, held }: ScopeDetails) {
     this.instance = instance;
+    this.#resets = instance.resets;
     this.trx = trx;
     this.parent = parent;
     this.block = block;
@@ -213,8 +218,16 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   // From knex, in the order of a transaction's life.
 
-  acquired(connection: object): void {
+  /** Knex asks some steps after it was made: a reset may have begun in between, and whoever was there before is not to touch the database after it. */
+  ask(): void {
+    const { resets, latestReset } = this.instance;
+    if (this.#resets === resets || this.isSavepoint || latestReset?.waiting !== 'reject') return;
+    throw new ResetError({ reason: latestReset.reason, generation: resets });
+  }
+
+  acquired(connection: object, isGiven = false): void {
     const { instance } = this;
+    this.isGiven = isGiven;
     this.session = this.parent?.session ?? sessionOf(connection) ?? instance.pool.trackForeign(connection);
     this.phase = 'beginning';
     if (this.isSavepoint) return;
@@ -303,6 +316,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
 
   answered(sql: string, error: unknown, result: unknown): unknown {
     return answered(this, { sql, error, result });
+  }
+
+  readied(sql: string): void {
+    readied(this, sql);
   }
 
   lost(error: Error): void {

@@ -66,7 +66,7 @@ for (const [kind, run] of KINDS) {
         'RELEASE SAVEPOINT trxN',
         'SAVEPOINT sandbox',
         insert,
-        'SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK',
+        'RELEASE SAVEPOINT sandbox; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK',
       ]);
     });
 
