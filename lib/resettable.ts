@@ -245,7 +245,8 @@ export async function atomic<T>(
     return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureStack(atomic) });
   }
   const site = client?.pool && sites.get(client.pool);
-  if (site) return site.methods.atomic(block, options);
+  if (site)
+    return runOutermost(site.instance, { block, options, stack: captureStack(atomic), userParams: dbOrTrx.userParams });
   // What knex hands to a non-transactional migration under its command line: an instance that nobody has made resettable.
   if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
   throw new TypeError(

@@ -47,6 +47,11 @@ export function isRetryable(error: unknown): boolean {
   return code !== undefined && RETRYABLE_CODES.has(code);
 }
 
+/** The code of a broken socket: of whose, the error does not say. */
+export function isSocketError(error: unknown): boolean {
+  return FATAL_SOCKET_CODES.has(codeOf(error) ?? '');
+}
+
 /** RELEASE, or ROLLBACK TO, of a savepoint that is not there. */
 export function isNoSavepoint(error: unknown): boolean {
   return codeOf(error) === '3B001';

@@ -18,8 +18,14 @@ import { scopeOfClient } from './steps';
 export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
   const { client } = trx as unknown as { client: KnexClient };
   if (scopeOfClient(client)) return;
+  // What is around it first: the hooks of the whole wait for the outermost COMMIT.
+  const { parentTransaction } = trx as { parentTransaction?: Knex.Transaction };
+  if (parentTransaction) await adoptTransaction(parentTransaction);
   const connection = await client.acquireConnection();
-  const instance = detachedInstance(trx, client);
+  // Another block in it, asked at the same time, was first.
+  if (scopeOfClient(client)) return;
+  const parent = parentTransaction && scopeOfClient((parentTransaction as unknown as { client: KnexClient }).client);
+  const instance = parent?.instance ?? detachedInstance(trx, client);
   const site = {
     pool: instance.pool,
     initialize: () => {},
@@ -36,15 +42,16 @@ export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
   claimTransaction(client, makeClaimedPrototype(client, { ...site, transaction }));
   // Knex shows the machine behind a handle only to the transactions that are made inside: this one is made up to see it.
   void trx.transaction(() => {});
-  adoptOpen(instance, machine as unknown as KnexTransaction, { connection, handle: trx });
+  adoptOpen(instance, machine as unknown as KnexTransaction, { connection, handle: trx, parent });
 }
 
 function adoptOpen(
   instance: Instance,
   trx: KnexTransaction,
-  held: { connection: object; handle: Knex.Transaction },
+  held: { connection: object; handle: Knex.Transaction; parent: Scope | undefined },
 ): void {
-  const scope = new Scope(instance, trx, { parent: undefined, block: undefined, stack: {}, standsAlone: false });
+  const { parent } = held;
+  const scope = new Scope(instance, trx, { parent, block: undefined, stack: {}, standsAlone: false });
   const undo = controlOpen(trx, held.connection, scope);
   scope.adopted(held.connection, undo);
   scope.handle = held.handle;

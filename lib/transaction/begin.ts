@@ -73,7 +73,9 @@ function start(scope: Scope, handle: Knex.Transaction, container: Container): un
   if (instance.settings.hooks) scope.timeline.addAll(scope, instance.settings.hooks);
   if (block?.options.hooks) scope.timeline.addAll(scope, block.options.hooks);
   if (!scope.hasHooks) return run(scope, handle, container);
-  return afterHooks(scope.timeline.run('afterBegin', {}, scope), () => run(scope, handle, container));
+  if (block) scope.isCallbackRunning = true;
+  const hooks = instance.ambient.run(scope, () => scope.timeline.run('afterBegin', {}, scope));
+  return afterHooks(scope, hooks, () => run(scope, handle, container));
 }
 
 function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
@@ -102,8 +104,15 @@ async function watched(scope: Scope, result: PromiseLike<unknown>): Promise<unkn
 }
 
 /** Knex ends the transaction with a callback's promise, and leaves it open where there is none: hooks must not change that. */
-async function afterHooks(hooks: Promise<void>, work: () => unknown): Promise<unknown> {
-  await hooks;
+async function afterHooks(scope: Scope, hooks: Promise<void>, work: () => unknown): Promise<unknown> {
+  try {
+    await hooks;
+  } finally {
+    scope.isCallbackRunning = false;
+  }
+  // A limit, a reset or the death of the connection came meanwhile: the callback is not called any more.
+  if (scope.isAborted || scope.outcome?.kind === 'rolledBack' || scope.phase === 'ending')
+    throw scope.refusal ?? scope.reason;
   const result = work();
   return isThenable(result) ? result : new Promise(() => {});
 }

@@ -46,6 +46,7 @@ export function equip(scope: Scope, handle: Knex.Transaction, atomic: AtomicTran
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */
 export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<T> {
+  outer.joined++;
   try {
     return await block();
   } catch (error) {
@@ -55,13 +56,17 @@ export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<
       { cause: error },
     );
     throw error;
+  } finally {
+    outer.joined--;
   }
 }
 
 /** Ends a block from outside of its callback: cancelled on the server, rolled back, rejected with the error. */
 export async function interrupt(scope: Scope, error: unknown): Promise<void> {
   const { instance, session } = scope;
-  if (scope.outcome || scope.isAborted || scope.phase === 'ending') return;
+  if (scope.outcome || scope.phase === 'ending') return;
+  // There will be no other attempt that the end of its callback would have to be waited for.
+  if (scope.isAborted) return scope.settle();
   if (scope.phase === 'committing') {
     // The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement.
     scope.interruption = error;
@@ -74,7 +79,8 @@ export async function interrupt(scope: Scope, error: unknown): Promise<void> {
   scope.doom = error;
   scope.onDrained?.();
   // One without a connection is stopped once it gets one; a BEGIN that is not answered leaves a connection of no use.
-  if (scope.phase === 'beginning') void instance.pool.discard(session);
+  // A savepoint's connection belongs to the transaction around it.
+  if (scope.phase === 'beginning' && !scope.isSavepoint) void instance.pool.discard(session);
   if (scope.phase !== 'open') return;
   endWithin(scope, error);
   await rollBack(scope, error);

@@ -36,7 +36,7 @@ async function afterFailure(scope: Scope, outcome: Exclude<Outcome, { kind: 'com
   const isUnknown = kind === 'unknown';
   if (scope.isOutermost) publish(isUnknown ? 'unknown' : 'rollback', scope, error);
   if (scope.hasHooks) {
-    const fatal = scope.root.hadFatal || scope.instance.isFatal(error);
+    const fatal = scope.hasLost(error);
     scope.lastHooks = scope.timeline.drop(scope);
     const errors = await scope.lastHooks.runAll(isUnknown ? 'afterUnknown' : 'afterRollback', { error, fatal });
     for (const later of errors) suppress(error, later);

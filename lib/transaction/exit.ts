@@ -9,7 +9,7 @@ import { recordXid } from './verify-commit';
 
 /** COMMIT, or RELEASE of a savepoint. Rejects where that failed; knex's own call after a callback gets the same. */
 export async function endByCommit(scope: Scope, value: unknown, send: Send): Promise<unknown> {
-  if (scope.isCallbackRunning && scope.block) throw byHand(scope, 'commit()');
+  endAsked(scope, 'commit()');
   if (scope.isAborted) await settleAborted(scope);
   else if (scope.phase === 'open') await commit(scope, value, send);
   await scope.whenOver;
@@ -24,21 +24,28 @@ export async function endByCommit(scope: Scope, value: unknown, send: Send): Pro
 
 /** ROLLBACK, or ROLLBACK TO a savepoint. Never rejects: what the rollback was for is the transaction's outcome. */
 export async function endByRollback(scope: Scope, error: unknown): Promise<unknown> {
-  if (scope.isCallbackRunning && scope.block) throw byHand(scope, 'rollback()');
+  endAsked(scope, 'rollback()');
   if (scope.isAborted) await settleAborted(scope, error);
   else if (scope.phase === 'open') await rollBack(scope, error);
   await scope.whenOver;
   return undefined;
 }
 
-function byHand(scope: Scope, call: string): BlockControlError {
-  return new BlockControlError(
-    `transaction ${scope.name} belongs to a block, which ends it: ${call} is not for its callback`,
-  );
+/** Knex asks for a block's end once its callback is done, and again only where that has failed; whoever else does is in the block or a hook. */
+function endAsked(scope: Scope, call: string): void {
+  const isByHand =
+    scope.joined > 0 || (scope.block && (scope.isCallbackRunning || (scope.isEndAsked && !scope.isConcluded)));
+  if (isByHand) {
+    throw new BlockControlError(
+      `transaction ${scope.name} belongs to a block, which ends it: ${call} is not for its callback`,
+    );
+  }
+  scope.isEndAsked = true;
 }
 
 function commit(scope: Scope, value: unknown, send: Send): Promise<void> {
   scope.value = value;
+  if (scope.isOutlived) return rollBack(scope, outlived(scope));
   const isReady = scope.pending === 0 && !scope.hasHooks && scope.session.isQuiet && !scope.block?.options.verifyCommit;
   return isReady ? commitNow(scope, send) : commitOnceReady(scope, send);
 }
@@ -49,9 +56,9 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
   await drained(scope);
   if (scope.isOutermost && scope.hasHooks && scope.refusal === undefined) {
     try {
-      await scope.timeline.run('beforeCommit');
+      await scope.instance.ambient.run(scope, () => scope.timeline.run('beforeCommit'));
     } catch (error) {
-      return rollBack(scope, error);
+      return scope.phase === 'open' ? rollBack(scope, error) : undefined;
     }
     await drained(scope);
   }
@@ -64,8 +71,18 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
     try {
       scope.recorded = await recordXid(session);
     } catch (error) {
-      return rollBack(scope, scope.refusal ?? session.fatal ?? error);
+      return scope.phase === 'open' ? rollBack(scope, scope.refusal ?? session.fatal ?? error) : undefined;
     }
+  }
+  // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
+  if (
+    scope.unheard !== undefined &&
+    scope.phase === 'open' &&
+    scope.refusal === undefined &&
+    session.driver.status(session.connection) !== 'failed'
+  ) {
+    const message = `a query of transaction ${scope.name} failed that its block had not waited for`;
+    return rollBack(scope, new TransactionFailedError(message, { cause: scope.unheard }));
   }
   // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
   if (!session.turns) await session.whenQuiet();
@@ -75,8 +92,16 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
 
 function commitNow(scope: Scope, send: Send): Promise<void> {
   if (scope.isAborted) return settleAborted(scope);
+  if (scope.isOutlived) return rollBack(scope, outlived(scope));
   if (scope.refusal !== undefined) return rollBack(scope, scope.refusal);
   return scope.isSavepoint ? releaseSavepoint(scope, send) : commitOutermost(scope, send);
+}
+
+function outlived({ name }: Scope): TransactionFailedError {
+  return new TransactionFailedError(
+    `savepoint ${name} was not released: the transaction around it had ended before`,
+    {},
+  );
 }
 
 async function commitOutermost(scope: Scope, send: Send): Promise<void> {
@@ -131,6 +156,9 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
   scope.reason = error;
   markCompleted(scope.trx, true);
   await runFatalHooks(scope, error);
+  // What was done inside was undone or stored with the transaction around it. Its connection may be somebody else's by now.
+  if (scope.isOutlived)
+    return scope.decide({ kind: 'rolledBack', error, resolves: error === undefined && !scope.block });
   if (session.refusal !== undefined || root.isAborted) {
     // The connection is gone, and the server rolls back by itself.
     session.doomed = true;
@@ -188,7 +216,7 @@ async function comeToRest(scope: Scope): Promise<boolean> {
 /** Once a transaction, before it is rolled back or its connection discarded. */
 async function runFatalHooks(scope: Scope, error: unknown): Promise<void> {
   const { root } = scope;
-  if (root.fatalHooksRan || !(root.hadFatal || scope.instance.isFatal(error))) return;
+  if (root.fatalHooksRan || !scope.hasLost(error)) return;
   root.fatalHooksRan = true;
   root.hadFatal = true;
   publish('fatal', root, error);

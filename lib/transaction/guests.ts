@@ -36,5 +36,5 @@ export async function letIn(scope: Scope, asked: Asked | undefined): Promise<obj
 
 function refuseIfOver(scope: Scope): void {
   if (scope.refusal !== undefined) throw scope.refusal;
-  if (scope.phase !== 'open' && scope.phase !== 'committing') throw new Error('Transaction query already complete');
+  if (scope.phase !== 'open') throw new Error('Transaction query already complete');
 }

@@ -40,7 +40,8 @@ export class Limit {
     if (this.#error) return;
     this.#error = { error };
     const scope = this.#scope;
-    const hasBegun = scope?.phase === 'open' || scope?.phase === 'committing' || scope?.phase === 'ending';
+    // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
+    const hasBegun = scope && scope.phase !== 'waiting' && scope.phase !== 'beginning' && !scope.isConcluded;
     if (scope) void interrupt(scope, error);
     if (!hasBegun) this.#reached?.reject(error);
   }

@@ -8,8 +8,13 @@ export function watchRunner(client: KnexClient, runner: Runner): void {
   const run = runner.run;
   runner.run = () => {
     const leave = scope.enter();
+    const isOfCallback = scope.isCallbackRunning;
     const result = run.call(runner);
-    result.then(leave, leave);
+    result.then(leave, (error) => {
+      // The callback is done and has not waited for it: nobody else would make the block fail, but for the server.
+      if (isOfCallback && scope.isEndAsked && scope.phase === 'open') scope.unheard ??= error;
+      leave();
+    });
     return result;
   };
 }

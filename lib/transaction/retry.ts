@@ -29,8 +29,8 @@ export async function attempts<T>(
     try {
       return await once(attempt);
     } catch (error) {
-      if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, error, number)) throw error;
-      const occasion = { error, fatal: attempt.scope?.root.hadFatal || instance.isFatal(error) };
+      if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
+      const occasion = { error, fatal: attempt.scope?.hasLost(error) ?? instance.isFatal(error) };
       for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', occasion))
         suppress(error, later);
       await sleep(instance, limit, backoff(retry, number));
@@ -60,14 +60,14 @@ function hooksOf(instance: Instance, options: AtomicOptions, scope: Scope | unde
   return hooks;
 }
 
-function isWorthIt(instance: Instance, retry: RetryOptions | undefined, error: unknown, number: number): boolean {
+function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt: Attempt, error: unknown): boolean {
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
-  if (retry?.when) return judge(retry.when, error, number);
+  if (retry?.when) return judge(retry.when, error, attempt.number);
   if (isRetryable(error) || (error instanceof TransactionFailedError && isRetryable(error.cause))) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.
-  return instance.isFatal(error);
+  return instance.isFatal(error) && (attempt.scope?.hasLost(error) ?? true);
 }
 
 /** One that cannot decide decides against: the block's own error comes out. */

@@ -1,5 +1,6 @@
 // The state of one transaction or savepoint from BEGIN to its outcome. How statements are sent is in steps.ts, how it ends in exit.ts.
 import type { Knex } from 'knex';
+import { isSocketError } from '../drivers/error-codes';
 import { ResetError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
 import type { Send, TransactionController, Undo } from '../knex/transaction-class';
@@ -78,6 +79,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   isAborted = false;
   /** The callback is still running. Knex's own commit and rollback come after it. Known of blocks and in sandboxes only. */
   isCallbackRunning = false;
+  /** Its end was asked for, by knex or, where it is no block, by hand. */
+  isEndAsked = false;
+  /** Blocks with `savepoint: false` that run in it. */
+  joined = 0;
   /** Made with a callback that returns no promise, and that commits by hand. */
   isByCallback = false;
   /** Control was taken of it when it was open already. */
@@ -103,6 +108,8 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
   afterCommitError: Error | undefined;
   /** The hooks that it had when it was rolled back. */
   lastHooks: Timeline | undefined;
+  /** What a query failed of that the callback did not wait for. */
+  unheard: unknown;
   /** Queries and inner blocks that were started inside and are not done. */
   pending = 0;
   onDrained: (() => void) | undefined;
@@ -172,6 +179,12 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     return this.parent !== undefined;
   }
 
+  /** The transaction around it has ended, or is about to. In a sandbox only its root's end counts. */
+  get isOutlived(): boolean {
+    if (this.session.turns) return this.isSavepoint && this.root.phase !== 'open';
+    return this.parent !== undefined && (this.parent.phase !== 'open' || this.parent.isOutlived);
+  }
+
   get isCommitting(): boolean {
     return this.phase === 'committing';
   }
@@ -202,6 +215,15 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     return this.doom ?? this.parent?.refusal;
   }
 
+  /** Whether an error is fatal to it. A broken socket may be that of a service which the callback called: it counts where the connection is gone. */
+  hasLost(error: unknown): boolean {
+    const { session, root, instance } = this;
+    if (root.hadFatal) return true;
+    if (!instance.isFatal(error)) return false;
+    const isGone = !session || session.fatal !== undefined || session.death !== undefined;
+    return isGone || !isSocketError(error) || instance.settings.isFatal !== undefined;
+  }
+
   /** Resolves when the outcome is known. */
   get whenDecided(): Promise<void> {
     this.#decided ??= defer();
@@ -214,6 +236,10 @@ export class Scope implements TransactionController, Tenant, OpenEntry, HookSite
     this.#over ??= defer();
     if (this.#isOver) this.#over.resolve();
     return this.#over.promise;
+  }
+
+  get isConcluded(): boolean {
+    return this.#isOver;
   }
 
   // From knex, in the order of a transaction's life.

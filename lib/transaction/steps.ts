@@ -33,12 +33,20 @@ export function begin(scope: Scope, send: Send): Promise<unknown> {
   guardClient(scope);
   if (scope.doom !== undefined)
     return Promise.resolve(begun(scope, { isDone: false, error: scope.doom, result: undefined }));
-  return step(scope, beginsInOne(scope) ?? send).then((result) => begun(scope, result));
+  return step(scope, beginsInOne(scope) ?? send).then((result) =>
+    result.isDone && scope.doom !== undefined && scope.isSavepoint ? givenUp(scope) : begun(scope, result),
+  );
 }
 
 /** A sandbox's BEGIN comes with the savepoint for its first query. */
 function beginsInOne({ sandbox, session }: Scope): Send | undefined {
   return sandbox && session.driver.takesScripts ? () => session.sendAll(['BEGIN', SET_SAVEPOINT]) : undefined;
+}
+
+/** A limit was reached before the savepoint was there: the block in it will never run. */
+async function givenUp(scope: Scope): Promise<unknown> {
+  await sendOwn(scope, `RELEASE SAVEPOINT ${scope.id};`).catch(() => {});
+  return begun(scope, { isDone: false, error: scope.doom, result: undefined });
 }
 
 function begun(scope: Scope, { isDone, error, result }: StepResult): unknown {

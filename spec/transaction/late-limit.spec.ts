@@ -1,0 +1,95 @@
+// Limits that are reached early or late: before the block has begun, after its outcome, while its hooks run.
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TransactionTimeoutError, type TransactionHookContext } from '../../lib';
+import { never, watch } from '../support/outcome';
+import { type Db, later, pidOf, rejection, useStage } from './stage';
+
+const insert = async (db: { raw: Db['raw'] }, id: number) => {
+  await db.raw(`insert into t values (${id})`);
+};
+const mine = new Error('mine');
+
+describe('limits', () => {
+  const stage = useStage({}, { pool: { min: 0, max: 1 } });
+
+  describe('a limit that is reached after the outcome', () => {
+    it('does not make a failure of a committed block', async () => {
+      const value = await stage.db.atomic(
+        async (trx) => {
+          await insert(trx, 1);
+          trx.afterCommit(() => sleep(150));
+          return 'value';
+        },
+        { timeoutMillis: 80 },
+      );
+      expect(value).to.equal('value');
+    });
+
+    it('does not hide what the block threw', async () => {
+      const block = stage.db.atomic(
+        (trx) => {
+          trx.afterRollback(() => sleep(150));
+          throw mine;
+        },
+        { timeoutMillis: 80 },
+      );
+      expect(await rejection(block)).to.equal(mine);
+    });
+  });
+
+  describe('a block whose end comes while its afterBegin hook runs', () => {
+    it('does not run any more', async () => {
+      let isRun = false;
+      const hooks = { afterBegin: () => sleep(120) };
+      const block = stage.db.atomic(() => void (isRun = true), { timeoutMillis: 50, hooks });
+      expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
+      await sleep(150);
+      expect(isRun).to.equal(false);
+    });
+
+    it('does not run beside its next attempt', async () => {
+      let inside = 0;
+      let most = 0;
+      const afterBegin = async ({ trx, attempt }: TransactionHookContext) => {
+        if (attempt > 1) return;
+        await stage.database.query(`select pg_terminate_backend(${await pidOf(trx)})`);
+        await sleep(100);
+      };
+      await stage.db.atomic(
+        async () => {
+          most = Math.max(most, ++inside);
+          await sleep(200);
+          inside--;
+        },
+        { retry: { attempts: 2, minDelayMillis: 0 }, hooks: { afterBegin } },
+      );
+      expect(most).to.equal(1);
+    });
+  });
+
+  it('a limit ends a block that may be tried again, whose connection died and whose callback hangs', async () => {
+    const block = watch(
+      stage.db.atomic(
+        async (trx) => {
+          await stage.database.query(`select pg_terminate_backend(${await pidOf(trx)})`);
+          await never();
+        },
+        { retry: 2, timeoutMillis: 150 },
+      ),
+    );
+    await sleep(500);
+    expect(block.state).to.equal('rejected');
+  });
+
+  it('a limit of an inner block whose SAVEPOINT still waits leaves the outer one alone', async () => {
+    await stage.db.atomic(async (trx) => {
+      const slow = later(trx.raw('select pg_sleep(0.2)'));
+      const inner = trx.atomic(() => {}, { timeoutMillis: 50 });
+      expect(await rejection(inner)).to.be.instanceOf(TransactionTimeoutError);
+      await slow;
+      await insert(trx, 1);
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+});
