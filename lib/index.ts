@@ -28,6 +28,7 @@ export type {
   RetryOptions,
   Sandbox,
   SandboxOptions,
+  TransactionEvent,
   TransactionHook,
   TransactionHookContext,
   TransactionHooks,

@@ -20,7 +20,7 @@ export class OpenSandbox implements Holder {
     this.#stopRecording = stopRecording;
   }
 
-  /** @throws SandboxError inside a block or another sandbox: it could not have a connection of its own there. */
+  /** @throws SandboxError inside another sandbox, and inside a block of an ambient instance: it could not have a connection of its own there. */
   static async open(instance: Instance, recording: Recording, options: SandboxOptions): Promise<OpenSandbox> {
     if (instance.ambient.current())
       throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
