@@ -7,7 +7,7 @@ import { captureStack, type Stack } from '../pool/stack';
 import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../types';
 import { adoptTransaction } from './adopt';
 import { BLOCK, scopeOf } from './begin';
-import { equip, join, prepareBlock } from './block';
+import { join, prepareBlock, register } from './block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
 import type { BlockSpec, Scope } from './scope';
@@ -102,10 +102,10 @@ export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Prom
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {
       const { isolationLevel, readOnly } = options;
-      const config = { userParams, doNotRejectOnRollback: true, isolationLevel, readOnly } as TransactionConfig;
-      return runIn({ attempt, options, limit, block, stack }, (container, spec) =>
-        client.transaction(container, { ...config, [BLOCK]: spec }),
-      );
+      return runIn({ attempt, options, limit, block, stack }, (container, spec) => {
+        const config = { userParams, doNotRejectOnRollback: true, isolationLevel, readOnly, [BLOCK]: spec };
+        return client.transaction(container, config as TransactionConfig);
+      });
     }),
   );
 }
@@ -122,7 +122,7 @@ async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: 
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {
     if (options.hooks) outer.timeline.addAll(outer, options.hooks);
-    return join(outer, () => block(equipped(outer, trx)));
+    return join(outer, () => block(equipped(trx)));
   }
   const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, scope: undefined };
   return limited(options, (limit) =>
@@ -133,11 +133,41 @@ async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: 
   );
 }
 
-function equipped(scope: Scope, handle: Knex.Transaction): AtomicTransaction {
-  if ('atomic' in handle) return handle as AtomicTransaction;
-  return equip(scope, handle, function atomic(block, options) {
+const hookGetter = (kind: 'beforeCommit' | 'afterCommit' | 'afterRollback'): PropertyDescriptor => ({
+  get(this: Knex.Transaction) {
+    return (hook: unknown) => register(scopeOf(this) as Scope, kind, hook);
+  },
+});
+
+/**
+ * What a block's handle has beside knex's own. On a prototype, made when it is asked for: knex's handle is one big
+ * hash table, which five properties more would make V8 build anew, at a quarter of a whole transaction's memory.
+ */
+const BLOCK_HANDLE = Object.create(Function.prototype, {
+  atomic: {
+    get(this: Knex.Transaction): AtomicTransaction['atomic'] {
+      return atomicIn(this);
+    },
+  },
+  attempt: {
+    get(this: Knex.Transaction) {
+      return (scopeOf(this) as Scope).attempt;
+    },
+  },
+  beforeCommit: hookGetter('beforeCommit'),
+  afterCommit: hookGetter('afterCommit'),
+  afterRollback: hookGetter('afterRollback'),
+}) as object;
+
+function atomicIn(handle: Knex.Transaction): AtomicTransaction['atomic'] {
+  return function atomic(block, options) {
     return runInTransaction(handle, { block, options, stack: captureStack(atomic) });
-  });
+  };
+}
+
+function equipped(handle: Knex.Transaction): AtomicTransaction {
+  if (Object.getPrototypeOf(handle) !== BLOCK_HANDLE) Object.setPrototypeOf(handle, BLOCK_HANDLE);
+  return handle as AtomicTransaction;
 }
 
 /** One transaction around the block. */
@@ -156,7 +186,7 @@ async function runIn<T>(
     const scope = scopeOf(handle) as Scope;
     scope.isCallbackRunning = true;
     try {
-      return await block(equipped(scope, handle));
+      return await block(equipped(handle));
     } finally {
       scope.isCallbackRunning = false;
     }

@@ -1,8 +1,7 @@
-// A block's rules inside a transaction: its handle, what may be asked of a nested one, its time limit.
-import type { Knex } from 'knex';
+// A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
 import { DurableError, TransactionFailedError } from '../errors';
 import { refuse } from '../options';
-import type { AtomicOptions, AtomicTransaction, Awaitable, TransactionHook } from '../types';
+import type { AtomicOptions, Awaitable, TransactionHook } from '../types';
 import { within } from '../waiting';
 import { endWithin, rollBack } from './exit';
 import type { Scope } from './scope';
@@ -26,22 +25,13 @@ export function prepareBlock(parent: Scope, options: AtomicOptions): void {
   }
 }
 
-/** Gives a transaction's handle what a block's has. */
-export function equip(scope: Scope, handle: Knex.Transaction, atomic: AtomicTransaction['atomic']): AtomicTransaction {
-  const register = (kind: 'beforeCommit' | 'afterCommit' | 'afterRollback') => (hook: TransactionHook) => {
-    if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
-    if (scope.phase !== 'open' || scope.isAborted) {
-      throw new Error(`${kind}(): transaction ${scope.label ?? scope.id} is finished, so the hook would never run`);
-    }
-    scope.timeline.add(scope, kind, hook);
-  };
-  return Object.assign(handle, {
-    atomic,
-    attempt: scope.attempt,
-    beforeCommit: register('beforeCommit'),
-    afterCommit: register('afterCommit'),
-    afterRollback: register('afterRollback'),
-  }) as unknown as AtomicTransaction;
+/** What `trx.afterCommit(hook)` and the like do. */
+export function register(scope: Scope, kind: 'beforeCommit' | 'afterCommit' | 'afterRollback', hook: unknown): void {
+  if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
+  if (scope.phase !== 'open' || scope.isAborted) {
+    throw new Error(`${kind}(): transaction ${scope.label ?? scope.id} is finished, so the hook would never run`);
+  }
+  scope.timeline.add(scope, kind, hook as TransactionHook);
 }
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */

@@ -48,11 +48,15 @@ export class Limit {
 }
 
 /** Runs the work under the options' `timeoutMillis` and `signal`, and takes the watch off afterwards. */
-export async function limited<T>(options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
+export function limited<T>(options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
+  const { timeoutMillis, signal } = options;
+  const limit = new Limit();
+  return timeoutMillis === undefined && signal === undefined ? work(limit) : watched(limit, options, work);
+}
+
+async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
   const { timeoutMillis, signal, label } = options;
   if (signal?.aborted) throw signal.reason;
-  const limit = new Limit();
-  if (timeoutMillis === undefined && signal === undefined) return work(limit);
   const onAbort = () => limit.stop(signal?.reason);
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);

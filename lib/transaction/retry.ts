@@ -17,12 +17,15 @@ export interface Attempt {
   scope: Scope | undefined;
 }
 
-export async function attempts<T>(
-  instance: Instance,
-  options: AtomicOptions,
-  limit: Limit,
-  once: (attempt: Attempt) => Promise<T>,
-): Promise<T> {
+type Once<T> = (attempt: Attempt) => Promise<T>;
+
+/** As often as `retry` says, which is once where it says nothing. */
+export function attempts<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
+  if (options.retry === undefined) return once({ number: 1, mayRetry: false, scope: undefined });
+  return repeat(instance, options, limit, once);
+}
+
+async function repeat<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
   const retry = options.retry as RetryOptions | undefined;
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), scope: undefined };
