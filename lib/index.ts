@@ -18,6 +18,12 @@ export type {
   AtomicOptions,
   AtomicTransaction,
   Awaitable,
+  RetryOptions,
+  TransactionHook,
+  TransactionHookContext,
+  TransactionHooks,
+} from './block-types';
+export type {
   ConnectionState,
   LeakReport,
   OpenTransaction,
@@ -25,11 +31,7 @@ export type {
   ResetReport,
   Resettable,
   ResettableOptions,
-  RetryOptions,
   Sandbox,
   SandboxOptions,
   TransactionEvent,
-  TransactionHook,
-  TransactionHookContext,
-  TransactionHooks,
 } from './types';

@@ -6,7 +6,8 @@ import { type LockConnection, openLockConnection } from './migrating/lock-connec
 import { LockRow } from './migrating/lock-row';
 import { takeLock } from './migrating/session-lock';
 import { checkOptions, DEFAULTS, describe, flag, millis, refuse, text } from './options';
-import type { Awaitable, Resettable } from './types';
+import type { Awaitable } from './block-types';
+import type { Resettable } from './types';
 import { Deadline, within } from './waiting';
 
 export interface MigrationLockOptions {

@@ -34,7 +34,8 @@ import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic
 import { beginTransaction } from './transaction/begin';
 import { hold } from './transaction/hold';
 import { watchRunner } from './transaction/pending';
-import type { AtomicOptions, AtomicTransaction, Awaitable, Resettable, ResettableOptions } from './types';
+import type { AtomicOptions, AtomicTransaction, Awaitable } from './block-types';
+import type { Resettable, ResettableOptions } from './types';
 
 interface Site {
   instance: Instance;

@@ -1,5 +1,6 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
 import type { Duplex } from 'node:stream';
+import { streamWhole } from './gate';
 import type {
   ClientClass,
   Container,
@@ -10,7 +11,6 @@ import type {
   TransactionConfig,
 } from './insides';
 import type { Tarn } from './tarn';
-import { streamWhole } from './transaction-class';
 
 /** What the instance decides where knex asks its client. */
 export interface ClientSite {

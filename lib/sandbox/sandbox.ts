@@ -3,7 +3,8 @@ import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../errors';
 import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../options';
 import type { Instance } from '../pool/instance';
-import type { Awaitable, LeakReport, Sandbox, SandboxOptions } from '../types';
+import type { Awaitable } from '../block-types';
+import type { LeakReport, Sandbox, SandboxOptions } from '../types';
 import { OpenSandbox } from './open-sandbox';
 
 function checkSandboxOptions(where: string, given: unknown): SandboxOptions {

@@ -4,7 +4,7 @@ import type { Container, TransactionConfig } from '../knex/insides';
 import { callable, checkOptions, flag, isPlainObject, millis, oneOf, positiveMillis, refuse, text } from '../options';
 import type { Instance } from '../pool/instance';
 import { captureStack, type Stack } from '../pool/stack';
-import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../types';
+import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../block-types';
 import { adoptTransaction } from './adopt';
 import { BLOCK, scopeOf } from './begin';
 import { join, prepareBlock, register } from './block';

@@ -1,7 +1,7 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
 import { DurableError, TransactionFailedError } from '../errors';
 import { refuse } from '../options';
-import type { AtomicOptions, Awaitable, TransactionHook } from '../types';
+import type { AtomicOptions, Awaitable, TransactionHook } from '../block-types';
 import { within } from '../waiting';
 import { endWithin, rollBack } from './exit';
 import type { Scope } from './scope';

@@ -1,6 +1,6 @@
 // A block's time limit and abort signal, over all its attempts.
 import { TransactionTimeoutError } from '../errors';
-import type { AtomicOptions } from '../types';
+import type { AtomicOptions } from '../block-types';
 import { type Deferred, defer, within } from '../waiting';
 import { interrupt } from './block';
 import type { Scope } from './scope';

@@ -3,7 +3,7 @@ import { isRetryable } from '../drivers/error-codes';
 import { AfterCommitError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
 import { DEFAULTS, refuse } from '../options';
 import type { Instance } from '../pool/instance';
-import type { AtomicOptions, RetryOptions } from '../types';
+import type { AtomicOptions, RetryOptions } from '../block-types';
 import { defer } from '../waiting';
 import type { Limit } from './limit';
 import type { Scope } from './scope';

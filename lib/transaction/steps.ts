@@ -1,6 +1,7 @@
 // How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
 import type { KnexClient } from '../knex/insides';
-import { gate, markCompleted, type Send } from '../knex/transaction-class';
+import { gate } from '../knex/gate';
+import { markCompleted, type Send } from '../knex/transaction-class';
 import { SET_SAVEPOINT, type Turns } from '../pool/turns';
 import { publish } from './channel';
 import type { Scope } from './scope';

@@ -1,6 +1,6 @@
 // The hooks of one whole transaction, in the order in which they were registered, across its savepoints and dropped with them.
 import type { Knex } from 'knex';
-import type { TransactionHook, TransactionHookContext, TransactionHooks } from '../types';
+import type { TransactionHook, TransactionHookContext, TransactionHooks } from '../block-types';
 
 export type HookKind = keyof TransactionHooks;
 

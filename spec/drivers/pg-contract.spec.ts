@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Client, Query } from 'pg';
-import type { PgConnection } from '../../lib/drivers/pg';
+import type { PgConnection } from '../../lib/drivers/pg-client';
 import { failure, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 

@@ -14,7 +14,7 @@ interface Import {
 
 /** From the bottom to the top; each entry is a folder or a file of lib/, and is a room. */
 const levels = [
-  ['options.ts', 'errors.ts', 'types.ts', 'waiting.ts'],
+  ['options.ts', 'errors.ts', 'types.ts', 'block-types.ts', 'waiting.ts'],
   ['drivers', 'knex'],
   ['pool'],
   ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migrating', 'testing'],

@@ -1,0 +1,52 @@
+// The parts of pg's Client and of its wire that are used here, as pg does not declare them.
+import type { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+
+export type Callback = (error: Error | null | undefined, result?: unknown) => void;
+
+/** A query object that speaks the protocol itself: a cursor, a query stream, pg's own Query. */
+export interface Submittable {
+  submit(connection: unknown): unknown;
+  handleError(error: Error, connection?: unknown): void;
+  callback?: Callback;
+  text?: string;
+  cursor?: { text?: string };
+}
+
+export interface QueryConfig {
+  text: string;
+  callback?: Callback;
+}
+
+export interface Wire extends EventEmitter {
+  stream: Duplex;
+  parsedStatements: Record<string, string>;
+  connect(port: number | string, host?: string): void;
+  requestSsl(): void;
+  cancel(processID: number, secretKey: unknown): void;
+}
+
+export type Query = (config: string | QueryConfig | Submittable, values?: unknown, callback?: Callback) => unknown;
+
+/** The parts of pg's Client that are used here. Those with an underscore are its own affair and checked by a contract spec. */
+export interface PgConnection extends EventEmitter {
+  query: Query;
+  connection: Wire;
+  connectionParameters: Record<string, unknown>;
+  host: string;
+  port: number;
+  password: unknown;
+  ssl: unknown;
+  sslNegotiation?: string;
+  processID: number | null;
+  secretKey: unknown;
+  readyForQuery?: boolean;
+  pipeline?: boolean;
+  _ended?: boolean;
+  _queryable?: boolean;
+  _activeQuery?: Submittable | null;
+  _queryQueue?: Submittable[];
+  getTransactionStatus?(): 'I' | 'T' | 'E' | null;
+  connect(): Promise<unknown>;
+  end(): Promise<void>;
+}
