@@ -33,7 +33,10 @@ export function serve(db: ReturnType<typeof connect>): http.Server {
     return row;
   }
 
-  /** Stored exactly once, whatever happens meanwhile: run again where it is sure that it was not, asked after where that is in doubt. */
+  /**
+   * Run again where it is sure that it was not stored, asked after where a lost connection leaves that in doubt. What stays in doubt
+   * is a COMMIT that was on its way when the server went down: the client gets ERR_COMMIT_UNKNOWN, and has to look.
+   */
   async function order(id: number): Promise<unknown> {
     await db.atomic((trx) => trx('orders').insert({ id }), {
       retry: { attempts: 10, when: (error) => isRetryable(error) || isFatal(error) },

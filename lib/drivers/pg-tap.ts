@@ -9,10 +9,10 @@ export function tap(connection: PgConnection, line: Line): () => void {
   const wasOwn = Object.hasOwn(connection, 'query');
   const onError = (error: Error) => line.died(error);
   const onEnd = () => line.ended();
-  const stream = connection.connection?.stream as Duplex | undefined;
+  const stream = connection.connection?.stream as Partial<Duplex> | undefined;
   connection.on('error', onError).on('end', onEnd);
   // The server is gone as soon as it has closed its side; pg says so a turn later, when ours is closed too.
-  stream?.on('end', onEnd);
+  stream?.on?.('end', onEnd);
 
   if (!connection.pipeline) {
     if (connection.readyForQuery === false) line.ask(new EarlierFlight(connection, line));
@@ -37,7 +37,7 @@ export function tap(connection: PgConnection, line: Line): () => void {
 
   return () => {
     connection.off('error', onError).off('end', onEnd);
-    stream?.off('end', onEnd);
+    stream?.off?.('end', onEnd);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };

@@ -10,7 +10,8 @@ import { BLOCK, scopeOf } from './begin';
 import { join, prepareBlock, register } from './block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
-import type { BlockSpec, Scope } from './scope';
+import type { Scope } from './scope';
+import type { BlockSpec } from './scope-details';
 
 type Block<T> = (trx: AtomicTransaction) => Awaitable<T>;
 type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];

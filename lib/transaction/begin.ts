@@ -5,7 +5,8 @@ import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/tr
 import type { Instance } from '../pool/instance';
 import { captureStack } from '../pool/stack';
 import { prepareBlock } from './block';
-import { type BlockSpec, type HeldSpec, Scope } from './scope';
+import { Scope } from './scope';
+import type { BlockSpec, HeldSpec } from './scope-details';
 import { scopeOfClient } from './steps';
 
 /** Rides in a transaction's config from `atomic()` to here. */

@@ -3,7 +3,7 @@ import { DurableError, TransactionFailedError } from '../errors';
 import { refuse } from '../options';
 import type { AtomicOptions, Awaitable, TransactionHook } from '../block-types';
 import { within } from '../waiting';
-import { endWithin, rollBack } from './exit';
+import { endWithin, rollBack } from './roll-back';
 import type { Scope } from './scope';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */

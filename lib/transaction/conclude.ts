@@ -1,7 +1,8 @@
 // What comes after a transaction has given its connection back: a lost COMMIT is looked into, the last hooks run, the outcome is handed over.
 import { AfterCommitError, suppress } from '../errors';
 import { publish } from './channel';
-import type { Outcome, Scope } from './scope';
+import type { Scope } from './scope';
+import type { Outcome } from './scope-details';
 import { outcomeOnServer } from './verify-commit';
 
 /** Returns the transaction's value or a promise of it. Rejects with what it failed of. */

@@ -5,8 +5,9 @@ import { Turns } from '../pool/turns';
 import { within } from '../waiting';
 import { endedBehindOurBack } from './answers';
 import { HELD } from './begin';
-import { endWithin, rollBack } from './exit';
-import type { HeldSpec, Scope } from './scope';
+import { endWithin, rollBack } from './roll-back';
+import type { Scope } from './scope';
+import type { HeldSpec } from './scope-details';
 
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function hold(instance: Instance, holder: Holder): Promise<Held> {

@@ -1,7 +1,8 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
 import type { Session } from '../pool/session';
 import { Deadline, within } from '../waiting';
-import type { Outcome, Scope } from './scope';
+import type { Scope } from './scope';
+import type { Outcome } from './scope-details';
 
 type Rows = { rows: Record<string, unknown>[] };
 

@@ -1,4 +1,4 @@
-// The examples of the README as files: type-checked by the compiler, and loaded, with the package's names standing for lib/.
+// The examples of the README and docs/ as files: type-checked by the compiler, and loaded, with the package's names standing for lib/.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -12,6 +12,11 @@ const ENTRIES: Record<string, string> = {
   'knex-reset/mocha': 'lib/mocha',
   'knex-reset/migrations': 'lib/migrations',
 };
+
+/** What its file is called. */
+export function nameOf({ file, line }: Example): string {
+  return `${file.replaceAll(/\W/g, '-')}-line-${line}`;
+}
 
 /** A folder of files, which no checkout shows and no other tool reads, until `remove()`. */
 export class ExampleFiles {
@@ -36,8 +41,8 @@ export class ExampleFiles {
     );
   }
 
-  /** What the compiler has against each example, by its line; empty where all are well. */
-  async check(): Promise<Map<number, string[]>> {
+  /** What the compiler has against each example, by its name, and against the rest; empty where all are well. */
+  async check(): Promise<Map<string, string[]>> {
     const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
     const child = spawn(process.execPath, [tsc, '--pretty', 'false', '-p', this.#folder], { cwd: this.#folder });
     let output = '';
@@ -47,9 +52,9 @@ export class ExampleFiles {
       });
     }
     const [code] = (await once(child, 'close')) as [number | null];
-    const complaints = new Map<number, string[]>();
+    const complaints = new Map<string, string[]>();
     for (const line of output.split('\n').filter((text) => /error TS/.test(text))) {
-      const example = Number(/line-(\d+)\.ts/.exec(line)?.[1] ?? 0);
+      const example = /([\w-]+-line-\d+)\.ts/.exec(line)?.[1] ?? '';
       complaints.set(example, [...(complaints.get(example) ?? []), line]);
     }
     if (code !== 0 && complaints.size === 0) throw new Error(`tsc ended with ${code}:\n${output}`);
@@ -66,8 +71,8 @@ export class ExampleFiles {
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #file({ line }: Example): string {
-    return path.join(this.#folder, `line-${line}.ts`);
+  #file(example: Example): string {
+    return path.join(this.#folder, `${nameOf(example)}.ts`);
   }
 
   #from(name: string): string {

@@ -1,28 +1,28 @@
-// That every example of the README compiles, that those which can run do, and that they send and print what is shown beside them.
+// That every example of the README and docs/ compiles, that those which can run do, and that they send and print what is shown beside them.
 import { format } from 'node:util';
 import { expect } from 'chai';
 import type { FaultProxy } from '../support/fault-proxy';
 import { useStage } from '../support/stage';
 import { WireTranscript } from '../support/wire-transcript';
-import { ExampleFiles } from './example-files';
+import { ExampleFiles, nameOf } from './example-files';
 import { EMPTY, TABLES } from './prelude';
 import {
   type Block,
   blocksOf,
   complaintOf,
+  documents,
   type Example,
   examplesOf,
-  readme,
   sameEveryRun,
   statements,
 } from './readme-text';
 
-describe('the examples of the README', () => {
+describe('the examples of the README and docs/', () => {
   const stage = useStage();
-  const blocks = blocksOf(readme);
-  const examples = examplesOf(blocks);
+  const blocks = documents.map((document) => blocksOf(document));
+  const examples = blocks.flatMap((each) => examplesOf(each));
   let files: ExampleFiles;
-  let complaints: Map<number, string[]>;
+  let complaints: Map<string, string[]>;
   let proxy: FaultProxy;
   let transcript: WireTranscript;
 
@@ -64,21 +64,21 @@ describe('the examples of the README', () => {
 
   it('have all the SQL that is shown beside them', () => {
     const beside = new Set<Block | undefined>(examples.map(({ sql }) => sql));
-    for (const block of blocks.filter(({ language }) => language === 'sql')) {
-      expect(beside.has(block), `README.md:${block.line} is not the transcript of an example`).to.equal(true);
+    for (const block of blocks.flat().filter(({ language }) => language === 'sql')) {
+      expect(beside.has(block), `${block.file}:${block.line} is not the transcript of an example`).to.equal(true);
     }
   });
 
   for (const example of examples) {
-    const { line, mode, sql, prints } = example;
-    describe(`in line ${line}`, () => {
+    const { file, line, mode, sql, prints } = example;
+    describe(`in ${file}:${line}`, () => {
       it('has a comment before it that says how it is checked', () => {
         expect(complaintOf(example)).to.equal(undefined);
       });
 
       it('compiles', () => {
-        expect(complaints.get(line) ?? []).to.deep.equal([]);
-        expect(complaints.get(0) ?? []).to.deep.equal([]);
+        expect(complaints.get(nameOf(example)) ?? []).to.deep.equal([]);
+        expect(complaints.get('') ?? []).to.deep.equal([]);
       });
 
       if (!mode) return;

@@ -1,4 +1,4 @@
-// That the README names what there is: errors, options with their defaults, outcomes, commands, files.
+// That the README, with docs/, names what there is: errors, options with their defaults, outcomes, commands, files.
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -6,11 +6,13 @@ import * as api from '../../lib';
 import { DEFAULTS } from '../../lib/options';
 import { outcomeRows } from '../transaction/outcome-rows';
 import { outcomeText } from './outcome-text';
-import { blocksOf, readme, ROOT } from './readme-text';
+import { blocksOf, documents, ROOT } from './readme-text';
 
-const rows = readme.split('\n').filter((line) => line.startsWith('|'));
+const [readme] = documents as [(typeof documents)[number]];
+const written = documents.map(({ text }) => text).join('\n');
+const rows = written.split('\n').filter((line) => line.startsWith('|'));
 const read = (name: string) => fs.readFileSync(path.join(ROOT, name), 'utf8');
-const scripts = (JSON.parse(read('package.json')) as { scripts: Record<string, string> }).scripts;
+const { scripts, files } = JSON.parse(read('package.json')) as { scripts: Record<string, string>; files: string[] };
 
 /** Public interfaces that have keys which a user writes or reads. */
 const INTERFACES: [file: string, names: string[]][] = [
@@ -21,16 +23,16 @@ const INTERFACES: [file: string, names: string[]][] = [
       'Resettable',
       'ResetOptions',
       'ResetReport',
-      'AtomicOptions',
-      'RetryOptions',
-      'AtomicTransaction',
-      'TransactionHooks',
-      'TransactionHookContext',
       'SandboxOptions',
       'LeakReport',
       'OpenTransaction',
+      'TransactionEvent',
       'ConnectionState',
     ],
+  ],
+  [
+    'lib/block-types.ts',
+    ['AtomicOptions', 'RetryOptions', 'AtomicTransaction', 'TransactionHooks', 'TransactionHookContext'],
   ],
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],
   ['lib/migrations.ts', ['MigrationLockOptions']],
@@ -61,7 +63,7 @@ describe('the README', () => {
         it(name, () => {
           const keys = keysOf(file, name);
           expect(keys).to.not.be.empty;
-          const missing = keys.filter((key) => !new RegExp(`\`[^\`\n]*\\b${key}\\b[^\`\n]*\``).test(readme));
+          const missing = keys.filter((key) => !new RegExp(`\`[^\`\n]*\\b${key}\\b[^\`\n]*\``).test(written));
           expect(missing).to.deep.equal([]);
         });
       }
@@ -103,7 +105,7 @@ describe('the README', () => {
   describe('has the row of the outcome table of a block that', () => {
     for (const row of outcomeRows(undefined as never)) {
       it(`${row.ended}, when the server said ${row.said}`, () => {
-        expect(readme).to.include(`\n${outcomeText(row)}\n`);
+        expect(written).to.include(`\n${outcomeText(row)}\n`);
       });
     }
   });
@@ -124,21 +126,31 @@ describe('the README', () => {
   });
 
   it('names no script that package.json has not', () => {
-    const named = [...readme.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name as string);
+    const named = [...written.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name as string);
     expect(named).to.not.be.empty;
     expect(scripts).to.include.keys(...named);
   });
 
-  it('links to no file and no heading that is not there', () => {
-    const headings = [...readme.matchAll(/^#+ (.*)$/gm)].map(([, text = '']) =>
-      text
-        .toLowerCase()
-        .replace(/[^\w\- ]/g, '')
-        .replaceAll(' ', '-'),
-    );
-    for (const [, target = ''] of readme.matchAll(/\]\(([^)]+)\)/g)) {
-      if (target.startsWith('#')) expect(headings).to.include(target.slice(1));
-      else if (!/^https?:/.test(target)) expect(fs.existsSync(path.join(ROOT, target)), target).to.equal(true);
-    }
-  });
+  for (const { file, text } of documents) {
+    it(`links in ${file} to no file and no heading that is not there, or not in the package`, () => {
+      for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        const [name = '', heading] = target.split('#');
+        const linked = name ? path.posix.join(path.posix.dirname(file), name) : file;
+        expect(fs.existsSync(path.join(ROOT, linked)), target).to.equal(true);
+        expect(files, target).to.include(linked.split('/')[0]);
+        if (heading !== undefined) expect(headingsOf(read(linked)), target).to.include(heading);
+      }
+    });
+  }
 });
+
+/** As links name them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}

@@ -1,12 +1,22 @@
-// README.md as the specs see it: its text, its fenced blocks, and what the comment before each of them promises.
+// README.md and docs/ as the specs see them: their text, their fenced blocks, and what the comment before each of these promises.
 import fs from 'node:fs';
 import path from 'node:path';
 
 export const ROOT = path.resolve(__dirname, '..', '..');
 
-export const readme = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');
+export interface Document {
+  /** From the root of the package. */
+  file: string;
+  text: string;
+}
+
+export const documents: Document[] = [
+  'README.md',
+  ...fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`),
+].map((file) => ({ file, text: fs.readFileSync(path.join(ROOT, file), 'utf8') }));
 
 export interface Block {
+  file: string;
   /** Of its opening fence. */
   line: number;
   language: string;
@@ -25,7 +35,7 @@ export interface Example extends Block {
   prints: Block | undefined;
 }
 
-export function blocksOf(text: string): Block[] {
+export function blocksOf({ file, text }: Document): Block[] {
   const blocks: Block[] = [];
   let open: Block | undefined;
   let marker: string | undefined;
@@ -38,12 +48,12 @@ export function blocksOf(text: string): Block[] {
     } else if (open) {
       open.code += `${line}\n`;
     } else if (fence) {
-      open = { line: index + 1, language: fence[1] ?? '', code: '', marker };
+      open = { file, line: index + 1, language: fence[1] ?? '', code: '', marker };
     } else {
       marker = /^<!-- (.*) -->$/.exec(line)?.[1] ?? (line === '' ? marker : undefined);
     }
   }
-  if (open) throw new Error(`README.md:${open.line}: a block that is never closed`);
+  if (open) throw new Error(`${file}:${open.line}: a block that is never closed`);
   return blocks;
 }
 

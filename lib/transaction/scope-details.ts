@@ -1,0 +1,41 @@
+// What a scope is made from, and what can become of it.
+import type { AtomicOptions } from '../block-types';
+import type { Holder } from '../pool/instance';
+import type { Stack } from '../pool/stack';
+import type { Scope } from './scope';
+
+/** `waiting` for a connection; `ending`: its end was asked for; `committing`: COMMIT is sent; `over`: the outcome is known. */
+export type Phase = 'waiting' | 'beginning' | 'open' | 'ending' | 'committing' | 'over';
+
+export type Outcome =
+  | { kind: 'committed'; value: unknown }
+  /** It resolves all the same where a plain `trx.rollback()` without an error does. */
+  | { kind: 'rolledBack'; error: unknown; resolves?: boolean }
+  | { kind: 'unknown'; error: Error };
+
+/** What makes a transaction a block. */
+export interface BlockSpec {
+  options: AtomicOptions;
+  attempt: number;
+  /** More attempts may follow, so the block's callback must have ended before the block may reject. */
+  mayRetry: boolean;
+  /** Where it was asked for. */
+  stack: Stack;
+  /** Told of its scope before anything is sent. */
+  onScope(scope: Scope): void;
+}
+
+/** What makes a transaction that of a sandbox. */
+export interface HeldSpec {
+  holder: Holder;
+  /** It is open. Nobody needs knex's handle of it, which takes longer to make than all the rest: it is never made. */
+  begun(scope: Scope): void;
+}
+
+export interface ScopeDetails {
+  parent: Scope | undefined;
+  block: BlockSpec | undefined;
+  stack: Stack;
+  standsAlone: boolean;
+  held?: HeldSpec | undefined;
+}
