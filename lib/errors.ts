@@ -18,7 +18,7 @@ export class KnexResetError extends Error {
   declare readonly transaction?: OpenTransaction;
 
   constructor(message: string, code: string, details: Details = {}) {
-    super(message, 'cause' in details ? { cause: details.cause } : undefined);
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     if (details.transaction) this.transaction = details.transaction;
     Object.defineProperty(this, CODE, { value: code });

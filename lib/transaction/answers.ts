@@ -1,6 +1,6 @@
 // What the answers of the server, and the end of the connection, mean for the transaction on it.
 import { isInFailedTransaction } from '../drivers/error-codes';
-import { BlockControlError, TransactionFailedError } from '../errors';
+import { BlockControlError } from '../errors';
 import { nextTurn } from '../waiting';
 import type { Scope } from './scope';
 
@@ -35,7 +35,7 @@ function failed(root: Scope, error: unknown): unknown {
   const { driver, connection } = root.session;
   if (root.phase === 'open' && !root.endedBy && driver.status(connection) === 'idle') {
     const message = `the server rolled transaction ${root.name} back when a statement in it failed`;
-    root.doom ??= new TransactionFailedError(message, { cause: error });
+    root.doom ??= root.failure(message, error);
   }
   return error;
 }

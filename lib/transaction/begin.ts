@@ -51,7 +51,6 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
 
 /** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */
 function beginInside(instance: Instance, home: Scope, { container, config }: Asked): KnexTransaction {
-  if (home.refusal !== undefined) throw home.refusal;
   const isInSandbox = home.root.sandbox !== undefined;
   const outer = isInSandbox ? innermostHandle(home) : home;
   const standsAlone = isInSandbox && (home.sandbox !== undefined || !instance.settings.ambient);
@@ -75,12 +74,12 @@ function start(scope: Scope, handle: Knex.Transaction, container: Container): un
   if (block?.options.hooks) scope.timeline.addAll(scope, block.options.hooks);
   if (!scope.hasHooks) return run(scope, handle, container);
   if (block) scope.isCallbackRunning = true;
-  const hooks = instance.ambient.run(scope, () => scope.timeline.run('afterBegin', {}, scope));
+  const hooks = scope.inContext(() => scope.timeline.run('afterBegin', {}, scope));
   return afterHooks(scope, hooks, () => run(scope, handle, container));
 }
 
 function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  const result = scope.instance.ambient.run(scope, () => started(container(handle)));
+  const result = scope.inContext(() => started(container(handle)));
   if (isThenable(result)) return scope.root.sandbox ? watched(scope, result) : result;
   scope.isByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.

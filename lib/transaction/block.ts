@@ -1,5 +1,5 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
-import { DurableError, TransactionFailedError } from '../errors';
+import { DurableError } from '../errors';
 import { refuse } from '../options';
 import type { AtomicOptions, Awaitable, TransactionHook } from '../block-types';
 import { within } from '../waiting';
@@ -41,10 +41,7 @@ export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<
     return await block();
   } catch (error) {
     const name = outer.label ?? outer.id;
-    outer.doom ??= new TransactionFailedError(
-      `transaction ${name} was doomed by the failure of a block that joined it`,
-      { cause: error },
-    );
+    outer.doom ??= outer.failure(`transaction ${name} was doomed by the failure of a block that joined it`, error);
     throw error;
   } finally {
     outer.joined--;

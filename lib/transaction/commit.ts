@@ -1,5 +1,5 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it, and what the server's answer means.
-import { CommitUnknownError, ResetError, TransactionFailedError } from '../errors';
+import { CommitUnknownError, ResetError, type TransactionFailedError } from '../errors';
 import type { Send } from '../knex/transaction-class';
 import { nextTurn, within } from '../waiting';
 import { rollBack, settleAborted } from './roll-back';
@@ -20,7 +20,7 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
   await drained(scope);
   if (scope.isOutermost && scope.hasHooks && scope.refusal === undefined) {
     try {
-      await scope.instance.ambient.run(scope, () => scope.timeline.run('beforeCommit'));
+      await scope.inContext(() => scope.timeline.run('beforeCommit'));
     } catch (error) {
       return scope.phase === 'open' ? rollBack(scope, error) : undefined;
     }
@@ -46,7 +46,7 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
     session.driver.status(session.connection) !== 'failed'
   ) {
     const message = `a query of transaction ${scope.name} failed that its block had not waited for`;
-    return rollBack(scope, new TransactionFailedError(message, { cause: scope.unheard }));
+    return rollBack(scope, scope.failure(message, scope.unheard));
   }
   // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
   if (!session.turns) await session.whenQuiet();
@@ -61,10 +61,10 @@ function commitNow(scope: Scope, send: Send): Promise<void> {
   return scope.isSavepoint ? releaseSavepoint(scope, send) : commitOutermost(scope, send);
 }
 
-function outlived({ name }: Scope): TransactionFailedError {
-  return new TransactionFailedError(
-    `savepoint ${name} was not released: the transaction around it had ended before`,
-    {},
+function outlived(scope: Scope): TransactionFailedError {
+  return scope.failure(
+    `savepoint ${scope.name} was not released: the transaction around it had ended before`,
+    undefined,
   );
 }
 
@@ -79,7 +79,7 @@ async function commitOutermost(scope: Scope, send: Send): Promise<void> {
     const message = `the server rolled transaction ${scope.name} back: ${by}`;
     return scope.decide({
       kind: 'rolledBack',
-      error: new TransactionFailedError(message, { cause: scope.firstError, transaction: scope.describe() }),
+      error: scope.failure(message, scope.firstError),
     });
   }
   if (session.death === undefined && !(error instanceof ResetError) && !instance.isFatal(error)) {
@@ -104,8 +104,7 @@ async function releaseSavepoint(scope: Scope, send: Send): Promise<void> {
   const lost = scope.refusal ?? (session.refusal && (session.fatal ?? session.refusal));
   if (lost !== undefined) return rollBack(scope, lost);
   const message = `savepoint ${scope.name} was rolled back: a statement in it had failed`;
-  const cause = scope.root.firstError ?? error;
-  return rollBack(scope, new TransactionFailedError(message, { cause, transaction: scope.describe() }));
+  return rollBack(scope, scope.failure(message, scope.root.firstError ?? error));
 }
 
 /** The driver's answer inside knex's query object. */

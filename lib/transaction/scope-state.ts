@@ -1,6 +1,7 @@
 // What is known of one transaction or savepoint, and of its place among those around and inside it.
 import type { Knex } from 'knex';
 import { isSocketError } from '../drivers/error-codes';
+import { TransactionFailedError } from '../errors';
 import type { KnexTransaction } from '../knex/insides';
 import type { Undo } from '../knex/transaction-class';
 import { describeUnregistered, type Holder, type Instance } from '../pool/instance';
@@ -201,6 +202,17 @@ export abstract class ScopeState {
   /** The transactions inside that are open or about to be. */
   openInside(): Scope[] {
     return [...this.children].filter((child) => !child.isOver).flatMap((child) => [child, ...child.openInside()]);
+  }
+
+  /** The error of one that has not done what its callback takes for done. */
+  failure(message: string, cause: unknown): TransactionFailedError {
+    return new TransactionFailedError(message, { cause, transaction: this.describe() });
+  }
+
+  /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
+  inContext<T>(work: () => T): T {
+    const { settings, ambient } = this.instance;
+    return settings.ambient || this.root.sandbox ? ambient.run(this as unknown as Scope, work) : work();
   }
 
   describe(): OpenTransaction {

@@ -32,8 +32,8 @@ export function guardClient(scope: Scope): void {
 /** BEGIN or SAVEPOINT. Rejects where it failed: knex would go on to the callback. */
 export function begin(scope: Scope, send: Send): Promise<unknown> {
   guardClient(scope);
-  if (scope.doom !== undefined)
-    return Promise.resolve(begun(scope, { isDone: false, error: scope.doom, result: undefined }));
+  const { refusal } = scope;
+  if (refusal !== undefined) return Promise.resolve(begun(scope, { isDone: false, error: refusal, result: undefined }));
   return step(scope, beginsInOne(scope) ?? send).then((result) =>
     result.isDone && scope.doom !== undefined && scope.isSavepoint ? givenUp(scope) : begun(scope, result),
   );

@@ -1,0 +1,42 @@
+// What is left of a sandbox that is over: nothing for the rest of the instance, a refusal for what it left behind.
+import { expect } from 'chai';
+import { SandboxError } from '../../lib';
+import { type Deferred, defer } from '../../lib/waiting';
+import { failure } from '../support/outcome';
+import { idOfBackend, KINDS, useTables } from './stage';
+
+describe('after a sandbox', () => {
+  const stage = useTables();
+
+  for (const [kind, run] of KINDS) {
+    it(`an instance is no more ambient than before (${kind})`, async () => {
+      const db = stage.resettable();
+      await run(db, () => db.atomic((trx) => trx('t').insert({ id: 1 })));
+      await db.atomic(async (trx) => {
+        const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+        expect(await idOfBackend(db)).not.to.equal(rows[0].pid);
+        await db.atomic((other) => other.raw('select 1'), { durable: true });
+      });
+    });
+  }
+
+  it('what it left to a timer is refused, in a transaction as well', async () => {
+    const db = stage.resettable();
+    const isOver: Deferred<void> = defer();
+    let late: Promise<Error[]> | undefined;
+    await db.sandbox(async () => {
+      await db('t').insert({ id: 1 });
+      late = isOver.promise.then(() =>
+        Promise.all([
+          failure(db('t').insert({ id: 2 })),
+          failure(db.transaction((trx) => trx('t').insert({ id: 2 }))),
+          failure(db.transaction()),
+          failure(db.atomic((trx) => trx('t').insert({ id: 2 }))),
+        ]),
+      );
+    });
+    isOver.resolve();
+    for (const error of (await late) as Error[]) expect(error).to.be.an.instanceof(SandboxError);
+    expect(await stage.database.query('select * from t')).to.deep.equal([]);
+  });
+});
