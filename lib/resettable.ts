@@ -5,22 +5,10 @@ import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
 import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
-import { isFatal } from './drivers/error-codes';
 import { asKnexAcquires, buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
-import {
-  callable,
-  checkOptions,
-  DEFAULTS,
-  describe,
-  flag,
-  isPlainObject,
-  millis,
-  oneOf,
-  positiveMillis,
-  refuse,
-} from './options';
+import { describe, refuse } from './options';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
@@ -30,7 +18,8 @@ import { captureStack } from './pool/stack';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
-import { checkHooks, runInTransaction, runOutermost } from './transaction/atomic';
+import { checkSettings, judge } from './settings';
+import { runInTransaction, runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
 import { hold } from './transaction/hold';
 import { watchRunner } from './transaction/pending';
@@ -91,24 +80,6 @@ function clientOf(knex: unknown): KnexClient {
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );
   return client;
-}
-
-function checkSettings(given: unknown): Settings {
-  const options = checkOptions<ResettableOptions>('resettable', given, {
-    graceMillis: millis,
-    timeoutMillis: millis,
-    onFatal: oneOf('discard', 'evict', 'reset'),
-    isFatal: callable,
-    checkIdleMillis: millis,
-    checkTimeoutMillis: positiveMillis,
-    leakAfterMillis: positiveMillis,
-    onLeak: callable,
-    ambient: flag,
-    hooks: { expected: 'an object with hooks', accepts: isPlainObject },
-  });
-  checkHooks('resettable: hooks', options.hooks);
-  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
-  return { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis, ...options };
 }
 
 function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
@@ -217,17 +188,6 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   sites.set(first, site);
   sites.set(pool, site);
   return site;
-}
-
-function judge(error: unknown, { isFatal: override }: Settings): boolean {
-  const standard = isFatal(error);
-  if (!override) return standard;
-  try {
-    return override(error, standard);
-  } catch (thrown) {
-    process.emitWarning(thrown instanceof Error ? thrown : String(thrown));
-    return standard;
-  }
 }
 
 /**

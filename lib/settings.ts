@@ -1,0 +1,37 @@
+// The options of `resettable()`: checked, with their defaults, and the user's classifier with its guard.
+import { isFatal } from './drivers/error-codes';
+import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './options';
+import type { Settings } from './pool/instance';
+import { checkHooks } from './transaction/atomic';
+import type { ResettableOptions } from './types';
+
+/** @throws TypeError for unknown or ill-typed options */
+export function checkSettings(given: unknown): Settings {
+  const options = checkOptions<ResettableOptions>('resettable', given, {
+    graceMillis: millis,
+    timeoutMillis: millis,
+    onFatal: oneOf('discard', 'evict', 'reset'),
+    isFatal: callable,
+    checkIdleMillis: millis,
+    checkTimeoutMillis: positiveMillis,
+    leakAfterMillis: positiveMillis,
+    onLeak: callable,
+    ambient: flag,
+    hooks: { expected: 'an object with hooks', accepts: isPlainObject },
+  });
+  checkHooks('resettable: hooks', options.hooks);
+  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
+  return { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis, ...options };
+}
+
+/** The built-in verdict, or the user's; one that throws is reported as a warning, and has no say. */
+export function judge(error: unknown, { isFatal: override }: Settings): boolean {
+  const standard = isFatal(error);
+  if (!override) return standard;
+  try {
+    return override(error, standard);
+  } catch (thrown) {
+    process.emitWarning(thrown instanceof Error ? thrown : String(thrown));
+    return standard;
+  }
+}
