@@ -29,7 +29,12 @@ export function explainFullPool(instance: Instance, error: unknown): unknown {
   const list = holders(instance);
   const full = error as Error & { holders?: OpenTransaction[] };
   full.holders = list;
-  if (list.length > 0) full.message += `\nHeld by:\n${list.map(line).join('\n')}`;
+  if (list.length > 0) {
+    const { message } = full;
+    full.message += `\nHeld by:\n${list.map(line).join('\n')}`;
+    // What most loggers print.
+    full.stack = full.stack?.replace(message, () => full.message) ?? full.message;
+  }
   return full;
 }
 

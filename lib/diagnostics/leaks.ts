@@ -1,5 +1,6 @@
 // What is open longer than it should be: transactions past `leakAfterMillis`.
 import type { Instance, OpenEntry } from '../pool/instance';
+import type { ResettableOptions } from '../types';
 
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. One timer, and only while one is open. */
 export class LeakWatch {
@@ -36,11 +37,17 @@ export class LeakWatch {
         continue;
       }
       this.#reported.add(entry);
-      try {
-        onLeak?.(entry.describe());
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error));
-      }
+      void tell(onLeak, entry);
     }
+  }
+}
+
+/** Nobody waits for it, so what it throws, at once or later, is a warning. */
+async function tell(onLeak: ResettableOptions['onLeak'], entry: OpenEntry): Promise<void> {
+  try {
+    const told: unknown = onLeak?.(entry.describe());
+    await told;
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error));
   }
 }

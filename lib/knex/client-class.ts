@@ -72,7 +72,9 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
     }
 
     // One that was held by hand over the end of a destroyed instance comes back to a client without a pool.
-    override releaseConnection(connection: object): Promise<void> {
+    // Knex before 3.2 gives back what a stream never had, when the pool was full.
+    override releaseConnection(connection: object | undefined): Promise<void> {
+      if (connection === undefined) return Promise.resolve();
       if (this.pool) return super.releaseConnection(connection);
       site.pool.release(connection);
       return Promise.resolve();

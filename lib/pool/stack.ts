@@ -6,7 +6,8 @@ const FRAMES = 12;
 const PACKAGE = dirname(dirname(__dirname));
 /** The build, and what it is built from, which is what stacks show with source maps. */
 const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
-const NOT_THE_USERS = /[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
+const NOT_THE_USERS =
+  /[\\/]node_modules[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
 
 /** A stack that is formatted when it is read. */
 export interface Stack {

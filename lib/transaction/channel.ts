@@ -2,14 +2,18 @@
 import { channel } from 'node:diagnostics_channel';
 import type { OpenTransaction, TransactionEvent } from '../types';
 
+/** A transaction, as far as its subscribers have to do with it. */
+interface Published {
+  readonly isOutermost: boolean;
+  readonly hasBegun: boolean;
+  describe(): OpenTransaction;
+}
+
 const transactions = channel('knex-reset:transaction');
 
-export function publish(
-  event: TransactionEvent['event'],
-  scope: { describe(): OpenTransaction },
-  error?: unknown,
-): void {
-  if (!transactions.hasSubscribers) return;
+/** Of savepoints nobody hears, nor of the end of what never began. */
+export function publish(event: TransactionEvent['event'], scope: Published, error?: unknown): void {
+  if (!transactions.hasSubscribers || !scope.isOutermost || !scope.hasBegun) return;
   const message: TransactionEvent = { event, transaction: scope.describe() };
   if (error !== undefined) message.error = error;
   transactions.publish(message);

@@ -9,7 +9,7 @@ import { outcomeOnServer } from './verify-commit';
 export function conclude(scope: Scope): unknown {
   const { outcome } = scope;
   if (outcome?.kind === 'committed' && !(scope.isOutermost && scope.hasHooks)) {
-    if (scope.isOutermost) publish('commit', scope);
+    publish('commit', scope);
     scope.concluded();
     return outcome.value;
   }
@@ -35,7 +35,7 @@ async function afterCommit(scope: Scope, value: unknown): Promise<unknown> {
 async function afterFailure(scope: Scope, outcome: Exclude<Outcome, { kind: 'committed' }>): Promise<undefined> {
   const { error, kind } = outcome;
   const isUnknown = kind === 'unknown';
-  if (scope.isOutermost) publish(isUnknown ? 'unknown' : 'rollback', scope, error);
+  publish(isUnknown ? 'unknown' : 'rollback', scope, error);
   if (scope.hasHooks) {
     const fatal = scope.hasLost(error);
     scope.lastHooks = scope.timeline.drop(scope);

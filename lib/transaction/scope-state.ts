@@ -34,6 +34,8 @@ export abstract class ScopeState {
   outcome: Outcome | undefined;
   /** Why nothing more may be asked in it; the error that it will end with. */
   doom: unknown;
+  /** The server has confirmed its BEGIN or SAVEPOINT. */
+  hasBegun = false;
   /** Its holders were told that it is over, though knex has not ended it. */
   isAborted = false;
   /** The callback is still running. Knex's own commit and rollback come after it. Known of blocks and in sandboxes only. */

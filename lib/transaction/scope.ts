@@ -8,6 +8,7 @@ import type { Instance, OpenEntry } from '../pool/instance';
 import { sessionOf, type Tenant } from '../pool/session';
 import { type Deferred, defer } from '../waiting';
 import { answered, lost, readied } from './answers';
+import { publish } from './channel';
 import { conclude } from './conclude';
 import { endByCommit, endByRollback } from './exit';
 import { letIn } from './guests';
@@ -124,7 +125,9 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
     this.undo = undo;
     this.phase = 'open';
     this.isAdopted = true;
+    this.hasBegun = true;
     guardClient(this);
+    publish('begin', this);
   }
 
   // Its outcome, from exit.ts and conclude.ts.

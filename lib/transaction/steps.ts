@@ -51,16 +51,26 @@ async function givenUp(scope: Scope): Promise<unknown> {
 }
 
 function begun(scope: Scope, { isDone, error, result }: StepResult): unknown {
-  if (!isDone) {
-    scope.outcome = { kind: 'rolledBack', error: scope.root.doom ?? error };
-    scope.phase = 'over';
-    return Promise.reject(scope.outcome.error as Error);
-  }
-  scope.phase = 'open';
-  if (scope.isOutermost) publish('begin', scope);
+  if (!isDone) return notBegun(scope, error);
   const deferrable = scope.block?.options.deferrable;
-  if (deferrable === undefined || scope.isSavepoint) return result;
-  return sendOwn(scope, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
+  if (deferrable === undefined || scope.isSavepoint) return opened(scope, result);
+  return sendOwn(scope, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`).then(
+    (answer) => opened(scope, answer),
+    (failure: unknown) => notBegun(scope, failure),
+  );
+}
+
+function opened(scope: Scope, result: unknown): unknown {
+  scope.phase = 'open';
+  scope.hasBegun = true;
+  publish('begin', scope);
+  return result;
+}
+
+function notBegun(scope: Scope, error: unknown): Promise<never> {
+  scope.outcome = { kind: 'rolledBack', error: scope.root.doom ?? error };
+  scope.phase = 'over';
+  return Promise.reject(scope.outcome.error as Error);
 }
 
 /** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. Never rejects. */

@@ -11,8 +11,7 @@ describe('the watch for leaks', () => {
   let set: sinon.SinonSpy | undefined;
   // Before the stage clears up, which needs the real clock.
   afterEach(() => {
-    set?.restore();
-    clock?.restore();
+    sinon.restore();
     set = clock = undefined;
   });
   const stage = useStage();

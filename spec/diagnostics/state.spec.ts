@@ -24,10 +24,14 @@ describe('connectionState()', () => {
   });
 
   it('counts connections that are opened, in use, idle, and waited for', async () => {
+    const proxy = await stage.proxy();
+    db = stage.resettable({ through: proxy, pool: { max: 2 } });
     const { connections } = { connections: () => db.connectionState().connections };
+    proxy.freeze();
     const first = db.raw('select pg_sleep(0.2)').then(() => {});
     await until('it is being opened', () => connections().opening === 1);
     expect(connections()).to.deep.equal({ idle: 0, inUse: 0, opening: 1, waiting: 1 });
+    proxy.thaw();
     await until('it runs', () => connections().inUse === 1);
     expect(connections()).to.deep.equal({ idle: 0, inUse: 1, opening: 0, waiting: 0 });
     const others = [db.raw('select pg_sleep(0.1)').then(() => {}), db.raw('select 1').then(() => {})];
