@@ -5,7 +5,14 @@ import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
 import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
-import { asKnexAcquires, buildRealPool, claim, makeClaimedPrototype, watchBuilders } from './knex/client-class';
+import {
+  asKnexAcquires,
+  buildRealPool,
+  claim,
+  makeClaimedPrototype,
+  openWithFreshSettings,
+  watchBuilders,
+} from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
 import { describe, refuse } from './options';
@@ -96,6 +103,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     isExternal,
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
+    makeAfresh: (make) => openWithFreshSettings(client, make),
     opened: (connection) => asKnexAcquires(client, Promise.resolve(connection)),
     whereAsked: () => recording.take(),
     home: () => ambient.current(),

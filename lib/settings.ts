@@ -1,4 +1,5 @@
 // The options of `resettable()`: checked, with their defaults, and the user's classifier with its guard.
+import { inspect } from 'node:util';
 import { isFatal } from './drivers/error-codes';
 import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './options';
 import type { Settings } from './pool/instance';
@@ -27,11 +28,12 @@ export function checkSettings(given: unknown): Settings {
 /** The built-in verdict, or the user's; one that throws is reported as a warning, and has no say. */
 export function judge(error: unknown, { isFatal: override }: Settings): boolean {
   const standard = isFatal(error);
-  if (!override) return standard;
+  // A transaction that is rolled back without an error has none to judge.
+  if (!override || error === undefined) return standard;
   try {
     return override(error, standard);
   } catch (thrown) {
-    process.emitWarning(thrown instanceof Error ? thrown : String(thrown));
+    process.emitWarning(thrown instanceof Error ? thrown : `isFatal threw ${inspect(thrown)}`);
     return standard;
   }
 }

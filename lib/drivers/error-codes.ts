@@ -1,4 +1,5 @@
 // Which errors end a connection, and which are worth another attempt. Decided by codes: texts are translated by servers.
+import { TransactionFailedError } from '../errors';
 
 const FATAL_SQLSTATES = /^(08...|57P0[1-5]|25P0[34]|58...|F0...|XX...)$/;
 const FATAL_SOCKET_CODES = new Set([
@@ -41,9 +42,12 @@ export function isFatal(error: unknown): boolean {
   return code === TOO_MANY_CONNECTIONS;
 }
 
-/** Whether the whole transaction may succeed if it is run again: a serialization failure (40001) or a deadlock (40P01). */
+/**
+ * Whether the whole transaction may succeed if it is run again: a serialization failure (40001) or a deadlock (40P01), also one that
+ * the callback swallowed, which then is the cause of a `TransactionFailedError`.
+ */
 export function isRetryable(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = codeOf(error instanceof TransactionFailedError ? error.cause : error);
   return code !== undefined && RETRYABLE_CODES.has(code);
 }
 

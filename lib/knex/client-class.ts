@@ -171,7 +171,15 @@ export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Pr
   return knexClass.acquireConnection.call(asked);
 }
 
-/** Has a connection function in the config asked again before the next connection is opened. */
-export function forgetConnectionSettings(client: KnexClient): void {
-  if (client.connectionConfigProvider) client.connectionConfigExpirationChecker = () => true;
+/** Opens a connection with what a connection function in the config says now, whenever it was asked last. */
+export function openWithFreshSettings<T>(client: KnexClient, open: () => T): T {
+  if (!client.connectionConfigProvider) return open();
+  const { connectionConfigExpirationChecker: earlier } = client;
+  client.connectionConfigExpirationChecker = () => true;
+  try {
+    return open();
+  } finally {
+    // Knex has looked at it already, and would drop idle connections for it.
+    client.connectionConfigExpirationChecker = earlier;
+  }
 }

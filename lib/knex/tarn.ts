@@ -29,7 +29,7 @@ export interface Tarn {
   used: { resource: object }[];
   free: { resource: object }[];
   pendingAcquires: PendingAcquire[];
-  pendingCreates: { promise: Promise<object> }[];
+  pendingCreates: PendingAcquire[];
   pendingValidations: PendingAcquire[];
   emitter: EventEmitter;
   creator: Create;
@@ -195,6 +195,11 @@ export class TarnPool {
     // It would ask this every 100 ms until there are none: of another pool, where the object stands in for one.
     Object.defineProperty(tarn, 'numPendingValidations', { value: () => 0, configurable: true });
     this.#methods.destroy.call(tarn).catch(() => {});
+  }
+
+  /** Waits no longer for connections that are being opened: tarn has a timer for each. */
+  abandonOpenings(): void {
+    for (const creating of this.#tarn.pendingCreates) creating.reject(new Error('the pool has ended'));
   }
 
   /** Turns the object into a stand-in for another pool: for copies of an instance that were made before it became resettable. */

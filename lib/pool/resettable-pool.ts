@@ -16,6 +16,8 @@ export interface PoolHost {
   readonly isExternal: boolean;
   /** Builds the next generation's pool, knex's way. */
   build(): TarnPool;
+  /** Opens a connection, having asked again with what settings. */
+  makeAfresh(make: () => Promise<object>): Promise<object>;
   /** A connection is open, and about to be lent for the first time. */
   opened(connection: object): Promise<object>;
   /** Where a borrower came from, while that is recorded. */
@@ -62,6 +64,7 @@ export class ResettablePool implements KnexPool {
   /** The number of evictions: connections opened before the last one are not lent again. */
   epoch = 0;
   #real: RealPool | undefined;
+  #retired: TarnPool | undefined;
   readonly #waiters = new Set<Waiter>();
   #listeners: [string, Listener][] = [];
   /** Closed while a reset runs: who asks now waits for its end. */
@@ -69,6 +72,9 @@ export class ResettablePool implements KnexPool {
   #isClosed = false;
   #parked = 0;
   readonly #creating = new Set<Promise<object>>();
+  /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
+  #doubts = 0;
+  #settled = 0;
   #lastMin = 0;
   #lastMax = 0;
 
@@ -272,8 +278,15 @@ export class ResettablePool implements KnexPool {
     this.#lastMin = this.min;
     this.#lastMax = this.max;
     if (this.host.isExternal) return;
-    this.#tarn?.dismiss();
+    this.#retired = this.#tarn;
+    this.#retired?.dismiss();
     this.#real = undefined;
+  }
+
+  /** What the ended generation still opens is of no interest any more. */
+  abandonOpenings(): void {
+    this.#retired?.abandonOpenings();
+    this.#retired = undefined;
   }
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
@@ -303,9 +316,15 @@ export class ResettablePool implements KnexPool {
     this.#real?.remove(session.connection);
   }
 
+  /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */
+  doubtSettings(): void {
+    this.#doubts++;
+  }
+
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
   evict(): void {
     this.epoch++;
+    this.doubtSettings();
     for (const session of this.sessions) {
       if (this.keeps(session)) session.epoch = this.epoch;
       else if (!session.lent) void this.discard(session);
@@ -359,7 +378,7 @@ export class ResettablePool implements KnexPool {
     const real = this.#real;
     let connection: object;
     try {
-      connection = await make();
+      connection = await this.#make(make);
     } catch (error) {
       if (this.#isWantedAgain(stamp, real)) return this.#create(make);
       throw error;
@@ -376,6 +395,18 @@ export class ResettablePool implements KnexPool {
   #isWantedAgain({ generation }: { generation: number }, real: RealPool | undefined): boolean {
     const isOurs = real !== undefined && real === this.#real && generation !== this.generation;
     return isOurs && this.#gate === undefined && this.#waiters.size > 0;
+  }
+
+  async #make(make: () => Promise<object>): Promise<object> {
+    const doubts = this.#doubts;
+    try {
+      const connection = await (doubts > this.#settled ? this.host.makeAfresh(make) : make());
+      this.#settled = Math.max(this.#settled, doubts);
+      return connection;
+    } catch (error) {
+      this.doubtSettings();
+      throw error;
+    }
   }
 
   #track(connection: object, stamp: { generation: number; epoch: number } = this): Session {

@@ -52,6 +52,8 @@ export class Session extends Traffic implements Line {
   /** One at a time, in a sandbox. */
   turns: Turns | undefined;
   idleSince = this.openedAt;
+  /** Idle, and asked whether it is still there. */
+  isChecked = false;
   tenant: Tenant | undefined;
   /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
   askedAt: Asked | undefined;

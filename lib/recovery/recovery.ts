@@ -23,7 +23,9 @@ function recover(instance: Instance, session: Session, error: unknown): void {
   if (settings.onFatal === 'evict') pool.evict();
   if (settings.onFatal === 'reset') {
     const { code, message } = error as { code?: string; message?: string };
-    void instance.reset({ reason: `fatal error ${code ?? message ?? ''}`.trim() });
+    const reason = `fatal error ${code ?? message ?? ''}`.trim();
+    // Whoever waits for a checked connection has asked nothing on it: another is as good.
+    void instance.reset({ reason, waiting: session.isChecked ? 'requeue' : 'reject' });
   }
 }
 
@@ -41,8 +43,10 @@ export function needsCheck({ settings }: Instance, session: Session): boolean {
 }
 
 async function ping(instance: Instance, session: Session, timeoutMillis: number): Promise<boolean> {
+  session.isChecked = true;
   const answer = session.send('SELECT 1').then(() => true);
-  if ((await within(timeoutMillis, answer)) === true) return true;
-  afterDeath(instance, session, new Error('an idle connection did not answer in time'));
-  return false;
+  const isAlive = (await within(timeoutMillis, answer)) === true;
+  if (!isAlive) afterDeath(instance, session, new Error('an idle connection did not answer in time'));
+  session.isChecked = false;
+  return isAlive;
 }

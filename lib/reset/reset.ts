@@ -3,7 +3,6 @@ import { ResetError } from '../errors';
 import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../options';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import type { Session } from '../pool/session';
-import { forgetConnectionSettings } from '../knex/client-class';
 import { transactionIdOf } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport } from '../types';
 import { Deadline, nextTurn, within } from '../waiting';
@@ -46,6 +45,8 @@ export async function endGeneration(
     forcedConnections: 0,
   };
   pool.generation++;
+  // Also where every connection had died already: the next one may have to go elsewhere.
+  pool.doubtSettings();
   if (!isLast) instance.latestReset = { reason, waiting };
   // They were asked before it, and shall touch the database no more.
   for (const pause of instance.asleep) pause.reject(new ResetError({ reason, generation: report.generation }));
@@ -97,8 +98,6 @@ export async function endGeneration(
       });
     }
   }
-  // Also where every connection had died already: the next one may have to go elsewhere.
-  forgetConnectionSettings(instance.client);
   report.durationMillis = performance.now() - startedAt;
   return report;
 }
@@ -157,4 +156,5 @@ async function stopOpening({ pool, driver }: Instance, timeoutMillis: number): P
   await within(timeoutMillis / 2, pool.whenNothingOpens());
   for (const connection of pool.openings) driver.cut(connection);
   pool.openings.clear();
+  pool.abandonOpenings();
 }

@@ -68,6 +68,7 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     build: () => {
       throw new Error('a transaction has no pool');
     },
+    makeAfresh: (make) => make(),
     opened: (connection) => Promise.resolve(connection),
     whereAsked: () => undefined,
     home: () => undefined,

@@ -1,6 +1,6 @@
 // The whole outermost block again, after a real rollback; never after a COMMIT that may have happened.
 import { isRetryable } from '../drivers/error-codes';
-import { AfterCommitError, CommitUnknownError, ResetError, suppress, TransactionFailedError } from '../errors';
+import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../errors';
 import { DEFAULTS, refuse } from '../options';
 import type { Instance } from '../pool/instance';
 import type { AtomicOptions, RetryOptions } from '../block-types';
@@ -68,7 +68,7 @@ function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt:
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
   if (retry?.when) return judge(retry.when, error, attempt.number);
-  if (isRetryable(error) || (error instanceof TransactionFailedError && isRetryable(error.cause))) return true;
+  if (isRetryable(error)) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.
   return instance.isFatal(error) && (attempt.scope?.hasLost(error) ?? true);
 }
