@@ -1,4 +1,5 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
+import type { Knex } from 'knex';
 import type { Gatekeeper } from './gate';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
@@ -90,6 +91,25 @@ function controlledClassOf(trx: KnexTransaction): ControlledClass {
     classes.set(prototype, controlled);
   }
   return controlled;
+}
+
+/** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
+export function machineOf(handle: Knex.Transaction): KnexTransaction {
+  const { client } = handle as unknown as { client: KnexClient };
+  const own = Object.getPrototypeOf(client) as object;
+  let machine: KnexTransaction | null | undefined;
+  const transaction = (
+    _container: Container,
+    _config: TransactionConfig | undefined,
+    outer: KnexTransaction | null,
+  ) => {
+    machine = outer;
+    return outer;
+  };
+  Object.setPrototypeOf(client, Object.create(own, { transaction: { value: transaction } }) as object);
+  void handle.transaction(() => {});
+  Object.setPrototypeOf(client, own);
+  return machine as unknown as KnexTransaction;
 }
 
 /**

@@ -1,62 +1,23 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
-import type { Driver } from '../drivers/driver';
 import { isDisposed, type KnexPool } from '../knex/insides';
-import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
-import { Deadline, type Deferred, defer, within } from '../waiting';
-import type { Asked, Home } from './ambient';
+import type { Guards, TarnPool } from '../knex/tarn';
+import { Deadline, within } from '../waiting';
+import type { Asked } from './ambient';
 import { closeConnection } from './close-connection';
+import { comeToRest } from './come-to-rest';
+import { Openings, type Stamp } from './openings';
+import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pool';
 import { Session, sessionOf } from './session';
+import { AGAIN, type Waiter, WaitingRoom } from './waiting-room';
 
 type Listener = (...args: unknown[]) => void;
-
-/** What the pool asks of the rest, all of it optional work: without answers it is a pool. */
-export interface PoolHost {
-  readonly driver: Driver;
-  readonly isExternal: boolean;
-  /** Builds the next generation's pool, knex's way. */
-  build(): TarnPool;
-  /** Opens a connection, having asked again with what settings. */
-  makeAfresh(make: () => Promise<object>): Promise<object>;
-  /** A connection is open, and about to be lent for the first time. */
-  opened(connection: object): Promise<object>;
-  /** Where a borrower came from, while that is recorded. */
-  whereAsked(): Asked | undefined;
-  /** The transaction that a query asked here has to run in, if any. */
-  home(): Home | undefined;
-  /** Whether knex has no say in lending an idle connection. */
-  readonly lendsUnasked: boolean;
-  /** Whether `check()` would send something. */
-  needsCheck(session: Session): boolean;
-  /** Whether an idle connection may be lent; undefined: at once. */
-  check(session: Session): Promise<boolean> | undefined;
-  onDeath(session: Session, error: Error): void;
-  onError(session: Session, error: unknown): void;
-  /** Rejects with what the asker gets where no connection could be had. */
-  explain(error: unknown): Promise<never>;
-  destroy(): Promise<unknown>;
-  readonly timeoutMillis: number;
-}
-
-/** A query that waits for a connection. */
-interface Waiter {
-  pending: PendingAcquire;
-  askedAt: Asked | undefined;
-  /** Why it gets no connection, once that is so. */
-  fate?: unknown;
-  /** Asked before the instance was resettable: what it gets is out of our hands. */
-  isEarlier?: boolean;
-}
-
-/** Rejects a waiter that shall ask again behind the gate. */
-const AGAIN = Symbol('ask again');
 
 export class ResettablePool implements KnexPool {
   readonly host: PoolHost;
   /** Every open connection of ours, of whatever generation. */
   readonly sessions = new Set<Session>();
-  /** Raw connections that are being opened. */
-  readonly openings = new Set<object>();
+  readonly openings = new Openings(this);
   /** Raised when a reset or `destroy()` begins: what was opened before is fenced off. */
   generation = 0;
   /** Like tarn's: read by people who want to know whether `knex.destroy()` was called. */
@@ -65,16 +26,8 @@ export class ResettablePool implements KnexPool {
   epoch = 0;
   #real: RealPool | undefined;
   #retired: TarnPool | undefined;
-  readonly #waiters = new Set<Waiter>();
+  readonly #room = new WaitingRoom();
   #listeners: [string, Listener][] = [];
-  /** Closed while a reset runs: who asks now waits for its end. */
-  #gate: Deferred<void> | undefined;
-  #isClosed = false;
-  #parked = 0;
-  readonly #creating = new Set<Promise<object>>();
-  /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
-  #doubts = 0;
-  #settled = 0;
   #lastMin = 0;
   #lastMax = 0;
 
@@ -89,34 +42,22 @@ export class ResettablePool implements KnexPool {
     if (!tarn) return;
     this.#listeners = tarn.listeners();
     const { used, free } = tarn.residents();
-    for (const connection of used) this.#track(connection).lent = true;
-    for (const connection of free) this.#track(connection);
+    for (const connection of used) this.track(connection).lent = true;
+    for (const connection of free) this.track(connection);
     const { acquires, creates } = tarn.underWay();
     for (const pending of acquires) this.#adoptWaiter({ pending, askedAt: undefined, isEarlier: true });
-    for (const creating of creates) this.#adoptOpening(creating);
+    for (const creating of creates) this.openings.adopt(creating);
   }
 
   #adoptWaiter(waiter: Waiter): void {
-    this.#waiters.add(waiter);
+    this.#room.add(waiter);
     waiter.pending.promise.then(
       (connection) => {
-        this.#waiters.delete(waiter);
-        (sessionOf(connection) ?? this.#track(connection)).lent = true;
+        this.#room.delete(waiter);
+        (sessionOf(connection) ?? this.track(connection)).lent = true;
       },
-      () => this.#waiters.delete(waiter),
+      () => this.#room.delete(waiter),
     );
-  }
-
-  #adoptOpening(opening: Promise<object>): void {
-    const { generation } = this;
-    const creating = opening.then(async (connection) => {
-      const session = sessionOf(connection) ?? this.#track(connection);
-      if (generation !== this.generation) await this.discard(session);
-      return connection;
-    });
-    this.#creating.add(creating);
-    const done = () => void this.#creating.delete(creating);
-    creating.then(done, done);
   }
 
   // What knex calls. `acquire` and `release` are the hot path.
@@ -124,9 +65,9 @@ export class ResettablePool implements KnexPool {
   acquire(): { promise: Promise<object> } {
     const home = this.host.home();
     if (home) return { promise: home.letIn(this.host.whereAsked()) };
-    if (this.#gate !== undefined || this.#isClosed) return { promise: this.#askLater() };
+    if (!this.#room.isOpen) return { promise: this.#askLater() };
     const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked(), fate: undefined };
-    this.#waiters.add(waiter);
+    this.#room.add(waiter);
     return {
       promise: waiter.pending.promise.then(
         (connection) => this.#lend(connection, waiter),
@@ -137,8 +78,7 @@ export class ResettablePool implements KnexPool {
 
   lendNow(): object | undefined {
     const real = this.#tarn;
-    const isOrdinary =
-      this.#gate === undefined && !this.#isClosed && this.#listeners.length === 0 && this.host.lendsUnasked;
+    const isOrdinary = this.#room.isOpen && this.#listeners.length === 0 && this.host.lendsUnasked;
     if (!real || !isOrdinary || this.host.home() !== undefined) return undefined;
     const connection = real.lendNow(this.#isFit);
     if (connection) this.#markLent(sessionOf(connection) as Session, this.host.whereAsked());
@@ -185,7 +125,7 @@ export class ResettablePool implements KnexPool {
   }
 
   numPendingAcquires(): number {
-    return (this.#real?.numPendingAcquires() ?? 0) + this.#parked;
+    return (this.#real?.numPendingAcquires() ?? 0) + this.#room.parked;
   }
 
   numPendingCreates(): number {
@@ -213,46 +153,34 @@ export class ResettablePool implements KnexPool {
   // What a reset, an eviction and the diagnostics work with.
 
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#room.isClosed;
   }
 
   get isResetting(): boolean {
-    return this.#gate !== undefined;
-  }
-
-  /** Also while its settings are asked for, before there is a raw connection. */
-  get isOpening(): boolean {
-    return this.openings.size > 0 || this.#creating.size > 0;
+    return this.#room.isGated;
   }
 
   get waiting(): number {
-    return this.#waiters.size + this.#parked;
+    return this.#room.waiting + this.#room.parked;
   }
 
   /** From here on everybody who asks for a connection waits. */
   closeGate(): void {
-    this.#gate ??= defer();
+    this.#room.closeGate();
   }
 
   openGate(): void {
-    const gate = this.#gate;
-    this.#gate = undefined;
-    gate?.resolve();
+    this.#room.openGate();
   }
 
   /** After it queries fail as on a destroyed knex, until `reopen()`. */
   close(): void {
-    this.#isClosed = true;
+    this.#room.isClosed = true;
   }
 
   reopen(): void {
-    this.#isClosed = false;
+    this.#room.isClosed = false;
     this.destroyed = false;
-  }
-
-  /** Resolves when no connection is being opened. */
-  async whenNothingOpens(): Promise<void> {
-    await Promise.allSettled(this.#creating);
   }
 
   /** A connection that a reset had taken is as new: it goes back for the next borrower. */
@@ -265,12 +193,7 @@ export class ResettablePool implements KnexPool {
 
   /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue'): number {
-    const waiters = [...this.#waiters];
-    for (const waiter of waiters) {
-      waiter.fate = how === 'requeue' && !waiter.isEarlier ? AGAIN : error;
-      this.#real?.turnAway(waiter.pending, waiter.fate);
-    }
-    return waiters.length;
+    return this.#room.turnAway(error, how, ({ pending, fate }) => this.#real?.turnAway(pending, fate));
   }
 
   /** Ends the generation: its pool lends and opens nothing any more. The next borrower gets a new one. */
@@ -283,8 +206,9 @@ export class ResettablePool implements KnexPool {
     this.#real = undefined;
   }
 
-  /** What the ended generation still opens is of no interest any more. */
+  /** Who is still opening one for the ended generation is of no interest any more. */
   abandonOpenings(): void {
+    this.openings.cut();
     this.#retired?.abandonOpenings();
     this.#retired = undefined;
   }
@@ -304,7 +228,7 @@ export class ResettablePool implements KnexPool {
 
   /** A connection from elsewhere that a transaction was told to use: tapped, but not ours to lend or close. */
   trackForeign(connection: object): Session {
-    const session = this.#track(connection);
+    const session = this.track(connection);
     this.sessions.delete(session);
     return session;
   }
@@ -316,15 +240,10 @@ export class ResettablePool implements KnexPool {
     this.#real?.remove(session.connection);
   }
 
-  /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */
-  doubtSettings(): void {
-    this.#doubts++;
-  }
-
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
   evict(): void {
     this.epoch++;
-    this.doubtSettings();
+    this.openings.doubtSettings();
     for (const session of this.sessions) {
       if (this.keeps(session)) session.epoch = this.epoch;
       else if (!session.lent) void this.discard(session);
@@ -335,6 +254,16 @@ export class ResettablePool implements KnexPool {
   async borrow(): Promise<Session> {
     const connection = await this.acquire().promise;
     return sessionOf(connection) as Session;
+  }
+
+  /** The real pool of now. */
+  get lender(): RealPool | undefined {
+    return this.#real;
+  }
+
+  /** Somebody waits, who may be served. */
+  get isWanted(): boolean {
+    return !this.#room.isGated && this.#room.waiting > 0;
   }
 
   get #tarn(): TarnPool | undefined {
@@ -352,13 +281,7 @@ export class ResettablePool implements KnexPool {
 
   /** What knex's own making, checking and closing of connections is wrapped in. */
   readonly guards: Guards = {
-    create: (make) => {
-      const creating = this.#create(make);
-      this.#creating.add(creating);
-      const done = () => void this.#creating.delete(creating);
-      creating.then(done, done);
-      return creating;
-    },
+    create: (make) => this.openings.create(make),
     validate: (connection, check) => {
       const session = sessionOf(connection);
       if (!session || session.death !== undefined || session.doomed || session.epoch !== this.epoch) return false;
@@ -372,44 +295,8 @@ export class ResettablePool implements KnexPool {
     },
   };
 
-  async #create(make: () => Promise<object>): Promise<object> {
-    // The stamp is that of the moment when the opening starts: what is open by the end of a reset is not for those who come after.
-    const stamp = { generation: this.generation, epoch: this.epoch };
-    const real = this.#real;
-    let connection: object;
-    try {
-      connection = await this.#make(make);
-    } catch (error) {
-      if (this.#isWantedAgain(stamp, real)) return this.#create(make);
-      throw error;
-    }
-    const session = this.#track(connection, stamp);
-    await this.host.opened(connection);
-    if (this.generation === stamp.generation) return connection;
-    await this.discard(session);
-    if (this.#isWantedAgain(stamp, real)) return this.#create(make);
-    throw new Error('opened for a generation that a reset has ended');
-  }
-
-  /** A reset that kept the pool has ended an opening that somebody relies on who asked after it. */
-  #isWantedAgain({ generation }: { generation: number }, real: RealPool | undefined): boolean {
-    const isOurs = real !== undefined && real === this.#real && generation !== this.generation;
-    return isOurs && this.#gate === undefined && this.#waiters.size > 0;
-  }
-
-  async #make(make: () => Promise<object>): Promise<object> {
-    const doubts = this.#doubts;
-    try {
-      const connection = await (doubts > this.#settled ? this.host.makeAfresh(make) : make());
-      this.#settled = Math.max(this.#settled, doubts);
-      return connection;
-    } catch (error) {
-      this.doubtSettings();
-      throw error;
-    }
-  }
-
-  #track(connection: object, stamp: { generation: number; epoch: number } = this): Session {
+  /** Taps a connection, and writes it into the books. */
+  track(connection: object, stamp: Stamp = this): Session {
     this.openings.delete(connection);
     const { host } = this;
     const session = new Session(connection, host.driver, stamp, {
@@ -428,13 +315,13 @@ export class ResettablePool implements KnexPool {
   }
 
   #lend(connection: object, waiter: Waiter): object | Promise<object> {
-    this.#waiters.delete(waiter);
+    this.#room.delete(waiter);
     if (waiter.fate !== undefined) {
       // A reset came when the real pool had already given it a connection.
       this.#real?.release(connection);
       return this.#refuse(waiter.fate, waiter);
     }
-    const session = sessionOf(connection) ?? this.#track(connection);
+    const session = sessionOf(connection) ?? this.track(connection);
     if (session.closing !== undefined) return this.acquire().promise;
     this.#markLent(session, waiter.askedAt);
     return connection;
@@ -454,20 +341,13 @@ export class ResettablePool implements KnexPool {
   };
 
   #refuse(error: unknown, waiter: Waiter): Promise<object> {
-    this.#waiters.delete(waiter);
+    this.#room.delete(waiter);
     if (error === AGAIN) return this.#askLater();
     return this.host.explain(error);
   }
 
   async #askLater(): Promise<object> {
-    if (this.#isClosed) throw new Error('Unable to acquire a connection');
-    this.#parked++;
-    try {
-      while (this.#gate !== undefined) await this.#gate.promise;
-    } finally {
-      this.#parked--;
-    }
-    if (this.#isClosed) throw new Error('Unable to acquire a connection');
+    await this.#room.passed();
     return this.acquire().promise;
   }
 
@@ -495,15 +375,4 @@ export class ResettablePool implements KnexPool {
     if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
     else void this.discard(session);
   }
-}
-
-/** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
-const LAST_ANSWER_MILLIS = 50;
-
-async function comeToRest(session: Session, deadline: Deadline): Promise<void> {
-  const { driver, connection } = session;
-  await within(LAST_ANSWER_MILLIS, session.whenQuiet());
-  await session.stop(deadline);
-  const status = driver.status(connection);
-  if (status === 'open' || status === 'failed') await session.send('ROLLBACK');
 }

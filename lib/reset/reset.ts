@@ -46,11 +46,11 @@ export async function endGeneration(
   };
   pool.generation++;
   // Also where every connection had died already: the next one may have to go elsewhere.
-  pool.doubtSettings();
+  pool.openings.doubtSettings();
   if (!isLast) instance.latestReset = { reason, waiting };
   // They were asked before it, and shall touch the database no more.
   for (const pause of instance.asleep) pause.reject(new ResetError({ reason, generation: report.generation }));
-  if (pool.sessions.size > 0 || pool.isOpening || pool.waiting > 0 || instance.open.size > 0) {
+  if (pool.sessions.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
     // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
     pool.closeGate();
     const sessions = [...pool.sessions];
@@ -152,9 +152,7 @@ async function endConnection(
 }
 
 /** Connections that are being opened are closed when they are open, or cut when they take too long. */
-async function stopOpening({ pool, driver }: Instance, timeoutMillis: number): Promise<void> {
-  await within(timeoutMillis / 2, pool.whenNothingOpens());
-  for (const connection of pool.openings) driver.cut(connection);
-  pool.openings.clear();
+async function stopOpening({ pool }: Instance, timeoutMillis: number): Promise<void> {
+  await within(timeoutMillis / 2, pool.openings.whenNothingOpens());
   pool.abandonOpenings();
 }

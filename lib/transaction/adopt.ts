@@ -2,9 +2,9 @@
 import type { Knex } from 'knex';
 import { driverOf } from '../drivers';
 import { isFatal } from '../drivers/error-codes';
-import { type ClientSite, claimTransaction, makeClaimedPrototype } from '../knex/client-class';
+import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
 import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
-import { controlOpen } from '../knex/transaction-class';
+import { controlOpen, machineOf } from '../knex/transaction-class';
 import { DEFAULTS } from '../options';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { Ambient } from '../pool/ambient';
@@ -14,47 +14,32 @@ import { watchRunner } from './pending';
 import { Scope } from './scope';
 import { scopeOfClient } from './steps';
 
-/** Takes a transaction's client over, if it is nobody's yet, so that what is begun inside is under control. */
+/** Takes control of a transaction, if nobody has it yet, and of those around it: the hooks of the whole wait for the outermost COMMIT. */
 export async function adoptTransaction(trx: Knex.Transaction): Promise<void> {
   const { client } = trx as unknown as { client: KnexClient };
   if (scopeOfClient(client)) return;
-  // What is around it first: the hooks of the whole wait for the outermost COMMIT.
-  const { parentTransaction } = trx as { parentTransaction?: Knex.Transaction };
-  if (parentTransaction) await adoptTransaction(parentTransaction);
   const connection = await client.acquireConnection();
-  // Another block in it, asked at the same time, was first.
-  if (scopeOfClient(client)) return;
-  const parent = parentTransaction && scopeOfClient((parentTransaction as unknown as { client: KnexClient }).client);
-  const instance = parent?.instance ?? detachedInstance(trx, client);
-  const site = {
+  // Another block in it, asked at the same time, may have been first.
+  if (!scopeOfClient(client)) adoptMachine(machineOf(trx), connection, trx).handle = trx;
+}
+
+function adoptMachine(machine: KnexTransaction, connection: object, knex: Knex): Scope {
+  const client = machine.trxClient as KnexClient;
+  const around = machine.outerTx ?? undefined;
+  const parent = around && (scopeOfClient(around.trxClient as KnexClient) ?? adoptMachine(around, connection, knex));
+  const instance = parent?.instance ?? detachedInstance(knex, client);
+  const prototype = makeClaimedPrototype(client, {
     pool: instance.pool,
     initialize: () => {},
     destroyed: () => {},
+    transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
     readsWhole: () => false,
-  };
-  let machine: KnexTransaction | undefined;
-  const transaction: ClientSite['transaction'] = (asking, asked, make) => {
-    if (machine) return beginTransaction(instance, asking, asked, make);
-    machine = asked.outer as KnexTransaction;
-    return machine;
-  };
-  claimTransaction(client, makeClaimedPrototype(client, { ...site, transaction }));
-  // Knex shows the machine behind a handle only to the transactions that are made inside: this one is made up to see it.
-  void trx.transaction(() => {});
-  adoptOpen(instance, machine as unknown as KnexTransaction, { connection, handle: trx, parent });
-}
-
-function adoptOpen(
-  instance: Instance,
-  trx: KnexTransaction,
-  held: { connection: object; handle: Knex.Transaction; parent: Scope | undefined },
-): void {
-  const { parent } = held;
-  const scope = new Scope(instance, trx, { parent, block: undefined, stack: {}, standsAlone: false });
-  const undo = controlOpen(trx, held.connection, scope);
-  scope.adopted(held.connection, undo);
-  scope.handle = held.handle;
+  });
+  claimTransaction(client, prototype);
+  const scope = new Scope(instance, machine, { parent, block: undefined, stack: {}, standsAlone: false });
+  scope.adopted(connection, controlOpen(machine, connection, scope));
+  return scope;
 }
 
 /** What a scope needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */

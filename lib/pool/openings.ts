@@ -1,0 +1,126 @@
+// Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
+import type { Openings as RawOpenings } from '../drivers/driver';
+import type { PoolHost } from './pool-host';
+import { type Session, sessionOf } from './session';
+
+/** When an opening started: what is open by the end of a reset is not for those who come after. */
+export interface Stamp {
+  generation: number;
+  epoch: number;
+}
+
+/** The pool that opens them. */
+interface Opener extends Readonly<Stamp> {
+  readonly host: PoolHost;
+  /** The real pool of now. */
+  readonly lender: object | undefined;
+  /** Somebody waits, who may be served. */
+  readonly isWanted: boolean;
+  track(connection: object, stamp?: Stamp): Session;
+  discard(session: Session): Promise<unknown>;
+}
+
+export class Openings implements RawOpenings {
+  readonly #pool: Opener;
+  /** Raw connections; the driver tells of them. */
+  readonly #raw = new Set<object>();
+  readonly #creating = new Set<Promise<object>>();
+  /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
+  #doubts = 0;
+  #settled = 0;
+
+  constructor(pool: Opener) {
+    this.#pool = pool;
+  }
+
+  /** Raw connections that are not open yet. */
+  get size(): number {
+    return this.#raw.size;
+  }
+
+  /** Also while the settings are asked for, before there is a raw connection. */
+  get isOpening(): boolean {
+    return this.#raw.size > 0 || this.#creating.size > 0;
+  }
+
+  add(connection: object): void {
+    this.#raw.add(connection);
+  }
+
+  delete(connection: object): void {
+    this.#raw.delete(connection);
+  }
+
+  /** Resolves when no connection is being opened. */
+  async whenNothingOpens(): Promise<void> {
+    await Promise.allSettled(this.#creating);
+  }
+
+  /** Gives up those that are not open yet. */
+  cut(): void {
+    for (const connection of this.#raw) this.#pool.host.driver.cut(connection);
+    this.#raw.clear();
+  }
+
+  /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */
+  doubtSettings(): void {
+    this.#doubts++;
+  }
+
+  /** Opens one by knex's own means. */
+  create(make: () => Promise<object>): Promise<object> {
+    return this.#watch(this.#create(make));
+  }
+
+  /** Takes over one that was being opened before the instance was resettable. */
+  adopt(opening: Promise<object>): void {
+    const pool = this.#pool;
+    const { generation } = pool;
+    const creating = opening.then(async (connection) => {
+      const session = sessionOf(connection) ?? pool.track(connection);
+      if (generation !== pool.generation) await pool.discard(session);
+      return connection;
+    });
+    void this.#watch(creating);
+  }
+
+  #watch(creating: Promise<object>): Promise<object> {
+    this.#creating.add(creating);
+    const done = () => void this.#creating.delete(creating);
+    creating.then(done, done);
+    return creating;
+  }
+
+  async #create(make: () => Promise<object>): Promise<object> {
+    const pool = this.#pool;
+    const { generation, epoch, lender } = pool;
+    // A reset that kept the pool has ended an opening that somebody relies on who asked after it.
+    const isWantedAgain = () =>
+      generation !== pool.generation && lender !== undefined && lender === pool.lender && pool.isWanted;
+    let connection: object;
+    try {
+      connection = await this.#make(make);
+    } catch (error) {
+      if (isWantedAgain()) return this.#create(make);
+      throw error;
+    }
+    const session = pool.track(connection, { generation, epoch });
+    await pool.host.opened(connection);
+    if (pool.generation === generation) return connection;
+    await pool.discard(session);
+    if (isWantedAgain()) return this.#create(make);
+    throw new Error('opened for a generation that a reset has ended');
+  }
+
+  async #make(make: () => Promise<object>): Promise<object> {
+    const doubts = this.#doubts;
+    try {
+      const connection = await (doubts > this.#settled ? this.#pool.host.makeAfresh(make) : make());
+      this.#settled = Math.max(this.#settled, doubts);
+      return connection;
+    } catch (error) {
+      this.doubtSettings();
+      throw error;
+    }
+  }
+}
