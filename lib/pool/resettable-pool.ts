@@ -1,20 +1,17 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
-import type { Guards, TarnPool } from '../knex/tarn';
+import type { Guards } from '../knex/tarn';
 import { Deadline, within } from '../waiting';
 import type { Asked } from './ambient';
 import { closeConnection } from './close-connection';
 import { comeToRest } from './come-to-rest';
+import { Generations } from './generations';
 import { Openings, type Stamp } from './openings';
-import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pool';
 import { Session, sessionOf } from './session';
 import { AGAIN, type Waiter, WaitingRoom } from './waiting-room';
 
-type Listener = (...args: unknown[]) => void;
-
-export class ResettablePool implements KnexPool {
-  readonly host: PoolHost;
+export class ResettablePool extends Generations implements KnexPool {
   /** Every open connection of ours, of whatever generation. */
   readonly sessions = new Set<Session>();
   readonly openings = new Openings(this);
@@ -24,23 +21,13 @@ export class ResettablePool implements KnexPool {
   destroyed = false;
   /** The number of evictions: connections opened before the last one are not lent again. */
   epoch = 0;
-  #real: RealPool | undefined;
-  #retired: TarnPool | undefined;
   readonly #room = new WaitingRoom();
-  #listeners: [string, Listener][] = [];
-  #lastMin = 0;
-  #lastMax = 0;
-
-  constructor(host: PoolHost) {
-    this.host = host;
-  }
 
   /** Takes over what the instance had before, connections that are out included. */
   adopt(first: RealPool): void {
-    this.#real = first;
-    const tarn = this.#tarn;
+    this.beginWith(first);
+    const { tarn } = this;
     if (!tarn) return;
-    this.#listeners = tarn.listeners();
     const { used, free } = tarn.residents();
     for (const connection of used) this.track(connection).lent = true;
     for (const connection of free) this.track(connection);
@@ -66,7 +53,7 @@ export class ResettablePool implements KnexPool {
     const home = this.host.home();
     if (home) return { promise: home.letIn(this.host.whereAsked()) };
     if (!this.#room.isOpen) return { promise: this.#askLater() };
-    const waiter: Waiter = { pending: this.#current().acquire(), askedAt: this.host.whereAsked(), fate: undefined };
+    const waiter: Waiter = { pending: this.current().acquire(), askedAt: this.host.whereAsked(), fate: undefined };
     this.#room.add(waiter);
     return {
       promise: waiter.pending.promise.then(
@@ -77,8 +64,8 @@ export class ResettablePool implements KnexPool {
   }
 
   lendNow(): object | undefined {
-    const real = this.#tarn;
-    const isOrdinary = this.#room.isOpen && this.#listeners.length === 0 && this.host.lendsUnasked;
+    const real = this.tarn;
+    const isOrdinary = this.#room.isOpen && !this.hasListeners && this.host.lendsUnasked;
     if (!real || !isOrdinary || this.host.home() !== undefined) return undefined;
     const connection = real.lendNow(this.#isFit);
     if (connection) this.#markLent(sessionOf(connection) as Session, this.host.whereAsked());
@@ -106,48 +93,8 @@ export class ResettablePool implements KnexPool {
     return this.host.destroy();
   }
 
-  // What people and metric exporters read.
-
-  get min(): number {
-    return this.#real?.min ?? this.#lastMin;
-  }
-
-  get max(): number {
-    return this.#real?.max ?? this.#lastMax;
-  }
-
-  numUsed(): number {
-    return this.#real?.numUsed() ?? 0;
-  }
-
-  numFree(): number {
-    return this.#real?.numFree() ?? 0;
-  }
-
-  numPendingAcquires(): number {
-    return (this.#real?.numPendingAcquires() ?? 0) + this.#room.parked;
-  }
-
-  numPendingCreates(): number {
-    return this.#real?.numPendingCreates() ?? 0;
-  }
-
-  numPendingValidations(): number {
-    return this.#real?.numPendingValidations() ?? 0;
-  }
-
-  on(event: string, listener: Listener): void {
-    this.#listeners.push([event, listener]);
-    this.#real?.on?.(event, listener);
-  }
-
-  removeListener(event: string, listener: Listener): void {
-    this.#listeners = this.#listeners.filter((entry) => entry[0] !== event || entry[1] !== listener);
-    this.#real?.removeListener?.(event, listener);
-  }
-
-  removeAllListeners(event: string): void {
-    for (const [name, listener] of this.#listeners) if (name === event) this.removeListener(name, listener);
+  override numPendingAcquires(): number {
+    return super.numPendingAcquires() + this.#room.parked;
   }
 
   // What a reset, an eviction and the diagnostics work with.
@@ -188,36 +135,25 @@ export class ResettablePool implements KnexPool {
     session.isTaken = false;
     if (!session.lent) return;
     session.returned();
-    this.#real?.release(session.connection);
+    this.lender?.release(session.connection);
   }
 
   /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue'): number {
-    return this.#room.turnAway(error, how, ({ pending, fate }) => this.#real?.turnAway(pending, fate));
-  }
-
-  /** Ends the generation: its pool lends and opens nothing any more. The next borrower gets a new one. */
-  retire(): void {
-    this.#lastMin = this.min;
-    this.#lastMax = this.max;
-    if (this.host.isExternal) return;
-    this.#retired = this.#tarn;
-    this.#retired?.dismiss();
-    this.#real = undefined;
+    return this.#room.turnAway(error, how, ({ pending, fate }) => this.lender?.turnAway(pending, fate));
   }
 
   /** Who is still opening one for the ended generation is of no interest any more. */
   abandonOpenings(): void {
     this.openings.cut();
-    this.#retired?.abandonOpenings();
-    this.#retired = undefined;
+    this.abandonRetired();
   }
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
   discard(session: Session, timeoutMillis = this.host.timeoutMillis): Promise<'ended' | 'forced'> {
     session.doomed = true;
     session.closing ??= closeConnection(session, timeoutMillis).finally(() => this.forget(session));
-    if (!this.host.isExternal) this.#real?.remove(session.connection);
+    if (!this.host.isExternal) this.lender?.remove(session.connection);
     return session.closing;
   }
 
@@ -237,7 +173,7 @@ export class ResettablePool implements KnexPool {
   forget(session: Session): void {
     this.sessions.delete(session);
     session.returned();
-    this.#real?.remove(session.connection);
+    this.lender?.remove(session.connection);
   }
 
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
@@ -256,27 +192,9 @@ export class ResettablePool implements KnexPool {
     return sessionOf(connection) as Session;
   }
 
-  /** The real pool of now. */
-  get lender(): RealPool | undefined {
-    return this.#real;
-  }
-
   /** Somebody waits, who may be served. */
   get isWanted(): boolean {
     return !this.#room.isGated && this.#room.waiting > 0;
-  }
-
-  get #tarn(): TarnPool | undefined {
-    return this.host.isExternal ? undefined : (this.#real as TarnPool | undefined);
-  }
-
-  #current(): RealPool {
-    if (!this.#real) {
-      const tarn = this.host.build();
-      for (const [event, listener] of this.#listeners) tarn.on(event, listener);
-      this.#real = tarn;
-    }
-    return this.#real;
   }
 
   /** What knex's own making, checking and closing of connections is wrapped in. */
@@ -318,7 +236,7 @@ export class ResettablePool implements KnexPool {
     this.#room.delete(waiter);
     if (waiter.fate !== undefined) {
       // A reset came when the real pool had already given it a connection.
-      this.#real?.release(connection);
+      this.lender?.release(connection);
       return this.#refuse(waiter.fate, waiter);
     }
     const session = sessionOf(connection) ?? this.track(connection);
@@ -357,7 +275,7 @@ export class ResettablePool implements KnexPool {
       this.sessions.delete(session);
       session.untap();
     }
-    return this.#real?.release(session.connection) ?? false;
+    return this.lender?.release(session.connection) ?? false;
   }
 
   /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
