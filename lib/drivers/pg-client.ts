@@ -43,6 +43,7 @@ export interface PgConnection extends EventEmitter {
   readyForQuery?: boolean;
   pipeline?: boolean;
   _ended?: boolean;
+  _ending?: boolean;
   _queryable?: boolean;
   _activeQuery?: Submittable | null;
   _queryQueue?: Submittable[];

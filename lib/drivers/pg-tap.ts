@@ -11,8 +11,11 @@ export function tap(connection: PgConnection, line: Line): () => void {
   const onEnd = () => line.ended();
   const stream = connection.connection?.stream as Partial<Duplex> | undefined;
   connection.on('error', onError).on('end', onEnd);
-  // The server is gone as soon as it has closed its side; pg says so a turn later, when ours is closed too.
-  stream?.on?.('end', onEnd);
+  // After a goodbye the server is gone as soon as it has closed its side; pg says so a turn later, when ours is closed too.
+  const onHalfClosed = () => {
+    if (connection._ending) line.ended();
+  };
+  stream?.on?.('end', onHalfClosed);
 
   if (!connection.pipeline) {
     if (connection.readyForQuery === false) line.ask(new EarlierFlight(connection, line));
@@ -37,7 +40,7 @@ export function tap(connection: PgConnection, line: Line): () => void {
 
   return () => {
     connection.off('error', onError).off('end', onEnd);
-    stream?.off?.('end', onEnd);
+    stream?.off?.('end', onHalfClosed);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };

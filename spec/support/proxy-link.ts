@@ -62,19 +62,19 @@ export class ProxyLink {
     if (this.#isCut) return;
     const to = this.#receiver(direction);
     if (end === 'fin') to.end();
-    else to.resetAndDestroy();
+    else abort(to);
   }
 
   /** RST to the client; the server gets what was sent so far and then the end, so that it is sure to act on it. */
   cut(): void {
     this.#isCut = true;
-    this.#client.resetAndDestroy();
+    abort(this.#client);
     this.#upstream.end();
   }
 
   reset(): void {
-    this.#client.resetAndDestroy();
-    this.#upstream.resetAndDestroy();
+    abort(this.#client);
+    abort(this.#upstream);
   }
 
   fin(): void {
@@ -85,4 +85,10 @@ export class ProxyLink {
   #receiver(direction: Direction): net.Socket {
     return direction === 'up' ? this.#upstream : this.#client;
   }
+}
+
+/** RST. Not on top of a FIN that is under way: Node takes the socket for closed then, though it never is, and does not end. */
+function abort(socket: net.Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -118,16 +118,53 @@ describe('a block that is ended by hand', () => {
     expect([error, ...(error.suppressed ?? [])]).to.include(mine);
   });
 
-  it('notices a COMMIT AND CHAIN, and stores nothing that came after it', async () => {
-    const error = await rejection(
-      stage.db.atomic(async (trx) => {
-        await trx.raw('commit and chain');
-        await trx.raw('insert into t values (1)');
-        throw new Error('mine');
-      }),
-    );
-    expect(error).to.be.an('error');
-    expect(await stage.ids()).to.deep.equal([]);
+  for (const script of ['commit and chain', 'commit; begin', 'rollback and chain', 'rollback; begin']) {
+    it(`rejects after "${script}", and stores nothing that came after it`, async () => {
+      let refused: unknown;
+      const error = await rejection(
+        stage.db.atomic(async (trx) => {
+          await trx.raw(script);
+          refused = await rejection(trx.raw('insert into t values (1)'));
+        }),
+      );
+      expect(error).to.be.instanceOf(BlockControlError);
+      expect(error.message).to.include(`"${script}"`);
+      expect(refused).to.be.instanceOf(BlockControlError);
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+  }
+
+  it('leaves a raw ROLLBACK TO alone', async () => {
+    await stage.db.atomic(async (trx) => {
+      await trx.raw('savepoint chain; insert into t values (1); rollback to savepoint chain; release chain');
+      await trx.raw('savepoint a; insert into t values (2)');
+      await trx.raw('rollback to a');
+      await trx.raw('insert into t values (3)');
+    });
+    expect(await stage.ids()).to.deep.equal([3]);
+  });
+
+  for (const when of ['once its error was heard', 'at the same time'] as const) {
+    it(`notices a COMMIT that an error hides, and stores nothing that is asked ${when}`, async () => {
+      const script = 'insert into t values (1); commit; select 1/0';
+      const error = await rejection(
+        stage.db.atomic(async (trx) => {
+          const hidden = rejection(trx.raw(script));
+          if (when === 'once its error was heard') await hidden;
+          const next = rejection(trx.raw('insert into t values (2)'));
+          expect(await hidden).to.include({ code: '22012' });
+          expect(await next).to.be.instanceOf(BlockControlError);
+        }),
+      );
+      expect(error).to.be.instanceOf(BlockControlError);
+      expect(error.message).to.include(`"${script}"`);
+      expect(await stage.ids()).to.deep.equal([1]);
+    });
+  }
+
+  it('notices such a COMMIT as its last statement', async () => {
+    const swallowed = stage.db.atomic(async (trx) => void (await rejection(trx.raw('commit; select 1/0'))));
+    expect(await rejection(swallowed)).to.be.instanceOf(BlockControlError);
   });
 
   it('runs no afterCommit hook, and the afterRollback hooks', async () => {

@@ -1,0 +1,77 @@
+// Events of a pool that the user owns, as heard by way of `knex.client.pool`.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { Client } from 'pg';
+import { Pool as TarnPool } from 'tarn';
+import { resettable } from '../../lib';
+import { knexBuild } from '../support/quiet-knex';
+import { useStage } from '../support/stage';
+
+const EVENTS = ['acquireRequest', 'acquireSuccess', 'createSuccess', 'release'] as const;
+
+type Emitter = Record<'on' | 'removeListener', (event: string, listener: () => void) => void>;
+
+describe('knex.client.pool of a pool that was given', () => {
+  const stage = useStage();
+  let owned: TarnPool<Client>;
+
+  before(function () {
+    // knex 3.0 and 3.1 do not know connectionPool: there is nothing to show.
+    if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
+  });
+  beforeEach(() => {
+    owned = own();
+  });
+  afterEach(() => owned?.destroy());
+
+  function own(): TarnPool<Client> {
+    const create = async () => {
+      const client = new Client(stage.database.connection);
+      client.on('error', () => {});
+      await client.connect();
+      return client;
+    };
+    return new TarnPool<Client>({ min: 0, max: 2, create, destroy: (client) => client.end() });
+  }
+
+  const make = () => stage.knex({ connectionPool: owned as unknown as Knex.ConnectionPool });
+  const poolOf = (db: Knex) => db.client.pool as Emitter;
+
+  /** What is heard while two queries run and a transaction. */
+  async function heardOn(db: Knex): Promise<string[]> {
+    const heard: string[] = [];
+    for (const event of EVENTS) poolOf(db).on(event, () => heard.push(event));
+    await db.raw('select 1');
+    await db.transaction((trx) => trx.raw('select 2'));
+    return heard;
+  }
+
+  it('calls the listener as on plain knex', async () => {
+    const expected = await heardOn(make());
+    expect(expected).to.include.members([...EVENTS]);
+    await owned.destroy();
+    owned = own();
+    expect(await heardOn(stage.adopt(resettable(make())))).to.deep.equal(expected);
+  });
+
+  it('goes on calling it after a reset', async () => {
+    const db = stage.adopt(resettable(make()));
+    let calls = 0;
+    poolOf(db).on('acquireSuccess', () => calls++);
+    await db.raw('select 1');
+    await db.resetConnection();
+    await db.raw('select 1');
+    expect(calls).to.equal(2);
+  });
+
+  it('stops calling one that was taken out', async () => {
+    const db = stage.adopt(resettable(make()));
+    let calls = 0;
+    const listener = () => calls++;
+    poolOf(db).on('acquireSuccess', listener);
+    await db.raw('select 1');
+    poolOf(db).removeListener('acquireSuccess', listener);
+    await db.raw('select 1');
+    expect(calls).to.equal(1);
+  });
+});
