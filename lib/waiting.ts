@@ -1,7 +1,7 @@
 // Waiting with a bound, and leaving no timer behind.
 
 // Taken when this is loaded: a test may fake the clock, while what is waited for here goes on.
-const { setImmediate } = globalThis;
+const { clearTimeout, setImmediate, setTimeout } = globalThis;
 const now = performance.now.bind(performance);
 
 /** The next turn of the event loop. */

@@ -64,8 +64,8 @@ export interface Driver<C = unknown> {
   readonly isPostgres?: boolean;
   /** Whether the answer to COMMIT says that the server rolled back instead. */
   saysRolledBack(result: unknown): boolean;
-  /** Whether an answer says that a statement committed, though there may be a new transaction since (AND CHAIN). Absent: it never does. */
-  saysCommitted?(result: unknown): boolean;
+  /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */
+  saysRenewed?(result: unknown, sql: string): boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */
   keepsData?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */

@@ -19,6 +19,19 @@ function status(connection: PgConnection): TransactionStatus {
   }
 }
 
+/** ROLLBACK TO a savepoint is answered as ROLLBACK is: what follows it in the script, or its text, has to tell them apart. */
+function saysRenewed(result: unknown, sql: string): boolean {
+  const answers = (Array.isArray(result) ? result : [result]) as ({ command?: string } | undefined)[];
+  let isRolledBack = false;
+  for (const answer of answers) {
+    const command = answer?.command;
+    if (command === 'COMMIT') return true;
+    if (command === 'ROLLBACK') isRolledBack = true;
+    else if (isRolledBack && (command === 'BEGIN' || command === 'START')) return true;
+  }
+  return isRolledBack && /\band\s+chain\b/i.test(sql);
+}
+
 /** The driver's module with a Client that says when one is made: knex shows a connection only once it is open. */
 function observeOpening(module: unknown, openings: Openings<PgConnection>): unknown {
   const pg = module as { Client: new (...args: unknown[]) => PgConnection };
@@ -49,10 +62,7 @@ export const pgDriver: Driver<PgConnection> = {
   send: async (connection, sql) =>
     (connection.constructor as { prototype: PgConnection }).prototype.query.call(connection, sql),
   saysRolledBack: (result) => (result as { command?: string } | undefined)?.command === 'ROLLBACK',
-  saysCommitted: (result) =>
-    Array.isArray(result)
-      ? result.some(({ command }: { command?: string }) => command === 'COMMIT')
-      : (result as { command?: string } | undefined)?.command === 'COMMIT',
+  saysRenewed,
   async wash(connection) {
     await pgDriver.send(connection, 'DISCARD ALL');
     connection.connection.parsedStatements = {};

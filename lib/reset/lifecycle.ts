@@ -2,7 +2,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Instance } from '../pool/instance';
 import type { ResetReport } from '../types';
-import { type Deferred, defer } from '../waiting';
+import { Deadline, type Deferred, defer, within } from '../waiting';
 import { checkResetOptions, endGeneration } from './reset';
 
 const resets = channel('knex-reset:reset');
@@ -12,8 +12,8 @@ export class Lifecycle {
   readonly #onReopen: () => void;
   #reset: Promise<ResetReport> | undefined;
   #destroy: Promise<void> | undefined;
-  /** Ends the time that `destroy()` gives to what runs. */
-  #hurry: Deferred<void> = defer();
+  /** Ends the time that `destroy()` gives to what runs, and bounds what it does then. */
+  #hurry: Deferred<Deadline> = defer();
 
   constructor(instance: Instance, onReopen: () => void) {
     this.#instance = instance;
@@ -49,10 +49,12 @@ export class Lifecycle {
   }
 
   async #run(options: ReturnType<typeof checkResetOptions>): Promise<ResetReport> {
-    const { pool } = this.#instance;
+    const { pool, settings } = this.#instance;
     if (this.#destroy) {
-      // What it waits for is to be aborted now.
-      this.#hurry.resolve();
+      // What it waits for has no longer than the reset gives it.
+      const { graceMillis = settings.graceMillis, timeoutMillis = settings.timeoutMillis } = options;
+      if (graceMillis > 0) await within(graceMillis, this.#destroy);
+      this.#hurry.resolve(new Deadline(timeoutMillis));
       await this.#destroy;
     }
     this.reopen();

@@ -26,8 +26,8 @@ export function checkResetOptions(given: unknown): ResetOptions {
 export async function endGeneration(
   instance: Instance,
   options: ResetOptions,
-  /** Given by `destroy()`, whose end is for good: resolves when what runs shall be waited for no more. */
-  isLast?: Promise<void>,
+  /** Given by `destroy()`, whose end is for good: resolves when it shall be over sooner, with how soon. */
+  isLast?: Promise<Deadline>,
 ): Promise<ResetReport> {
   const startedAt = performance.now();
   const { pool, settings } = instance;
@@ -65,9 +65,8 @@ export async function endGeneration(
     report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
 
     // 2. What runs may end by itself.
-    const grace = settled(instance, options.graceMillis ?? settings.graceMillis);
-    await (isLast ? Promise.race([grace, isLast]) : grace);
-    const deadline = new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
+    const hurry = await settled(instance, options.graceMillis ?? settings.graceMillis, isLast);
+    const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
     const kept = isLast ? [] : sessions.filter((session) => pool.keeps(session));
@@ -84,12 +83,15 @@ export async function endGeneration(
       return endConnection(instance, session, how, deadline.leftMillis);
     });
     // 5. The server lets go.
-    for (const result of await Promise.all(ending)) {
-      if (result === 'recycled') report.recycledConnections++;
-      else report.closedConnections++;
-      if (result === 'forced') report.forcedConnections++;
-    }
-    await stopOpening(instance, deadline.leftMillis);
+    const ended = Promise.all(ending).then(async (results) => {
+      for (const result of results) {
+        if (result === 'recycled') report.recycledConnections++;
+        else report.closedConnections++;
+        if (result === 'forced') report.forcedConnections++;
+      }
+      await stopOpening(instance, deadline.leftMillis);
+    });
+    await (isLast ? Promise.race([ended, cutOff(instance, isLast, ended)]) : ended);
 
     // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
     if (entries.length > 0) {
@@ -102,16 +104,37 @@ export async function endGeneration(
   return report;
 }
 
-/** Resolves when no transaction and no query is under way, or the time is up. */
-async function settled(instance: Instance, graceMillis: number): Promise<void> {
+/** Resolves when no transaction and no query is under way, or the time is up, or somebody is in a hurry: then with how much is left. */
+async function settled(
+  instance: Instance,
+  graceMillis: number,
+  isLast?: Promise<Deadline>,
+): Promise<Deadline | undefined> {
   const deadline = new Deadline(graceMillis);
-  while (deadline.leftMillis > 0) {
+  let hurry: Deadline | undefined;
+  const hurried = isLast?.then((given) => {
+    hurry = given;
+  });
+  while (hurry === undefined && deadline.leftMillis > 0) {
     // A sandbox never ends by itself: what runs in it may.
     const busy = [...instance.pool.sessions].filter(({ lent, turns, isQuiet }) => lent && !(turns && isQuiet));
-    if (busy.length === 0) return;
+    if (busy.length === 0) break;
     const rests = busy.map((session) => (session.turns ? session.whenQuiet() : session.whenReturned()));
-    await within(deadline.leftMillis, Promise.race(rests));
+    await within(deadline.leftMillis, Promise.race(hurried ? [hurried, ...rests] : rests));
   }
+  return hurry;
+}
+
+/** Cuts what has not ended when the time is up that somebody in a hurry has. */
+async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ended: Promise<void>): Promise<void> {
+  const { leftMillis } = await hurry;
+  const isOver = await within(
+    leftMillis,
+    ended.then(() => true),
+  );
+  if (isOver) return;
+  for (const { connection } of pool.sessions) driver.cut(connection);
+  pool.openings.cut();
 }
 
 /** Tells everybody who holds the connection or waits for its answer. */

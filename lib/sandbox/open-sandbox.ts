@@ -41,7 +41,7 @@ export class OpenSandbox implements Holder {
   }
 
   escaped(sql: string): Error {
-    this.#escape = new SandboxError(
+    this.#escape ??= new SandboxError(
       `the sandbox was ended by "${sql}", which a test's code must not send: what came before may be stored`,
     );
     return this.#escape;

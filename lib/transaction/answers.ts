@@ -11,7 +11,7 @@ export function answered(root: Scope, answer: { sql: string; error: unknown; res
   const { driver, connection } = root.session;
   const status = driver.status(connection);
   if (status === 'open') {
-    if (root.phase === 'open' && driver.saysCommitted?.(result)) return endedBehindOurBack(root, sql, false);
+    if (root.phase === 'open' && driver.saysRenewed?.(result, sql)) return endedBehindOurBack(root, sql, false);
     root.firstError = undefined;
     root.endedBy = undefined;
   } else if (status === 'idle' && root.phase === 'open') {
@@ -43,7 +43,9 @@ function failed(root: Scope, error: unknown): unknown {
 /** A script that failed behind its COMMIT, or a COMMIT by hand that failed: no error says that the transaction is over. */
 export function readied(root: Scope, sql: string): void {
   const { driver, connection, refusal } = root.session;
-  if (root.phase !== 'open' || root.endedBy || refusal !== undefined) return;
+  // A sandbox may be closed as soon as the error is heard.
+  const isHeard = root.phase === 'open' || (root.sandbox !== undefined && root.phase === 'ending');
+  if (!isHeard || root.endedBy || refusal !== undefined) return;
   if (driver.status(connection) !== 'idle') return;
   endedBehindOurBack(root, sql, false);
   // What was asked as soon as the error was heard would be stored at once, each for itself.
@@ -53,7 +55,9 @@ export function readied(root: Scope, sql: string): void {
 /** A statement of the user's has ended it. */
 export function endedBehindOurBack(root: Scope, sql: string, rolledBack: boolean): void {
   root.endedBy = { sql, rolledBack };
-  if (root.sandbox) root.doom ??= root.sandbox.escaped(sql);
+  // Noticed only at the sandbox's own end, it still has to be told.
+  const escape = root.sandbox?.escaped(sql);
+  if (escape) root.doom ??= escape;
   if (!hasBlock(root)) return;
   root.doom ??= new BlockControlError(`transaction ${root.name} belongs to a block, but it was ended by "${sql}"`);
 }

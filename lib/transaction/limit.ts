@@ -1,7 +1,7 @@
 // A block's time limit and abort signal, over all its attempts.
 import { TransactionTimeoutError } from '../errors';
 import type { AtomicOptions } from '../block-types';
-import { type Deferred, defer, within } from '../waiting';
+import { type Deferred, defer } from '../waiting';
 import { interrupt } from './block';
 import type { Scope } from './scope';
 
@@ -31,8 +31,15 @@ export class Limit {
     return new TransactionTimeoutError(label ?? scope?.id ?? 'block', timeoutMillis, transaction);
   }
 
-  async sleep(millis: number): Promise<void> {
-    await within(millis, this.reached);
+  /** @param alarm ends it early, and leaves no timer behind */
+  async sleep(millis: number, alarm: Promise<unknown>): Promise<void> {
+    // By the clock that a test may have faked, unlike all other waiting: it is the user who asked for the time.
+    let timer: NodeJS.Timeout | undefined;
+    const isOver = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, millis);
+    });
+    await Promise.race([isOver, this.reached, alarm]).catch(() => {});
+    clearTimeout(timer);
     if (this.#error) throw this.#error.error;
   }
 

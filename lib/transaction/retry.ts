@@ -47,7 +47,8 @@ async function sleep({ asleep }: Instance, limit: Limit, millis: number): Promis
   reset.promise.catch(() => {});
   asleep.add(reset);
   try {
-    await Promise.race([limit.sleep(millis), reset.promise]);
+    await limit.sleep(millis, reset.promise);
+    await Promise.race([reset.promise, Promise.resolve()]);
   } finally {
     asleep.delete(reset);
   }

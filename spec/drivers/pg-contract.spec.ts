@@ -62,11 +62,18 @@ describe('pg’s client', () => {
   });
 
   it('tells by `_ended` that it is over, and by `_queryable` that it may not be asked', async () => {
-    expect(client).to.include({ _ended: false, _ending: false, _queryable: true });
+    expect(client).to.include({ _ended: false, _queryable: true });
     const ended = new Promise((resolve) => client.once('end', resolve));
     await stage.database.terminate(client.processID as number);
     await ended;
-    expect(client).to.include({ _ended: true, _ending: true, _queryable: false });
+    expect(client).to.include({ _ended: true, _queryable: false });
+  });
+
+  it('tells by `_ending` that a goodbye was said', async () => {
+    expect(client._ending).to.be.false;
+    const ended = client.end();
+    expect(client._ending).to.be.true;
+    await ended;
   });
 
   it('tells the transaction status in getTransactionStatus()', async () => {
