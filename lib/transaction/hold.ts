@@ -24,7 +24,8 @@ export async function hold(instance: Instance, holder: Holder): Promise<Held> {
   return {
     home: scope,
     get doom() {
-      return scope.doom;
+      // A connection that had a fatal error is about to end.
+      return scope.doom ?? session.fatal;
     },
     get isBusy() {
       return holder.guests.size > 0 || scope.openInside().some((inner) => inner.running > 0);
@@ -62,5 +63,5 @@ async function checkAndUndo(scope: Scope, reason: Error, constraintCheck: string
   );
   const answer = await within(timeoutMillis, sent);
   if (answer && answer.error === undefined) scope.decide({ kind: 'rolledBack', error: reason });
-  return answer?.error;
+  return answer && (session.fatal ?? answer.error);
 }
