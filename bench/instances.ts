@@ -15,6 +15,8 @@ type Address = Pick<TestDatabase, 'connection'>;
 
 export interface Benchmark {
   name: string;
+  /** Several server processes work at once in it, which one core would take one after the other: it is run on all of them. */
+  isSpread?: boolean;
   run(database: TestDatabase): Promise<Line[]>;
 }
 

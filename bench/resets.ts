@@ -125,6 +125,7 @@ export const resets: Benchmark[] = [
   },
   {
     name: 'reset of ten transactions',
+    isSpread: true,
     run: async (database) => {
       const [db, idle] = [ours(database), ours(database)];
       const line = await compare({
