@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failure, watch } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
+import { isFatal } from '../../lib';
 import { until } from '../support/until';
 
 /** Slow enough to be killed in the middle. */
@@ -64,13 +65,14 @@ describe('a stream whose backend is killed', () => {
   for (const [where, run] of PLACES) {
     describe(where, () => {
       for (const [how, read] of READERS) {
-        it(`tells ${how} with the server’s own error`, async () => {
+        it(`tells ${how}`, async () => {
           const db = stage.resettable({ pool: { max: 1 } });
           const reading = watch(run(db, read));
           const [pid] = await stage.running('generate_series');
           await stage.database.terminate(pid!);
           await until('the reader is told', () => reading.state !== 'pending');
-          expect(reading.error).to.include({ code: '57P01' });
+          // The server's own error, or that of the socket where the next fetch was on its way.
+          expect(isFatal(reading.error), String(reading.error)).to.be.true;
           await until('its connection is gone', () => db.connectionState().connections.inUse === 0);
           expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
           expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0, waiting: 0 });
@@ -87,6 +89,6 @@ describe('a stream whose backend is killed', () => {
     const behind = failure(trx.raw('select 1'));
     const over = failure(trx.executionPromise);
     await stage.database.terminate(pid!);
-    for (const error of [await told, await behind, await over]) expect(error).to.include({ code: '57P01' });
+    for (const error of [await told, await behind, await over]) expect(isFatal(error), String(error)).to.be.true;
   });
 });
