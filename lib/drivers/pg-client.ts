@@ -43,7 +43,6 @@ export interface PgConnection extends EventEmitter {
   readyForQuery?: boolean;
   pipeline?: boolean;
   _ended?: boolean;
-  _ending?: boolean;
   _queryable?: boolean;
   _activeQuery?: Submittable | null;
   _queryQueue?: Submittable[];

@@ -1,5 +1,4 @@
 // Makes every statement on a connection of `pg` pass through the line.
-import type { Duplex } from 'node:stream';
 import type { Line } from './driver';
 import type { Callback, PgConnection } from './pg-client';
 import { EarlierFlight, QueryFlight, StreamFlight } from './pg-flights';
@@ -9,13 +8,7 @@ export function tap(connection: PgConnection, line: Line): () => void {
   const wasOwn = Object.hasOwn(connection, 'query');
   const onError = (error: Error) => line.died(error);
   const onEnd = () => line.ended();
-  const stream = connection.connection?.stream as Partial<Duplex> | undefined;
   connection.on('error', onError).on('end', onEnd);
-  // After a goodbye the server is gone as soon as it has closed its side; pg says so a turn later, when ours is closed too.
-  const onHalfClosed = () => {
-    if (connection._ending) line.ended();
-  };
-  stream?.on?.('end', onHalfClosed);
 
   if (!connection.pipeline) {
     if (connection.readyForQuery === false) line.ask(new EarlierFlight(connection, line));
@@ -40,7 +33,6 @@ export function tap(connection: PgConnection, line: Line): () => void {
 
   return () => {
     connection.off('error', onError).off('end', onEnd);
-    stream?.off?.('end', onHalfClosed);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };

@@ -31,16 +31,21 @@ export class Limit {
     return new TransactionTimeoutError(label ?? scope?.id ?? 'block', timeoutMillis, transaction);
   }
 
-  /** @param alarm ends it early, and leaves no timer behind */
-  async sleep(millis: number, alarm: Promise<unknown>): Promise<void> {
+  /**
+   * Rejects early where the limit is reached, and with what the alarm rejects with.
+   * @param alarm never resolves
+   */
+  async sleep(millis: number, alarm: Promise<never>): Promise<void> {
     // By the clock that a test may have faked, unlike all other waiting: it is the user who asked for the time.
     let timer: NodeJS.Timeout | undefined;
     const isOver = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, millis);
     });
-    await Promise.race([isOver, this.reached, alarm]).catch(() => {});
-    clearTimeout(timer);
-    if (this.#error) throw this.#error.error;
+    try {
+      await Promise.race([isOver, this.reached, alarm]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   stop(error: unknown): void {

@@ -48,7 +48,6 @@ async function sleep({ asleep }: Instance, limit: Limit, millis: number): Promis
   asleep.add(reset);
   try {
     await limit.sleep(millis, reset.promise);
-    await Promise.race([reset.promise, Promise.resolve()]);
   } finally {
     asleep.delete(reset);
   }

@@ -116,10 +116,9 @@ describe('connectionState().connections', () => {
     });
   });
 
-  describe('with a pool of the user’s', () => {
+  describe('with a pool of the user’s (connectionPool: from knex 3.2 on)', () => {
     let pool: Pool;
     before(function () {
-      // knex 3.0 and 3.1 do not know connectionPool: there is nothing to count.
       if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
     });
     beforeEach(() => {

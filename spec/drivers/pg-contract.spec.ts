@@ -69,13 +69,6 @@ describe('pg’s client', () => {
     expect(client).to.include({ _ended: true, _queryable: false });
   });
 
-  it('tells by `_ending` that a goodbye was said', async () => {
-    expect(client._ending).to.be.false;
-    const ended = client.end();
-    expect(client._ending).to.be.true;
-    await ended;
-  });
-
   it('tells the transaction status in getTransactionStatus()', async () => {
     const seen = [];
     for (const sql of ['select 1', 'begin', 'select 1/0', 'rollback']) {

@@ -23,6 +23,19 @@ describe('withMigrationLock()', () => {
       (await stage.database.locks()).find((lock) => lock.locktype === 'advisory'),
     );
 
+  /** Resolves when a query with this in it was sent again and again. */
+  const askedAgain = async (text: string) => {
+    const times = new Set<string>();
+    await until(`"${text}" was asked three times`, async () => {
+      const seen = await stage.database.query<{ at: string }>(
+        `select query_start::text as at from pg_stat_activity
+          where query like '%${text}%' and pid <> pg_backend_pid() and datname = current_database()`,
+      );
+      for (const { at } of seen) times.add(at);
+      return times.size >= 3;
+    });
+  };
+
   describe('around migrations', () => {
     it('resolves with what the work returns', async () => {
       const db = stage.resettable();
@@ -129,7 +142,7 @@ describe('withMigrationLock()', () => {
       await withMigrationLock(first, async () => {
         const waiting = withMigrationLock(second, () => order.push('second'));
         await until('two connections', async () => (await stage.database.backends()).length === 2);
-        await new Promise((resolve) => setTimeout(resolve, 120));
+        await askedAgain('pg_try_advisory_lock');
         order.push('first');
         return { waiting };
       }).then(({ waiting }) => waiting);
@@ -178,7 +191,7 @@ describe('withMigrationLock()', () => {
       const db = stage.resettable();
       const guarded = watch(withMigrationLock(db, () => 'ran'));
       await lockBackend();
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await askedAgain('knex_migrations_lock');
       expect(guarded.state).to.equal('pending');
       await stage.database.query('update knex_migrations_lock set is_locked = 0');
       await until('it has run', () => guarded.value === 'ran');

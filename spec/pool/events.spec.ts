@@ -11,12 +11,11 @@ const EVENTS = ['acquireRequest', 'acquireSuccess', 'createSuccess', 'release'] 
 
 type Emitter = Record<'on' | 'removeListener', (event: string, listener: () => void) => void>;
 
-describe('knex.client.pool of a pool that was given', () => {
+describe('knex.client.pool of a pool that was given (connectionPool: from knex 3.2 on)', () => {
   const stage = useStage();
   let owned: TarnPool<Client>;
 
   before(function () {
-    // knex 3.0 and 3.1 do not know connectionPool: there is nothing to show.
     if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
   });
   beforeEach(() => {

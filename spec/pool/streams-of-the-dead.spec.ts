@@ -5,7 +5,6 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failure, watch } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
-import { isFatal } from '../../lib';
 import { until } from '../support/until';
 
 /** Slow enough to be killed in the middle. */
@@ -65,14 +64,14 @@ describe('a stream whose backend is killed', () => {
   for (const [where, run] of PLACES) {
     describe(where, () => {
       for (const [how, read] of READERS) {
-        it(`tells ${how}`, async () => {
-          const db = stage.resettable({ pool: { max: 1 } });
+        it(`tells ${how} with the server’s own error`, async () => {
+          // A fetch sent to a server that is gone breaks a socket, and what it said last is lost: the proxy takes it.
+          const db = stage.resettable({ through: await stage.proxy(), pool: { max: 1 } });
           const reading = watch(run(db, read));
           const [pid] = await stage.running('generate_series');
           await stage.database.terminate(pid!);
           await until('the reader is told', () => reading.state !== 'pending');
-          // The server's own error, or that of the socket where the next fetch was on its way.
-          expect(isFatal(reading.error), String(reading.error)).to.be.true;
+          expect(reading.error).to.include({ code: '57P01' });
           await until('its connection is gone', () => db.connectionState().connections.inUse === 0);
           expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
           expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0, waiting: 0 });
@@ -82,13 +81,13 @@ describe('a stream whose backend is killed', () => {
   }
 
   it('ends a query that waits behind it in the transaction', async () => {
-    const db = stage.resettable({ pool: { max: 1 } });
+    const db = stage.resettable({ through: await stage.proxy(), pool: { max: 1 } });
     const trx = await db.transaction();
     const told = failure(toldBy(trx.raw(ROWS).stream().resume()));
     const [pid] = await stage.running('generate_series');
     const behind = failure(trx.raw('select 1'));
     const over = failure(trx.executionPromise);
     await stage.database.terminate(pid!);
-    for (const error of [await told, await behind, await over]) expect(isFatal(error), String(error)).to.be.true;
+    for (const error of [await told, await behind, await over]) expect(error).to.include({ code: '57P01' });
   });
 });

@@ -56,7 +56,7 @@ describe('the borrow check of a connection that does not answer', () => {
     return performance.now() - start;
   }
 
-  describe('since its backend is frozen', () => {
+  describe('since its backend is frozen (with a server on this machine)', () => {
     before(function () {
       const { hostname } = new URL(process.env.DATABASE_URL as string);
       if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) this.skip();

@@ -24,7 +24,7 @@ describe('a connection that a server ends or refuses', () => {
     expect(isFatal(error)).to.be.true;
   });
 
-  it('for its transaction took too long, has it reject with 25P04', async function () {
+  it('for its transaction took too long, has it reject with 25P04 (from PostgreSQL 17 on)', async function () {
     if ((await version()) < 170_000) this.skip();
     const db = stage.resettable();
     const error = await failure(

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { expect } from 'chai';
-import { failure, nextTurn } from '../support/outcome';
+import { failure } from '../support/outcome';
 import { useStage } from '../support/stage';
 
 describe('resetConnection()', () => {
@@ -53,15 +53,9 @@ describe('resetConnection()', () => {
         await left;
       };
       for (let i = 0; i < 20; i++) await round();
-      // A socket is off the books in the turn after its end.
-      const rest = async () => {
-        for (let turn = 0; turn < 3; turn++) await nextTurn();
-      };
-      await rest();
       const before = footprint(db);
       for (let i = 0; i < 1000; i++) await db.resetConnection();
       for (let i = 0; i < 300; i++) await round();
-      await rest();
       expect(footprint(db)).to.deep.equal(before);
       expect(await stage.database.backends()).to.be.empty;
     });

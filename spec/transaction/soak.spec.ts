@@ -83,11 +83,15 @@ describe('100 concurrent blocks on a pool of 5', () => {
   /** Hurts the instance until it is told to stop. */
   async function havoc(
     random: () => number,
+    tally: Tally,
     isOver: () => boolean,
   ): Promise<{ kills: number; resets: number; cuts: number }> {
     const done = { kills: 0, resets: 0, cuts: 0 };
     while (!isOver()) {
-      await new Promise((resolve) => setTimeout(resolve, 10 + random() * 40));
+      // However slow the machine, one transfer gets through between two blows.
+      const before = tally.acknowledged.size;
+      do await new Promise((resolve) => setTimeout(resolve, 10 + random() * 40));
+      while (!isOver() && tally.acknowledged.size === before);
       const chance = random();
       if (chance < 0.5) {
         const backends = (await stage.database.backends()).filter(({ application_name: name }) => name === '');
@@ -113,7 +117,7 @@ describe('100 concurrent blocks on a pool of 5', () => {
       const random = randomFrom(seed);
       const tally: Tally = { acknowledged: new Set(), unknown: new Set(), failed: new Set(), hooked: [], odd: [] };
       let isOver = false;
-      const chaos = havoc(random, () => isOver);
+      const chaos = havoc(random, tally, () => isOver);
       const workers = Array.from({ length: WORKERS }, async (_, worker) => {
         for (let round = 0; round < ROUNDS; round++) await transfer(worker * ROUNDS + round, random, tally);
       });
@@ -123,8 +127,7 @@ describe('100 concurrent blocks on a pool of 5', () => {
 
       expect(tally.odd.map(({ code, message, cause }) => `${code} ${message} ${String(cause)}`)).to.deep.equal([]);
       expect(tally.acknowledged.size + tally.unknown.size + tally.failed.size).to.equal(WORKERS * ROUNDS);
-      // How many get through depends on the machine; with none the rest would show nothing.
-      expect(tally.acknowledged.size).to.be.greaterThan(0);
+      expect(tally.acknowledged.size).to.be.greaterThan(WORKERS / 10);
       expect(done.kills * done.resets * done.cuts).to.be.greaterThan(0);
 
       await stage.idle();
