@@ -1,4 +1,5 @@
 // The public names of `knex-reset`.
+export { atomic } from './atomic';
 export { isFatal, isRetryable } from './drivers/error-codes';
 export {
   AfterCommitError,
@@ -12,7 +13,7 @@ export {
   TransactionFailedError,
   TransactionTimeoutError,
 } from './errors';
-export { atomic, resettable } from './resettable';
+export { resettable } from './resettable';
 export type {
   Atomic,
   AtomicOptions,

@@ -1,7 +1,7 @@
 // The entry point `knex-reset/mocha`: hooks that give every test a clean connection or a clean database, and name the test that made a mess.
 import type { Knex } from 'knex';
 import { checkOptions, oneOf } from './options';
-import { siteOf } from './resettable';
+import { siteOf } from './sites';
 import { Attempt, type LeakPolicy } from './testing/attempt';
 import { isolate, type IsolationKind } from './testing/isolation';
 import { type MochaContext, type MochaTest, wrapTest } from './testing/mocha-test';

@@ -15,7 +15,7 @@ import {
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
-import { describe, refuse } from './options';
+import { describe } from './options';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
@@ -26,22 +26,12 @@ import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkSettings, judge } from './settings';
-import { runInTransaction, runOutermost } from './transaction/atomic';
+import { type Site, sites } from './sites';
+import { runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
 import { hold } from './transaction/hold';
 import { watchRunner } from './transaction/pending';
-import type { AtomicOptions, AtomicTransaction, Awaitable } from './block-types';
 import type { Resettable, ResettableOptions } from './types';
-
-interface Site {
-  instance: Instance;
-  recording: Recording;
-  methods: Resettable;
-  adopt(client: KnexClient): void;
-}
-
-/** By the pool that a client holds, that of the instance or the one that it had before; by the client for when it is destroyed. */
-const sites = new WeakMap<object, Site>();
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -61,14 +51,6 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
   const site = known ?? attach(knex, client, settings);
   if (!('resetConnection' in knex) || (knex as { client: unknown }).client !== site.instance.client) site.adopt(client);
   return Object.assign(knex, site.methods);
-}
-
-/** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
-export function siteOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
-  const client = (knex as { client?: KnexClient } | null | undefined)?.client;
-  const site = client && sites.get(client.pool ?? client);
-  if (!site) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
-  return site;
 }
 
 function clientOf(knex: unknown): KnexClient {
@@ -196,29 +178,4 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   sites.set(first, site);
   sites.set(pool, site);
   return site;
-}
-
-/**
- * A transaction block on an instance or in a transaction, also in one that knex made without this package (a migration's `up(knex)`),
- * where it is a savepoint. See `Resettable.atomic`.
- *
- * @throws TypeError where the first argument is neither
- */
-export async function atomic<T>(
-  dbOrTrx: Knex | Knex.Transaction,
-  block: (trx: AtomicTransaction) => Awaitable<T>,
-  options?: AtomicOptions,
-): Promise<T> {
-  const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
-  if (isTransaction && client) {
-    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureStack(atomic) });
-  }
-  const site = client?.pool && sites.get(client.pool);
-  if (site)
-    return runOutermost(site.instance, { block, options, stack: captureStack(atomic), userParams: dbOrTrx.userParams });
-  // What knex hands to a non-transactional migration under its command line: an instance that nobody has made resettable.
-  if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
-  throw new TypeError(
-    `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,
-  );
 }

@@ -18,7 +18,7 @@ const levels = [
   ['drivers', 'knex'],
   ['pool'],
   ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migrating', 'testing'],
-  ['index.ts', 'mocha.ts', 'migrations.ts', 'resettable.ts', 'settings.ts'],
+  ['index.ts', 'mocha.ts', 'migrations.ts', 'resettable.ts', 'atomic.ts', 'settings.ts', 'sites.ts'],
 ];
 const bottom = 0;
 const top = levels.length - 1;
