@@ -134,6 +134,13 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
   return Claimed.prototype;
 }
 
+/** What a client's class is made from: the prototype of knex's own dialect class. */
+export function knexPrototypeOf(client: KnexClient): KnexClient {
+  let prototype = Object.getPrototypeOf(client) as KnexClient;
+  while (Object.hasOwn(prototype, CLAIMED)) prototype = Object.getPrototypeOf(prototype) as KnexClient;
+  return prototype;
+}
+
 const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
 
 /** Tells of each builder that is made from now on. Builders are not touched otherwise: knex shows their making in its own stack traces. */
@@ -165,10 +172,8 @@ export function buildRealPool(client: KnexClient, config: object): Tarn {
 
 /** What knex does with the outcome of asking its pool: a password is hidden, an error is logged and made knex's own. */
 export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Promise<object> {
-  let knexClass = Object.getPrototypeOf(client) as KnexClient;
-  while (Object.hasOwn(knexClass, CLAIMED)) knexClass = Object.getPrototypeOf(knexClass) as KnexClient;
   const asked = Object.create(client, { pool: { value: { acquire: () => ({ promise: outcome }) } } }) as KnexClient;
-  return knexClass.acquireConnection.call(asked);
+  return knexPrototypeOf(client).acquireConnection.call(asked);
 }
 
 /** Opens a connection with what a connection function in the config says now, whenever it was asked last. */

@@ -61,6 +61,9 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   /** The client that its queries go through. Set once it has a connection. */
   trxClient: KnexClient | undefined;
   outerTx: KnexTransaction | null;
+  /** What a savepoint inside names as its parent. Since 3.2. */
+  transactor?: Knex.Transaction | undefined;
+  userParams?: object;
   /** What BEGIN asked for. */
   isolationLevel?: string;
   readOnly?: boolean;
@@ -70,6 +73,8 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   _rejecter(error: unknown): void;
   isCompleted(): boolean;
   acquireConnection(config: TransactionConfig, work: (connection: object) => Promise<unknown>): Promise<unknown>;
+  /** All of it, on a connection. Since 3.2. */
+  _onAcquire(container: Container, connection: object): Promise<unknown>;
   begin(connection: object): Promise<unknown>;
   savepoint(connection: object): Promise<unknown>;
   commit(connection: object, value?: unknown): Promise<unknown>;

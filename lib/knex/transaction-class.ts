@@ -1,14 +1,20 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
 import type { Knex } from 'knex';
+import { knexPrototypeOf } from './client-class';
 import type { Gatekeeper } from './gate';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import { TransactionHandles } from './transaction-handle';
 
 export type Send = () => Promise<unknown>;
 export type Undo = (error: unknown) => Promise<unknown>;
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
 export interface TransactionController extends Gatekeeper {
+  /** What knex would call once it has begun. */
+  container: Container;
+  /** The promise that knex waits for. */
+  execution: Promise<unknown> | undefined;
   /** Only in name inside of its outer transaction, and not over because that one is. */
   readonly standsAlone: boolean;
   /** Settle the promise that knex waits for. Known from the moment it has a connection. */
@@ -19,7 +25,7 @@ export interface TransactionController extends Gatekeeper {
   /** It has a connection, which nothing was sent on yet. */
   acquired(connection: object, isGiven?: boolean): void;
   /**
-   * BEGIN or SAVEPOINT. Rejecting keeps the callback from being called.
+   * BEGIN or SAVEPOINT. The callback is called once it resolves.
    * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
    */
   begin(send: Send, undo: Undo): Promise<unknown>;
@@ -87,7 +93,10 @@ function controlledClassOf(trx: KnexTransaction): ControlledClass {
   const prototype = Object.getPrototypeOf(trx) as { constructor: TransactionClass };
   let controlled = classes.get(prototype);
   if (!controlled) {
-    controlled = makeControlledClass(prototype.constructor) as unknown as ControlledClass;
+    controlled = makeControlledClass(
+      prototype.constructor,
+      new TransactionHandles(prototype.constructor, knexPrototypeOf(trx.client)),
+    ) as unknown as ControlledClass;
     classes.set(prototype, controlled);
   }
   return controlled;
@@ -133,7 +142,25 @@ export function controllerOf(trx: KnexTransaction | null | undefined): Transacti
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
 }
 
-function makeControlledClass(Base: TransactionClass) {
+/** Between BEGIN and a transaction's end. Knex would do it with a handle of its own; a promise that stays open keeps it from it. */
+function runWithHandle(trx: Controlled, connection: object, handles: TransactionHandles): Promise<never> {
+  const { container, execution } = trx[CONTROLLER];
+  const handle = handles.make(trx, connection, execution as Promise<unknown>);
+  let result: unknown;
+  try {
+    result = container(handle);
+  } catch (error) {
+    result = Promise.reject(error as Error);
+  }
+  if (isThenable(result)) result.then((value) => handle.commit(value)).catch((error) => handle.rollback(error));
+  return new Promise(() => {});
+}
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+}
+
+function makeControlledClass(Base: TransactionClass, handles: TransactionHandles) {
   return class extends Base {
     declare [CONTROLLER]: TransactionController;
 
@@ -146,13 +173,17 @@ function makeControlledClass(Base: TransactionClass) {
       const given = config?.connection;
       let failure: { error: unknown } | undefined;
       try {
+        const preparing = handles.prepare();
+        if (preparing) await preparing;
         controller.ask();
         const connection = given ?? (await this.client.acquireConnection());
         const earlierId = transactionIdOf(connection);
         try {
           controller.acquired(connection, given !== undefined && given !== null);
           markTransaction(connection, this.txid);
-          await work(connection);
+          const execution = work(connection);
+          controller.execution ??= execution;
+          await execution;
         } finally {
           markTransaction(connection, earlierId);
           if (!given) controller.giveBack(connection);
@@ -163,18 +194,28 @@ function makeControlledClass(Base: TransactionClass) {
       return controller.ended(failure);
     }
 
+    // Knex has it since 3.2. A dialect may have wrapped the callback.
+    override _onAcquire(container: Container, connection: object) {
+      const controller = this[CONTROLLER];
+      controller.container = container;
+      controller.execution = super._onAcquire(container, connection);
+      return controller.execution;
+    }
+
     override begin(connection: object) {
-      return this[CONTROLLER].begin(
+      const begun = this[CONTROLLER].begin(
         () => super.begin(connection),
         (error) => super.rollback(connection, error),
       );
+      return begun.then(() => runWithHandle(this, connection, handles));
     }
 
     override savepoint(connection: object) {
-      return this[CONTROLLER].begin(
+      const begun = this[CONTROLLER].begin(
         () => super.savepoint(connection),
         (error) => super.rollbackTo(connection, error),
       );
+      return begun.then(() => runWithHandle(this, connection, handles));
     }
 
     override commit(connection: object, value?: unknown) {

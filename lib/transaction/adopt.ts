@@ -37,7 +37,8 @@ function adoptMachine(machine: KnexTransaction, connection: object, knex: Knex):
     readsWhole: () => false,
   });
   claimTransaction(client, prototype);
-  const scope = new Scope(instance, machine, { parent, block: undefined, stack: {}, standsAlone: false });
+  const details = { parent, block: undefined, stack: {}, standsAlone: false, container: () => {} };
+  const scope = new Scope(instance, machine, details);
   scope.adopted(connection, controlOpen(machine, connection, scope));
   return scope;
 }

@@ -140,11 +140,8 @@ const hookGetter = (kind: 'beforeCommit' | 'afterCommit' | 'afterRollback'): Pro
   },
 });
 
-/**
- * What a block's handle has beside knex's own. On a prototype, made when it is asked for: knex's handle is one big
- * hash table, which five properties more would make V8 build anew, at a quarter of a whole transaction's memory.
- */
-const BLOCK_HANDLE = Object.create(Function.prototype, {
+/** What a block's handle has beside knex's own: inherited, and made when it is asked for. */
+const BLOCK_METHODS: PropertyDescriptorMap = {
   atomic: {
     get(this: Knex.Transaction): AtomicTransaction['atomic'] {
       return atomicIn(this);
@@ -158,7 +155,10 @@ const BLOCK_HANDLE = Object.create(Function.prototype, {
   beforeCommit: hookGetter('beforeCommit'),
   afterCommit: hookGetter('afterCommit'),
   afterRollback: hookGetter('afterRollback'),
-}) as object;
+};
+
+/** With them, by what a handle inherits without. */
+const equippedPrototypes = new WeakMap<object, object>();
 
 function atomicIn(handle: Knex.Transaction): AtomicTransaction['atomic'] {
   return function atomic(block, options) {
@@ -167,7 +167,13 @@ function atomicIn(handle: Knex.Transaction): AtomicTransaction['atomic'] {
 }
 
 function equipped(handle: Knex.Transaction): AtomicTransaction {
-  if (Object.getPrototypeOf(handle) !== BLOCK_HANDLE) Object.setPrototypeOf(handle, BLOCK_HANDLE);
+  const inherited = Object.getPrototypeOf(handle) as object;
+  let prototype = equippedPrototypes.get(inherited);
+  if (!prototype) {
+    prototype = Object.create(inherited, BLOCK_METHODS) as object;
+    equippedPrototypes.set(inherited, prototype).set(prototype, prototype);
+  }
+  if (prototype !== inherited) Object.setPrototypeOf(handle, prototype);
   return handle as AtomicTransaction;
 }
 

@@ -43,8 +43,9 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
   const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
-  const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
-  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held });
+  const started: Container = (handle) => start(scope, handle, container);
+  const trx = makeControlled(client, make, [started, config, asked.outer ?? null]);
+  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held, container: started });
   control(trx, scope);
   return trx;
 }

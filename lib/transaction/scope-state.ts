@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import { isSocketError } from '../drivers/error-codes';
 import { TransactionFailedError } from '../errors';
-import type { KnexTransaction } from '../knex/insides';
+import type { Container, KnexTransaction } from '../knex/insides';
 import type { Undo } from '../knex/transaction-class';
 import { describeUnregistered, type Holder, type Instance } from '../pool/instance';
 import type { Session } from '../pool/session';
@@ -28,6 +28,8 @@ export abstract class ScopeState {
   readonly depth: number;
   readonly openedAt = Date.now();
   readonly stack: Stack;
+  container: Container;
+  execution: Promise<unknown> | undefined;
   session!: Session;
   handle: Knex.Transaction | undefined;
   phase: Phase = 'waiting';
@@ -89,13 +91,15 @@ export abstract class ScopeState {
   #timeline: Timeline | undefined;
   #leaveParent: (() => void) | undefined;
 
-  constructor(instance: Instance, trx: KnexTransaction, { parent, block, stack, standsAlone, held }: ScopeDetails) {
+  constructor(instance: Instance, trx: KnexTransaction, details: ScopeDetails) {
+    const { parent, block, stack, standsAlone, container, held } = details;
     const self = this as unknown as Scope;
     this.instance = instance;
     this.trx = trx;
     this.parent = parent;
     this.block = block;
     this.stack = stack;
+    this.container = container;
     this.standsAlone = standsAlone;
     this.held = held;
     this.root = parent?.root ?? self;

@@ -1,0 +1,155 @@
+// The handle of a transaction. Knex makes each anew with over a hundred functions, which V8 takes for long-lived and moves to where only a
+// full collection finds them: half of a transaction's price. Here they are inherited from one handle that knex made as a sample.
+import { EventEmitter } from 'node:events';
+import type { Knex } from 'knex';
+import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+
+const ENDS = ['commit', 'rollback', 'savepoint', 'isCompleted'];
+const LISTENERS = ['_events', '_eventsCount', '_maxListeners', '_internalListeners'];
+
+/** What belongs to one transaction. A contract spec holds that all the rest of knex's handle goes by `this`. */
+export const OF_ONE_TRANSACTION = ['context', 'executionPromise', 'parentTransaction', ...ENDS, ...LISTENERS];
+
+/** The same of its `context`, by which its methods find their client. */
+export const OF_ONE_CONTEXT = ['client', 'userParams', 'transaction'];
+
+const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
+
+type SampleClass = new (
+  client: KnexClient,
+  ...args: [(handle: Handle) => void, TransactionConfig, null]
+) => KnexTransaction;
+
+interface Context {
+  client: KnexClient;
+  userParams: object;
+  transaction(container: unknown, options?: TransactionConfig): unknown;
+  queryBuilder(): Knex.QueryBuilder;
+  _transaction(container: unknown, options: TransactionConfig, outer: KnexTransaction): unknown;
+}
+
+interface Handle extends EventEmitter {
+  context: Context;
+  transaction(container: unknown, options: unknown): unknown;
+  savepoint(container: unknown, options: unknown): unknown;
+  commit(value: unknown): Promise<unknown>;
+  rollback(error: unknown): Promise<unknown>;
+  isCompleted(): boolean;
+  executionPromise: Promise<unknown>;
+  parentTransaction?: Knex.Transaction | undefined;
+}
+
+/** What the handles of one class of transactions inherit. */
+interface Inherited {
+  handle: object;
+  context: object;
+  builder: object;
+  /** How many methods users had added to the query builder, and with it to handles, when the sample was made. */
+  extensions: number;
+}
+
+export class TransactionHandles {
+  readonly #Base: TransactionClass;
+  /** The prototype of knex's own clients. */
+  readonly #clientPrototype: object;
+  #inherited: Inherited | undefined;
+  #sampling: Promise<void> | undefined;
+
+  constructor(Base: TransactionClass, clientPrototype: object) {
+    this.#Base = Base;
+    this.#clientPrototype = clientPrototype;
+  }
+
+  /** Resolves when handles can be made. Undefined: they can. */
+  prepare(): Promise<void> | undefined {
+    const inherited = this.#inherited;
+    if (inherited && Object.keys(inherited.builder).length === inherited.extensions) return undefined;
+    this.#sampling ??= this.#sample();
+    return this.#sampling;
+  }
+
+  /** The handle of a transaction that has begun. */
+  make(trx: KnexTransaction, connection: object, executionPromise: Promise<unknown>): Knex.Transaction {
+    const { handle: methods, context: helpers } = this.#inherited as Inherited;
+    const client = trx.trxClient as KnexClient;
+    const context = Object.create(helpers) as Context;
+    context.client = client;
+    context.userParams = trx.userParams ?? {};
+    context.transaction = (container, options = {}) => {
+      if (options.doNotRejectOnRollback === undefined) options.doNotRejectOnRollback = true;
+      return context._transaction(container, options, trx);
+    };
+
+    const handle = Object.setPrototypeOf(callable(context), methods) as Handle;
+    EventEmitter.call(handle);
+    for (const event of TOLD_OF) client.on(event, (...told: unknown[]) => handle.emit(event, ...told));
+    const isNested = trx.client.transacting;
+    handle.context = context;
+    handle.savepoint = (container, options) => handle.transaction(container, options);
+    handle.commit = (value) => (isNested ? trx.release(connection, value) : trx.commit(connection, value));
+    handle.rollback = (error) => (isNested ? trx.rollbackTo(connection, error) : trx.rollback(connection, error));
+    handle.isCompleted = () => trx.isCompleted();
+    handle.executionPromise = executionPromise;
+    if (trx.outerTx) handle.parentTransaction = trx.outerTx.transactor;
+    trx.transactor = handle as unknown as Knex.Transaction;
+    return trx.transactor;
+  }
+
+  async #sample(): Promise<void> {
+    try {
+      this.#inherited = inheritedFrom(await sampleHandle(this.#Base, this.#clientPrototype));
+    } finally {
+      this.#sampling = undefined;
+    }
+  }
+}
+
+/** Has knex make a handle, of a transaction that there is not. */
+function sampleHandle(Base: TransactionClass, clientPrototype: object): Promise<Handle> {
+  class Sample extends Base {
+    override acquireConnection(_config: TransactionConfig, work: (connection: object) => Promise<unknown>) {
+      return work({});
+    }
+
+    override begin() {
+      return Promise.resolve();
+    }
+  }
+  const client = Object.create(clientPrototype) as KnexClient;
+  return new Promise((resolve, reject) => {
+    new (Sample as unknown as SampleClass)(client, resolve, {}, null).catch(reject);
+  });
+}
+
+function inheritedFrom(sample: Handle): Inherited {
+  const builder = baseOf(sample.context.queryBuilder());
+  return {
+    handle: without(OF_ONE_TRANSACTION, sample, Function.prototype),
+    context: without(OF_ONE_CONTEXT, sample.context, Object.prototype),
+    builder,
+    extensions: Object.keys(builder).length,
+  };
+}
+
+/** What knex's handle does when it is called. */
+function callable(context: Context): object {
+  return function knex(tableName?: string, options?: object) {
+    const builder = context.queryBuilder();
+    if (tableName) return builder.table(tableName, options as never);
+    context.client.logger.warn('calling knex without a tableName is deprecated. Use knex.queryBuilder() instead.');
+    return builder;
+  };
+}
+
+/** The prototype that `knex.QueryBuilder.extend()` adds methods to. */
+function baseOf(builder: object): object {
+  let prototype = Object.getPrototypeOf(builder) as object;
+  while (!Object.hasOwn(prototype, 'table')) prototype = Object.getPrototypeOf(prototype) as object;
+  return prototype;
+}
+
+function without(names: string[], of: object, prototype: object): object {
+  const own = Object.getOwnPropertyDescriptors(of) as Record<string, PropertyDescriptor>;
+  for (const name of names) delete own[name];
+  return Object.create(prototype, own) as object;
+}
