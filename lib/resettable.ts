@@ -77,7 +77,6 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
   const driver = driverOf(client);
   const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
-  if (settings.ambient) ambient.follow();
   let config: object = client.config;
 
   const pool: ResettablePool = new ResettablePool({

@@ -18,15 +18,10 @@ export interface Asked {
 }
 
 export class Ambient {
-  /** Costs every promise of the process from its first use on, so it is made only where somebody asked for it. Taking it away again costs more. */
+  /** Costs every promise of the process from its first use on, so it is made only then. Taking it away again costs more. */
   #context: AsyncLocalStorage<Home> | undefined;
   /** The home of everything that has none by its context. */
   pinned: Home | undefined;
-
-  /** Follows async contexts from now on. */
-  follow(): void {
-    this.#context ??= new AsyncLocalStorage();
-  }
 
   current(): Home | undefined {
     let home = this.#context?.getStore();
@@ -35,6 +30,7 @@ export class Ambient {
   }
 
   run<T>(home: Home, work: () => T): T {
-    return this.#context ? this.#context.run(home, work) : work();
+    this.#context ??= new AsyncLocalStorage();
+    return this.#context.run(home, work);
   }
 }

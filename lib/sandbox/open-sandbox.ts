@@ -24,7 +24,6 @@ export class OpenSandbox implements Holder {
   static async open(instance: Instance, recording: Recording, options: SandboxOptions): Promise<OpenSandbox> {
     if (instance.ambient.current())
       throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
-    instance.ambient.follow();
     const sandbox = new OpenSandbox(options, recording.start());
     try {
       sandbox.#held = await instance.hold(sandbox);

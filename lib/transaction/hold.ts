@@ -8,6 +8,7 @@ import { HELD } from './begin';
 import { endWithin, rollBack } from './roll-back';
 import type { Scope } from './scope';
 import type { HeldSpec } from './scope-details';
+import type { OpenTransaction } from '../types';
 
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function hold(instance: Instance, holder: Holder): Promise<Held> {
@@ -21,18 +22,36 @@ export async function hold(instance: Instance, holder: Holder): Promise<Held> {
   session.turns = new Turns(session, session.driver.takesScripts === true, (sql) =>
     endedBehindOurBack(scope, sql, false),
   );
-  return {
-    home: scope,
-    get doom() {
-      // A connection that had a fatal error is about to end.
-      return scope.doom ?? session.fatal;
-    },
-    get isBusy() {
-      return holder.guests.size > 0 || scope.openInside().some((inner) => inner.running > 0);
-    },
-    describeInside: () => scope.openInside().map((inner) => inner.describe()),
-    letGo: (reason, constraintCheck) => letGo(scope, reason, constraintCheck),
-  };
+  return new HeldScope(scope, holder);
+}
+
+// A class: an object literal with getters has a hidden class of its own each time, which V8 keeps, with all that it refers to, until a full collection.
+class HeldScope implements Held {
+  readonly #holder: Holder;
+
+  constructor(
+    readonly home: Scope,
+    holder: Holder,
+  ) {
+    this.#holder = holder;
+  }
+
+  get doom(): unknown {
+    // A connection that had a fatal error is about to end.
+    return this.home.doom ?? this.home.session.fatal;
+  }
+
+  get isBusy(): boolean {
+    return this.#holder.guests.size > 0 || this.home.openInside().some((inner) => inner.running > 0);
+  }
+
+  describeInside(): OpenTransaction[] {
+    return this.home.openInside().map((inner) => inner.describe());
+  }
+
+  letGo(reason: Error, constraintCheck: string | undefined): Promise<unknown> {
+    return letGo(this.home, reason, constraintCheck);
+  }
 }
 
 const neverCalled = () => {};
