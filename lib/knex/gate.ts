@@ -10,23 +10,56 @@ export interface Gatekeeper {
   takeTurn(): Promise<() => void> | undefined;
 }
 
-/** Puts a gate before the queries of a transaction's client. */
+type Query = (connection: object, statement: unknown) => Promise<unknown>;
+type Stream = (connection: object, statement: unknown, target: Writable, options: unknown) => Promise<unknown>;
+
+const KEEPER = Symbol('knex-reset.keeper');
+
+interface Kept {
+  [KEEPER]?: Gatekeeper;
+}
+
+/** Who decides on the queries of a client, be it by way of a client derived from it. */
+export function keeperOf(client: object): Gatekeeper | undefined {
+  return (client as Kept)[KEEPER];
+}
+
+/** Says whose gate the client's queries go through. */
+export function keep(client: object, keeper: Gatekeeper): void {
+  (client as Kept)[KEEPER] = keeper;
+}
+
+/** Puts a gate before the queries of a transaction's client that knex has made. */
 export function gate(client: KnexClient, keeper: Gatekeeper): void {
-  const { query, stream } = client;
-  client.query = (connection, statement) => {
-    if (keeper.refusal !== undefined) return refused(keeper.refusal);
-    const turn = keeper.takeTurn();
-    return turn ? inTurn(turn, keeper, () => query(connection, statement)) : query(connection, statement);
-  };
-  client.stream = (connection, statement, target, options) => {
-    if (keeper.refusal !== undefined) {
-      target.emit('error', keeper.refusal);
-      return refused(keeper.refusal);
-    }
-    const turn = keeper.takeTurn();
-    if (!turn) return stream(connection, statement, target, options);
-    return streamWhole(target, () => inTurn(turn, keeper, () => query(connection, statement)));
-  };
+  keep(client, keeper);
+  const query = client.query.bind(client) as Query;
+  const stream = client.stream.bind(client) as Stream;
+  Object.assign(client, {
+    query: (connection: object, statement: unknown) => gatedQuery(keeper, query, connection, statement),
+    stream: (...args: Parameters<Stream>) => gatedStream(keeper, stream, query, args),
+  });
+}
+
+export function gatedQuery(keeper: Gatekeeper, query: Query, connection: object, statement: unknown): Promise<unknown> {
+  if (keeper.refusal !== undefined) return refused(keeper.refusal);
+  const turn = keeper.takeTurn();
+  return turn ? inTurn(turn, keeper, () => query(connection, statement)) : query(connection, statement);
+}
+
+export function gatedStream(
+  keeper: Gatekeeper,
+  stream: Stream,
+  query: Query,
+  args: Parameters<Stream>,
+): Promise<unknown> {
+  const [connection, statement, target] = args;
+  if (keeper.refusal !== undefined) {
+    target.emit('error', keeper.refusal);
+    return refused(keeper.refusal);
+  }
+  const turn = keeper.takeTurn();
+  if (!turn) return stream(...args);
+  return streamWhole(target, () => inTurn(turn, keeper, () => query(connection, statement)));
 }
 
 function refused(reason: unknown): Promise<never> {

@@ -18,6 +18,8 @@ export interface KnexClient extends EventEmitter {
   driverName: string;
   dialect: string;
   driver: unknown;
+  version?: unknown;
+  valueForUndefined?: unknown;
   pool: KnexPool | undefined;
   logger: { warn(message: string): void };
   connectionSettings: Record<string, unknown> | undefined;
@@ -72,8 +74,10 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   _resolver(value: unknown): void;
   _rejecter(error: unknown): void;
   isCompleted(): boolean;
+  emit(event: string, ...told: unknown[]): boolean;
   acquireConnection(config: TransactionConfig, work: (connection: object) => Promise<unknown>): Promise<unknown>;
-  /** All of it, on a connection. Since 3.2. */
+  _evaluateContainer(config: TransactionConfig | undefined, container: Container): Promise<unknown>;
+  /** All of it that comes after. Since 3.2. */
   _onAcquire(container: Container, connection: object): Promise<unknown>;
   begin(connection: object): Promise<unknown>;
   savepoint(connection: object): Promise<unknown>;

@@ -4,6 +4,7 @@ import { knexPrototypeOf } from './client-class';
 import type { Gatekeeper } from './gate';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import { makeTransactionClient } from './transaction-client';
 import { TransactionHandles } from './transaction-handle';
 
 export type Send = () => Promise<unknown>;
@@ -11,10 +12,6 @@ export type Undo = (error: unknown) => Promise<unknown>;
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
 export interface TransactionController extends Gatekeeper {
-  /** What knex would call once it has begun. */
-  container: Container;
-  /** The promise that knex waits for. */
-  execution: Promise<unknown> | undefined;
   /** Only in name inside of its outer transaction, and not over because that one is. */
   readonly standsAlone: boolean;
   /** Settle the promise that knex waits for. Known from the moment it has a connection. */
@@ -25,7 +22,7 @@ export interface TransactionController extends Gatekeeper {
   /** It has a connection, which nothing was sent on yet. */
   acquired(connection: object, isGiven?: boolean): void;
   /**
-   * BEGIN or SAVEPOINT. The callback is called once it resolves.
+   * BEGIN or SAVEPOINT. The callback is called once it has resolved.
    * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
    */
   begin(send: Send, undo: Undo): Promise<unknown>;
@@ -142,10 +139,8 @@ export function controllerOf(trx: KnexTransaction | null | undefined): Transacti
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
 }
 
-/** Between BEGIN and a transaction's end. Knex would do it with a handle of its own; a promise that stays open keeps it from it. */
-function runWithHandle(trx: Controlled, connection: object, handles: TransactionHandles): Promise<never> {
-  const { container, execution } = trx[CONTROLLER];
-  const handle = handles.make(trx, connection, execution as Promise<unknown>);
+/** Knex ends a transaction with its callback's promise, and leaves it open where there is none. */
+function run(container: Container, handle: Knex.Transaction): void {
   let result: unknown;
   try {
     result = container(handle);
@@ -153,7 +148,6 @@ function runWithHandle(trx: Controlled, connection: object, handles: Transaction
     result = Promise.reject(error as Error);
   }
   if (isThenable(result)) result.then((value) => handle.commit(value)).catch((error) => handle.rollback(error));
-  return new Promise(() => {});
 }
 
 function isThenable(value: unknown): value is Promise<unknown> {
@@ -161,6 +155,8 @@ function isThenable(value: unknown): value is Promise<unknown> {
 }
 
 function makeControlledClass(Base: TransactionClass, handles: TransactionHandles) {
+  // Since knex 3.2.
+  const isSplit = '_onAcquire' in Base.prototype;
   return class extends Base {
     declare [CONTROLLER]: TransactionController;
 
@@ -181,9 +177,7 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
         try {
           controller.acquired(connection, given !== undefined && given !== null);
           markTransaction(connection, this.txid);
-          const execution = work(connection);
-          controller.execution ??= execution;
-          await execution;
+          await work(connection);
         } finally {
           markTransaction(connection, earlierId);
           if (!given) controller.giveBack(connection);
@@ -194,28 +188,38 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
       return controller.ended(failure);
     }
 
-    // Knex has it since 3.2. A dialect may have wrapped the callback.
+    override _evaluateContainer(config: TransactionConfig | undefined, container: Container) {
+      if (isSplit) return super._evaluateContainer(config, container);
+      return this.acquireConnection(config, (connection) => this._onAcquire(container, connection));
+    }
+
+    // From BEGIN to the end, with a client and a handle that cost less than knex's.
     override _onAcquire(container: Container, connection: object) {
       const controller = this[CONTROLLER];
-      controller.container = container;
-      controller.execution = super._onAcquire(container, connection);
-      return controller.execution;
+      this.trxClient = makeTransactionClient(this, connection, { keeper: controller, refuse: handles.refuse });
+      const begun = this.client.transacting ? this.savepoint(connection) : this.begin(connection);
+      const execution = new Promise<unknown>((resolve, reject) => {
+        controller.resolve = resolve;
+        controller.reject = reject;
+      });
+      begun
+        .then(() => run(container, handles.make(this, connection, execution)))
+        .catch((error: unknown) => controller.stepRejected(error));
+      return execution;
     }
 
     override begin(connection: object) {
-      const begun = this[CONTROLLER].begin(
+      return this[CONTROLLER].begin(
         () => super.begin(connection),
         (error) => super.rollback(connection, error),
       );
-      return begun.then(() => runWithHandle(this, connection, handles));
     }
 
     override savepoint(connection: object) {
-      const begun = this[CONTROLLER].begin(
+      return this[CONTROLLER].begin(
         () => super.savepoint(connection),
         (error) => super.rollbackTo(connection, error),
       );
-      return begun.then(() => runWithHandle(this, connection, handles));
     }
 
     override commit(connection: object, value?: unknown) {
@@ -239,23 +243,15 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
       return controller.isCompleted() || (controller.standsAlone ? this._completed : super.isCompleted());
     }
 
-    // knex stores the two ends of the execution promise here, then calls them at each step that it takes for the last.
+    // Knex calls them at each step that it takes for the last.
     // @ts-expect-error an accessor instead of knex's plain field
     override get _resolver() {
       return (value: unknown) => this[CONTROLLER].stepResolved(value);
     }
 
-    override set _resolver(resolve: (value: unknown) => void) {
-      this[CONTROLLER].resolve = resolve;
-    }
-
     // @ts-expect-error an accessor instead of knex's plain field
     override get _rejecter() {
       return (error: unknown) => this[CONTROLLER].stepRejected(error);
-    }
-
-    override set _rejecter(reject: (error: unknown) => void) {
-      this[CONTROLLER].reject = reject;
     }
   };
 }

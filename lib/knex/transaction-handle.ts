@@ -3,6 +3,8 @@
 import { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import type { Refuse } from './transaction-client';
+import { type Sample, takeSample } from './transaction-sample';
 
 const ENDS = ['commit', 'rollback', 'savepoint', 'isCompleted'];
 const LISTENERS = ['_events', '_eventsCount', '_maxListeners', '_internalListeners'];
@@ -13,14 +15,7 @@ export const OF_ONE_TRANSACTION = ['context', 'executionPromise', 'parentTransac
 /** The same of its `context`, by which its methods find their client. */
 export const OF_ONE_CONTEXT = ['client', 'userParams', 'transaction'];
 
-const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
-
-type SampleClass = new (
-  client: KnexClient,
-  ...args: [(handle: Handle) => void, TransactionConfig, null]
-) => KnexTransaction;
-
-interface Context {
+export interface Context {
   client: KnexClient;
   userParams: object;
   transaction(container: unknown, options?: TransactionConfig): unknown;
@@ -28,7 +23,7 @@ interface Context {
   _transaction(container: unknown, options: TransactionConfig, outer: KnexTransaction): unknown;
 }
 
-interface Handle extends EventEmitter {
+export interface Handle extends EventEmitter {
   context: Context;
   transaction(container: unknown, options: unknown): unknown;
   savepoint(container: unknown, options: unknown): unknown;
@@ -52,6 +47,7 @@ export class TransactionHandles {
   readonly #Base: TransactionClass;
   /** The prototype of knex's own clients. */
   readonly #clientPrototype: object;
+  #sample: Sample | undefined;
   #inherited: Inherited | undefined;
   #sampling: Promise<void> | undefined;
 
@@ -64,61 +60,47 @@ export class TransactionHandles {
   prepare(): Promise<void> | undefined {
     const inherited = this.#inherited;
     if (inherited && Object.keys(inherited.builder).length === inherited.extensions) return undefined;
-    this.#sampling ??= this.#sample();
+    this.#sampling ??= this.#takeSample();
     return this.#sampling;
   }
 
+  /** Rejects as knex does where a transaction takes no query. */
+  readonly refuse: Refuse = (...asked) => (this.#sample as Sample).refuse(...asked);
+
   /** The handle of a transaction that has begun. */
   make(trx: KnexTransaction, connection: object, executionPromise: Promise<unknown>): Knex.Transaction {
-    const { handle: methods, context: helpers } = this.#inherited as Inherited;
-    const client = trx.trxClient as KnexClient;
-    const context = Object.create(helpers) as Context;
-    context.client = client;
-    context.userParams = trx.userParams ?? {};
-    context.transaction = (container, options = {}) => {
-      if (options.doNotRejectOnRollback === undefined) options.doNotRejectOnRollback = true;
-      return context._transaction(container, options, trx);
-    };
-
-    const handle = Object.setPrototypeOf(callable(context), methods) as Handle;
-    EventEmitter.call(handle);
-    for (const event of TOLD_OF) client.on(event, (...told: unknown[]) => handle.emit(event, ...told));
+    const inherited = this.#inherited as Inherited;
+    const context = Object.assign(Object.create(inherited.context) as Context, {
+      client: trx.trxClient as KnexClient,
+      userParams: trx.userParams ?? {},
+      transaction(this: Context, container: unknown, options: TransactionConfig = {}) {
+        if (options.doNotRejectOnRollback === undefined) options.doNotRejectOnRollback = true;
+        return this._transaction(container, options, trx);
+      },
+    });
     const isNested = trx.client.transacting;
-    handle.context = context;
-    handle.savepoint = (container, options) => handle.transaction(container, options);
-    handle.commit = (value) => (isNested ? trx.release(connection, value) : trx.commit(connection, value));
-    handle.rollback = (error) => (isNested ? trx.rollbackTo(connection, error) : trx.rollback(connection, error));
-    handle.isCompleted = () => trx.isCompleted();
-    handle.executionPromise = executionPromise;
+    const handle = Object.assign(Object.setPrototypeOf(callable(context), inherited.handle) as Handle, {
+      context,
+      executionPromise,
+      savepoint: (container: unknown, options: unknown) => handle.transaction(container, options),
+      commit: (value: unknown) => (isNested ? trx.release(connection, value) : trx.commit(connection, value)),
+      rollback: (error: unknown) => (isNested ? trx.rollbackTo(connection, error) : trx.rollback(connection, error)),
+      isCompleted: () => trx.isCompleted(),
+    });
+    EventEmitter.call(handle);
     if (trx.outerTx) handle.parentTransaction = trx.outerTx.transactor;
     trx.transactor = handle as unknown as Knex.Transaction;
     return trx.transactor;
   }
 
-  async #sample(): Promise<void> {
+  async #takeSample(): Promise<void> {
     try {
-      this.#inherited = inheritedFrom(await sampleHandle(this.#Base, this.#clientPrototype));
+      this.#sample = await takeSample(this.#Base, this.#clientPrototype);
+      this.#inherited = inheritedFrom(this.#sample.handle);
     } finally {
       this.#sampling = undefined;
     }
   }
-}
-
-/** Has knex make a handle, of a transaction that there is not. */
-function sampleHandle(Base: TransactionClass, clientPrototype: object): Promise<Handle> {
-  class Sample extends Base {
-    override acquireConnection(_config: TransactionConfig, work: (connection: object) => Promise<unknown>) {
-      return work({});
-    }
-
-    override begin() {
-      return Promise.resolve();
-    }
-  }
-  const client = Object.create(clientPrototype) as KnexClient;
-  return new Promise((resolve, reject) => {
-    new (Sample as unknown as SampleClass)(client, resolve, {}, null).catch(reject);
-  });
 }
 
 function inheritedFrom(sample: Handle): Inherited {

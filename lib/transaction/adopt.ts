@@ -37,7 +37,7 @@ function adoptMachine(machine: KnexTransaction, connection: object, knex: Knex):
     readsWhole: () => false,
   });
   claimTransaction(client, prototype);
-  const details = { parent, block: undefined, stack: {}, standsAlone: false, container: () => {} };
+  const details = { parent, block: undefined, stack: {}, standsAlone: false };
   const scope = new Scope(instance, machine, details);
   scope.adopted(connection, controlOpen(machine, connection, scope));
   return scope;

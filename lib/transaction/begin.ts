@@ -43,9 +43,8 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
   const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
-  const started: Container = (handle) => start(scope, handle, container);
-  const trx = makeControlled(client, make, [started, config, asked.outer ?? null]);
-  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held, container: started });
+  const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
+  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held });
   control(trx, scope);
   return trx;
 }

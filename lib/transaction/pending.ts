@@ -5,8 +5,8 @@ import { scopeOfClient } from './steps';
 export function watchRunner(client: KnexClient, runner: Runner): void {
   const scope = scopeOfClient(client);
   if (!scope?.block) return;
-  const run = runner.run;
-  runner.run = () => {
+  const { run } = runner;
+  const watched = () => {
     const leave = scope.enter();
     const isOfCallback = scope.isCallbackRunning;
     const result = run.call(runner);
@@ -17,4 +17,5 @@ export function watchRunner(client: KnexClient, runner: Runner): void {
     });
     return result;
   };
+  runner.run = watched;
 }

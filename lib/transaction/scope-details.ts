@@ -1,6 +1,5 @@
 // What a scope is made from, and what can become of it.
 import type { AtomicOptions } from '../block-types';
-import type { Container } from '../knex/insides';
 import type { Holder } from '../pool/instance';
 import type { Stack } from '../pool/stack';
 import type { Scope } from './scope';
@@ -38,6 +37,5 @@ export interface ScopeDetails {
   block: BlockSpec | undefined;
   stack: Stack;
   standsAlone: boolean;
-  container: Container;
   held?: HeldSpec | undefined;
 }

@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import { isSocketError } from '../drivers/error-codes';
 import { TransactionFailedError } from '../errors';
-import type { Container, KnexTransaction } from '../knex/insides';
+import type { KnexTransaction } from '../knex/insides';
 import type { Undo } from '../knex/transaction-class';
 import { describeUnregistered, type Holder, type Instance } from '../pool/instance';
 import type { Session } from '../pool/session';
@@ -28,8 +28,6 @@ export abstract class ScopeState {
   readonly depth: number;
   readonly openedAt = Date.now();
   readonly stack: Stack;
-  container: Container;
-  execution: Promise<unknown> | undefined;
   session!: Session;
   handle: Knex.Transaction | undefined;
   phase: Phase = 'waiting';
@@ -85,21 +83,20 @@ export abstract class ScopeState {
   reject: (error: unknown) => void = () => {};
   /** Sends ROLLBACK or ROLLBACK TO, known from BEGIN on. */
   undo: Undo = async () => {};
-  /** Hears what knex would have settled the transaction with, while a control statement is under way. */
-  onStep: ((isResolved: boolean, error: unknown) => void) | undefined;
+  /** The control statement that is under way: what knex would have rejected the transaction with. */
+  step: { failure: { error: unknown } | undefined } | undefined;
   #children: Set<Scope> | undefined;
   #timeline: Timeline | undefined;
   #leaveParent: (() => void) | undefined;
 
   constructor(instance: Instance, trx: KnexTransaction, details: ScopeDetails) {
-    const { parent, block, stack, standsAlone, container, held } = details;
+    const { parent, block, stack, standsAlone, held } = details;
     const self = this as unknown as Scope;
     this.instance = instance;
     this.trx = trx;
     this.parent = parent;
     this.block = block;
     this.stack = stack;
-    this.container = container;
     this.standsAlone = standsAlone;
     this.held = held;
     this.root = parent?.root ?? self;

@@ -1,7 +1,8 @@
 // One transaction or savepoint from BEGIN to its outcome: what knex, the connection and a reset tell it. How statements are sent is in
 // steps.ts, how it ends in exit.ts.
 import { ResetError } from '../errors';
-import type { KnexTransaction } from '../knex/insides';
+import { gate } from '../knex/gate';
+import type { KnexClient, KnexTransaction } from '../knex/insides';
 import type { Send, TransactionController, Undo } from '../knex/transaction-class';
 import type { Asked, Home } from '../pool/ambient';
 import type { Instance, OpenEntry } from '../pool/instance';
@@ -15,7 +16,7 @@ import { letIn } from './guests';
 import { settleAborted } from './roll-back';
 import type { Outcome, ScopeDetails } from './scope-details';
 import { ScopeState } from './scope-state';
-import { begin, guardClient, takeTurn } from './steps';
+import { begin, takeTurn } from './steps';
 import type { HookSite } from './timeline';
 
 export class Scope extends ScopeState implements TransactionController, Tenant, OpenEntry, HookSite, Home {
@@ -92,12 +93,10 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
     return this.isAborted || this.phase === 'over';
   }
 
-  stepResolved(): void {
-    this.onStep?.(true, undefined);
-  }
+  stepResolved(): void {}
 
   stepRejected(error: unknown): void {
-    if (this.onStep) this.onStep(false, error);
+    if (this.step) this.step.failure ??= { error };
     else this.reject(error);
   }
 
@@ -126,7 +125,7 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
     this.phase = 'open';
     this.isAdopted = true;
     this.hasBegun = true;
-    guardClient(this);
+    gate(this.trx.trxClient as KnexClient, this);
     publish('begin', this);
   }
 

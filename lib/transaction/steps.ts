@@ -1,6 +1,6 @@
 // How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
 import type { KnexClient } from '../knex/insides';
-import { gate } from '../knex/gate';
+import { keeperOf } from '../knex/gate';
 import { markCompleted, type Send } from '../knex/transaction-class';
 import { SET_SAVEPOINT, type Turns } from '../pool/turns';
 import { publish } from './channel';
@@ -13,25 +13,13 @@ export interface StepResult {
   result: unknown;
 }
 
-const SCOPE = Symbol('knex-reset.scope');
-
-type Guarded = KnexClient & { [SCOPE]?: Scope };
-
 /** The scope whose queries go through a client, be it by way of a client derived from it. */
 export function scopeOfClient(client: KnexClient): Scope | undefined {
-  return (client as Guarded)[SCOPE];
-}
-
-/** Puts the queries of the transaction's client under its rules. */
-export function guardClient(scope: Scope): void {
-  const client = scope.trx.trxClient as Guarded;
-  client[SCOPE] = scope;
-  gate(client, scope);
+  return keeperOf(client) as Scope | undefined;
 }
 
 /** BEGIN or SAVEPOINT. Rejects where it failed: knex would go on to the callback. */
 export function begin(scope: Scope, send: Send): Promise<unknown> {
-  guardClient(scope);
   const { refusal } = scope;
   if (refusal !== undefined) return Promise.resolve(begun(scope, { isDone: false, error: refusal, result: undefined }));
   return step(scope, beginsInOne(scope) ?? send).then((result) =>
@@ -81,10 +69,8 @@ export function step(scope: Scope, send: Send): Promise<StepResult> {
 }
 
 function sendStep(scope: Scope, send: Send): Promise<StepResult> {
-  let failure: { error: unknown } | undefined;
-  scope.onStep = (isResolved, error) => {
-    if (!isResolved) failure ??= { error };
-  };
+  const taken: NonNullable<Scope['step']> = { failure: undefined };
+  scope.step = taken;
   // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
   markCompleted(scope.trx, false);
   scope.isStepping = true;
@@ -92,11 +78,11 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
   scope.isStepping = false;
   return sent.then(
     (result) => {
-      scope.onStep = undefined;
-      return { isDone: failure === undefined, error: failure?.error, result };
+      scope.step = undefined;
+      return { isDone: taken.failure === undefined, error: taken.failure?.error, result };
     },
     (error: unknown) => {
-      scope.onStep = undefined;
+      scope.step = undefined;
       return { isDone: false, error, result: undefined };
     },
   );

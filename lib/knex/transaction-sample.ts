@@ -1,0 +1,46 @@
+// A transaction that there is not, which knex makes as it makes all of them: a sample of what it does not show otherwise.
+import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import type { Refuse } from './transaction-client';
+import type { Handle } from './transaction-handle';
+
+export interface Sample {
+  handle: Handle;
+  /** Its own words, and its own line in the log of `DEBUG=knex:tx`, for a transaction that takes no query. */
+  refuse: Refuse;
+}
+
+type SampleClass = new (
+  client: KnexClient,
+  ...args: [(handle: Handle) => void, TransactionConfig, null]
+) => KnexTransaction;
+
+/** @param clientPrototype that of knex's own clients */
+export async function takeSample(Base: TransactionClass, clientPrototype: object): Promise<Sample> {
+  const connection = {};
+
+  class SampleTransaction extends Base {
+    override acquireConnection(_config: TransactionConfig, work: (connection: object) => Promise<unknown>) {
+      return work(connection);
+    }
+
+    override begin() {
+      return Promise.resolve();
+    }
+  }
+
+  let machine!: KnexTransaction;
+  const handle = await new Promise<Handle>((resolve, reject) => {
+    const client = Object.create(clientPrototype) as KnexClient;
+    machine = new (SampleTransaction as unknown as SampleClass)(client, resolve, {}, null);
+    machine.catch(reject);
+  });
+  machine._completed = true;
+  const client = machine.trxClient as KnexClient;
+  return {
+    handle,
+    refuse({ txid }, isOwnConnection, statement) {
+      machine.txid = txid;
+      return client.query(isOwnConnection ? connection : {}, statement) as Promise<never>;
+    },
+  };
+}
