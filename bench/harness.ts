@@ -65,12 +65,16 @@ export interface Line {
 }
 
 const WARM_UP_ROUNDS = 6;
+/** Of each side. V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
+const WARM_UP_MILLIS = 2_000;
 const LEAST_ROUNDS = 12;
 
 export async function compare(comparison: Comparison): Promise<Line> {
   const { name, times, goal, precision = 0.01, maxMillis = 15_000 } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
   const rounds: { ours: number; rival: number }[] = [];
+  await warmUp(ours, times);
+  await warmUp(rival, times);
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
 
   const ratios = () => rounds.map((each) => goal.ratio(each.ours, each.rival));
@@ -107,6 +111,10 @@ async function oneRound(
   }
   const first = await measure(rival, times);
   return { rival: first, ours: await measure(ours, times) };
+}
+
+async function warmUp(side: Side, times: number): Promise<void> {
+  for (const end = performance.now() + WARM_UP_MILLIS; performance.now() < end; ) await measure(side, times);
 }
 
 async function measure({ prepare, work }: Side, times: number): Promise<number> {

@@ -2,6 +2,16 @@
 import type { OpenTransaction } from './types';
 
 const CODE = Symbol.for('knex-reset.error');
+const TEXT = Symbol('knex-reset.message');
+
+/** Knex assigns "SQL with bindings - message" to the message of whatever passes its query path: bindings stay out of our errors. */
+const MESSAGE: PropertyDescriptor & ThisType<{ [TEXT]: string }> = {
+  get() {
+    return this[TEXT];
+  },
+  set() {},
+  configurable: true,
+};
 
 interface Details {
   cause?: unknown;
@@ -22,8 +32,8 @@ export class KnexResetError extends Error {
     this.code = code;
     if (details.transaction) this.transaction = details.transaction;
     Object.defineProperty(this, CODE, { value: code });
-    // knex assigns "SQL with bindings - message" to the message of whatever passes its query path: bindings stay out of our errors.
-    Object.defineProperty(this, 'message', { get: () => message, set: () => {}, configurable: true });
+    Object.defineProperty(this, TEXT, { value: message });
+    Object.defineProperty(this, 'message', MESSAGE);
   }
 
   static override [Symbol.hasInstance](this: object & { code?: string }, value: unknown): boolean {

@@ -123,7 +123,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       leakWatch.closed();
     },
     reset: (options) => lifecycle.reset(options),
-    hold: (holder) => hold(instance, holder),
+    hold: (holder, stack) => hold(instance, holder, stack),
   };
   const leakWatch = new LeakWatch(instance);
   const dormant = new Set<KnexClient>();
@@ -161,8 +161,12 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
       return runOutermost(instance, { block, options, stack: captureStack(atomic), userParams: this?.userParams });
     },
-    sandbox: (body, options) => runInSandbox(instance, recording, body, options),
-    openSandbox: (...args: unknown[]) => pinSandbox(instance, recording, args[0]),
+    sandbox: function sandbox(body, options) {
+      return runInSandbox(instance, recording, body, { options, stack: captureStack(sandbox) });
+    },
+    openSandbox: function openSandbox(...args: unknown[]) {
+      return pinSandbox(instance, recording, { options: args[0], stack: captureStack(openSandbox) });
+    },
     connectionState: () => connectionState(instance),
   };
   const site: Site = {

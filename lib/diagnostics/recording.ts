@@ -5,9 +5,15 @@ import { captureStack } from '../pool/stack';
 /** Tells of each builder that is made from now on, by whatever entry. */
 export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => void;
 
+/** On the builder itself: a WeakMap's entry costs as much as the stack, and keeps what it is about over collections. */
+const ASKED = Symbol('knex-reset.asked');
+
+interface Builder {
+  [ASKED]?: Asked;
+}
+
 export class Recording {
   readonly #watch: WatchBuilders;
-  readonly #asked = new WeakMap<object, Asked>();
   #wanted = 0;
   #isWatching = false;
   #asking: Asked | undefined;
@@ -35,12 +41,12 @@ export class Recording {
     if (this.#wanted === 0) return;
     const asked: Asked = captureStack(entry);
     asked.builder = builder;
-    this.#asked.set(builder, asked);
+    (builder as Builder)[ASKED] = asked;
   }
 
   /** A builder is about to ask for a connection, before anything else happens. */
   running(builder: object): void {
-    if (this.#wanted > 0) this.#asking = this.#asked.get(builder);
+    if (this.#wanted > 0) this.#asking = (builder as Builder)[ASKED];
   }
 
   /** Where the connection that is asked for right now was asked. */

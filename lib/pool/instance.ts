@@ -7,6 +7,7 @@ import type { Deferred } from '../waiting';
 import type { Ambient, Asked, Home } from './ambient';
 import type { ResettablePool } from './resettable-pool';
 import type { Session } from './session';
+import type { Stack } from './stack';
 
 /** An outermost transaction that is open, as a reset and the diagnostics see it. */
 export interface OpenEntry {
@@ -79,7 +80,8 @@ export interface Instance {
   opened(entry: OpenEntry): void;
   closed(entry: OpenEntry): void;
   reset(options: ResetOptions): Promise<ResetReport>;
-  hold(holder: Holder): Promise<Held>;
+  /** @param stack where it was asked for */
+  hold(holder: Holder, stack: Stack): Promise<Held>;
 }
 
 /** A transaction of a connection that nobody registered: begun before the instance was resettable, or by hand. */

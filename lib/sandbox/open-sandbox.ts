@@ -4,7 +4,7 @@ import { ResetError, SandboxError } from '../errors';
 import { sqlOf } from '../knex/insides';
 import type { Home } from '../pool/ambient';
 import type { Guest, Held, Holder, Instance } from '../pool/instance';
-import { userFrames, withoutStack } from '../pool/stack';
+import { type Stack, userFrames, withoutStack } from '../pool/stack';
 import type { LeakReport, SandboxOptions } from '../types';
 
 export class OpenSandbox implements Holder {
@@ -21,12 +21,16 @@ export class OpenSandbox implements Holder {
   }
 
   /** @throws SandboxError inside another sandbox, and inside a block of an ambient instance: it could not have a connection of its own there. */
-  static async open(instance: Instance, recording: Recording, options: SandboxOptions): Promise<OpenSandbox> {
+  static async open(
+    instance: Instance,
+    recording: Recording,
+    { options, stack }: { options: SandboxOptions; stack: Stack },
+  ): Promise<OpenSandbox> {
     if (instance.ambient.current())
       throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
     const sandbox = new OpenSandbox(options, recording.start());
     try {
-      sandbox.#held = await instance.hold(sandbox);
+      sandbox.#held = await instance.hold(sandbox, stack);
     } catch (error) {
       sandbox.#stopRecording();
       throw error;

@@ -3,9 +3,16 @@ import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../errors';
 import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../options';
 import type { Instance } from '../pool/instance';
+import type { Stack } from '../pool/stack';
 import type { Awaitable } from '../block-types';
 import type { LeakReport, Sandbox, SandboxOptions } from '../types';
 import { OpenSandbox } from './open-sandbox';
+
+/** What is asked for, and where. */
+interface Asked {
+  options: unknown;
+  stack: Stack;
+}
 
 function checkSandboxOptions(where: string, given: unknown): SandboxOptions {
   return checkOptions<SandboxOptions>(where, given, { checkConstraints: flag });
@@ -16,11 +23,11 @@ export async function runInSandbox<T>(
   instance: Instance,
   recording: Recording,
   body: () => Awaitable<T>,
-  given: unknown,
+  asked: Asked,
 ): Promise<T> {
   if (!callable.accepts(body)) refuse('sandbox', body, 'a function as the body');
-  const options = checkSandboxOptions('sandbox', given);
-  const sandbox = await OpenSandbox.open(instance, recording, options);
+  const options = checkSandboxOptions('sandbox', asked.options);
+  const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
   let result: T;
   try {
     result = await instance.ambient.run(sandbox.home, async () => await body());
@@ -34,10 +41,10 @@ export async function runInSandbox<T>(
 }
 
 /** `db.openSandbox()`. */
-export async function pinSandbox(instance: Instance, recording: Recording, given: unknown): Promise<Sandbox> {
-  const options = checkSandboxOptions('openSandbox', ignoreRunnerArgument(given));
+export async function pinSandbox(instance: Instance, recording: Recording, asked: Asked): Promise<Sandbox> {
+  const options = checkSandboxOptions('openSandbox', ignoreRunnerArgument(asked.options));
   const { ambient } = instance;
-  const sandbox = await OpenSandbox.open(instance, recording, options);
+  const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
   if (ambient.pinned) {
     await sandbox.close();
     throw new SandboxError('openSandbox: a sandbox of this instance is open already');

@@ -41,7 +41,7 @@ export function beginTransaction(instance: Instance, client: KnexClient, asked: 
   const standsAlone = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldSpec | undefined;
   if (block && parent && !standsAlone) prepareBlock(parent, block.options);
-  const stack = block?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
+  const stack = (block ?? held)?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
 
   const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
   const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held });

@@ -5,23 +5,24 @@ import type { Scope } from './scope';
 import type { Outcome } from './scope-details';
 import { outcomeOnServer } from './verify-commit';
 
-/** Returns the transaction's value or a promise of it. Rejects with what it failed of. */
+/** Returns the transaction's value or a promise of it. Throws or rejects with what it failed of. */
 export function conclude(scope: Scope): unknown {
-  const { outcome } = scope;
-  if (outcome?.kind === 'committed' && !(scope.isOutermost && scope.hasHooks)) {
-    publish('commit', scope);
-    scope.concluded();
-    return outcome.value;
-  }
-  return concludeSlowly(scope).finally(() => scope.concluded());
+  const outcome = scope.outcome as Outcome;
+  const isCommitted = outcome.kind === 'committed';
+  if (outcome.kind === 'unknown' || (scope.hasHooks && (scope.isOutermost || !isCommitted)))
+    return concludeSlowly(scope, outcome).finally(() => scope.concluded());
+  publish(isCommitted ? 'commit' : 'rollback', scope, isCommitted ? undefined : outcome.error);
+  scope.concluded();
+  if (isCommitted) return outcome.value;
+  if (outcome.resolves) return undefined;
+  throw outcome.error;
 }
 
-async function concludeSlowly(scope: Scope): Promise<unknown> {
-  if (scope.outcome?.kind === 'unknown' && scope.block?.options.verifyCommit) {
-    scope.outcome = await outcomeOnServer(scope, scope.outcome);
-  }
-  const outcome = scope.outcome as Outcome;
-  return outcome.kind === 'committed' ? afterCommit(scope, outcome.value) : afterFailure(scope, outcome);
+async function concludeSlowly(scope: Scope, outcome: Outcome): Promise<unknown> {
+  if (outcome.kind === 'unknown' && scope.block?.options.verifyCommit)
+    scope.outcome = await outcomeOnServer(scope, outcome);
+  const known = scope.outcome as Outcome;
+  return known.kind === 'committed' ? afterCommit(scope, known.value) : afterFailure(scope, known);
 }
 
 async function afterCommit(scope: Scope, value: unknown): Promise<unknown> {

@@ -1,6 +1,7 @@
 // A transaction that is held open by this package itself, for a sandbox: begun like any other, and only ever rolled back.
 import type { TransactionConfig } from '../knex/insides';
 import type { Held, Holder, Instance } from '../pool/instance';
+import type { Stack } from '../pool/stack';
 import { Turns } from '../pool/turns';
 import { within } from '../waiting';
 import { endedBehindOurBack } from './answers';
@@ -11,11 +12,11 @@ import type { HeldSpec } from './scope-details';
 import type { OpenTransaction } from '../types';
 
 /** Begins it. Everything on its connection takes turns from then on. */
-export async function hold(instance: Instance, holder: Holder): Promise<Held> {
+export async function hold(instance: Instance, holder: Holder, stack: Stack): Promise<Held> {
   const { client, knex } = instance;
   const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true };
   const scope = await new Promise<Scope>((resolve, reject) => {
-    const held: HeldSpec = { holder, begun: resolve };
+    const held: HeldSpec = { holder, stack, begun: resolve };
     client.transaction(neverCalled, { ...config, [HELD]: held } as TransactionConfig).catch(reject);
   });
   const { session } = scope;

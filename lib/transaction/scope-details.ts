@@ -28,6 +28,8 @@ export interface BlockSpec {
 /** What makes a transaction that of a sandbox. */
 export interface HeldSpec {
   holder: Holder;
+  /** Where it was asked for. */
+  stack: Stack;
   /** It is open. Nobody needs knex's handle of it, which takes longer to make than all the rest: it is never made. */
   begun(scope: Scope): void;
 }

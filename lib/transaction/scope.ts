@@ -139,7 +139,16 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
     if (outcome.kind === 'committed') this.resolve(outcome.value);
     else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);
     else this.reject(outcome.error);
-    if (this.isAdopted) void Promise.resolve(this.ended(undefined)).catch(() => {});
+    if (this.isAdopted) void this.#endedByHand();
+  }
+
+  /** Knex does not ask what comes out of it. */
+  async #endedByHand(): Promise<void> {
+    try {
+      await this.ended(undefined);
+    } catch {
+      // Its promise has said so.
+    }
   }
 
   concluded(): void {
