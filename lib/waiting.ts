@@ -10,16 +10,15 @@ export function nextTurn(): Promise<void> {
 }
 
 /** The promise's value, or undefined once the time is up; a rejection counts as an end without a value. */
-export async function within<T>(timeoutMillis: number, promise: PromiseLike<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(0, timeoutMillis));
+export function within<T>(timeoutMillis: number, promise: PromiseLike<T>): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, Math.max(0, timeoutMillis), undefined);
+    const ended = (value: T | undefined) => {
+      clearTimeout(timer);
+      resolve(value);
+    };
+    promise.then(ended, () => ended(undefined));
   });
-  try {
-    return await Promise.race([Promise.resolve(promise).catch(() => undefined), timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A moment in the future, as how much is left until then. */
