@@ -1,6 +1,6 @@
 // Makes every statement on a connection of `pg` pass through the line.
 import type { Line } from './driver';
-import type { Callback, PgConnection } from './pg-client';
+import type { Callback, PgConnection, Query } from './pg-client';
 import { EarlierFlight, QueryFlight, StreamFlight } from './pg-flights';
 
 export function tap(connection: PgConnection, line: Line): () => void {
@@ -12,7 +12,7 @@ export function tap(connection: PgConnection, line: Line): () => void {
 
   if (!connection.pipeline) {
     if (connection.readyForQuery === false) line.ask(new EarlierFlight(connection, line));
-    connection.query = (config, values, callback) => {
+    const tapped: Query = (config, values, callback) => {
       const given = typeof values === 'function' ? (values as Callback) : callback;
       const bindings = typeof values === 'function' ? undefined : values;
       if (typeof config === 'object' && config !== null && 'submit' in config) {
@@ -29,6 +29,7 @@ export function tap(connection: PgConnection, line: Line): () => void {
         line.ask(new QueryFlight(connection, line, send, config, bindings, settle));
       });
     };
+    connection.query = tapped;
   }
 
   return () => {

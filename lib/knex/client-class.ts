@@ -176,6 +176,11 @@ export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Pr
   return knexPrototypeOf(client).acquireConnection.call(asked);
 }
 
+/** What else knex does where its pool gives it a connection. Undefined: nothing, as with `pg`. */
+export function hidePassword(client: KnexClient, connection: object): Promise<unknown> | undefined {
+  return 'config' in connection ? asKnexAcquires(client, Promise.resolve(connection)) : undefined;
+}
+
 /** Opens a connection with what a connection function in the config says now, whenever it was asked last. */
 export function openWithFreshSettings<T>(client: KnexClient, open: () => T): T {
   if (!client.connectionConfigProvider) return open();

@@ -82,9 +82,11 @@ export class TarnPool {
     this.#methods = Object.getPrototypeOf(tarn) as Tarn;
     if (!guards) return;
     const { creator, validate, destroyer } = tarn;
-    tarn.creator = () => guards.create(creator);
-    tarn.validate = (connection) => guards.validate(connection, validate);
-    tarn.destroyer = (connection) => guards.destroy(connection, destroyer);
+    Object.assign(tarn, {
+      creator: () => guards.create(creator),
+      validate: (connection: object) => guards.validate(connection, validate),
+      destroyer: (connection: object) => guards.destroy(connection, destroyer),
+    });
   }
 
   get min(): number {

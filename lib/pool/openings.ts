@@ -105,7 +105,8 @@ export class Openings implements RawOpenings {
       throw error;
     }
     const session = pool.track(connection, { generation, epoch });
-    await pool.host.opened(connection);
+    const preparing = pool.host.opened(connection);
+    if (preparing) await preparing;
     if (pool.generation === generation) return connection;
     await pool.discard(session);
     if (isWantedAgain()) return this.#create(make);

@@ -12,8 +12,8 @@ export interface PoolHost {
   build(): TarnPool;
   /** Opens a connection, having asked again with what settings. */
   makeAfresh(make: () => Promise<object>): Promise<object>;
-  /** A connection is open, and about to be lent for the first time. */
-  opened(connection: object): Promise<object>;
+  /** A connection is open, and about to be lent for the first time. Undefined: at once. */
+  opened(connection: object): Promise<unknown> | undefined;
   /** Where a borrower came from, while that is recorded. */
   whereAsked(): Asked | undefined;
   /** The transaction that a query asked here has to run in, if any. */

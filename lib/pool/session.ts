@@ -26,11 +26,12 @@ export interface SessionEvents {
   onError(session: Session, error: unknown): void;
 }
 
-const sessions = new WeakMap<object, Session>();
+/** On the connection itself: what a WeakMap knows lives until the next full collection, and this is asked for with each query. */
+const SESSION = Symbol('knex-reset.session');
 
 /** The session of a raw connection, if it has one now. */
 export function sessionOf(connection: object): Session | undefined {
-  return sessions.get(connection);
+  return (connection as { [SESSION]?: Session })[SESSION];
 }
 
 /** A server's FATAL has an SQLSTATE; a broken socket has the name of a system error. */
@@ -82,7 +83,7 @@ export class Session extends Traffic implements Line {
     this.epoch = stamp.epoch;
     this.#events = events;
     this.#untap = driver.tap(connection, this);
-    sessions.set(connection, this);
+    Object.defineProperty(connection, SESSION, { value: this, configurable: true });
   }
 
   get backendId(): number | undefined {
@@ -171,6 +172,6 @@ export class Session extends Traffic implements Line {
   /** Gives the connection back as it was found. */
   untap(): void {
     this.#untap();
-    sessions.delete(this.connection);
+    delete (this.connection as { [SESSION]?: Session })[SESSION];
   }
 }

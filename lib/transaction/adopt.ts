@@ -55,7 +55,7 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
       throw new Error('a transaction has no pool');
     },
     makeAfresh: (make) => make(),
-    opened: (connection) => Promise.resolve(connection),
+    opened: () => undefined,
     whereAsked: () => undefined,
     home: () => undefined,
     lendsUnasked: false,
