@@ -37,6 +37,7 @@ export interface Tarn {
   destroyer: Destroy;
   _tryAcquireOrCreate(): void;
   _startReaping(): void;
+  _stopReaping(): void;
 }
 
 /** What this package adds to the making, checking and closing of a connection. */
@@ -186,6 +187,16 @@ export class TarnPool {
     tarn.used = tarn.used.filter((entry) => entry.resource !== connection);
     tarn.free = tarn.free.filter((entry) => entry.resource !== connection);
     tarn._tryAcquireOrCreate();
+  }
+
+  /** Forgets its idle connections. False: some are lent, or something is under way, and it did nothing. */
+  clear(): boolean {
+    const tarn = this.#tarn;
+    const { used, pendingAcquires, pendingCreates, pendingValidations } = tarn;
+    if (used.length + pendingAcquires.length + pendingCreates.length + pendingValidations.length > 0) return false;
+    tarn.free = [];
+    tarn._stopReaping();
+    return true;
   }
 
   /** Forgets every connection and ends the pool: nothing is lent or opened by it any more, no timer stays. */

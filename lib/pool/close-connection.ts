@@ -32,7 +32,7 @@ async function endOrderly(session: Session, timeoutMillis: number): Promise<bool
   await session.stop(deadline);
   if (!session.isQuiet) return false;
   driver.end(connection);
-  await within(deadline.leftMillis, session.whenEnded);
+  await within(deadline.leftMillis, session.whenEnded());
   return session.isEnded;
 }
 

@@ -73,9 +73,7 @@ export class Session extends Traffic implements Line {
   readonly #events: SessionEvents;
   readonly #untap: () => void;
   #returned: Deferred<void> | undefined;
-  readonly #ended = defer();
-  /** Resolves when the socket is closed. */
-  readonly whenEnded = this.#ended.promise;
+  #ended: Deferred<void> | undefined;
 
   constructor(connection: object, driver: Driver, stamp: { generation: number; epoch: number }, events: SessionEvents) {
     super(connection, driver);
@@ -95,6 +93,13 @@ export class Session extends Traffic implements Line {
     if (!this.isQuiet || this.death !== undefined || this.doomed) return false;
     const status = this.driver.status(this.connection);
     return status === 'idle' || status === 'unknown';
+  }
+
+  /** Resolves when the socket is closed. */
+  whenEnded(): Promise<void> {
+    if (this.isEnded) return Promise.resolve();
+    this.#ended ??= defer();
+    return this.#ended.promise;
   }
 
   /** Resolves when its borrower gives it back, or it is closed. */
@@ -158,7 +163,7 @@ export class Session extends Traffic implements Line {
   ended(): void {
     if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
-    this.#ended.resolve();
+    this.#ended?.resolve();
   }
 
   /** Takes new statements again, after a reset has washed it. */

@@ -70,7 +70,8 @@ export async function endGeneration(
 
     // 3. Nothing is lent or opened by the old pool any more.
     const kept = isLast ? [] : sessions.filter((session) => pool.keeps(session));
-    if (connections === 'close' && kept.length === 0) pool.retire();
+    if (isLast) pool.retireForGood();
+    else if (connections === 'close' && kept.length === 0) pool.retire();
 
     // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
@@ -89,7 +90,8 @@ export async function endGeneration(
         else report.closedConnections++;
         if (result === 'forced') report.forcedConnections++;
       }
-      await stopOpening(instance, deadline.leftMillis);
+      if (pool.openings.isOpening) await stopOpening(instance, deadline.leftMillis);
+      pool.abandonOpenings();
     });
     await (isLast ? Promise.race([ended, cutOff(instance, isLast, ended)]) : ended);
 
@@ -174,8 +176,7 @@ async function endConnection(
   return instance.pool.discard(session, deadline.leftMillis);
 }
 
-/** Connections that are being opened are closed when they are open, or cut when they take too long. */
+/** Connections that are being opened are closed when they are open; those that take too long are cut after it. */
 async function stopOpening({ pool }: Instance, timeoutMillis: number): Promise<void> {
   await within(timeoutMillis / 2, pool.openings.whenNothingOpens());
-  pool.abandonOpenings();
 }
