@@ -29,7 +29,7 @@ async function endOrderly(session: Session, timeoutMillis: number): Promise<bool
   const { driver, connection } = session;
   const deadline = new Deadline(timeoutMillis);
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
-  await session.stop(deadline);
+  if (!session.isQuiet) await session.stop(deadline);
   if (!session.isQuiet) return false;
   driver.end(connection);
   await within(deadline.leftMillis, session.whenEnded());

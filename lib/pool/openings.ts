@@ -1,5 +1,6 @@
 // Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
 import type { Openings as RawOpenings } from '../drivers/driver';
+import { type Deferred, defer } from '../waiting';
 import type { PoolHost } from './pool-host';
 import { type Session, sessionOf } from './session';
 
@@ -24,7 +25,9 @@ export class Openings implements RawOpenings {
   readonly #pool: Opener;
   /** Raw connections; the driver tells of them. */
   readonly #raw = new Set<object>();
-  readonly #creating = new Set<Promise<object>>();
+  /** Openings that have not come to an end, those included that wait for settings. */
+  #creating = 0;
+  #ended: Deferred<void> | undefined;
   /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
   #doubts = 0;
   #settled = 0;
@@ -40,7 +43,7 @@ export class Openings implements RawOpenings {
 
   /** Also while the settings are asked for, before there is a raw connection. */
   get isOpening(): boolean {
-    return this.#raw.size > 0 || this.#creating.size > 0;
+    return this.#raw.size > 0 || this.#creating > 0;
   }
 
   add(connection: object): void {
@@ -52,8 +55,10 @@ export class Openings implements RawOpenings {
   }
 
   /** Resolves when no connection is being opened. */
-  async whenNothingOpens(): Promise<void> {
-    await Promise.allSettled(this.#creating);
+  whenNothingOpens(): Promise<void> {
+    if (this.#creating === 0) return Promise.resolve();
+    this.#ended ??= defer();
+    return this.#ended.promise;
   }
 
   /** Gives up those that are not open yet. */
@@ -69,26 +74,33 @@ export class Openings implements RawOpenings {
 
   /** Opens one by knex's own means. */
   create(make: () => Promise<object>): Promise<object> {
-    return this.#watch(this.#create(make));
+    return this.#counted(() => this.#create(make));
   }
 
   /** Takes over one that was being opened before the instance was resettable. */
   adopt(opening: Promise<object>): void {
     const pool = this.#pool;
     const { generation } = pool;
-    const creating = opening.then(async (connection) => {
+    const adopted = this.#counted(async () => {
+      const connection = await opening;
       const session = sessionOf(connection) ?? pool.track(connection);
       if (generation !== pool.generation) await pool.discard(session);
       return connection;
     });
-    void this.#watch(creating);
+    adopted.catch(() => {});
   }
 
-  #watch(creating: Promise<object>): Promise<object> {
-    this.#creating.add(creating);
-    const done = () => void this.#creating.delete(creating);
-    creating.then(done, done);
-    return creating;
+  async #counted(work: () => Promise<object>): Promise<object> {
+    this.#creating++;
+    try {
+      return await work();
+    } finally {
+      this.#creating--;
+      if (this.#creating === 0) {
+        this.#ended?.resolve();
+        this.#ended = undefined;
+      }
+    }
   }
 
   async #create(make: () => Promise<object>): Promise<object> {

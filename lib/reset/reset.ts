@@ -12,14 +12,16 @@ import { rollBackInPlace } from './roll-back-in-place';
 /** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
 const COMMIT_SHARE = 0.25;
 
+const RESET_CHECKS = {
+  reason: text,
+  graceMillis: millis,
+  timeoutMillis: millis,
+  connections: oneOf('close', 'recycle'),
+  waiting: oneOf('reject', 'requeue'),
+};
+
 export function checkResetOptions(given: unknown): ResetOptions {
-  return checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), {
-    reason: text,
-    graceMillis: millis,
-    timeoutMillis: millis,
-    connections: oneOf('close', 'recycle'),
-    waiting: oneOf('reject', 'requeue'),
-  });
+  return checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), RESET_CHECKS);
 }
 
 /** Ends the current generation: see `Resettable.resetConnection`. Rejects never. The gate stays closed: opening it is the caller's. */
@@ -65,7 +67,8 @@ export async function endGeneration(
     report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
 
     // 2. What runs may end by itself.
-    const hurry = await settled(instance, options.graceMillis ?? settings.graceMillis, isLast);
+    const graceMillis = options.graceMillis ?? settings.graceMillis;
+    const hurry = graceMillis > 0 ? await settled(instance, graceMillis, isLast) : undefined;
     const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
@@ -167,12 +170,13 @@ async function endConnection(
   how: 'close' | 'recycle' | 'keep',
   timeoutMillis: number,
 ): Promise<'ended' | 'forced' | 'recycled'> {
+  if (how === 'close') return instance.pool.discard(session, timeoutMillis);
   if (how === 'keep') {
     await rollBackInPlace(instance, session, timeoutMillis);
     return 'recycled';
   }
   const deadline = new Deadline(timeoutMillis);
-  if (how === 'recycle' && (await recycle(instance, session, timeoutMillis / 2))) return 'recycled';
+  if (await recycle(instance, session, timeoutMillis / 2)) return 'recycled';
   return instance.pool.discard(session, deadline.leftMillis);
 }
 
