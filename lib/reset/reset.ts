@@ -68,7 +68,8 @@ export async function endGeneration(
 
     // 2. What runs may end by itself.
     const graceMillis = options.graceMillis ?? settings.graceMillis;
-    const hurry = graceMillis > 0 ? await settled(instance, graceMillis, isLast) : undefined;
+    // Waited for in any case: whoever has just lost a connection, for which this may be the reset, hears of that first.
+    const hurry = await (graceMillis > 0 ? settled(instance, graceMillis, isLast) : undefined);
     const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
