@@ -118,7 +118,7 @@ export const resets: Benchmark[] = [
           name: 'hard reset + query : destroy + initialize + query',
           ours: resetAndQuery(db),
           rival: destroyAndQuery(rival),
-          times: 10,
+          times: 50,
           goal: duration(1.0),
         }),
       ]),

@@ -73,67 +73,53 @@ export class Openings implements RawOpenings {
   }
 
   /** Opens one by knex's own means. */
-  create(make: () => Promise<object>): Promise<object> {
-    return this.#counted(() => this.#create(make));
+  async create(make: () => Promise<object>): Promise<object> {
+    const pool = this.#pool;
+    const { generation, epoch, lender } = pool;
+    const doubts = this.#doubts;
+    this.#creating++;
+    try {
+      const connection = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
+      this.#settled = Math.max(this.#settled, doubts);
+      const session = pool.track(connection, { generation, epoch });
+      const preparing = pool.host.opened(connection);
+      if (preparing) await preparing;
+      if (pool.generation === generation) return connection;
+      await pool.discard(session);
+      throw new Error('opened for a generation that a reset has ended');
+    } catch (error) {
+      this.doubtSettings();
+      // A reset that kept the pool has ended an opening that somebody relies on who asked after it.
+      const isEnded = generation !== pool.generation;
+      if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
+      throw error;
+    } finally {
+      this.#ends();
+    }
   }
 
   /** Takes over one that was being opened before the instance was resettable. */
   adopt(opening: Promise<object>): void {
     const pool = this.#pool;
     const { generation } = pool;
-    const adopted = this.#counted(async () => {
-      const connection = await opening;
-      const session = sessionOf(connection) ?? pool.track(connection);
-      if (generation !== pool.generation) await pool.discard(session);
-      return connection;
-    });
-    adopted.catch(() => {});
-  }
-
-  async #counted(work: () => Promise<object>): Promise<object> {
-    this.#creating++;
-    try {
-      return await work();
-    } finally {
-      this.#creating--;
-      if (this.#creating === 0) {
-        this.#ended?.resolve();
-        this.#ended = undefined;
+    const adopted = async () => {
+      this.#creating++;
+      try {
+        const connection = await opening;
+        const session = sessionOf(connection) ?? pool.track(connection);
+        if (generation !== pool.generation) await pool.discard(session);
+      } finally {
+        this.#ends();
       }
-    }
+    };
+    adopted().catch(() => {});
   }
 
-  async #create(make: () => Promise<object>): Promise<object> {
-    const pool = this.#pool;
-    const { generation, epoch, lender } = pool;
-    // A reset that kept the pool has ended an opening that somebody relies on who asked after it.
-    const isWantedAgain = () =>
-      generation !== pool.generation && lender !== undefined && lender === pool.lender && pool.isWanted;
-    let connection: object;
-    try {
-      connection = await this.#make(make);
-    } catch (error) {
-      if (isWantedAgain()) return this.#create(make);
-      throw error;
-    }
-    const session = pool.track(connection, { generation, epoch });
-    const preparing = pool.host.opened(connection);
-    if (preparing) await preparing;
-    if (pool.generation === generation) return connection;
-    await pool.discard(session);
-    if (isWantedAgain()) return this.#create(make);
-    throw new Error('opened for a generation that a reset has ended');
-  }
-
-  async #make(make: () => Promise<object>): Promise<object> {
-    const doubts = this.#doubts;
-    try {
-      const connection = await (doubts > this.#settled ? this.#pool.host.makeAfresh(make) : make());
-      this.#settled = Math.max(this.#settled, doubts);
-      return connection;
-    } catch (error) {
-      this.doubtSettings();
-      throw error;
-    }
+  /** One has come to its end. */
+  #ends(): void {
+    this.#creating--;
+    if (this.#creating > 0) return;
+    this.#ended?.resolve();
+    this.#ended = undefined;
   }
 }
