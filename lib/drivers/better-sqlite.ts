@@ -75,7 +75,8 @@ function tapBetter(connection: BetterConnection, line: Line): () => void {
       }
       for (const name of EXECUTING) {
         const execute = statement[name];
-        statement[name] = (...args) => fly(line, sql, () => execute.apply(statement, args));
+        const tapped: BetterStatement[typeof name] = (...args) => fly(line, sql, () => execute.apply(statement, args));
+        statement[name] = tapped;
       }
       return statement;
     },

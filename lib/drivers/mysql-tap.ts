@@ -41,7 +41,7 @@ function tapMethod(tap: Tap, name: 'query' | 'execute'): () => void {
   const send = connection[name];
   if (!send) return () => {};
   const wasOwn = Object.hasOwn(connection, name);
-  connection[name] = (sql, values, callback) => {
+  const tapped: typeof send = (sql, values, callback) => {
     const given = (typeof values === 'function' ? values : callback) as Callback | undefined;
     const bindings = typeof values === 'function' ? undefined : values;
     if (given) {
@@ -55,6 +55,7 @@ function tapMethod(tap: Tap, name: 'query' | 'execute'): () => void {
     line.ask(new StreamFlight(tap, command, (made) => send.call(connection, made)));
     return command;
   };
+  connection[name] = tapped;
   return () => {
     if (wasOwn) connection[name] = send;
     else delete (connection as Partial<MysqlConnection>)[name];

@@ -76,17 +76,19 @@ export class StreamFlight implements Flight {
     const close = stream._destroy;
     if (typeof close === 'function') {
       // Destroying waits until the portal is closed, on a dead connection for ever; whoever reads shall hear of an error at once.
-      stream._destroy = (reason, done) => {
+      const destroy: Duplex['_destroy'] = (reason, done) => {
         close.call(stream as Duplex, reason, reason ? ignore : done);
         if (reason) done(reason);
       };
+      stream._destroy = destroy;
     }
     const handleError = stream.handleError;
-    stream.handleError = (error, wire) => {
+    const failed: Submittable['handleError'] = (error, wire) => {
       this.#error ??= error;
       this.line.hasFailed?.(error);
       handleError.call(stream, error, wire);
     };
+    stream.handleError = failed;
     this.connection.once('drain', () => {
       this.line.answered(this.#error, undefined, undefined);
       this.line.next();

@@ -18,6 +18,7 @@ interface SqliteConnection {
 }
 
 /** Called when the connection is closed by us. */
+const ignore = () => {};
 const lines = new WeakMap<object, Line>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
 const NO_TRANSACTION = /no transaction is active/;
@@ -92,7 +93,7 @@ class SqliteFlight implements Flight {
 
   abort(error: Error): void {
     const { callback } = this;
-    this.callback = () => {};
+    this.callback = ignore;
     callback.call({}, error);
   }
 
@@ -113,7 +114,7 @@ function tapSqlite(connection: SqliteConnection, line: Line): () => void {
   const state = transactionsOf(connection);
   for (const name of RUNNING) {
     const send = connection[name];
-    connection[name] = (sql, ...rest) => {
+    const tapped: SqliteConnection[typeof name] = (sql, ...rest) => {
       const given = rest.filter((argument) => typeof argument === 'function') as Callback[];
       const bindings = rest.filter((argument) => typeof argument !== 'function');
       const onRow = name === 'each' ? given.shift() : undefined;
@@ -122,6 +123,7 @@ function tapSqlite(connection: SqliteConnection, line: Line): () => void {
       line.ask(new SqliteFlight(line, state, String(sql), run, callback));
       return connection;
     };
+    connection[name] = tapped;
   }
   return () => {
     for (const name of RUNNING) delete (connection as Partial<SqliteConnection>)[name];

@@ -181,11 +181,13 @@ export function hidePassword(client: KnexClient, connection: object): Promise<un
   return 'config' in connection ? asKnexAcquires(client, Promise.resolve(connection)) : undefined;
 }
 
+const always = () => true;
+
 /** Opens a connection with what a connection function in the config says now, whenever it was asked last. */
 export function openWithFreshSettings<T>(client: KnexClient, open: () => T): T {
   if (!client.connectionConfigProvider) return open();
   const { connectionConfigExpirationChecker: earlier } = client;
-  client.connectionConfigExpirationChecker = () => true;
+  client.connectionConfigExpirationChecker = always;
   try {
     return open();
   } finally {

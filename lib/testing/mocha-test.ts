@@ -43,7 +43,7 @@ export function wrapTest(test: MochaTest, attempt: Attempt): void {
 function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
   const tell = test.callback;
   if (typeof tell !== 'function') return;
-  test.callback = (error) => {
+  const givenUp: typeof tell = (error) => {
     void attempt.abandon().then(() => {
       // Set meanwhile, so that the function's own end does not count; nor would this.
       const { timedOut } = test;
@@ -52,6 +52,7 @@ function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
       test.timedOut = timedOut as boolean;
     });
   };
+  test.callback = givenUp;
 }
 
 function checkAtEnd(body: TestFunction, attempt: Attempt, test: MochaTest): TestFunction {

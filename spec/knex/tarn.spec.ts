@@ -134,6 +134,37 @@ describe('TarnPool', () => {
     pool.dismiss();
   });
 
+  it('is as new once it is cleared: nothing in it, no timer, and lends again', async () => {
+    const tarn = makeTarn();
+    const pool = new TarnPool(tarn);
+    const connection = await tarn.acquire().promise;
+    expect(pool.clear()).to.be.false;
+    tarn.release(connection);
+    expect(tarn).to.have.property('interval').that.is.an('object');
+    expect(pool.clear()).to.be.true;
+    expect(pool.residents()).to.deep.equal({ used: [], free: [] });
+    expect(tarn).to.have.property('interval', null);
+    const next = await tarn.acquire().promise;
+    expect(next).not.to.equal(connection);
+    tarn.release(next);
+    await tarn.destroy();
+  });
+
+  it('is not cleared while something is under way', async () => {
+    let opened: (connection: object) => void = () => {};
+    const opening = new Promise<object>((resolve) => {
+      opened = resolve;
+    });
+    const tarn = makeTarn({ create: () => opening, max: 1 });
+    const pool = new TarnPool(tarn);
+    const waiting = tarn.acquire().promise;
+    expect(pool.clear()).to.be.false;
+    opened({});
+    tarn.release(await waiting);
+    expect(pool.clear()).to.be.true;
+    await tarn.destroy();
+  });
+
   it('is over once it is dismissed: nothing in it, nothing lent, no timer', async () => {
     const closed: object[] = [];
     const pool = new TarnPool(makeTarn({ destroy: (connection) => closed.push(connection), acquireTimeoutMillis: 20 }));

@@ -1,0 +1,65 @@
+// Which real pool serves the next generation: that of the last one where it was only idle, and nobody can tell.
+import { expect } from 'chai';
+import type { ResettablePool } from '../../lib/pool/resettable-pool';
+import { type ResettableKnex, useStage } from '../support/stage';
+
+describe('the pool of the next generation', () => {
+  const stage = useStage();
+  const realOf = (db: ResettableKnex) => (db.client.pool as ResettablePool).lender;
+
+  /** The second one: the first was knex's own. */
+  async function second(): Promise<ResettableKnex> {
+    const db = stage.resettable();
+    await db.raw('select 1');
+    await db.resetConnection();
+    await db.raw('select 1');
+    return db;
+  }
+
+  it('is the same where nothing was lent', async () => {
+    const db = await second();
+    const real = realOf(db);
+    await db.resetConnection();
+    expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
+    await db.raw('select 1');
+    expect(realOf(db)).to.equal(real);
+  });
+
+  it('leaves no timer behind', async () => {
+    const db = await second();
+    const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const before = timers();
+    await db.resetConnection();
+    expect(timers()).to.equal(before - 1);
+  });
+
+  it('is another one where something was lent', async () => {
+    const db = await second();
+    const real = realOf(db);
+    const trx = await db.transaction();
+    trx.executionPromise.catch(() => {});
+    await db.resetConnection();
+    await db.raw('select 1');
+    expect(realOf(db)).not.to.equal(real);
+  });
+
+  it('is another one where somebody listens, who hears of its end', async () => {
+    const db = await second();
+    const heard: string[] = [];
+    const pool = db.client.pool as unknown as NodeJS.EventEmitter;
+    for (const event of ['poolDestroyRequest', 'poolDestroySuccess']) pool.on(event, () => heard.push(event));
+    const real = realOf(db);
+    await db.resetConnection();
+    await db.raw('select 1');
+    expect(realOf(db)).not.to.equal(real);
+    expect(heard).to.deep.equal(['poolDestroyRequest', 'poolDestroySuccess']);
+  });
+
+  it('is made by what initialize() is given, after destroy()', async () => {
+    const db = await second();
+    await db.destroy();
+    db.initialize({ ...(db.client.config as object), pool: { min: 0, max: 3 } } as never);
+    await db.raw('select 1');
+    expect(db.client.pool.max).to.equal(3);
+  });
+});
