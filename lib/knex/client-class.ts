@@ -47,6 +47,10 @@ export function claim(client: KnexClient, pool: KnexPool, prototype: object): vo
 /** Marks the prototypes that are made here, and not by knex. */
 const CLAIMED = Symbol('knex-reset.claimed');
 
+export function markClaimed<T extends object>(prototype: T): T {
+  return Object.defineProperty(prototype, CLAIMED, { value: true });
+}
+
 const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
 
 /** The same for the client of one transaction, which has no pool. */
@@ -130,8 +134,7 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
     }
   }
   Object.defineProperty(Claimed, 'name', { value: Base.name });
-  Object.defineProperty(Claimed.prototype, CLAIMED, { value: true });
-  return Claimed.prototype;
+  return markClaimed(Claimed.prototype);
 }
 
 /** What a client's class is made from: the prototype of knex's own dialect class. */

@@ -66,7 +66,7 @@ export function makeControlled(
   factory: (...args: MakeArgs) => KnexTransaction,
   args: MakeArgs,
 ): KnexTransaction {
-  const own = Object.getPrototypeOf(Object.getPrototypeOf(client)) as KnexClient;
+  const own = knexPrototypeOf(client);
   const known = classesByFactory.get(own.transaction);
   if (known) return new known(client, ...args);
   const trx = factory(...args);

@@ -1,6 +1,7 @@
 // The client that a transaction's queries go through: what knex makes, on a prototype. Its own has closures that V8 puts among what is
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Writable } from 'node:stream';
+import { markClaimed } from './client-class';
 import { type Gatekeeper, gatedQuery, gatedStream, keep, keeperOf } from './gate';
 import type { KnexClient, KnexTransaction } from './insides';
 
@@ -46,7 +47,7 @@ function prototypeFor(client: KnexClient, refuse: Refuse): object {
   const base = client.constructor.prototype as KnexClient;
   let prototype = prototypes.get(base);
   if (!prototype) {
-    prototype = Object.create(base, Object.getOwnPropertyDescriptors(methodsOn(base, refuse))) as object;
+    prototype = markClaimed(Object.create(base, Object.getOwnPropertyDescriptors(methodsOn(base, refuse))) as object);
     prototypes.set(base, prototype);
   }
   return prototype;
@@ -58,7 +59,12 @@ function methodsOn(base: KnexClient, refuse: Refuse) {
     const trx = client[TRANSACTION];
     const isOwn = connection === client[CONNECTION];
     if (!isOwn || trx.isCompleted()) return refuse(trx, isOwn, statement);
-    return (base[name] as (...args: unknown[]) => Promise<unknown>).call(client, connection, statement, ...rest);
+    try {
+      return (base[name] as (...args: unknown[]) => Promise<unknown>).call(client, connection, statement, ...rest);
+    } catch (error) {
+      // A listener of `query` may throw.
+      return Promise.reject(error as Error);
+    }
   };
   return {
     query(this: TransactionClient, connection: object, statement: unknown) {

@@ -73,9 +73,10 @@ export class TransactionHandles {
     const context = Object.assign(Object.create(inherited.context) as Context, {
       client: trx.trxClient as KnexClient,
       userParams: trx.userParams ?? {},
-      transaction(this: Context, container: unknown, options: TransactionConfig = {}) {
-        if (options.doNotRejectOnRollback === undefined) options.doNotRejectOnRollback = true;
-        return this._transaction(container, options, trx);
+      transaction(this: Context, container: unknown, options?: TransactionConfig) {
+        const config = options ?? {};
+        if (config.doNotRejectOnRollback === undefined) config.doNotRejectOnRollback = true;
+        return this._transaction(container, config, trx);
       },
     });
     const isNested = trx.client.transacting;

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
 import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/transaction-handle';
+import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
 
@@ -137,6 +138,30 @@ describe('the handle of a transaction', () => {
       expect(heard).to.include.members(['one query select 1', 'one answer select 1', 'other error select nothing']);
       expect(heard).to.deep.equal(await heardOn(stage.knex()));
     });
+
+    for (const [what, ask] of Object.entries({
+      'a listener that throws': async (trx: Knex.Transaction) => {
+        trx.on('query', () => {
+          throw new Error('a listener failed');
+        });
+        return trx.raw('select 1');
+      },
+      'another connection': async (trx: Knex.Transaction) => trx.raw('select 1').connection({}),
+      'a query after its end': async (trx: Knex.Transaction) => {
+        await trx.commit();
+        return trx.raw('select 1');
+      },
+    })) {
+      it(`fails for ${what} as knex’s does`, async () => {
+        const failureOn = async (instance: Knex) => {
+          const trx = await instance.transaction();
+          const { message } = await failure(ask(trx));
+          await trx.rollback().catch(() => {});
+          return message;
+        };
+        expect(await failureOn(db)).to.equal(await failureOn(stage.knex()));
+      });
+    }
 
     it('keeps its own listeners and the user’s own fields', async () => {
       const [one, other] = [await db.transaction(), await db.transaction()];
