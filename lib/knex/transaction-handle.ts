@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 import type { Refuse } from './transaction-client';
-import { type Sample, takeSample } from './transaction-sample';
+import { type Context, type Handle, type Sample, takeSample } from './transaction-sample';
 
 const ENDS = ['commit', 'rollback', 'savepoint', 'isCompleted'];
 const LISTENERS = ['_events', '_eventsCount', '_maxListeners', '_internalListeners'];
@@ -14,25 +14,6 @@ export const OF_ONE_TRANSACTION = ['context', 'executionPromise', 'parentTransac
 
 /** The same of its `context`, by which its methods find their client. */
 export const OF_ONE_CONTEXT = ['client', 'userParams', 'transaction'];
-
-export interface Context {
-  client: KnexClient;
-  userParams: object;
-  transaction(container: unknown, options?: TransactionConfig): unknown;
-  queryBuilder(): Knex.QueryBuilder;
-  _transaction(container: unknown, options: TransactionConfig, outer: KnexTransaction): unknown;
-}
-
-export interface Handle extends EventEmitter {
-  context: Context;
-  transaction(container: unknown, options: unknown): unknown;
-  savepoint(container: unknown, options: unknown): unknown;
-  commit(value: unknown): Promise<unknown>;
-  rollback(error: unknown): Promise<unknown>;
-  isCompleted(): boolean;
-  executionPromise: Promise<unknown>;
-  parentTransaction?: Knex.Transaction | undefined;
-}
 
 /** What the handles of one class of transactions inherit. */
 interface Inherited {

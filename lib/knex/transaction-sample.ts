@@ -1,7 +1,27 @@
 // A transaction that there is not, which knex makes as it makes all of them: a sample of what it does not show otherwise.
+import type { EventEmitter } from 'node:events';
+import type { Knex } from 'knex';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 import type { Refuse } from './transaction-client';
-import type { Handle } from './transaction-handle';
+
+export interface Context {
+  client: KnexClient;
+  userParams: object;
+  transaction(container: unknown, options?: TransactionConfig): unknown;
+  queryBuilder(): Knex.QueryBuilder;
+  _transaction(container: unknown, options: TransactionConfig, outer: KnexTransaction): unknown;
+}
+
+export interface Handle extends EventEmitter {
+  context: Context;
+  transaction(container: unknown, options: unknown): unknown;
+  savepoint(container: unknown, options: unknown): unknown;
+  commit(value: unknown): Promise<unknown>;
+  rollback(error: unknown): Promise<unknown>;
+  isCompleted(): boolean;
+  executionPromise: Promise<unknown>;
+  parentTransaction?: Knex.Transaction | undefined;
+}
 
 export interface Sample {
   handle: Handle;
