@@ -21,6 +21,9 @@ const EXPECTED = new Set([
   '40001',
 ]);
 
+/** In turn, so that each comes soon, however few there are; at random moments. */
+const BLOWS = ['kill', 'cut', 'reset', 'kill', 'none', 'kill', 'cut', 'kill', 'none', 'kill'] as const;
+
 interface Tally {
   acknowledged: Set<number>;
   unknown: Set<number>;
@@ -87,22 +90,22 @@ describe('100 concurrent blocks on a pool of 5', () => {
     isOver: () => boolean,
   ): Promise<{ kills: number; resets: number; cuts: number }> {
     const done = { kills: 0, resets: 0, cuts: 0 };
-    while (!isOver()) {
+    for (let blow = 0; !isOver(); blow++) {
       // However slow the machine, one transfer gets through between two blows.
       const before = tally.acknowledged.size;
       do await new Promise((resolve) => setTimeout(resolve, 10 + random() * 40));
       while (!isOver() && tally.acknowledged.size === before);
-      const chance = random();
-      if (chance < 0.5) {
+      const kind = BLOWS[blow % BLOWS.length];
+      if (kind === 'kill') {
         const backends = (await stage.database.backends()).filter(({ application_name: name }) => name === '');
         const victim = backends[Math.floor(random() * backends.length)];
         if (!victim) continue;
         await stage.database.observer.query('select pg_terminate_backend($1)', [victim.pid]);
         done.kills++;
-      } else if (chance < 0.7) {
+      } else if (kind === 'cut') {
         stage.proxy[random() < 0.5 ? 'cutBefore' : 'cutAfter'](/COMMIT/);
         done.cuts++;
-      } else if (chance < 0.8) {
+      } else if (kind === 'reset') {
         await stage.db.resetConnection({ waiting: random() < 0.7 ? 'requeue' : 'reject' });
         done.resets++;
       }
