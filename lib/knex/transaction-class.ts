@@ -90,10 +90,8 @@ function controlledClassOf(trx: KnexTransaction): ControlledClass {
   const prototype = Object.getPrototypeOf(trx) as { constructor: TransactionClass };
   let controlled = classes.get(prototype);
   if (!controlled) {
-    controlled = makeControlledClass(
-      prototype.constructor,
-      new TransactionHandles(prototype.constructor, knexPrototypeOf(trx.client)),
-    ) as unknown as ControlledClass;
+    const handles = new TransactionHandles(prototype.constructor);
+    controlled = makeControlledClass(prototype.constructor, handles) as unknown as ControlledClass;
     classes.set(prototype, controlled);
   }
   return controlled;
@@ -169,7 +167,7 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
       const given = config?.connection;
       let failure: { error: unknown } | undefined;
       try {
-        const preparing = handles.prepare();
+        const preparing = handles.prepare(this.client);
         if (preparing) await preparing;
         controller.ask();
         const connection = given ?? (await this.client.acquireConnection());

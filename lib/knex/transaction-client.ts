@@ -5,7 +5,7 @@ import { markClaimed } from './client-class';
 import { type Gatekeeper, gatedQuery, gatedStream, keep, keeperOf } from './gate';
 import type { KnexClient, KnexTransaction } from './insides';
 
-const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
+export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
 const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
 
 const TRANSACTION = Symbol('knex-reset.transaction');
@@ -59,16 +59,18 @@ function methodsOn(base: KnexClient, refuse: Refuse) {
     const trx = client[TRANSACTION];
     const isOwn = connection === client[CONNECTION];
     if (!isOwn || trx.isCompleted()) return refuse(trx, isOwn, statement);
-    try {
-      return (base[name] as (...args: unknown[]) => Promise<unknown>).call(client, connection, statement, ...rest);
-    } catch (error) {
-      // A listener of `query` may throw.
-      return Promise.reject(error as Error);
-    }
+    return (base[name] as (...args: unknown[]) => Promise<unknown>).call(client, connection, statement, ...rest);
   };
   return {
     query(this: TransactionClient, connection: object, statement: unknown) {
-      const query = (...args: [object, unknown]) => send('query', this, ...args);
+      const query = (...args: [object, unknown]) => {
+        try {
+          return send('query', this, ...args);
+        } catch (error) {
+          // A listener of `query` may throw. What control statements are sent by expects a promise.
+          return Promise.reject(error as Error);
+        }
+      };
       return gatedQuery(keeperOf(this) as Gatekeeper, query, connection, statement);
     },
     stream(this: TransactionClient, ...args: [object, unknown, Writable, unknown]) {

@@ -26,22 +26,19 @@ interface Inherited {
 
 export class TransactionHandles {
   readonly #Base: TransactionClass;
-  /** The prototype of knex's own clients. */
-  readonly #clientPrototype: object;
   #sample: Sample | undefined;
   #inherited: Inherited | undefined;
   #sampling: Promise<void> | undefined;
 
-  constructor(Base: TransactionClass, clientPrototype: object) {
+  constructor(Base: TransactionClass) {
     this.#Base = Base;
-    this.#clientPrototype = clientPrototype;
   }
 
   /** Resolves when handles can be made. Undefined: they can. */
-  prepare(): Promise<void> | undefined {
+  prepare(client: KnexClient): Promise<void> | undefined {
     const inherited = this.#inherited;
     if (inherited && Object.keys(inherited.builder).length === inherited.extensions) return undefined;
-    this.#sampling ??= this.#takeSample();
+    this.#sampling ??= this.#takeSample(client);
     return this.#sampling;
   }
 
@@ -55,7 +52,8 @@ export class TransactionHandles {
       client: trx.trxClient as KnexClient,
       userParams: trx.userParams ?? {},
       transaction(this: Context, container: unknown, options?: TransactionConfig) {
-        const config = options ?? {};
+        // Knex takes whatever is not an object for none.
+        const config = options || {};
         if (config.doNotRejectOnRollback === undefined) config.doNotRejectOnRollback = true;
         return this._transaction(container, config, trx);
       },
@@ -75,9 +73,9 @@ export class TransactionHandles {
     return trx.transactor;
   }
 
-  async #takeSample(): Promise<void> {
+  async #takeSample(client: KnexClient): Promise<void> {
     try {
-      this.#sample = await takeSample(this.#Base, this.#clientPrototype);
+      this.#sample = await takeSample(this.#Base, client);
       this.#inherited = inheritedFrom(this.#sample.handle);
     } finally {
       this.#sampling = undefined;

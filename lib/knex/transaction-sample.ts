@@ -2,7 +2,8 @@
 import type { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
-import type { Refuse } from './transaction-client';
+import { knexPrototypeOf } from './client-class';
+import { type Refuse, TAKEN_OVER } from './transaction-client';
 
 export interface Context {
   client: KnexClient;
@@ -34,8 +35,8 @@ type SampleClass = new (
   ...args: [(handle: Handle) => void, TransactionConfig, null]
 ) => KnexTransaction;
 
-/** @param clientPrototype that of knex's own clients */
-export async function takeSample(Base: TransactionClass, clientPrototype: object): Promise<Sample> {
+/** @param like a client that the sample's is made after; nothing of it is kept */
+export async function takeSample(Base: TransactionClass, like: KnexClient): Promise<Sample> {
   const connection = {};
 
   class SampleTransaction extends Base {
@@ -50,12 +51,14 @@ export async function takeSample(Base: TransactionClass, clientPrototype: object
 
   let machine!: KnexTransaction;
   const handle = await new Promise<Handle>((resolve, reject) => {
-    const client = Object.create(clientPrototype) as KnexClient;
+    const client = Object.create(knexPrototypeOf(like)) as KnexClient;
+    for (const name of TAKEN_OVER) client[name] = like[name] as never;
     machine = new (SampleTransaction as unknown as SampleClass)(client, resolve, {}, null);
     machine.catch(reject);
   });
   machine._completed = true;
   const client = machine.trxClient as KnexClient;
+  for (const each of [client, machine.client]) for (const name of TAKEN_OVER) each[name] = undefined as never;
   return {
     handle,
     refuse({ txid }, isOwnConnection, statement) {

@@ -1,6 +1,6 @@
 // Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
 import type { Openings as RawOpenings } from '../drivers/driver';
-import { type Deferred, defer } from '../waiting';
+import { type Deferred, defer, nextTurn } from '../waiting';
 import type { PoolHost } from './pool-host';
 import { type Session, sessionOf } from './session';
 
@@ -94,7 +94,7 @@ export class Openings implements RawOpenings {
       if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
       throw error;
     } finally {
-      this.#ends();
+      void this.#ends();
     }
   }
 
@@ -109,14 +109,15 @@ export class Openings implements RawOpenings {
         const session = sessionOf(connection) ?? pool.track(connection);
         if (generation !== pool.generation) await pool.discard(session);
       } finally {
-        this.#ends();
+        void this.#ends();
       }
     };
     adopted().catch(() => {});
   }
 
-  /** One has come to its end. */
-  #ends(): void {
+  /** One has come to its end. It counts for a turn more: the real pool has to hear of a failure first, and tells it to whoever waits there then. */
+  async #ends(): Promise<void> {
+    await nextTurn();
     this.#creating--;
     if (this.#creating > 0) return;
     this.#ended?.resolve();

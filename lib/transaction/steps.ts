@@ -74,7 +74,12 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
   // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
   markCompleted(scope.trx, false);
   scope.isStepping = true;
-  const sent = send();
+  let sent: Promise<unknown>;
+  try {
+    sent = send();
+  } catch (error) {
+    sent = Promise.reject(error as Error);
+  }
   scope.isStepping = false;
   return sent.then(
     (result) => {

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
+import type { KnexClient, KnexTransaction } from '../../lib/knex/insides';
 import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/transaction-handle';
 import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';
@@ -162,6 +163,54 @@ describe('the handle of a transaction', () => {
         expect(await failureOn(db)).to.equal(await failureOn(stage.knex()));
       });
     }
+
+    for (const control of ['BEGIN', 'SAVEPOINT', 'RELEASE', 'ROLLBACK TO', 'COMMIT', 'ROLLBACK;?$']) {
+      it(`settles, and gives its connection back, where a listener throws at ${control}`, async () => {
+        db = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
+        let isThrowing = true;
+        db.on('query', ({ sql }: { sql: string }) => {
+          if (isThrowing && new RegExp(`^${control}`).test(sql)) throw new Error('a listener failed');
+        });
+        const ends = async (trx: Knex.Transaction) => {
+          await trx.transaction((inner) => inner.raw('select 1'));
+          await trx.transaction(() => Promise.reject(new Error('inside'))).catch(() => {});
+          if (control.startsWith('ROLLBACK;')) throw new Error('mine');
+        };
+        await db.transaction(ends).catch(() => {});
+        await db.atomic(ends).catch(() => {});
+        await db.sandbox(() => db.transaction(ends)).catch(() => {});
+        isThrowing = false;
+        expect((await db.raw('select 1 as n')).rows).to.deep.equal([{ n: 1 }]);
+      });
+    }
+
+    it('takes whatever is not an object for no options', async () => {
+      for (const none of [null, undefined, false, 0] as never[])
+        expect(await db.transaction((trx) => trx.transaction(async () => 'done', none))).to.equal('done');
+    });
+
+    it('is made for a dialect whose transactions look at their client’s config', async () => {
+      const { client } = stage.knex();
+      const Dialect = client.constructor as new (config: object) => KnexClient;
+      const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
+      await made;
+      const Plain = made.constructor as new (...args: unknown[]) => object;
+      class Curious extends Plain {
+        readonly host: unknown;
+
+        constructor(asked: KnexClient, ...rest: unknown[]) {
+          super(asked, ...rest);
+          this.host = (asked.config.connection as { host?: string }).host;
+        }
+      }
+      class CuriousDialect extends Dialect {
+        override transaction(...args: unknown[]) {
+          return new Curious(this as unknown as KnexClient, ...args) as unknown as KnexTransaction;
+        }
+      }
+      const curious = stage.resettable({ client: CuriousDialect as never });
+      expect(await curious.transaction(async (trx) => (await trx.raw('select 1 as n')).rows)).to.deep.equal([{ n: 1 }]);
+    });
 
     it('keeps its own listeners and the user’s own fields', async () => {
       const [one, other] = [await db.transaction(), await db.transaction()];
