@@ -30,8 +30,7 @@ export interface TransactionController extends Gatekeeper {
   commit(value: unknown, send: Send): Promise<unknown>;
   /** ROLLBACK or ROLLBACK TO, asked for in the same two ways. */
   rollback(error: unknown): Promise<unknown>;
-  /** What knex takes for the outcome of the step that was sent. */
-  stepResolved(value: unknown): void;
+  /** What knex would reject the transaction with for the step that was sent. */
   stepRejected(error: unknown): void;
   isCompleted(): boolean;
   /** It needs its connection no more. */
@@ -42,6 +41,8 @@ export interface TransactionController extends Gatekeeper {
    */
   ended(failure: { error: unknown } | undefined): unknown;
 }
+
+const ignore = () => {};
 
 const CONTROLLER = Symbol('knex-reset.controller');
 
@@ -86,7 +87,7 @@ export function control(trx: KnexTransaction, controller: TransactionController)
   (trx as Controlled)[CONTROLLER] = controller;
 }
 
-function controlledClassOf(trx: KnexTransaction): ControlledClass {
+export function controlledClassOf(trx: KnexTransaction): ControlledClass {
   const prototype = Object.getPrototypeOf(trx) as { constructor: TransactionClass };
   let controlled = classes.get(prototype);
   if (!controlled) {
@@ -95,42 +96,6 @@ function controlledClassOf(trx: KnexTransaction): ControlledClass {
     classes.set(prototype, controlled);
   }
   return controlled;
-}
-
-/** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
-export function machineOf(handle: Knex.Transaction): KnexTransaction {
-  const { client } = handle as unknown as { client: KnexClient };
-  const own = Object.getPrototypeOf(client) as object;
-  let machine: KnexTransaction | null | undefined;
-  const transaction = (
-    _container: Container,
-    _config: TransactionConfig | undefined,
-    outer: KnexTransaction | null,
-  ) => {
-    machine = outer;
-    return outer;
-  };
-  Object.setPrototypeOf(client, Object.create(own, { transaction: { value: transaction } }) as object);
-  void handle.transaction(() => {});
-  Object.setPrototypeOf(client, own);
-  return machine as unknown as KnexTransaction;
-}
-
-/**
- * Puts a transaction under control that is already open.
- * @returns what sends its ROLLBACK, or its ROLLBACK TO
- */
-export function controlOpen(trx: KnexTransaction, connection: object, controller: TransactionController): Undo {
-  const own = Object.getPrototypeOf(trx) as KnexTransaction;
-  const settle = trx as unknown as Partial<KnexTransaction>;
-  const { _resolver: resolve, _rejecter: reject } = trx;
-  delete settle._resolver;
-  delete settle._rejecter;
-  Object.setPrototypeOf(trx, controlledClassOf(trx).prototype as object);
-  control(trx, controller);
-  Object.assign(controller, { resolve, reject });
-  const undo = trx.client.transacting ? own.rollbackTo : own.rollback;
-  return (error) => undo.call(trx, connection, error);
 }
 
 export function controllerOf(trx: KnexTransaction | null | undefined): TransactionController | undefined {
@@ -241,10 +206,10 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
       return controller.isCompleted() || (controller.standsAlone ? this._completed : super.isCompleted());
     }
 
-    // Knex calls them at each step that it takes for the last.
+    // Knex calls them at each step that it takes for the last. What a successful one means is decided by its answer.
     // @ts-expect-error an accessor instead of knex's plain field
     override get _resolver() {
-      return (value: unknown) => this[CONTROLLER].stepResolved(value);
+      return ignore;
     }
 
     // @ts-expect-error an accessor instead of knex's plain field

@@ -4,7 +4,7 @@ import { driverOf } from '../drivers';
 import { isFatal } from '../drivers/error-codes';
 import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
 import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
-import { controlOpen, machineOf } from '../knex/transaction-class';
+import { controlOpen, machineOf } from '../knex/open-transaction';
 import { DEFAULTS } from '../options';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { Ambient } from '../pool/ambient';

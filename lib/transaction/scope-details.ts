@@ -30,7 +30,7 @@ export interface HeldSpec {
   holder: Holder;
   /** Where it was asked for. */
   stack: Stack;
-  /** It is open. Nobody needs knex's handle of it, which takes longer to make than all the rest: it is never made. */
+  /** It is open, and stays so until it is let go: it has neither a handle nor a callback that would end it. */
   begun(scope: Scope): void;
 }
 

@@ -93,8 +93,6 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
     return this.isAborted || this.phase === 'over';
   }
 
-  stepResolved(): void {}
-
   stepRejected(error: unknown): void {
     if (this.step) this.step.failure ??= { error };
     else this.reject(error);

@@ -9,13 +9,15 @@ import { makeKnex } from '../support/quiet-knex';
 import { until } from '../support/until';
 import { sourceOf } from './source';
 
-describe('withMigrationLock() on MariaDB', () => {
+const reason = whyNoMariadb();
+
+describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}`, () => {
   let server: MariadbServer | undefined;
   let observer: Knex;
   let instances: Knex[] = [];
 
   before(async function () {
-    if (whyNoMariadb()) this.skip();
+    if (reason) this.skip();
     server = await MariadbServer.create();
     observer = makeKnex({ ...server.root }, { client: 'mysql2' });
   });

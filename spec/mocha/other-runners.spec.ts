@@ -30,7 +30,8 @@ describe('resetHooks() in other runners', () => {
 
   for (const [runner, { args, totals }] of Object.entries(RUNNERS)) {
     for (const isolation of ['reset', 'sandbox']) {
-      it(`${runner}, with isolation '${isolation}'`, async function () {
+      const condition = runner in VERSIONS ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
+      it(`${runner}, with isolation '${isolation}'${condition}`, async function () {
         if (runner in VERSIONS && !process.env.RUNNERS) this.skip();
         const { output, code } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
         expect(output).to.match(totals);

@@ -16,7 +16,7 @@ interface Owned {
   close(): Promise<unknown>;
 }
 
-describe('resetConnection()', () => {
+describe('resetConnection(), with a pool of the user’s (connectionPool: from knex 3.2 on)', () => {
   const stage = useStage();
   let owned: Owned;
   let db: ResettableKnex;

@@ -12,7 +12,7 @@ describe('resetConnection()', () => {
   /** How late timers and the like may make it. */
   const SLACK = 250;
 
-  describe('while a backend is frozen', () => {
+  describe('while a backend is frozen (with a server that this process may signal)', () => {
     /** Stops the backends of this database; the server is a child of this process or of one like it, on this machine. */
     async function frozen(pids: number[], work: () => Promise<void>): Promise<void> {
       try {

@@ -4,18 +4,15 @@ import { ResetError, type Sandbox, SandboxError } from '../../lib';
 import { failure } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
 import { WireTranscript } from '../support/wire-transcript';
-import { expectUntouched, ids, idOfBackend, KINDS, useTables } from './stage';
+import { expectUntouched, ids, idOfBackend, KINDS, useTables, useTablesToFill } from './stage';
 
 for (const [kind, run] of KINDS) {
   describe(`${kind}: its end`, () => {
-    const stage = useTables();
+    const stage = useTablesToFill();
     let db: ResettableKnex;
 
     beforeEach(() => {
       db = stage.resettable();
-    });
-    afterEach(async () => {
-      await stage.database.query('truncate t');
     });
 
     it('rejects with what the body throws', async () => {

@@ -17,6 +17,15 @@ export function useTables(): Stage {
   return stage;
 }
 
+/** The same for code that does store rows. */
+export function useTablesToFill(): Stage {
+  const stage = useTables();
+  afterEach(async () => {
+    await stage.database.query('truncate t');
+  });
+  return stage;
+}
+
 /** What is stored, seen from outside. */
 export async function ids(stage: Stage): Promise<number[]> {
   return (await stage.database.query<{ id: number }>('select id from t order by id')).map(({ id }) => id);

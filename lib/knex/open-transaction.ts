@@ -1,0 +1,40 @@
+// Control of a transaction that knex has made and begun by itself, such as a migration's.
+import type { Knex } from 'knex';
+import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
+import { control, controlledClassOf, type TransactionController, type Undo } from './transaction-class';
+
+/** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
+export function machineOf(handle: Knex.Transaction): KnexTransaction {
+  const { client } = handle as unknown as { client: KnexClient };
+  const own = Object.getPrototypeOf(client) as object;
+  let machine: KnexTransaction | null | undefined;
+  const transaction = (
+    _container: Container,
+    _config: TransactionConfig | undefined,
+    outer: KnexTransaction | null,
+  ) => {
+    machine = outer;
+    return outer;
+  };
+  Object.setPrototypeOf(client, Object.create(own, { transaction: { value: transaction } }) as object);
+  void handle.transaction(() => {});
+  Object.setPrototypeOf(client, own);
+  return machine as unknown as KnexTransaction;
+}
+
+/**
+ * Puts a transaction under control that is already open.
+ * @returns what sends its ROLLBACK, or its ROLLBACK TO
+ */
+export function controlOpen(trx: KnexTransaction, connection: object, controller: TransactionController): Undo {
+  const own = Object.getPrototypeOf(trx) as KnexTransaction;
+  const settle = trx as unknown as Partial<KnexTransaction>;
+  const { _resolver: resolve, _rejecter: reject } = trx;
+  delete settle._resolver;
+  delete settle._rejecter;
+  Object.setPrototypeOf(trx, controlledClassOf(trx).prototype as object);
+  control(trx, controller);
+  Object.assign(controller, { resolve, reject });
+  const undo = trx.client.transacting ? own.rollbackTo : own.rollback;
+  return (error) => undo.call(trx, connection, error);
+}
