@@ -38,7 +38,10 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
       return scope.phase === 'open' ? rollBack(scope, scope.refusal ?? session.fatal ?? error) : undefined;
     }
   }
+  // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
+  if (!session.turns) await session.whenQuiet();
   // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
+  // Which of them it was is known now: an error arrives before the status of the transaction does.
   if (
     scope.unheard !== undefined &&
     scope.phase === 'open' &&
@@ -48,8 +51,6 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
     const message = `a query of transaction ${scope.name} failed that its block had not waited for`;
     return rollBack(scope, scope.failure(message, scope.unheard));
   }
-  // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
-  if (!session.turns) await session.whenQuiet();
   // A limit may have ended it meanwhile.
   if (scope.phase === 'open') await commitNow(scope, send);
 }

@@ -103,6 +103,14 @@ describe('FaultProxy', () => {
     expect(performance.now() - start).to.be.greaterThan(55);
   });
 
+  it('delays the word that the server is ready, alone', async () => {
+    proxy.readyDelayMillis = 60;
+    const start = performance.now();
+    const failed = failure(client.query('select 1/0')).then(() => performance.now() - start);
+    const ready = client.query('select 1').then(() => performance.now() - start);
+    expect((await ready) - (await failed)).to.be.greaterThan(55);
+  });
+
   it('is a black hole, then resets', async () => {
     proxy.mode = 'blackhole';
     const query = failure(client.query('select 1'));

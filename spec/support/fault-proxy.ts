@@ -35,10 +35,15 @@ interface Target {
   protocol?: 'postgres' | 'raw';
 }
 
+/** ReadyForQuery: a type, a length of four bytes, the transaction's status. */
+const READY_BYTES = 6;
+
 export class FaultProxy {
   mode: ProxyMode = 'pass';
   /** Added to every piece, in both directions. */
   delayMillis = 0;
+  /** Added between an answer of PostgreSQL's and the word behind it that it is ready again: an error is sent before that. */
+  readyDelayMillis = 0;
   /** Links ever opened. */
   accepted = 0;
   readonly #target: Target;
@@ -147,7 +152,7 @@ export class FaultProxy {
       for (const message of messages?.split(chunk) ?? [{ type: 'raw', bytes: chunk }])
         await this.#handOn(message, link);
     });
-    const down = this.#pump('down', link, (chunk) => link.send('down', chunk));
+    const down = this.#pump('down', link, (chunk) => this.#answer(chunk, link));
     void Promise.all([up, down, link.closed]).then(() => this.#links.delete(link));
   }
 
@@ -169,6 +174,14 @@ export class FaultProxy {
     const sent = link.send('up', message.bytes);
     this.#strike('after', message, link); // before the answer can come
     await sent;
+  }
+
+  async #answer(chunk: Buffer, link: ProxyLink): Promise<void> {
+    const isReady = chunk.length >= READY_BYTES && chunk.at(-READY_BYTES) === 'Z'.charCodeAt(0);
+    if (this.readyDelayMillis === 0 || !isReady) return link.send('down', chunk);
+    if (chunk.length > READY_BYTES) await link.send('down', chunk.subarray(0, -READY_BYTES));
+    await new Promise((resolve) => setTimeout(resolve, this.readyDelayMillis));
+    await link.send('down', chunk.subarray(-READY_BYTES));
   }
 
   #strike(moment: ArmedFault['moment'], { bytes }: FrontendMessage, link: ProxyLink): void {
