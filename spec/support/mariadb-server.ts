@@ -102,7 +102,8 @@ export class MariadbServer {
     this.#watchdog.guard(child.pid);
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code, signal) =>
+      // Not `exit`: what it wrote last may still be on its way then.
+      child.once('close', (code, signal) =>
         reject(new Error(`mariadbd ended early (${code ?? signal}):\n${this.#log}`)),
       );
       child.stderr.setEncoding('utf8').on('data', (text: string) => {

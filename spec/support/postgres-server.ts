@@ -99,7 +99,8 @@ export class PostgresServer {
     this.#log = '';
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code, signal) =>
+      // Not `exit`: what it wrote last may still be on its way then.
+      child.once('close', (code, signal) =>
         reject(new Error(`postgres ended early (${code ?? signal}):\n${this.#log}`)),
       );
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
