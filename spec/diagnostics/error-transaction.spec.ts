@@ -71,7 +71,7 @@ describe('an error of a transaction', () => {
     it('says it', async () => {
       const error = await rejection(
         (function opener() {
-          return stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 60, label: 'slow' });
+          return stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 250, label: 'slow' });
         })(),
       );
       expect(error).to.be.an.instanceof(TransactionTimeoutError);

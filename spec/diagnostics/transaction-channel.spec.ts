@@ -115,7 +115,7 @@ describe('the channel of transactions', () => {
   });
 
   it('hears that one ran out of time', async () => {
-    await rejection(stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 50 }));
+    await rejection(stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 200 }));
     expect(ofOne()).to.deep.equal(['begin', 'rollback']);
     expect(events[1]?.error).to.be.an.instanceof(TransactionTimeoutError);
   });

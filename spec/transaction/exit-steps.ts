@@ -166,7 +166,7 @@ export function exitSteps(stage: Stage): Step[] {
       name: 'while ROLLBACK is under way because of a limit',
       run: (run, strike) => {
         at(stage, /ROLLBACK/, strike);
-        return run(() => never, { timeoutMillis: 20 });
+        return run(() => never, { timeoutMillis: 200 });
       },
       death: 'ERR_TRANSACTION_TIMEOUT',
       reset: 'ERR_TRANSACTION_TIMEOUT',

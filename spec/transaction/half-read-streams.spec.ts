@@ -37,7 +37,7 @@ describe('a transaction whose stream is half read', () => {
     ['an error of its block', mine, (db) => db.atomic(readAndThrow)],
     ['an error of its callback', mine, (db) => db.transaction(readAndThrow)],
     ['an error of an inner block', mine, (db) => db.atomic((trx) => trx.atomic(readAndThrow))],
-    ['timeoutMillis', TransactionTimeoutError, (db) => db.atomic(readAndHang, { timeoutMillis: 50 })],
+    ['timeoutMillis', TransactionTimeoutError, (db) => db.atomic(readAndHang, { timeoutMillis: 200 })],
     [
       'its signal',
       mine,

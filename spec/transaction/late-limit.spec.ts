@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransactionTimeoutError, type TransactionHookContext } from '../../lib';
 import { never, watch } from '../support/outcome';
+import { until } from '../support/until';
 import { type Db, later, pidOf, rejection, useStage } from './stage';
 
 const insert = async (db: { raw: Db['raw'] }, id: number) => {
@@ -18,10 +19,10 @@ describe('limits', () => {
       const value = await stage.db.atomic(
         async (trx) => {
           await insert(trx, 1);
-          trx.afterCommit(() => sleep(150));
+          trx.afterCommit(() => sleep(400));
           return 'value';
         },
-        { timeoutMillis: 80 },
+        { timeoutMillis: 250 },
       );
       expect(value).to.equal('value');
     });
@@ -29,10 +30,10 @@ describe('limits', () => {
     it('does not hide what the block threw', async () => {
       const block = stage.db.atomic(
         (trx) => {
-          trx.afterRollback(() => sleep(150));
+          trx.afterRollback(() => sleep(400));
           throw mine;
         },
-        { timeoutMillis: 80 },
+        { timeoutMillis: 250 },
       );
       expect(await rejection(block)).to.equal(mine);
     });
@@ -41,10 +42,10 @@ describe('limits', () => {
   describe('a block whose end comes while its afterBegin hook runs', () => {
     it('does not run any more', async () => {
       let isRun = false;
-      const hooks = { afterBegin: () => sleep(120) };
-      const block = stage.db.atomic(() => void (isRun = true), { timeoutMillis: 50, hooks });
+      const hooks = { afterBegin: () => sleep(400) };
+      const block = stage.db.atomic(() => void (isRun = true), { timeoutMillis: 200, hooks });
       expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
-      await sleep(150);
+      await sleep(300);
       expect(isRun).to.equal(false);
     });
 
@@ -75,11 +76,10 @@ describe('limits', () => {
           await stage.database.query(`select pg_terminate_backend(${await pidOf(trx)})`);
           await never();
         },
-        { retry: 2, timeoutMillis: 150 },
+        { retry: 2, timeoutMillis: 300 },
       ),
     );
-    await sleep(500);
-    expect(block.state).to.equal('rejected');
+    await until('it is rejected', () => block.state === 'rejected');
   });
 
   it('a limit of an inner block whose SAVEPOINT still waits leaves the outer one alone', async () => {

@@ -21,7 +21,7 @@ describe('a block with a limit', () => {
   const limits: Limit[] = [
     {
       name: 'timeoutMillis',
-      options: () => ({ timeoutMillis: 80 }),
+      options: () => ({ timeoutMillis: 250 }),
       strike: () => {},
       expected: (error) =>
         expect(error).to.be.instanceOf(TransactionTimeoutError).with.property('code', 'ERR_TRANSACTION_TIMEOUT'),
@@ -76,7 +76,7 @@ describe('a block with a limit', () => {
         );
         await until('it is inside', () => isInside);
         limit.strike();
-        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(300);
+        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(550);
         expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'ROLLBACK']);
         expect(await stage.ids()).to.deep.equal([]);
       });
@@ -109,7 +109,7 @@ describe('a block with a limit', () => {
         const promise = later(stage.db.atomic(() => void calls++, limit.options()));
         await until('it waits', () => stage.db.connectionState().connections.waiting === 1);
         limit.strike();
-        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(300);
+        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(550);
         await holder.rollback();
         await stage.db.raw('select 1');
         await stage.idle();

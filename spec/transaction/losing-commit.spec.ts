@@ -79,7 +79,7 @@ describe('a lost COMMIT, without verifyCommit', () => {
     it('is unknown once a limit ends the wait', async () => {
       stage.proxy.swallowAnswersAfter(/COMMIT/);
       let error: unknown;
-      const promise = rejection(stage.db.atomic(insert, { timeoutMillis: 100 })).then((reason) => {
+      const promise = rejection(stage.db.atomic(insert, { timeoutMillis: 300 })).then((reason) => {
         error = reason;
       });
       expect(await millisOf(promise)).to.be.lessThan(3000);

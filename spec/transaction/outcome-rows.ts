@@ -184,7 +184,7 @@ export function outcomeRows(stage: Stage): Row[] {
     {
       ended: 'ran out of time',
       said: '57014, then ROLLBACK',
-      options: { timeoutMillis: 60 },
+      options: { timeoutMillis: 250 },
       block: (trx) => trx.raw(SLEEP),
       gets: 'ERR_TRANSACTION_TIMEOUT',
       sql: ['BEGIN;', SLEEP, 'ROLLBACK'],
