@@ -8,6 +8,7 @@ import { driverOf } from './drivers';
 import {
   asKnexAcquires,
   buildRealPool,
+  carryQueries,
   claim,
   hidePassword,
   makeClaimedPrototype,
@@ -147,6 +148,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     },
     readsWhole: (connection) => sessionOf(connection)?.turns !== undefined,
   });
+  const carry = driver.carry?.bind(driver);
+  if (carry) carryQueries(prototype, carry);
   if (settings.leakAfterMillis !== undefined) recording.start();
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
   if (isTarn(first) && !isExternal) {

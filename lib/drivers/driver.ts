@@ -40,14 +40,16 @@ export interface Driver<C = unknown> {
   readonly name: string;
   /** Makes every statement on the connection pass through the line. Returns the undo. */
   tap(connection: C, line: Line): () => void;
+  /** Makes a statement of knex's pass through the line, where the tap cannot: `send()` hands it to knex. Absent: the tap does. */
+  carry?(connection: C, sql: string, send: () => Promise<unknown>): Promise<unknown>;
   /** The server's id of the session, where there is one. */
   backendId(connection: C): number | undefined;
   /** True only while nothing is running. */
   status(connection: C): TransactionStatus;
   /** Whether the connection has already said that it is gone. */
   isGone(connection: C): boolean;
-  /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. */
-  cancel(connection: C, timeoutMillis: number): Promise<boolean>;
+  /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */
+  cancel?(connection: C, timeoutMillis: number): Promise<boolean>;
   /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. */
   end(connection: C): void;
   /** Destroys the socket. Proves nothing about the server. */

@@ -4,6 +4,7 @@ import type { Driver } from './driver';
 import { mysqlDriver } from './mysql';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
+import { pgRelative } from './pg-relative';
 import { sqliteDriver } from './sqlite';
 
 interface Client {
@@ -16,6 +17,9 @@ export function driverOf(client: Client): Driver<object> {
   switch (client.driverName) {
     case 'pg':
       return pgDriver as unknown as Driver<object>;
+    case 'cockroachdb':
+    case 'pg-redshift':
+      return pgRelative(client.driverName) as unknown as Driver<object>;
     case 'mysql':
     case 'mysql2':
       return mysqlDriver(client.driverName) as unknown as Driver<object>;

@@ -1,28 +1,67 @@
-// Any driver that is not known better: its connections are closed through knex, within a bound; nothing is known of what runs on them.
-import type { Driver, Line } from './driver';
+// Any driver that is not known better: what knex sends is heard of, nothing can be stopped, connections are closed through knex.
+import { defer } from '../waiting';
+import type { Driver, Flight, Line } from './driver';
+import { saysRolledBack } from './pg';
 
 interface Closer {
   destroyRawConnection(connection: object): Promise<unknown>;
 }
 
+class KnexFlight implements Flight {
+  readonly #answer = defer<unknown>();
+
+  constructor(
+    private readonly line: Line,
+    readonly sql: string,
+    private readonly send: () => Promise<unknown>,
+  ) {}
+
+  get answer(): Promise<unknown> {
+    return this.#answer.promise;
+  }
+
+  start(): void {
+    this.send().then(
+      (result) => this.#done(() => this.#answer.resolve(result), null, result),
+      (error) => this.#done((told) => this.#answer.reject(told), error, undefined),
+    );
+  }
+
+  abort(error: Error): void {
+    this.#answer.reject(error);
+  }
+
+  #done(settle: (told: unknown) => void, error: unknown, result: unknown): void {
+    settle(this.line.answered(error, result, undefined));
+    this.line.next();
+  }
+}
+
 export function otherDriver(client: Closer, name: string): Driver<object> {
   const lines = new WeakMap<object, Line>();
+  const close = (connection: object) => {
+    const ended = () => lines.get(connection)?.ended();
+    client.destroyRawConnection(connection).then(ended, ended);
+  };
   return {
     name,
     tap(connection, line) {
       lines.set(connection, line);
       return () => lines.delete(connection);
     },
+    carry(connection, sql, send) {
+      const line = lines.get(connection);
+      if (!line) return send();
+      const flight = new KnexFlight(line, sql, send);
+      line.ask(flight);
+      return flight.answer;
+    },
     backendId: () => undefined,
     status: () => 'unknown',
     isGone: () => false,
-    cancel: async () => true,
-    end(connection) {
-      const ended = () => lines.get(connection)?.ended();
-      client.destroyRawConnection(connection).then(ended, ended);
-    },
-    cut: () => {},
+    end: close,
+    cut: close,
     send: async () => {},
-    saysRolledBack: () => false,
+    saysRolledBack,
   };
 }

@@ -19,6 +19,11 @@ function status(connection: PgConnection): TransactionStatus {
   }
 }
 
+/** The answer to COMMIT, in `pg` and in its native client. */
+export function saysRolledBack(result: unknown): boolean {
+  return (result as { command?: string } | undefined)?.command === 'ROLLBACK';
+}
+
 /** ROLLBACK TO a savepoint is answered as ROLLBACK is: what follows it in the script, or its text, has to tell them apart. */
 function saysRenewed(result: unknown, sql: string): boolean {
   const answers = (Array.isArray(result) ? result : [result]) as ({ command?: string } | undefined)[];
@@ -61,7 +66,7 @@ export const pgDriver: Driver<PgConnection> = {
   cut: (connection) => void connection.connection.stream.destroy(),
   send: async (connection, sql) =>
     (connection.constructor as { prototype: PgConnection }).prototype.query.call(connection, sql),
-  saysRolledBack: (result) => (result as { command?: string } | undefined)?.command === 'ROLLBACK',
+  saysRolledBack,
   saysRenewed,
   async wash(connection) {
     await pgDriver.send(connection, 'DISCARD ALL');

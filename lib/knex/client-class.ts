@@ -144,6 +144,8 @@ export function knexPrototypeOf(client: KnexClient): KnexClient {
   return prototype;
 }
 
+type Carry = (connection: object, sql: string, send: () => Promise<unknown>) => Promise<unknown>;
+
 const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
 
 /** Tells of each builder that is made from now on. Builders are not touched otherwise: knex shows their making in its own stack traces. */
@@ -158,6 +160,15 @@ export function watchBuilders(prototype: object, made: (builder: object, entry: 
     };
     Object.defineProperty(prototype, name, { value: watched, configurable: true, writable: true });
   }
+}
+
+/** Has each statement that knex sends over a connection handed on by somebody else. */
+export function carryQueries(prototype: object, carry: Carry): void {
+  const { _query } = Object.getPrototypeOf(prototype) as KnexClient;
+  const carried: KnexClient['_query'] = function (this: KnexClient, connection, statement) {
+    return carry(connection, statement.sql, async () => _query.call(this, connection, statement));
+  };
+  Object.defineProperty(prototype, '_query', { value: carried, configurable: true, writable: true });
 }
 
 /** Lets knex build a real pool for the client, as it would at the start. */

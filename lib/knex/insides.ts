@@ -44,6 +44,8 @@ export interface KnexClient extends EventEmitter {
   schemaBuilder(): object;
   raw(...args: unknown[]): object;
   query(connection: object, statement: unknown): Promise<unknown>;
+  /** Hands one statement to the driver. */
+  _query(connection: object, statement: { sql: string }): Promise<unknown>;
   stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown>;
 }
 

@@ -136,7 +136,7 @@ export abstract class Traffic {
 
   /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
   async stop(deadline: Deadline): Promise<void> {
-    while (!this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
+    while (this.driver.cancel && !this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
       await this.cancel(deadline.leftMillis);
       await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), this.whenQuiet());
     }
@@ -181,7 +181,7 @@ export abstract class Traffic {
   }
 
   async #cancel(timeoutMillis: number): Promise<void> {
-    const isDelivered = await this.driver.cancel(this.connection, timeoutMillis);
+    const isDelivered = await this.driver.cancel?.(this.connection, timeoutMillis);
     this.#cancelling = undefined;
     if (!isDelivered) this.doomed = true;
     if (this.isQuiet) this.#quieten();

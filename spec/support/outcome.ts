@@ -46,3 +46,10 @@ export function nextTurn(): Promise<void> {
 export function never(): Promise<never> {
   return new Promise(() => {});
 }
+
+/** How long a piece of work takes. */
+export async function millisOf(work: PromiseLike<unknown>): Promise<number> {
+  const start = performance.now();
+  await work;
+  return performance.now() - start;
+}

@@ -1,8 +1,9 @@
 // A connection that may still be inside a transaction, busy or dead is never lent again as it is.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
-import { later, millisOf, pidOf, rejection, useStage } from './stage';
+import { later, pidOf, rejection, useStage } from './stage';
 
 describe('a connection that comes back in doubt', () => {
   const stage = useStage(undefined, { pool: { max: 1 } });

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { TransactionTimeoutError } from '../../lib';
-import { type Outcome, never, outcome } from '../support/outcome';
-import { type Db, millisOf, pidOf, rejection, useStage } from './stage';
+import { millisOf, never, type Outcome, outcome } from '../support/outcome';
+import { type Db, pidOf, rejection, useStage } from './stage';
 
 /** Far more than fits into the buffers on the way. */
 const ROWS = `select n, repeat('x', 100) from generate_series(1, 500000) n`;

@@ -2,8 +2,9 @@
 import { expect } from 'chai';
 import type { AtomicOptions } from '../../lib';
 import { TransactionTimeoutError } from '../../lib';
+import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
-import { later, millisOf, rejection, useStage } from './stage';
+import { later, rejection, useStage } from './stage';
 
 describe('a block with a limit', () => {
   const stage = useStage(undefined, { pool: { max: 1 } });

@@ -2,8 +2,9 @@
 import { expect } from 'chai';
 import { CommitUnknownError } from '../../lib';
 import type { FaultProxy } from '../support/fault-proxy';
+import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
-import { later, millisOf, pidOf, rejection, useStage } from './stage';
+import { later, pidOf, rejection, useStage } from './stage';
 
 interface Loss {
   name: string;

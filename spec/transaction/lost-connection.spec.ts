@@ -1,6 +1,7 @@
 // A transaction whose connection dies rejects at once; one that is rolled back while it runs something cancels that first.
 import { expect } from 'chai';
-import { later, millisOf, pidOf, rejection, useStage } from './stage';
+import { millisOf } from '../support/outcome';
+import { later, pidOf, rejection, useStage } from './stage';
 
 describe('a transaction whose connection is lost', () => {
   const stage = useStage();

@@ -2,8 +2,9 @@
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { type AtomicOptions, ResetError } from '../../lib';
+import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
-import { later, millisOf, rejection, useStage } from './stage';
+import { later, rejection, useStage } from './stage';
 
 describe('a block that pauses before another attempt', () => {
   const stage = useStage();

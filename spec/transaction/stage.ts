@@ -134,10 +134,3 @@ export async function pidOf(trx: Knex): Promise<number> {
   const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
   return rows[0].pid;
 }
-
-/** How long a piece of work takes. */
-export async function millisOf(work: PromiseLike<unknown>): Promise<number> {
-  const start = performance.now();
-  await work;
-  return performance.now() - start;
-}

@@ -2,8 +2,9 @@
 import { expect } from 'chai';
 import { CommitUnknownError } from '../../lib';
 import type { AtomicTransaction } from '../../lib';
+import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
-import { millisOf, rejection, useStage } from './stage';
+import { rejection, useStage } from './stage';
 
 const ASKS_XID = /pg_current_xact_id_if_assigned/;
 const ASKS_STATUS = /pg_xact_status/;

@@ -1,0 +1,167 @@
+// A driver that the package knows nothing of: PostgreSQL's, by a name of its own.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import type { ResettableOptions } from '../../lib';
+import type { FaultProxy } from '../support/fault-proxy';
+import { failure, millisOf, never, outcome, watch } from '../support/outcome';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('a driver that is not known', () => {
+  const stage = useStage();
+  let db: ResettableKnex;
+  before(() => stage.database.query('create table t (id int primary key)'));
+  beforeEach(async () => {
+    await stage.database.query('truncate t');
+    db = make();
+  });
+
+  function make(options: ResettableOptions = {}, through?: FaultProxy): ResettableKnex {
+    const Pg = stage.knex().client.constructor as new (...args: unknown[]) => object;
+    class Strange extends Pg {
+      driverName = 'strange';
+    }
+    return stage.resettable({ client: Strange as typeof Knex.Client, through }, { timeoutMillis: 600, ...options });
+  }
+
+  const one = async () => (await db.raw<{ rows: unknown[] }>('select 1 as one')).rows;
+  const ids = () => stage.database.query('select id from t order by id');
+
+  it('queries, and commits', async () => {
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+    expect(await db.atomic((trx) => trx('t').insert({ id: 1 }).returning('id'))).to.deep.equal([{ id: 1 }]);
+    await db.transaction((trx) => trx('t').insert({ id: 2 }));
+    expect(await ids()).to.deep.equal([{ id: 1 }, { id: 2 }]);
+  });
+
+  it('rolls back', async () => {
+    const mine = new Error('mine');
+    const throwing = async (trx: Knex.Transaction) => {
+      await trx('t').insert({ id: 1 });
+      throw mine;
+    };
+    expect(await failure(db.atomic(throwing))).to.equal(mine);
+    expect(await failure(db.transaction(throwing))).to.equal(mine);
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it('rejects a commit that the server turned into a rollback, where the answer says so', async () => {
+    const swallowing = async (trx: Knex.Transaction) => {
+      await trx.raw('select 1/0').catch(() => {});
+      return 'value';
+    };
+    expect(await failure(db.atomic(swallowing))).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+    expect(await failure(db.transaction(swallowing))).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+  });
+
+  it('has open transactions aborted by a reset, and opens again', async () => {
+    let isInside = false;
+    const block = watch(
+      db.atomic(async (trx) => {
+        await trx('t').insert({ id: 1 });
+        isInside = true;
+        await never();
+      }),
+    );
+    const handle = await db.transaction();
+    await handle('t').insert({ id: 2 });
+    await until('the block is inside', () => isInside);
+    const report = await db.resetConnection();
+    expect(report).to.include({ closedConnections: 2, forcedConnections: 0 });
+    expect(report.abortedTransactions).to.have.lengthOf(2);
+    await until('the block has failed', () => block.state === 'rejected');
+    expect(block.error).to.include({ code: 'ERR_RESET' });
+    expect(await failure(handle.commit())).to.include({ code: 'ERR_RESET' });
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it('has running queries told at once, and says that it had to cut their connections', async () => {
+    const query = outcome(db.raw('select pg_sleep(2)'));
+    const inside = db.atomic((trx) => trx.raw('select pg_sleep(2)'));
+    const block = outcome(inside);
+    await stage.running('pg_sleep', 2);
+    const reset = db.resetConnection();
+    expect(await millisOf(reset)).to.be.lessThan(500);
+    expect((await query).error).to.include({ code: 'ERR_RESET' });
+    expect((await block).error).to.include({ code: 'ERR_RESET' });
+    expect(await reset).to.include({ abortedQueries: 1, closedConnections: 2, forcedConnections: 2 });
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('is bounded where the server does not answer', async () => {
+    const proxy = await stage.proxy();
+    db = make({}, proxy);
+    await one();
+    proxy.freeze();
+    const query = outcome(db.raw('select 1'));
+    const idle = outcome(db.raw('select 2'));
+    await until('one is on its way', () => db.connectionState().connections.inUse === 1);
+    expect(await millisOf(db.resetConnection({ timeoutMillis: 400 }))).to.be.lessThan(1500);
+    expect((await query).error).to.include({ code: 'ERR_RESET' });
+    expect((await idle).error).to.include({ code: 'ERR_RESET' });
+    proxy.thaw();
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('sends what is asked at the same time in its order', async () => {
+    const rows = await db.atomic((trx) => Promise.all([1, 2, 3].map((id) => trx('t').insert({ id }).returning('id'))));
+    expect(rows.flat()).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);
+  });
+
+  it('has a block ended by its limit, and gives up the connection on which its query runs', async () => {
+    const block = db.atomic((trx) => trx.raw('select pg_sleep(2)'), { timeoutMillis: 250 });
+    expect(await failure(block)).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
+    await until('its connection is gone', () => {
+      const { idle, inUse } = db.connectionState().connections;
+      return idle + inUse === 0;
+    });
+  });
+
+  it('has a block fail whose connection died, and the connection lent to nobody', async () => {
+    const block = db.atomic(async (trx) => {
+      await trx('t').insert({ id: 1 });
+      const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+      await stage.database.terminate(rows[0].pid);
+      await trx.raw('select 1').catch(() => {});
+      return 'value';
+    });
+    expect(await failure(block)).to.be.instanceOf(Error);
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it('has sandboxes rolled back', async () => {
+    const inside = await db.sandbox(async () => {
+      await db('t').insert({ id: 1 });
+      await db.transaction((trx) => trx('t').insert({ id: 2 }));
+      return db('t').select('id').orderBy('id');
+    });
+    expect(inside).to.deep.equal([{ id: 1 }, { id: 2 }]);
+    expect(await ids()).to.deep.equal([]);
+  });
+
+  it('has its connections closed where they shall be recycled', async () => {
+    const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+    expect(await db.resetConnection({ connections: 'recycle' })).to.include({
+      closedConnections: 1,
+      recycledConnections: 0,
+    });
+    await until('the server has let go', async () =>
+      (await stage.database.backends()).every(({ pid }) => pid !== rows[0].pid),
+    );
+    expect(await one()).to.deep.equal([{ one: 1 }]);
+  });
+
+  it('is refused what only PostgreSQL can', async () => {
+    const error = await failure(db.atomic(() => {}, { verifyCommit: true }));
+    expect(error).to.be.instanceOf(TypeError).with.property('message').which.includes('strange');
+  });
+
+  it('is destroyed within a bound', async () => {
+    const hanging = outcome(db.raw('select pg_sleep(2)'));
+    await stage.running('pg_sleep');
+    expect(await millisOf(db.destroy())).to.be.lessThan(1500);
+    expect((await hanging).error).to.include({ code: 'ERR_RESET' });
+  });
+});
