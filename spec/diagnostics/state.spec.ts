@@ -28,13 +28,13 @@ describe('connectionState()', () => {
     db = stage.resettable({ through: proxy, pool: { max: 2 } });
     const { connections } = { connections: () => db.connectionState().connections };
     proxy.freeze();
-    const first = db.raw('select pg_sleep(0.2)').then(() => {});
+    const first = db.raw('select pg_sleep(0.4)').then(() => {});
     await until('it is being opened', () => connections().opening === 1);
     expect(connections()).to.deep.equal({ idle: 0, inUse: 0, opening: 1, waiting: 1 });
     proxy.thaw();
     await until('it runs', () => connections().inUse === 1);
     expect(connections()).to.deep.equal({ idle: 0, inUse: 1, opening: 0, waiting: 0 });
-    const others = [db.raw('select pg_sleep(0.1)').then(() => {}), db.raw('select 1').then(() => {})];
+    const others = [db.raw('select pg_sleep(0.3)').then(() => {}), db.raw('select 1').then(() => {})];
     await until('both connections are lent', () => connections().inUse === 2);
     expect(connections()).to.deep.equal({ idle: 0, inUse: 2, opening: 0, waiting: 1 });
     await Promise.all([first, ...others]);
@@ -65,9 +65,9 @@ describe('connectionState()', () => {
       });
       expect(+shown().openedAt).to.be.within(openedAfter, Date.now());
 
-      const sleeping = trx.raw('select pg_sleep(0.1), ?::int', [1]).then(() => {});
+      const sleeping = trx.raw('select pg_sleep(0.3), ?::int', [1]).then(() => {});
       await stage.running('pg_sleep');
-      expect(shown()).to.include({ state: 'running', lastSql: 'select pg_sleep(0.1), $1::int' });
+      expect(shown()).to.include({ state: 'running', lastSql: 'select pg_sleep(0.3), $1::int' });
       expect(shown().ageMillis).to.be.within(0, Date.now() - openedAfter);
       await sleeping;
       expect(shown()).to.include({ state: 'idle' });

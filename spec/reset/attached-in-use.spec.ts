@@ -87,7 +87,7 @@ describe('resettable()', () => {
 
   describe('on an instance with a query running', () => {
     it('leaves the query to its end', async () => {
-      const query = plain.raw('select pg_sleep(0.1), 1 as one').then(({ rows }) => rows[0].one as number);
+      const query = plain.raw('select pg_sleep(0.3), 1 as one').then(({ rows }) => rows[0].one as number);
       await stage.running('pg_sleep');
       const db = attach();
       expect(await query).to.equal(1);

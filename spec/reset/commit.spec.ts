@@ -60,7 +60,7 @@ describe('resetConnection()', () => {
     it('rejects with the database’s own error where the answer is one', async () => {
       await stage.database.query(`
         create table refused (id int unique deferrable initially deferred);
-        create function dawdle_twice() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return null; end $$;
+        create function dawdle_twice() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return null; end $$;
         create constraint trigger a_dawdle after insert on refused deferrable initially deferred
           for each row execute function dawdle_twice()`);
       const db = stage.resettable();

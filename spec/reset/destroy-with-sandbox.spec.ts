@@ -46,7 +46,7 @@ describe('destroy()', () => {
   describe('while a query runs in a sandbox', () => {
     it('lets it end', async () => {
       const sandbox = await db.openSandbox();
-      const query = outcome(db.raw('select pg_sleep(0.2)'));
+      const query = outcome(db.raw('select pg_sleep(0.4)'));
       await stage.running('pg_sleep');
       expect(await millisOfDestroy()).to.be.below(TIMEOUT_MILLIS / 5);
       expect((await query).error).to.equal(undefined);

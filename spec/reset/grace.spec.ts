@@ -35,7 +35,7 @@ describe('resetConnection()', () => {
 
     it('does not wait for it once nothing runs', async () => {
       const db = stage.resettable();
-      const query = outcome(db.raw('select pg_sleep(0.1)'));
+      const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
       const report = await db.resetConnection({ graceMillis: 5000 });
       expect(report.durationMillis).to.be.within(0, 2000);
@@ -45,7 +45,7 @@ describe('resetConnection()', () => {
 
     it('has later queries wait behind it, and rejects who waited before at once', async () => {
       const db = stage.resettable({ pool: { max: 1 } });
-      const query = outcome(db.raw('select pg_sleep(0.2)'));
+      const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
       const waiter = failure(db.raw('select 1'));
       await until('it waits', () => db.connectionState().connections.waiting === 1);
@@ -60,7 +60,7 @@ describe('resetConnection()', () => {
 
     it('takes that of the instance where none is given', async () => {
       const db = stage.resettable({}, { graceMillis: 3000 });
-      const query = outcome(db.raw('select pg_sleep(0.15)'));
+      const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
       expect(await db.resetConnection()).to.include({ abortedQueries: 0 });
       expect((await query).error).to.be.undefined;

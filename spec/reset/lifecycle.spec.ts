@@ -25,8 +25,8 @@ describe('destroy()', () => {
 
   it('waits for what runs, as knex does', async () => {
     const db = stage.resettable();
-    const query = outcome(db.raw('select pg_sleep(0.2)'));
-    const transaction = outcome(db.transaction((trx) => trx.raw('select pg_sleep(0.1)').then(() => 'done')));
+    const query = outcome(db.raw('select pg_sleep(0.3)'));
+    const transaction = outcome(db.transaction((trx) => trx.raw('select pg_sleep(0.3)').then(() => 'done')));
     await stage.running('pg_sleep', 2);
     await db.destroy();
     expect((await query).error).to.be.undefined;

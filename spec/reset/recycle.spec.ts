@@ -288,7 +288,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
         const db = alone();
         const old = await db.transaction();
         await recycle(db);
-        const query = watch(db.raw('select pg_sleep(0.2)'));
+        const query = watch(db.raw('select pg_sleep(0.4)'));
         await stage.running('pg_sleep');
         await old[end]().catch((error: unknown) => expect(error).to.be.instanceOf(ResetError));
         expect(db.connectionState().connections.inUse).to.equal(1);

@@ -29,7 +29,7 @@ describe('useStage()', () => {
 
   it('tells which backends run something', async () => {
     const db = stage.knex();
-    const sleeping = db.raw('select pg_sleep(0.2)').then(() => 'slept');
+    const sleeping = db.raw('select pg_sleep(0.4)').then(() => 'slept');
     const [pid] = await stage.running('pg_sleep');
     expect((await stage.database.backends()).map((backend) => backend.pid)).to.deep.equal([pid]);
     expect(await sleeping).to.equal('slept');
