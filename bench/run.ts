@@ -12,8 +12,6 @@ import { resets } from './resets';
 import { transactions } from './transactions';
 
 const benchmarks: Benchmark[] = [...queries, ...resets, ...transactions, ...isolation, ...diagnostics];
-/** In the environment: the one benchmark that this process is for. */
-const ONLY = 'BENCH_ONLY';
 const widths = { name: 56, ours: 11, rival: 16, ratio: 16, goal: 9, verdict: 0 };
 
 /**
@@ -47,42 +45,38 @@ async function measure(benchmark: Benchmark): Promise<Line[] | undefined> {
 }
 
 async function main(): Promise<void> {
-  const only = process.env[ONLY];
-  if (only !== undefined) return measureOnly(only);
   const named = process.argv.slice(2);
   const chosen = benchmarks.filter(({ name }) => named.length === 0 || named.some((part) => name.includes(part)));
   if (chosen.length === 0)
     throw new Error(`no such benchmark; there are: ${benchmarks.map(({ name }) => name).join(', ')}`);
 
   console.log(`node ${process.version}; medians of interleaved rounds, ± half of the 95 % confidence interval`);
+  let isReached = true;
   for (const [where, group] of [
     [() => 'on all cores', chosen.filter(({ isSpread }) => isSpread)],
     [tieToOneCore, chosen.filter(({ isSpread }) => !isSpread)],
   ] as const) {
     if (group.length === 0) continue;
     print({ name: `\n${where()}`, ours: 'ours', rival: 'rival', ratio: 'ratio', goal: 'goal', verdict: '' });
-    for (const { name } of group) if (!measureAlone(name)) process.exitCode = 1;
+    isReached = (await measureAll(group)) && isReached;
   }
+  process.exitCode = isReached ? 0 : 1;
 }
 
-/** In a process of its own: what one benchmark leaves in V8, of shapes seen and of heap, is no part of the next. */
-function measureAlone(name: string): boolean {
-  const again = [...process.execArgv, __filename];
-  const { status } = spawnSync(process.execPath, again, { stdio: 'inherit', env: { ...process.env, [ONLY]: name } });
-  return status === 0;
-}
-
-/** With a server of its own, which stays on the cores that this process is on when it is started. */
-async function measureOnly(name: string): Promise<void> {
+/** With a server of their own, which stays on the cores that this process is on when it is started. */
+async function measureAll(group: Benchmark[]): Promise<boolean> {
   const server = await PostgresServer.create();
   process.env.DATABASE_URL = server.url;
+  let isReached = true;
   try {
-    const lines = await measure(benchmarks.find((benchmark) => benchmark.name === name) as Benchmark);
-    const isReached = lines?.every(({ verdict }) => verdict !== 'MISSED') ?? false;
-    process.exitCode = isReached ? 0 : 1;
+    for (const benchmark of group) {
+      const lines = await measure(benchmark);
+      isReached &&= lines !== undefined && lines.every(({ verdict }) => verdict !== 'MISSED');
+    }
   } finally {
     await server.dispose();
   }
+  return isReached;
 }
 
 main().catch((error: Error) => {
