@@ -1,4 +1,5 @@
 // What a database driver must be able to do for a reset, and how it reports what happens on the wire.
+import type { Duplex } from 'node:stream';
 
 /** `idle`: between transactions. `unknown`: the driver cannot tell. */
 export type TransactionStatus = 'idle' | 'open' | 'failed' | 'unknown';
@@ -35,13 +36,22 @@ export interface Line {
   ended(): void;
 }
 
+/** A statement as knex is about to hand it to the driver. */
+export interface Carried {
+  readonly sql: string;
+  /** Where its rows go, one by one. */
+  readonly reader?: Duplex;
+  /** Hands it over. Resolves when it is answered, or read to its end. */
+  send(): Promise<unknown>;
+}
+
 /** What differs from driver to driver. `C` is the driver's raw connection. */
 export interface Driver<C = unknown> {
   readonly name: string;
   /** Makes every statement on the connection pass through the line. Returns the undo. */
   tap(connection: C, line: Line): () => void;
-  /** Makes a statement of knex's pass through the line, where the tap cannot: `send()` hands it to knex. Absent: the tap does. */
-  carry?(connection: C, sql: string, send: () => Promise<unknown>): Promise<unknown>;
+  /** Makes a statement of knex's pass through the line, where the tap cannot. Absent: the tap does. */
+  carry?(connection: C, statement: Carried): Promise<unknown>;
   /** The server's id of the session, where there is one. */
   backendId(connection: C): number | undefined;
   /** True only while nothing is running. */

@@ -1,6 +1,6 @@
 // Any driver that is not known better: what knex sends is heard of, nothing can be stopped, connections are closed through knex.
 import { defer } from '../waiting';
-import type { Driver, Flight, Line } from './driver';
+import type { Carried, Driver, Flight, Line } from './driver';
 import { saysRolledBack } from './pg';
 
 interface Closer {
@@ -12,16 +12,23 @@ class KnexFlight implements Flight {
 
   constructor(
     private readonly line: Line,
-    readonly sql: string,
-    private readonly send: () => Promise<unknown>,
+    private readonly statement: Carried,
   ) {}
+
+  get sql(): string {
+    return this.statement.sql;
+  }
+
+  get isStream(): boolean {
+    return this.statement.reader !== undefined;
+  }
 
   get answer(): Promise<unknown> {
     return this.#answer.promise;
   }
 
   start(): void {
-    this.send().then(
+    this.statement.send().then(
       (result) => this.#done(() => this.#answer.resolve(result), null, result),
       (error) => this.#done((told) => this.#answer.reject(told), error, undefined),
     );
@@ -29,6 +36,7 @@ class KnexFlight implements Flight {
 
   abort(error: Error): void {
     this.#answer.reject(error);
+    this.statement.reader?.destroy(error);
   }
 
   #done(settle: (told: unknown) => void, error: unknown, result: unknown): void {
@@ -41,7 +49,8 @@ export function otherDriver(client: Closer, name: string): Driver<object> {
   const lines = new WeakMap<object, Line>();
   const close = (connection: object) => {
     const ended = () => lines.get(connection)?.ended();
-    client.destroyRawConnection(connection).then(ended, ended);
+    const closing = async () => client.destroyRawConnection(connection);
+    closing().then(ended, ended);
   };
   return {
     name,
@@ -49,10 +58,10 @@ export function otherDriver(client: Closer, name: string): Driver<object> {
       lines.set(connection, line);
       return () => lines.delete(connection);
     },
-    carry(connection, sql, send) {
+    carry(connection, statement) {
       const line = lines.get(connection);
-      if (!line) return send();
-      const flight = new KnexFlight(line, sql, send);
+      if (!line) return statement.send();
+      const flight = new KnexFlight(line, statement);
       line.ask(flight);
       return flight.answer;
     },

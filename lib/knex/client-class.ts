@@ -144,7 +144,12 @@ export function knexPrototypeOf(client: KnexClient): KnexClient {
   return prototype;
 }
 
-type Carry = (connection: object, sql: string, send: () => Promise<unknown>) => Promise<unknown>;
+interface Statement {
+  readonly sql: string;
+  readonly reader?: Duplex;
+  send(): Promise<unknown>;
+}
+type Carry = (connection: object, statement: Statement) => Promise<unknown>;
 
 const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
 
@@ -164,11 +169,17 @@ export function watchBuilders(prototype: object, made: (builder: object, entry: 
 
 /** Has each statement that knex sends over a connection handed on by somebody else. */
 export function carryQueries(prototype: object, carry: Carry): void {
-  const { _query } = Object.getPrototypeOf(prototype) as KnexClient;
-  const carried: KnexClient['_query'] = function (this: KnexClient, connection, statement) {
-    return carry(connection, statement.sql, async () => _query.call(this, connection, statement));
+  const { _query, _stream } = Object.getPrototypeOf(prototype) as KnexClient;
+  const query: KnexClient['_query'] = function (this: KnexClient, connection, statement) {
+    const send = async () => _query.call(this, connection, statement);
+    return carry(connection, { sql: statement.sql, send });
   };
-  Object.defineProperty(prototype, '_query', { value: carried, configurable: true, writable: true });
+  const stream: KnexClient['_stream'] = function (this: KnexClient, connection, statement, reader, options) {
+    const send = async () => _stream.call(this, connection, statement, reader, options);
+    return carry(connection, { sql: statement.sql, reader, send });
+  };
+  for (const [name, value] of Object.entries({ _query: query, _stream: stream }))
+    Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
 }
 
 /** Lets knex build a real pool for the client, as it would at the start. */

@@ -46,6 +46,7 @@ export interface KnexClient extends EventEmitter {
   query(connection: object, statement: unknown): Promise<unknown>;
   /** Hands one statement to the driver. */
   _query(connection: object, statement: { sql: string }): Promise<unknown>;
+  _stream(connection: object, statement: { sql: string }, reader: Duplex, options: unknown): Promise<unknown>;
   stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown>;
 }
 

@@ -104,6 +104,80 @@ describe('a driver that is not known', () => {
     expect(await one()).to.deep.equal([{ one: 1 }]);
   });
 
+  describe('with a stream', () => {
+    const MANY = 'select n from generate_series(1, 1000) n';
+    const drain = async (stream: NodeJS.ReadableStream) => {
+      let count = 0;
+      for await (const _ of stream) count++;
+      return count;
+    };
+    const pid = async () => (await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid')).rows[0].pid;
+
+    it('reads it to its end, and keeps its connection', async () => {
+      const before = await pid();
+      expect(await drain(db.raw(MANY).stream())).to.equal(1000);
+      expect(await pid()).to.equal(before);
+    });
+
+    it('reads it in a block, with other queries behind it', async () => {
+      const read = await db.atomic((trx) => Promise.all([drain(trx.raw(MANY).stream()), trx('t').insert({ id: 1 })]));
+      expect(read[0]).to.equal(1000);
+      expect(await ids()).to.deep.equal([{ id: 1 }]);
+    });
+
+    it('has its failure told', async () => {
+      expect(await failure(drain(db.raw('select 1/0').stream()))).to.include({ code: '22012' });
+      expect(await one()).to.deep.equal([{ one: 1 }]);
+    });
+
+    it('lets nobody hear the rest of what a reader has stopped early, and leaves nothing in use', async () => {
+      for await (const _ of db.raw('select n from generate_series(1, 100000) n').stream()) break;
+      expect(await one()).to.deep.equal([{ one: 1 }]);
+      await until('nothing is in use', () => db.connectionState().connections.inUse === 0);
+      expect(await one()).to.deep.equal([{ one: 1 }]);
+    });
+
+    it('has its reader told of a reset, be the server frozen or not', async () => {
+      const proxy = await stage.proxy();
+      db = make({}, proxy);
+      for (const isFrozen of [false, true]) {
+        const reading = outcome(drain(db.raw('select n, pg_sleep(0.001) from generate_series(1, 100000) n').stream()));
+        await stage.running('generate_series');
+        if (isFrozen) proxy.freeze();
+        expect(await millisOf(db.resetConnection({ timeoutMillis: 400 }))).to.be.lessThan(1500);
+        expect((await reading).error).to.include({ code: 'ERR_RESET' });
+        proxy.thaw();
+        expect(await one()).to.deep.equal([{ one: 1 }]);
+        await until('the server has noticed', async () =>
+          (await stage.database.backends()).every(({ query }) => !query.includes('generate_series')),
+        );
+      }
+    });
+  });
+
+  for (const kind of ['atomic', 'transaction'] as const) {
+    it(`says that a COMMIT whose answer was lost is unknown, and does not run it again (${kind})`, async () => {
+      const proxy = await stage.proxy();
+      db = make({}, proxy);
+      await one();
+      let runs = 0;
+      const insert = async (trx: Knex.Transaction) => {
+        runs++;
+        await trx('t').insert({ id: runs });
+      };
+      proxy.cutAfter(/COMMIT/);
+      const options = kind === 'atomic' ? { retry: 3 } : {};
+      expect(await failure(db[kind](insert, options) as Promise<unknown>)).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+      expect(runs).to.equal(1);
+      proxy.swallowAnswersAfter(/COMMIT/);
+      const swallowed = outcome(db[kind](insert, options) as Promise<unknown>);
+      await until('both are stored', async () => (await ids()).length === 2);
+      await db.resetConnection({ timeoutMillis: 300 });
+      expect((await swallowed).error).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+      expect(runs).to.equal(2);
+    });
+  }
+
   it('sends what is asked at the same time in its order', async () => {
     const rows = await db.atomic((trx) => Promise.all([1, 2, 3].map((id) => trx('t').insert({ id }).returning('id'))));
     expect(rows.flat()).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);

@@ -79,7 +79,7 @@ describe('limits', () => {
         { retry: 2, timeoutMillis: 300 },
       ),
     );
-    await until('it is rejected', () => block.state === 'rejected');
+    await until('it is rejected', () => block.state === 'rejected', { timeoutMillis: 650 });
   });
 
   it('a limit of an inner block whose SAVEPOINT still waits leaves the outer one alone', async () => {

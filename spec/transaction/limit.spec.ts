@@ -14,6 +14,8 @@ describe('a block with a limit', () => {
   interface Limit {
     name: string;
     options(): AtomicOptions;
+    /** How long it takes by itself, in milliseconds. */
+    millis: number;
     /** Makes it strike, where it does not by itself. */
     strike(): void;
     expected(error: unknown): void;
@@ -22,6 +24,7 @@ describe('a block with a limit', () => {
   const limits: Limit[] = [
     {
       name: 'timeoutMillis',
+      millis: 250,
       options: () => ({ timeoutMillis: 250 }),
       strike: () => {},
       expected: (error) =>
@@ -29,6 +32,7 @@ describe('a block with a limit', () => {
     },
     {
       name: 'signal',
+      millis: 0,
       options: () => {
         controller = new AbortController();
         return { signal: controller.signal };
@@ -77,7 +81,9 @@ describe('a block with a limit', () => {
         );
         await until('it is inside', () => isInside);
         limit.strike();
-        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(550);
+        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(
+          limit.millis + 220,
+        );
         expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'ROLLBACK']);
         expect(await stage.ids()).to.deep.equal([]);
       });
@@ -110,7 +116,9 @@ describe('a block with a limit', () => {
         const promise = later(stage.db.atomic(() => void calls++, limit.options()));
         await until('it waits', () => stage.db.connectionState().connections.waiting === 1);
         limit.strike();
-        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(550);
+        expect(await millisOf(rejection(promise).then((error) => limit.expected(error)))).to.be.lessThan(
+          limit.millis + 220,
+        );
         await holder.rollback();
         await stage.db.raw('select 1');
         await stage.idle();
