@@ -64,8 +64,12 @@ export const pgDriver: Driver<PgConnection> = {
   isGone: (connection) => connection._ended === true || connection._queryable === false,
   end: (connection) => void connection.end().catch(ignore),
   cut: (connection) => void connection.connection.stream.destroy(),
-  send: async (connection, sql) =>
-    (connection.constructor as { prototype: PgConnection }).prototype.query.call(connection, sql),
+  send(connection, sql) {
+    const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
+    return new Promise((resolve, reject) => {
+      query.call(connection, sql, undefined, (error, result) => (error ? reject(error) : resolve(result)));
+    });
+  },
   saysRolledBack,
   saysRenewed,
   async wash(connection) {

@@ -45,7 +45,7 @@ export interface Held {
    * Rolls everything back, having cancelled what runs.
    * @param constraintCheck sent before, while nothing runs; what it fails of is returned
    */
-  letGo(reason: Error, constraintCheck: string | undefined): Promise<unknown>;
+  letGo(constraintCheck: string | undefined): Promise<unknown>;
 }
 
 /** What a held transaction tells of. */
@@ -54,6 +54,8 @@ export interface Holder {
   readonly guests: Set<Guest>;
   /** A statement has ended it behind its back. Returns what later ones are refused with. */
   escaped(sql: string): Error;
+  /** It was let go. Returns what later ones are refused with. */
+  closed(): Error;
 }
 
 export interface Guest {

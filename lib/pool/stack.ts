@@ -24,17 +24,6 @@ export function captureStack(entry: unknown): Stack {
   return holder;
 }
 
-/** For an error that is made whether or not anybody sees it: its stack would cost more than all the rest of it. */
-export function withoutStack<T>(make: () => T): T {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 0;
-  try {
-    return make();
-  } finally {
-    Error.stackTraceLimit = limit;
-  }
-}
-
 /** The user's lines of a stack: neither this package's nor knex's, where there are others. */
 export function userFrames(stack: string | undefined): string {
   const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));

@@ -106,9 +106,12 @@ export abstract class Traffic {
   }
 
   /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */
-  async sendAll(statements: string[]): Promise<void> {
-    if (this.driver.takesScripts) await this.send(statements.join('; '));
-    else for (const sql of statements) await this.send(sql);
+  sendAll(statements: string[]): Promise<unknown> {
+    return this.driver.takesScripts ? this.send(statements.join('; ')) : this.#sendEach(statements);
+  }
+
+  async #sendEach(statements: string[]): Promise<void> {
+    for (const sql of statements) await this.send(sql);
   }
 
   /** Counts work of this package's own on the connection as a statement that runs. */

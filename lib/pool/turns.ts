@@ -6,6 +6,7 @@ import { isNoSavepoint } from '../drivers/error-codes';
 interface Connection {
   /** Known only while nothing runs. */
   readonly status: TransactionStatus;
+  readonly isQuiet: boolean;
   readonly refusal: Error | undefined;
   readonly lastSql: string | undefined;
   sendAll(statements: string[]): Promise<unknown>;
@@ -23,7 +24,8 @@ const RELEASE = `RELEASE SAVEPOINT ${NAME}`;
  */
 export class Turns {
   readonly #connection: Connection;
-  #last: Promise<void> = Promise.resolve();
+  #isTaken = false;
+  readonly #waiting: (() => void)[] = [];
   /** `unused`: nothing was sent since it was set. */
   #savepoint: 'none' | 'unused' | 'used';
   readonly #onEscape: (sql: string) => void;
@@ -40,52 +42,68 @@ export class Turns {
     this.#onEscape = onEscape;
   }
 
-  /** For one statement of a transaction. Resolves when it is the caller's turn, in the order of the calls, with what ends it. */
-  async take(): Promise<() => void> {
-    const end = await this.#next();
+  /** For one statement of a transaction. Resolves when it is the caller's turn, in the order of the calls; `end()` ends it. */
+  async take(): Promise<void> {
+    await this.#next();
     if (this.#savepoint !== 'none') await this.#send('none', RELEASE).catch(() => {});
-    return end;
+  }
+
+  /** Lets the next one have its turn. */
+  end(): void {
+    const next = this.#waiting.shift();
+    if (next) next();
+    else this.#isTaken = false;
   }
 
   /**
-   * For a query of the instance, its savepoint included. What is returned ends the turn, having undone a query that failed.
+   * For a query of the instance, its savepoint included. Undefined: it is its turn at once. `endQuery()` ends it.
    * @param allow throws where the query may not be sent any more
    */
-  async takeForQuery(allow: () => void): Promise<() => Promise<void>> {
-    const end = await this.#next();
+  takeForQuery(allow: () => void): Promise<void> | undefined {
+    if (this.#isTaken || this.#savepoint !== 'unused') return this.#takeForQuery(allow);
+    this.#isTaken = true;
+    return undefined;
+  }
+
+  /** Undoes the query if it failed, and ends its turn. Undefined: that is done. */
+  endQuery(): Promise<void> | undefined {
+    const { isQuiet, status, lastSql = '' } = this.#connection;
+    this.#savepoint = 'used';
+    this.#lastSql = lastSql;
+    if (!isQuiet || status !== 'open') return this.#lookAfterQuery().finally(() => this.end());
+    this.end();
+    return undefined;
+  }
+
+  /** For what ends everything, in one message with the savepoint's end. */
+  async finish(statements: string[]): Promise<void> {
+    await this.#next();
+    const release = this.#savepoint === 'none' ? [] : [RELEASE];
+    await this.#send('none', ...release, ...statements).finally(() => this.end());
+  }
+
+  /** Undefined: at once. */
+  #next(): Promise<void> | undefined {
+    if (this.#isTaken) return new Promise((resolve) => this.#waiting.push(resolve));
+    this.#isTaken = true;
+    return undefined;
+  }
+
+  async #takeForQuery(allow: () => void): Promise<void> {
+    await this.#next();
     try {
       allow();
       if (this.#savepoint === 'none') await this.#send('unused', SET_SAVEPOINT);
       else if (this.#savepoint === 'used') await this.#send('unused', RELEASE, SET_SAVEPOINT);
       allow();
     } catch (error) {
-      end();
+      this.end();
       throw error;
     }
-    return () => this.#endOfQuery().finally(end);
   }
 
-  /** For what ends everything, in one message with the savepoint's end. */
-  async finish(statements: string[]): Promise<void> {
-    const end = await this.#next();
-    const release = this.#savepoint === 'none' ? [] : [RELEASE];
-    await this.#send('none', ...release, ...statements).finally(end);
-  }
-
-  async #next(): Promise<() => void> {
-    const before = this.#last;
-    let end!: () => void;
-    this.#last = new Promise((resolve) => {
-      end = resolve;
-    });
-    await before;
-    return end;
-  }
-
-  async #endOfQuery(): Promise<void> {
+  async #lookAfterQuery(): Promise<void> {
     const connection = this.#connection;
-    this.#savepoint = 'used';
-    this.#lastSql = connection.lastSql ?? '';
     await connection.whenQuiet();
     // Where a statement ended the transaction, the savepoint went with it.
     if (connection.status === 'idle' || connection.refusal !== undefined) this.#savepoint = 'none';

@@ -4,7 +4,7 @@ import { ResetError, SandboxError } from '../errors';
 import { sqlOf } from '../knex/insides';
 import type { Home } from '../pool/ambient';
 import type { Guest, Held, Holder, Instance } from '../pool/instance';
-import { type Stack, userFrames, withoutStack } from '../pool/stack';
+import { type Stack, userFrames } from '../pool/stack';
 import type { LeakReport, SandboxOptions } from '../types';
 
 export class OpenSandbox implements Holder {
@@ -50,6 +50,10 @@ export class OpenSandbox implements Holder {
     return this.#escape;
   }
 
+  closed(): Error {
+    return new SandboxError('the sandbox is closed');
+  }
+
   /** Calling it again gives the same report. */
   close(): Promise<LeakReport> {
     this.#closing ??= this.#close().finally(this.#stopRecording);
@@ -60,10 +64,7 @@ export class OpenSandbox implements Holder {
     const held = this.#held;
     const leaks = this.#leaks();
     const { doom } = held;
-    const violation = await held.letGo(
-      withoutStack(() => new SandboxError('the sandbox is closed')),
-      this.#constraintCheck,
-    );
+    const violation = await held.letGo(this.#constraintCheck);
     if (this.#escape) throw this.#escape;
     if (doom instanceof ResetError)
       throw new SandboxError('a reset ended the sandbox before it was closed', { cause: doom });

@@ -14,14 +14,14 @@ export async function letIn(scope: Scope, asked: Asked | undefined): Promise<obj
     root.sandbox?.guests.delete(guest);
     leaveScope();
   };
-  if (!session.turns) {
+  const { turns } = session;
+  if (!turns) {
     session.guests.push(leave);
     return session.connection;
   }
-  let endTurn: () => Promise<void>;
   try {
     // The sandbox may be closed while it waits, which would have to wait for the query.
-    endTurn = await session.turns.takeForQuery(() => refuseIfOver(scope));
+    await turns.takeForQuery(() => refuseIfOver(scope));
   } catch (error) {
     leave();
     throw error;
@@ -29,7 +29,9 @@ export async function letIn(scope: Scope, asked: Asked | undefined): Promise<obj
   session.guests.push(() => {
     // Its asker has the answer: what is left is the savepoint's affair.
     root.sandbox?.guests.delete(guest);
-    void endTurn().finally(leaveScope);
+    const ending = turns.endQuery();
+    if (ending) void ending.finally(leaveScope);
+    else leaveScope();
   });
   return session.connection;
 }

@@ -1,5 +1,4 @@
 // A transaction that is held open by this package itself, for a sandbox: begun like any other, and only ever rolled back.
-import type { TransactionConfig } from '../knex/insides';
 import type { Held, Holder, Instance } from '../pool/instance';
 import type { Stack } from '../pool/stack';
 import { Turns } from '../pool/turns';
@@ -14,10 +13,11 @@ import type { OpenTransaction } from '../types';
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function hold(instance: Instance, holder: Holder, stack: Stack): Promise<Held> {
   const { client, knex } = instance;
-  const config = { userParams: knex.userParams as object, doNotRejectOnRollback: true };
   const scope = await new Promise<Scope>((resolve, reject) => {
     const held: HeldSpec = { holder, stack, begun: resolve };
-    client.transaction(neverCalled, { ...config, [HELD]: held } as TransactionConfig).catch(reject);
+    client
+      .transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: held })
+      .catch(reject);
   });
   const { session } = scope;
   session.turns = new Turns(session, session.driver.takesScripts === true, (sql) =>
@@ -50,38 +50,37 @@ class HeldScope implements Held {
     return this.home.openInside().map((inner) => inner.describe());
   }
 
-  letGo(reason: Error, constraintCheck: string | undefined): Promise<unknown> {
-    return letGo(this.home, reason, constraintCheck);
+  letGo(constraintCheck: string | undefined): Promise<unknown> {
+    return letGo(this.home, constraintCheck);
   }
 }
 
 const neverCalled = () => {};
 
 /** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
-async function letGo(scope: Scope, reason: Error, constraintCheck: string | undefined): Promise<unknown> {
-  scope.doom ??= reason;
+async function letGo(scope: Scope, constraintCheck: string | undefined): Promise<unknown> {
   let violation: unknown;
   if (scope.isAborted) {
     scope.settle();
   } else if (scope.phase === 'open') {
-    endWithin(scope, reason);
-    if (constraintCheck !== undefined) violation = await checkAndUndo(scope, reason, constraintCheck);
-    if (!scope.outcome) await rollBack(scope, reason);
+    scope.phase = 'ending';
+    if (scope.children.size > 0) endWithin(scope, scope.refusal);
+    if (constraintCheck !== undefined) violation = await checkAndUndo(scope, constraintCheck);
+    if (!scope.outcome) await rollBack(scope, scope.doom);
   }
   await scope.whenOver;
   return violation;
 }
 
 /** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checkAndUndo(scope: Scope, reason: Error, constraintCheck: string): Promise<unknown> {
+async function checkAndUndo(scope: Scope, constraintCheck: string): Promise<unknown> {
   const { session, instance } = scope;
   const { timeoutMillis } = instance.settings;
-  scope.phase = 'ending';
   const sent = (session.turns as Turns).finish([constraintCheck, 'ROLLBACK']).then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );
   const answer = await within(timeoutMillis, sent);
-  if (answer && answer.error === undefined) scope.decide({ kind: 'rolledBack', error: reason });
+  if (answer && answer.error === undefined) scope.decide({ kind: 'rolledBack', error: scope.doom, resolves: true });
   return answer && (session.fatal ?? answer.error);
 }

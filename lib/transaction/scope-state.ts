@@ -167,6 +167,8 @@ export abstract class ScopeState {
   /** The error that a statement asked now gets; undefined: it is sent, or knex says that the transaction is over. */
   get refusal(): unknown {
     if (this.isStepping) return undefined;
+    // Made only where somebody gets it: an error costs as much as a query's way through here.
+    if (this.held && (this.phase === 'ending' || this.phase === 'over')) this.doom ??= this.held.holder.closed();
     return this.doom ?? this.parent?.refusal;
   }
 

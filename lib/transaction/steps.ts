@@ -65,7 +65,7 @@ function notBegun(scope: Scope, error: unknown): Promise<never> {
 export function step(scope: Scope, send: Send): Promise<StepResult> {
   const { turns } = scope.session;
   if (!turns) return sendStep(scope, send);
-  return turns.take().then((endTurn) => sendStep(scope, send).finally(endTurn));
+  return turns.take().then(() => sendStep(scope, send).finally(() => turns.end()));
 }
 
 function sendStep(scope: Scope, send: Send): Promise<StepResult> {
@@ -96,20 +96,20 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
 /** Sends a statement of this package's own. */
 export async function sendOwn({ session }: Scope, sql: string): Promise<unknown> {
   const { turns } = session;
-  const endTurn = turns && (await turns.take());
+  if (turns) await turns.take();
   try {
     return await session.send(sql);
   } finally {
-    endTurn?.();
+    turns?.end();
   }
 }
 
 /** In a sandbox: resolves when one statement of this transaction may be sent, with what says that it is answered. */
 export async function takeTurn(scope: Scope, turns: Turns): Promise<() => void> {
   scope.running++;
-  const endTurn = await turns.take();
+  await turns.take();
   return () => {
     scope.running--;
-    endTurn();
+    turns.end();
   };
 }

@@ -197,6 +197,25 @@ describe('sandbox.close()', () => {
     expect(await failure(sandbox.close())).to.equal(await failure(sandbox.close()));
   });
 
+  for (const checkConstraints of [true, false]) {
+    it(`refuses what is asked while it is under way (checkConstraints: ${checkConstraints})`, async () => {
+      const db = stage.resettable();
+      const sandbox = await db.openSandbox({ checkConstraints });
+      await db('t').insert({ id: 1 });
+      const closing = sandbox.close();
+      const refused = await Promise.all([
+        failure(db('t').insert({ id: 2 })),
+        failure(db.transaction((trx) => trx('t').insert({ id: 3 }))),
+        failure(db.transaction()),
+        failure(db.atomic((trx) => trx('t').insert({ id: 4 }))),
+      ]);
+      for (const error of refused)
+        expect(error).to.be.an.instanceof(SandboxError).with.property('message', 'the sandbox is closed');
+      expect(await closing).to.deep.equal({ transactions: [], queries: [] });
+      await expectUntouched(stage, db);
+    });
+  }
+
   it('leaves one that was opened since alone', async () => {
     const db = stage.resettable();
     const first = await db.openSandbox();
