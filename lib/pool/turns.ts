@@ -67,10 +67,10 @@ export class Turns {
 
   /** Undoes the query if it failed, and ends its turn. Undefined: that is done. */
   endQuery(): Promise<void> | undefined {
-    const { isQuiet, status, lastSql = '' } = this.#connection;
+    const { isQuiet, status, refusal, lastSql = '' } = this.#connection;
     this.#savepoint = 'used';
     this.#lastSql = lastSql;
-    if (!isQuiet || status !== 'open') return this.#lookAfterQuery().finally(() => this.end());
+    if (!isQuiet || status !== 'open' || refusal !== undefined) return this.#lookAfterQuery().finally(() => this.end());
     this.end();
     return undefined;
   }
