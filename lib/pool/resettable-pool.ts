@@ -75,12 +75,12 @@ export class ResettablePool extends Generations implements KnexPool {
   release(connection: object): boolean {
     const session = sessionOf(connection);
     if (!session || !session.lent) return false;
-    if (session.isTaken) {
-      session.givenBack();
-      return true;
-    }
     if (session.guests.length > 0) {
       session.guests.pop()?.();
+      return true;
+    }
+    if (session.isTaken) {
+      session.givenBack();
       return true;
     }
     if (session.isClean && this.#isCurrent(session)) return this.#takeBack(session);

@@ -52,6 +52,8 @@ export class Session extends Traffic implements Line {
   readonly guests: (() => void)[] = [];
   /** One at a time, in a sandbox. */
   turns: Turns | undefined;
+  /** Its transaction is over, and somebody inside may still use it, or give it back. */
+  isHeldByHand = false;
   idleSince = this.openedAt;
   /** Idle, and asked whether it is still there. */
   isChecked = false;
@@ -121,12 +123,32 @@ export class Session extends Traffic implements Line {
     this.isGivenBack = false;
     if (this.guests.length > 0) this.guests.length = 0;
     this.turns = undefined;
+    this.isHeldByHand = false;
     this.tenant = undefined;
     this.askedAt = undefined;
     this.hadStream = false;
     this.idleSince = Date.now();
     this.#returned?.resolve();
     this.#returned = undefined;
+  }
+
+  /** Its transaction gives it back. Who is still inside keeps it from the next borrower. */
+  leave(refusal: () => Error): void {
+    if (this.guests.length === 0) return;
+    this.guests.length = 0;
+    this.isHeldByHand = true;
+    this.doomed = true;
+    this.turns?.close(refusal());
+  }
+
+  override refuse(error: Error): void {
+    super.refuse(error);
+    this.turns?.close(error);
+  }
+
+  protected override abandon(error: Error): void {
+    super.abandon(error);
+    this.turns?.close(error);
   }
 
   protected override heard(flight: Flight | undefined, error: unknown, result: unknown): unknown {

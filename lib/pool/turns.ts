@@ -1,13 +1,13 @@
 // One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';
+import { type Deferred, defer } from '../waiting';
 
 /** What turns are taken on. */
 interface Connection {
   /** Known only while nothing runs. */
   readonly status: TransactionStatus;
   readonly isQuiet: boolean;
-  readonly refusal: Error | undefined;
   readonly lastSql: string | undefined;
   sendAll(statements: string[]): Promise<unknown>;
   whenQuiet(): Promise<void>;
@@ -25,7 +25,9 @@ const RELEASE = `RELEASE SAVEPOINT ${NAME}`;
 export class Turns {
   readonly #connection: Connection;
   #isTaken = false;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Deferred<void>[] = [];
+  /** Nothing more is sent. */
+  #closed: Error | undefined;
   /** `unused`: nothing was sent since it was set. */
   #savepoint: 'none' | 'unused' | 'used';
   readonly #onEscape: (sql: string) => void;
@@ -51,7 +53,7 @@ export class Turns {
   /** Lets the next one have its turn. */
   end(): void {
     const next = this.#waiting.shift();
-    if (next) next();
+    if (next) next.resolve();
     else this.#isTaken = false;
   }
 
@@ -67,10 +69,11 @@ export class Turns {
 
   /** Undoes the query if it failed, and ends its turn. Undefined: that is done. */
   endQuery(): Promise<void> | undefined {
-    const { isQuiet, status, refusal, lastSql = '' } = this.#connection;
+    if (this.#closed) return undefined;
+    const { isQuiet, status, lastSql = '' } = this.#connection;
     this.#savepoint = 'used';
     this.#lastSql = lastSql;
-    if (!isQuiet || status !== 'open' || refusal !== undefined) return this.#lookAfterQuery().finally(() => this.end());
+    if (!isQuiet || status !== 'open') return this.#lookAfterQuery().finally(() => this.end());
     this.end();
     return undefined;
   }
@@ -82,9 +85,21 @@ export class Turns {
     await this.#send('none', ...release, ...statements).finally(() => this.end());
   }
 
+  /** The connection is not to be used any more: who waits for a turn, or asks for one, is told. */
+  close(error: Error): void {
+    this.#closed ??= error;
+    this.#savepoint = 'none';
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#closed);
+  }
+
   /** Undefined: at once. */
   #next(): Promise<void> | undefined {
-    if (this.#isTaken) return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#closed) return Promise.reject(this.#closed);
+    if (this.#isTaken) {
+      const waiter = defer();
+      this.#waiting.push(waiter);
+      return waiter.promise;
+    }
     this.#isTaken = true;
     return undefined;
   }
@@ -105,8 +120,9 @@ export class Turns {
   async #lookAfterQuery(): Promise<void> {
     const connection = this.#connection;
     await connection.whenQuiet();
+    if (this.#closed) return;
     // Where a statement ended the transaction, the savepoint went with it.
-    if (connection.status === 'idle' || connection.refusal !== undefined) this.#savepoint = 'none';
+    if (connection.status === 'idle') this.#savepoint = 'none';
     // What is wrong with the connection is said to whoever asks next.
     else if (connection.status === 'failed') await this.#send('unused', UNDO).catch(() => {});
   }

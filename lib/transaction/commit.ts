@@ -39,7 +39,7 @@ async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
     }
   }
   // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
-  if (!session.turns) await session.whenQuiet();
+  if (!session.turns && scope.refusal === undefined) await session.whenQuiet();
   // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
   // Which of them it was is known now: an error arrives before the status of the transaction does.
   if (

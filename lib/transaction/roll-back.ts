@@ -4,6 +4,7 @@ import { markCompleted } from '../knex/transaction-class';
 import { Deadline, nextTurn, within } from '../waiting';
 import { publish } from './channel';
 import type { Scope } from './scope';
+import type { Outcome } from './scope-details';
 import { sendOwn, step } from './steps';
 
 /** Rolls back what can be rolled back; `error` is the outcome whatever comes on the way. */
@@ -13,13 +14,13 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
   scope.reason = error;
   markCompleted(scope.trx, true);
   await runFatalHooks(scope, error);
+  const rolledBack: Outcome = { kind: 'rolledBack', error, resolves: error === undefined && !scope.block };
   // What was done inside was undone or stored with the transaction around it. Its connection may be somebody else's by now.
-  if (scope.isOutlived)
-    return scope.decide({ kind: 'rolledBack', error, resolves: error === undefined && !scope.block });
+  if (scope.isOutlived) return scope.decide(rolledBack);
   if (session.refusal !== undefined || root.isAborted) {
     // The connection is gone, and the server rolls back by itself.
     session.doomed = true;
-    return scope.decide({ kind: 'rolledBack', error });
+    return scope.decide(rolledBack);
   }
   const undone = (await comeToRest(scope))
     ? await within(
@@ -27,21 +28,18 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
         step(scope, () => scope.undo(error)),
       )
     : undefined;
-  if (undone?.isDone) {
-    await dropSavepoint(scope);
-    return scope.decide({ kind: 'rolledBack', error, resolves: error === undefined && !scope.block });
-  }
   // Knex has an error of its own for a rollback without one, where it was told to reject.
-  if (undone && error === undefined && session.death === undefined)
+  if (undone && !undone.isDone && error === undefined && session.death === undefined)
     return scope.decide({ kind: 'rolledBack', error: undone.error });
-  if (undone?.error !== error) {
+  if (undone && (undone.isDone || undone.error === error)) {
+    await dropSavepoint(scope);
+  } else {
     if (undone) suppress(error, undone.error);
     session.doomed = true;
-    if (scope.isSavepoint) root.doom ??= error;
-  } else {
-    await dropSavepoint(scope);
+    if (scope.isSavepoint)
+      root.doom ??= error ?? scope.failure(`savepoint ${scope.name} was not rolled back`, undone?.error);
   }
-  return scope.decide({ kind: 'rolledBack', error });
+  return scope.decide(rolledBack);
 }
 
 /** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */

@@ -104,7 +104,9 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
 
   giveBack(connection: object): void {
     // A reset may have given it to somebody else.
-    if (this.isSavepoint || this.session?.tenant === this) void this.trx.client.releaseConnection(connection);
+    if (this.isSavepoint || this.session?.tenant !== this) return;
+    this.session.leave(() => (this.refusal ?? new Error('Transaction query already complete')) as Error);
+    void this.trx.client.releaseConnection(connection);
   }
 
   ended(failure: { error: unknown } | undefined): unknown {

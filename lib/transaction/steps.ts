@@ -65,7 +65,10 @@ function notBegun(scope: Scope, error: unknown): Promise<never> {
 export function step(scope: Scope, send: Send): Promise<StepResult> {
   const { turns } = scope.session;
   if (!turns) return sendStep(scope, send);
-  return turns.take().then(() => sendStep(scope, send).finally(() => turns.end()));
+  return turns.take().then(
+    () => sendStep(scope, send).finally(() => turns.end()),
+    (error: unknown) => ({ isDone: false, error, result: undefined }),
+  );
 }
 
 function sendStep(scope: Scope, send: Send): Promise<StepResult> {
@@ -96,18 +99,20 @@ function sendStep(scope: Scope, send: Send): Promise<StepResult> {
 /** Sends a statement of this package's own. */
 export async function sendOwn({ session }: Scope, sql: string): Promise<unknown> {
   const { turns } = session;
-  if (turns) await turns.take();
-  try {
-    return await session.send(sql);
-  } finally {
-    turns?.end();
-  }
+  if (!turns) return session.send(sql);
+  await turns.take();
+  return session.send(sql).finally(() => turns.end());
 }
 
 /** In a sandbox: resolves when one statement of this transaction may be sent, with what says that it is answered. */
 export async function takeTurn(scope: Scope, turns: Turns): Promise<() => void> {
   scope.running++;
-  await turns.take();
+  try {
+    await turns.take();
+  } catch (error) {
+    scope.running--;
+    throw error;
+  }
   return () => {
     scope.running--;
     turns.end();

@@ -2,13 +2,13 @@
 import { expect } from 'chai';
 import { Turns } from '../../lib/pool/turns';
 import { type Deferred, defer } from '../../lib/waiting';
+import { outcome } from '../support/outcome';
 
 describe('Turns', () => {
   const always = () => {};
   let sent: string[];
   let quiet: Deferred<void>;
   let connection: ConstructorParameters<typeof Turns>[0] & {
-    refusal: Error | undefined;
     isQuiet: boolean;
     status: string;
   };
@@ -20,7 +20,6 @@ describe('Turns', () => {
     connection = {
       status: 'open',
       isQuiet: true,
-      refusal: undefined,
       lastSql: 'select 1',
       sendAll: (statements) => Promise.resolve(sent.push(...statements)),
       whenQuiet: () => quiet.promise,
@@ -77,13 +76,26 @@ describe('Turns', () => {
     expect(sent).to.deep.equal(['ROLLBACK TO SAVEPOINT sandbox', 'RELEASE SAVEPOINT sandbox']);
   });
 
-  it('send nothing once a reset has the connection', async () => {
+  it('tell whoever waits or asks once they are closed, and send nothing', async () => {
     void turns.takeForQuery(always);
-    const next = turns.take();
-    connection.refusal = new Error('a reset');
+    const waiting = [turns.take(), turns.takeForQuery(always), turns.finish(['ROLLBACK'])];
+    const reason = new Error('a reset');
+    turns.close(reason);
+    turns.close(new Error('later'));
+    void turns.endQuery();
+    for (const asked of [...waiting, turns.take(), turns.takeForQuery(always), turns.finish(['ROLLBACK'])])
+      expect(await outcome(asked as Promise<void>)).to.deep.equal({ error: reason });
+    expect(sent).to.deep.equal([]);
+  });
+
+  it('undo nothing that was still running when they were closed', async () => {
+    void turns.takeForQuery(always);
+    Object.assign(connection, { isQuiet: false, status: 'unknown' });
+    const ended = turns.endQuery();
+    turns.close(new Error('a reset'));
+    Object.assign(connection, { isQuiet: true, status: 'failed' });
     quiet.resolve();
-    await turns.endQuery();
-    await next;
+    await ended;
     expect(sent).to.deep.equal([]);
   });
 });

@@ -90,6 +90,27 @@ describe('a connection that comes back in doubt', () => {
     expect(await millisOf(expectPristine(stage.db))).to.be.lessThan(500);
   });
 
+  it('does not answer to a ROLLBACK by hand: it is closed, and that of the next', async () => {
+    const trx = await stage.db.transaction();
+    stage.proxy.swallowAnswersAfter(/ROLLBACK/);
+    await trx.rollback();
+    await trx.executionPromise;
+    expect(await millisOf(stage.db.raw('select 1'))).to.be.lessThan(300);
+    await expectPristine(stage.db);
+  });
+
+  it('does not answer to a ROLLBACK TO by hand: the transaction around it cannot commit', async () => {
+    const error = await rejection(
+      stage.db.transaction(async (trx) => {
+        const inner = await trx.transaction();
+        stage.proxy.swallowAnswersAfter(/ROLLBACK TO/);
+        await inner.rollback();
+      }),
+    );
+    expect(error).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+    await expectPristine(stage.db);
+  });
+
   it('does not answer to ROLLBACK: it is closed within the bound', async () => {
     const pid = await pidOf(stage.db);
     const fault = stage.proxy.swallowAnswersAfter(/ROLLBACK/);
