@@ -72,6 +72,8 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   /** What BEGIN asked for. */
   isolationLevel?: string;
   readOnly?: boolean;
+  /** Whether a rollback by hand without an error resolves. */
+  doNotRejectOnRollback?: boolean;
   _completed: boolean;
   /** Settle the transaction's `executionPromise`, and by it the transaction. */
   _resolver(value: unknown): void;

@@ -289,6 +289,11 @@ export class ResettablePool extends Generations implements KnexPool {
     if (session.closing !== undefined) return;
     // A reset came meanwhile, and has it now.
     if (session.isTaken) return session.givenBack();
+    // Closing it would lose its data: whoever has it from inside its transaction gives it back.
+    if (keeps && session.heldByHand > 0) {
+      session.heldByHand--;
+      return;
+    }
     if (keeps) session.accept(this.generation);
     if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
     else void this.discard(session);

@@ -52,8 +52,8 @@ export class Session extends Traffic implements Line {
   readonly guests: (() => void)[] = [];
   /** One at a time, in a sandbox. */
   turns: Turns | undefined;
-  /** Its transaction is over, and somebody inside may still use it, or give it back. */
-  isHeldByHand = false;
+  /** How many have it who were inside its transaction, which is over: they may use it, and give it back. */
+  heldByHand = 0;
   idleSince = this.openedAt;
   /** Idle, and asked whether it is still there. */
   isChecked = false;
@@ -123,7 +123,7 @@ export class Session extends Traffic implements Line {
     this.isGivenBack = false;
     if (this.guests.length > 0) this.guests.length = 0;
     this.turns = undefined;
-    this.isHeldByHand = false;
+    this.heldByHand = 0;
     this.tenant = undefined;
     this.askedAt = undefined;
     this.hadStream = false;
@@ -132,11 +132,16 @@ export class Session extends Traffic implements Line {
     this.#returned = undefined;
   }
 
+  /** Somebody inside its transaction, or left over from it, has it. */
+  get isHeldInside(): boolean {
+    return this.guests.length + this.heldByHand > 0;
+  }
+
   /** Its transaction gives it back. Who is still inside keeps it from the next borrower. */
   leave(refusal: () => Error): void {
     if (this.guests.length === 0) return;
+    this.heldByHand = this.guests.length;
     this.guests.length = 0;
-    this.isHeldByHand = true;
     this.doomed = true;
     this.turns?.close(refusal());
   }

@@ -2,7 +2,7 @@
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
 import type { Session } from '../pool/session';
-import { Deadline, within } from '../waiting';
+import { Deadline, nextTurn, within } from '../waiting';
 
 type AfterCreate = (connection: object, done: (error?: unknown) => void) => void;
 
@@ -35,8 +35,8 @@ async function wash(instance: Instance, session: Session, deadline: Deadline): P
     await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), session.whenReturned());
     if (!session.isGivenBack) throw new Error('somebody holds the connection by hand');
   }
-  if (session.isHeldByHand || session.guests.length > 0)
-    throw new Error('somebody holds the connection by hand inside');
+  if (session.isHeldInside) await nextTurn();
+  if (session.isHeldInside) throw new Error('somebody holds the connection by hand inside');
   if (driver.status(connection) !== 'idle') await session.send('ROLLBACK');
   await session.runOwn(async () => driver.wash?.(connection));
   session.accept(instance.pool.generation);

@@ -38,5 +38,6 @@ export async function letIn(scope: Scope, asked: Asked | undefined): Promise<obj
 
 function refuseIfOver(scope: Scope): void {
   if (scope.refusal !== undefined) throw scope.refusal;
-  if (scope.phase !== 'open') throw new Error('Transaction query already complete');
+  // An inner one may still be open when the transaction around it has ended, and its connection is somebody else's.
+  if (scope.phase !== 'open' || scope.isOutlived) throw new Error('Transaction query already complete');
 }

@@ -5,7 +5,7 @@ import { Deadline, nextTurn, within } from '../waiting';
 import { publish } from './channel';
 import type { Scope } from './scope';
 import type { Outcome } from './scope-details';
-import { sendOwn, step } from './steps';
+import { sendOwn, step, type StepResult } from './steps';
 
 /** Rolls back what can be rolled back; `error` is the outcome whatever comes on the way. */
 export async function rollBack(scope: Scope, error: unknown): Promise<void> {
@@ -14,7 +14,7 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
   scope.reason = error;
   markCompleted(scope.trx, true);
   await runFatalHooks(scope, error);
-  const rolledBack: Outcome = { kind: 'rolledBack', error, resolves: error === undefined && !scope.block };
+  const rolledBack = rolledBackFor(scope, error);
   // What was done inside was undone or stored with the transaction around it. Its connection may be somebody else's by now.
   if (scope.isOutlived) return scope.decide(rolledBack);
   if (session.refusal !== undefined || root.isAborted) {
@@ -22,12 +22,7 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
     session.doomed = true;
     return scope.decide(rolledBack);
   }
-  const undone = (await comeToRest(scope))
-    ? await within(
-        scope.instance.settings.timeoutMillis,
-        step(scope, () => scope.undo(error)),
-      )
-    : undefined;
+  const undone = (await comeToRest(scope)) ? await undo(scope, error) : undefined;
   // Knex has an error of its own for a rollback without one, where it was told to reject.
   if (undone && !undone.isDone && error === undefined && session.death === undefined)
     return scope.decide({ kind: 'rolledBack', error: undone.error });
@@ -40,6 +35,21 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
       root.doom ??= error ?? scope.failure(`savepoint ${scope.name} was not rolled back`, undone?.error);
   }
   return scope.decide(rolledBack);
+}
+
+/** By hand and without a reason knex resolves, or has an error of its own where it was told to reject. */
+function rolledBackFor({ block, trx }: Scope, error: unknown): Outcome {
+  const isByHand = error === undefined && !block;
+  const resolves = isByHand && trx.doNotRejectOnRollback !== false;
+  const own = isByHand && !resolves ? new Error(`Transaction rejected with non-error: ${error}`) : error;
+  return { kind: 'rolledBack', error: own, resolves };
+}
+
+/** Undefined: it was not answered in time. A savepoint's turn is waited for besides: its connection is others' as well, who may take their time. */
+function undo(scope: Scope, error: unknown): Promise<StepResult | undefined> {
+  const { timeoutMillis } = scope.instance.settings;
+  const sent = step(scope, () => scope.undo(error), timeoutMillis);
+  return scope.isSavepoint ? sent : within(timeoutMillis, sent);
 }
 
 /** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */

@@ -3,6 +3,7 @@ import type { KnexClient } from '../knex/insides';
 import { keeperOf } from '../knex/gate';
 import { markCompleted, type Send } from '../knex/transaction-class';
 import { SET_SAVEPOINT, type Turns } from '../pool/turns';
+import { within } from '../waiting';
 import { publish } from './channel';
 import type { Scope } from './scope';
 
@@ -62,11 +63,15 @@ function notBegun(scope: Scope, error: unknown): Promise<never> {
 }
 
 /** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. Never rejects. */
-export function step(scope: Scope, send: Send): Promise<StepResult> {
+export function step(scope: Scope, send: Send): Promise<StepResult>;
+/** @param timeoutMillis from its turn on; undefined after it. What it is answered later ends its turn. */
+export function step(scope: Scope, send: Send, timeoutMillis: number): Promise<StepResult | undefined>;
+export function step(scope: Scope, send: Send, timeoutMillis?: number): Promise<StepResult | undefined> {
   const { turns } = scope.session;
-  if (!turns) return sendStep(scope, send);
+  const bounded = (sent: Promise<StepResult>) => (timeoutMillis === undefined ? sent : within(timeoutMillis, sent));
+  if (!turns) return bounded(sendStep(scope, send));
   return turns.take().then(
-    () => sendStep(scope, send).finally(() => turns.end()),
+    () => bounded(sendStep(scope, send).finally(() => turns.end())),
     (error: unknown) => ({ isDone: false, error, result: undefined }),
   );
 }

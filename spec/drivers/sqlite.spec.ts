@@ -5,6 +5,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError, type Resettable, resettable, type ResettableOptions, TransactionFailedError } from '../../lib';
+import { nextTurn } from '../../lib/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { until } from '../support/until';
@@ -224,6 +225,29 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       await db.client.releaseConnection(connection);
       await until('it is served', () => waiting.state === 'resolved');
     });
+
+    for (const [how, take] of [
+      ['a reset', (db: ResettableKnex) => db.resetConnection()],
+      ['a reset that recycles', (db: ResettableKnex) => db.resetConnection({ connections: 'recycle' })],
+      ['the end', () => Promise.resolve()],
+    ] as const) {
+      it(`leaves an in-memory connection with whoever took it by hand inside a sandbox, at ${how}`, async () => {
+        const db = await make(':memory:', {}, { timeoutMillis: 200 });
+        const sandbox = await db.openSandbox();
+        await db('t').insert({ id: 1 });
+        const held: unknown = await db.client.acquireConnection();
+        await take(db);
+        await outcome(sandbox.close());
+        const next = watch<object>(db.client.acquireConnection() as Promise<object>);
+        for (let turn = 0; turn < 5; turn++) await nextTurn();
+        expect(next.state).to.equal('pending');
+        await db.client.releaseConnection(held);
+        await until('it is served', () => next.state === 'resolved');
+        expect(db.connectionState().connections).to.include({ inUse: 1, waiting: 0 });
+        await db.client.releaseConnection(next.value);
+        expect(await idsOf(db)).to.deep.equal([]);
+      });
+    }
 
     it('keeps an in-memory database also when connections are to be recycled, evicted or were doomed', async () => {
       const db = await make(':memory:', {}, { isFatal: (error) => /nowhere/.test(String(error)) });

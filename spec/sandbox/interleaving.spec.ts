@@ -1,6 +1,6 @@
 // What the app does at the same time interleaves on the sandbox's one connection, without a hang: the pool has no other.
 import { expect } from 'chai';
-import { failure, never } from '../support/outcome';
+import { failure, never, outcome } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
 import { expectUntouched, KINDS, useTables } from './stage';
 
@@ -87,6 +87,20 @@ for (const [kind, run] of KINDS) {
         const outcomes = (await Promise.allSettled(inserts)).map(({ status }) => status);
         expect(outcomes).to.deep.equal(['rejected', 'fulfilled', 'rejected', 'fulfilled']);
         expect(await idsInside()).to.deep.equal([2, 4]);
+      });
+    });
+
+    it('rolls back by hand when it is its turn, however long a query takes', async () => {
+      db = stage.resettable({}, { timeoutMillis: 200 });
+      await run(db, async () => {
+        const trx = await db.transaction();
+        await trx('t').insert({ id: 1 });
+        const slow = outcome(db.raw('select pg_sleep(0.7)'));
+        await stage.running('pg_sleep');
+        await trx.rollback();
+        expect(await slow).to.have.property('value');
+        await db('t').insert({ id: 2 });
+        expect(await idsInside()).to.deep.equal([2]);
       });
     });
 

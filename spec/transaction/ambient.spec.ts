@@ -210,6 +210,53 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
+    it('refuses what an inner block asks when the one around it is over, and its connection somebody else’s', async () => {
+      const late = defer<unknown>();
+      const isOver = defer();
+      const error = await rejection(
+        stage.db.atomic(async () => {
+          const inner = stage.db.atomic(async () => {
+            await isOver.promise;
+            late.resolve(outcome(insert(stage.db, 1)));
+          });
+          inner.catch(() => {});
+          await stage.db.raw('select 1');
+          throw mine;
+        }),
+      );
+      expect(error).to.equal(mine);
+      const next = await stage.db.transaction();
+      isOver.resolve();
+      expect(await late.promise)
+        .to.have.nested.property('error.message')
+        .that.includes('already complete');
+      await next.commit();
+      expect(await stage.ids()).to.deep.equal([]);
+      expect(stage.db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
+    });
+
+    it('stores nothing of blocks side by side of which one fails, and keeps the connection', async () => {
+      const pid = await pidOf(stage.db);
+      for (let round = 1; round <= 20; round++) {
+        const error = await rejection(
+          stage.db.atomic(() =>
+            Promise.all(
+              [1, 2, 3].map((n) =>
+                stage.db.atomic(async () => {
+                  await insert(stage.db, 10 * round + n);
+                  if (n === 2) throw mine;
+                  await insert(stage.db, 1000 + 10 * round + n);
+                }),
+              ),
+            ),
+          ),
+        );
+        expect(error).to.equal(mine);
+      }
+      expect(await stage.ids()).to.deep.equal([]);
+      expect(await pidOf(stage.db)).to.equal(pid);
+    });
+
     it('refuses what is asked while COMMIT is under way: it would be stored for itself', async () => {
       await stage.database.query(SLOW_COMMIT);
       let late: Promise<unknown> | undefined;

@@ -99,6 +99,16 @@ describe('a connection that comes back in doubt', () => {
     await expectPristine(stage.db);
   });
 
+  it('does not answer to a ROLLBACK by hand, which was told to reject: it does', async () => {
+    stage.proxy.swallowAnswersAfter(/ROLLBACK/);
+    const work = async (trx: Knex.Transaction) => {
+      await trx.rollback();
+    };
+    const error = await rejection(stage.db.transaction(work, { doNotRejectOnRollback: false }));
+    expect(error).to.have.property('message', 'Transaction rejected with non-error: undefined');
+    await expectPristine(stage.db);
+  });
+
   it('does not answer to a ROLLBACK TO by hand: the transaction around it cannot commit', async () => {
     const error = await rejection(
       stage.db.transaction(async (trx) => {
