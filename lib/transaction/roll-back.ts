@@ -22,7 +22,10 @@ export async function rollBack(scope: Scope, error: unknown): Promise<void> {
     session.doomed = true;
     return scope.decide(rolledBack);
   }
-  const undone = (await comeToRest(scope)) ? await undo(scope, error) : undefined;
+  const isAtRest = await comeToRest(scope);
+  // The one around it was rolled back meanwhile, and this with it.
+  if (scope.isOutlived) return scope.decide(rolledBack);
+  const undone = isAtRest ? await undo(scope, error) : undefined;
   // Knex has an error of its own for a rollback without one, where it was told to reject.
   if (undone && !undone.isDone && error === undefined && session.death === undefined)
     return scope.decide({ kind: 'rolledBack', error: undone.error });

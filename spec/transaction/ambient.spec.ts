@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BlockControlError, ResetError, TransactionFailedError, TransactionTimeoutError } from '../../lib';
-import { defer } from '../../lib/waiting';
+import { defer, nextTurn } from '../../lib/waiting';
 import { outcome } from '../support/outcome';
 import { type Db, later, pidOf, rejection, useStage } from './stage';
 
@@ -254,6 +254,27 @@ describe('an ambient instance', () => {
         expect(error).to.equal(mine);
       }
       expect(await stage.ids()).to.deep.equal([]);
+      expect(await pidOf(stage.db)).to.equal(pid);
+    });
+
+    it('keeps the connection where the outer block fails while the inner one is being rolled back', async () => {
+      const pid = await pidOf(stage.db);
+      const outer = new Error('outer');
+      const failed = stage.db.atomic(async () => {
+        const started = defer();
+        const inner = stage.db.atomic(async () => {
+          // Has to be cancelled first.
+          void outcome(stage.db.raw('select pg_sleep(60)'));
+          await stage.running(/^select pg_sleep/);
+          started.resolve();
+          throw mine;
+        });
+        inner.catch(() => {});
+        await started.promise;
+        await nextTurn();
+        throw outer;
+      });
+      expect(await rejection(failed)).to.equal(outer);
       expect(await pidOf(stage.db)).to.equal(pid);
     });
 
