@@ -211,13 +211,21 @@ describe('an ambient instance', () => {
     });
 
     it('refuses what an inner block asks when the one around it is over, and its connection somebody else’s', async () => {
-      const late = defer<unknown>();
+      const late = defer<{ error?: unknown }[]>();
       const isOver = defer();
       const error = await rejection(
         stage.db.atomic(async () => {
           const inner = stage.db.atomic(async () => {
             await isOver.promise;
-            late.resolve(outcome(insert(stage.db, 1)));
+            const { db } = stage;
+            const asked = [
+              insert(db, 1),
+              db.transaction((trx) => insert(trx, 2)),
+              db.transaction(),
+              db.atomic((trx) => insert(trx, 3)),
+              db.atomic(() => insert(db, 4)),
+            ];
+            late.resolve(Promise.all(asked.map((each) => outcome<unknown>(each))));
           });
           inner.catch(() => {});
           await stage.db.raw('select 1');
@@ -227,9 +235,8 @@ describe('an ambient instance', () => {
       expect(error).to.equal(mine);
       const next = await stage.db.transaction();
       isOver.resolve();
-      expect(await late.promise)
-        .to.have.nested.property('error.message')
-        .that.includes('already complete');
+      for (const refused of await late.promise)
+        expect(refused).to.have.nested.property('error.message').that.includes('already complete');
       await next.commit();
       expect(await stage.ids()).to.deep.equal([]);
       expect(stage.db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
