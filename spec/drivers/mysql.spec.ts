@@ -80,11 +80,10 @@ for (const client of ['mysql2', 'mysql']) {
 
         const start = performance.now();
         const report = await db.resetConnection({ reason: 'spec' });
-        const took = performance.now() - start;
-
-        expect(await stage.processes()).to.deep.equal([]);
+        // A server that says goodbye closes the socket before it forgets the connection.
+        await until('the server has let go', async () => (await stage.processes()).length === 0);
         expect(await stage.transactions()).to.equal(0);
-        expect(took).to.be.below(1000);
+        expect(performance.now() - start).to.be.below(1000);
         expect(report).to.include({ abortedQueries: 1, closedConnections: 3, forcedConnections: 0 });
         expect(report.abortedTransactions.map(({ state }) => state)).to.have.members(['running', 'idle']);
         expect(report.abortedTransactions.map(({ backendId }) => typeof backendId)).to.deep.equal(['number', 'number']);
