@@ -1,7 +1,6 @@
 // One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';
-import { type Deferred, defer } from '../waiting';
 
 /** What turns are taken on. */
 interface Connection {
@@ -25,7 +24,7 @@ const RELEASE = `RELEASE SAVEPOINT ${NAME}`;
 export class Turns {
   readonly #connection: Connection;
   #isTaken = false;
-  readonly #waiting: Deferred<void>[] = [];
+  readonly #waiting: (() => void)[] = [];
   /** Nothing more is sent. */
   #closed: Error | undefined;
   /** `unused`: nothing was sent since it was set. */
@@ -53,7 +52,7 @@ export class Turns {
   /** Lets the next one have its turn. */
   end(): void {
     const next = this.#waiting.shift();
-    if (next) next.resolve();
+    if (next) next();
     else this.#isTaken = false;
   }
 
@@ -62,7 +61,7 @@ export class Turns {
    * @param allow throws where the query may not be sent any more
    */
   takeForQuery(allow: () => void): Promise<void> | undefined {
-    if (this.#isTaken || this.#savepoint !== 'unused') return this.#takeForQuery(allow);
+    if (this.#closed || this.#isTaken || this.#savepoint !== 'unused') return this.#takeForQuery(allow);
     this.#isTaken = true;
     return undefined;
   }
@@ -88,20 +87,14 @@ export class Turns {
   /** The connection is not to be used any more: who waits for a turn, or asks for one, is told. */
   close(error: Error): void {
     this.#closed ??= error;
-    this.#savepoint = 'none';
-    for (const waiter of this.#waiting.splice(0)) waiter.reject(this.#closed);
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Undefined: at once. */
-  #next(): Promise<void> | undefined {
-    if (this.#closed) return Promise.reject(this.#closed);
-    if (this.#isTaken) {
-      const waiter = defer();
-      this.#waiting.push(waiter);
-      return waiter.promise;
-    }
+  async #next(): Promise<void> {
+    if (this.#isTaken && !this.#closed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    // Also where it came between the turn and its start.
+    if (this.#closed) throw this.#closed;
     this.#isTaken = true;
-    return undefined;
   }
 
   async #takeForQuery(allow: () => void): Promise<void> {

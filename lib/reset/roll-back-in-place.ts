@@ -14,9 +14,9 @@ export async function rollBackInPlace(instance: Instance, session: Session, time
   if (driver.status(connection) !== 'idle') await within(deadline.leftMillis, session.send('ROLLBACK'));
   // A late release would take the connection from the next borrower. A transaction's is fenced off by its tenancy.
   if (session.isHeldInside) await nextTurn();
-  const isHeldAlone = session.lent && (session.tenant === undefined || session.isHeldInside);
-  if (isHeldAlone) await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), session.whenReturned());
-  if (isHeldAlone && !session.isGivenBack) {
+  const isHeldByHand = session.lent && (session.tenant === undefined || session.isHeldInside);
+  if (isHeldByHand) await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), session.whenReturned());
+  if (isHeldByHand && !session.isGivenBack) {
     // Nothing more is sent for its holder, and the pool has it when he gives it back.
     session.isTaken = false;
     session.doomed = true;

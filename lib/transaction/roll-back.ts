@@ -7,8 +7,17 @@ import type { Scope } from './scope';
 import type { Outcome } from './scope-details';
 import { sendOwn, step, type StepResult } from './steps';
 
-/** Rolls back what can be rolled back; `error` is the outcome whatever comes on the way. */
+/** Rolls back what can be rolled back; `error` is the outcome whatever comes on the way. What is around it is not committed before. */
 export async function rollBack(scope: Scope, error: unknown): Promise<void> {
+  const leave = scope.enterAround();
+  try {
+    await rollBackNow(scope, error);
+  } finally {
+    leave();
+  }
+}
+
+async function rollBackNow(scope: Scope, error: unknown): Promise<void> {
   const { session, root } = scope;
   scope.phase = 'ending';
   scope.reason = error;

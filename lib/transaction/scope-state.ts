@@ -191,6 +191,17 @@ export abstract class ScopeState {
     };
   }
 
+  /** The same in each one around it. */
+  enterAround(): () => void {
+    if (!this.parent) return () => {};
+    const leave = this.parent.enter();
+    const leaveOuter = this.parent.enterAround();
+    return () => {
+      leave();
+      leaveOuter();
+    };
+  }
+
   /** The parent need not wait for it. */
   leaveParent(): void {
     this.#leaveParent?.();

@@ -105,7 +105,7 @@ export class Scope extends ScopeState implements TransactionController, Tenant, 
   giveBack(connection: object): void {
     // A reset may have given it to somebody else.
     if (this.isSavepoint || this.session?.tenant !== this) return;
-    this.session.leave(() => (this.refusal ?? new Error('Transaction query already complete')) as Error);
+    this.session.leave(() => this.refusal as Error);
     void this.trx.client.releaseConnection(connection);
   }
 

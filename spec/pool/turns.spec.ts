@@ -88,6 +88,16 @@ describe('Turns', () => {
     expect(sent).to.deep.equal([]);
   });
 
+  it('send nothing where they are closed between a turn and its start', async () => {
+    void turns.take();
+    const next = turns.take();
+    turns.end();
+    const reason = new Error('a reset');
+    turns.close(reason);
+    expect(await outcome(next)).to.deep.equal({ error: reason });
+    expect(await outcome(turns.takeForQuery(always) as Promise<void>)).to.deep.equal({ error: reason });
+  });
+
   it('undo nothing that was still running when they were closed', async () => {
     void turns.takeForQuery(always);
     Object.assign(connection, { isQuiet: false, status: 'unknown' });

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { TransactionFailedError } from '../../lib';
+import { outcome } from '../support/outcome';
 import { rejection, useStage } from './stage';
 
 describe('a nested transaction', () => {
@@ -24,6 +25,46 @@ describe('a nested transaction', () => {
       });
       expect(await stage.ids()).to.deep.equal([1, 3]);
     });
+
+    for (const [how, end] of [
+      ['rolled back by hand', (inner: Knex.Transaction) => inner.rollback()],
+      ['rolled back by hand for an error', (inner: Knex.Transaction) => inner.rollback(new Error('mine'))],
+      [
+        'rolled back by hand while its query runs',
+        (inner: Knex.Transaction) => {
+          void outcome(inner.raw('select pg_sleep(60)'));
+          return inner.rollback();
+        },
+      ],
+    ] as const) {
+      it(`is undone where it is ${how}, and nobody waits for that`, async () => {
+        await stage.db.transaction(async (trx) => {
+          await insert(trx, 1);
+          const inner = await trx.transaction();
+          inner.executionPromise.catch(() => {});
+          await insert(inner, 2);
+          const within = await inner.transaction();
+          within.executionPromise.catch(() => {});
+          await insert(within, 3);
+          void outcome(end(within));
+          void outcome(end(inner));
+        });
+        expect(await stage.ids()).to.deep.equal([1]);
+      });
+
+      it(`is undone where the innermost of three is ${how}, and nobody waits for that`, async () => {
+        await stage.db.transaction(async (trx) => {
+          await insert(trx, 1);
+          const inner = await trx.transaction();
+          await insert(inner, 2);
+          const within = await inner.transaction();
+          within.executionPromise.catch(() => {});
+          await insert(within, 3);
+          void outcome(end(within));
+        });
+        expect(await stage.ids()).to.deep.equal([1, 2]);
+      });
+    }
 
     it('is undone alone when a statement error was swallowed in it, and the outer one stays usable', async () => {
       await stage.db.transaction(async (trx) => {
