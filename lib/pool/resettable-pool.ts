@@ -1,26 +1,16 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
-import type { Guards } from '../knex/tarn';
 import { Deadline, within } from '../waiting';
 import type { Asked } from './ambient';
-import { closeConnection } from './close-connection';
 import { comeToRest } from './come-to-rest';
-import { Generations } from './generations';
-import { Openings, type Stamp } from './openings';
 import type { RealPool } from './real-pool';
-import { Session, sessionOf } from './session';
+import { Register } from './register';
+import { type Session, sessionOf } from './session';
 import { AGAIN, type Waiter, WaitingRoom } from './waiting-room';
 
-export class ResettablePool extends Generations implements KnexPool {
-  /** Every open connection of ours, of whatever generation. */
-  readonly sessions = new Set<Session>();
-  readonly openings = new Openings(this);
-  /** Raised when a reset or `destroy()` begins: what was opened before is fenced off. */
-  generation = 0;
+export class ResettablePool extends Register implements KnexPool {
   /** Like tarn's: read by people who want to know whether `knex.destroy()` was called. */
   destroyed = false;
-  /** The number of evictions: connections opened before the last one are not lent again. */
-  epoch = 0;
   readonly #room = new WaitingRoom();
 
   /** Takes over what the instance had before, connections that are out included. */
@@ -83,7 +73,7 @@ export class ResettablePool extends Generations implements KnexPool {
       session.givenBack();
       return true;
     }
-    if (session.isClean && this.#isCurrent(session)) return this.#takeBack(session);
+    if (session.isClean && this.isCurrent(session)) return this.#takeBack(session);
     void this.#tidyUp(session);
     return true;
   }
@@ -149,43 +139,6 @@ export class ResettablePool extends Generations implements KnexPool {
     this.abandonRetired();
   }
 
-  /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
-  discard(session: Session, timeoutMillis = this.host.timeoutMillis): Promise<'ended' | 'forced'> {
-    session.doomed = true;
-    session.closing ??= closeConnection(session, timeoutMillis).finally(() => this.forget(session));
-    if (!this.host.isExternal) this.lender?.remove(session.connection);
-    return session.closing;
-  }
-
-  /** Whether closing it would lose the data. */
-  keeps({ driver, connection }: Session): boolean {
-    return driver.keepsData?.(connection) ?? false;
-  }
-
-  /** A connection from elsewhere that a transaction was told to use: tapped, but not ours to lend or close. */
-  trackForeign(connection: object): Session {
-    const session = this.track(connection);
-    this.sessions.delete(session);
-    return session;
-  }
-
-  /** A connection that is over leaves the books. */
-  forget(session: Session): void {
-    this.sessions.delete(session);
-    session.returned();
-    this.lender?.remove(session.connection);
-  }
-
-  /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
-  evict(): void {
-    this.epoch++;
-    this.openings.doubtSettings();
-    for (const session of this.sessions) {
-      if (this.keeps(session)) session.epoch = this.epoch;
-      else if (!session.lent) void this.discard(session);
-    }
-  }
-
   /** Lends a connection for this package's own use; it is given back with `release()`. */
   async borrow(): Promise<Session> {
     const connection = await this.acquire().promise;
@@ -193,43 +146,8 @@ export class ResettablePool extends Generations implements KnexPool {
   }
 
   /** Somebody waits, who may be served. */
-  get isWanted(): boolean {
+  override get isWanted(): boolean {
     return !this.#room.isGated && this.#room.waiting > 0;
-  }
-
-  /** What knex's own making, checking and closing of connections is wrapped in. */
-  readonly guards: Guards = {
-    create: (make) => this.openings.create(make),
-    validate: (connection, check) => {
-      const session = sessionOf(connection);
-      if (!session || session.death !== undefined || session.doomed || session.epoch !== this.epoch) return false;
-      const checking = this.host.check(session);
-      if (checking === undefined) return check(connection);
-      return checking.then((isAlive) => isAlive && check(connection));
-    },
-    destroy: (connection, close) => {
-      const session = sessionOf(connection);
-      return session ? this.discard(session) : close(connection);
-    },
-  };
-
-  /** Taps a connection, and writes it into the books. */
-  track(connection: object, stamp: Stamp = this): Session {
-    this.openings.delete(connection);
-    const { host } = this;
-    const session = new Session(connection, host.driver, stamp, {
-      onDeath: (dying, error) => {
-        host.onDeath(dying, error);
-        if (!dying.lent) void this.discard(dying);
-      },
-      onError: host.onError,
-    });
-    this.sessions.add(session);
-    return session;
-  }
-
-  #isCurrent(session: Session): boolean {
-    return session.generation === this.generation && session.epoch === this.epoch;
   }
 
   #lend(connection: object, waiter: Waiter): object | Promise<object> {
@@ -254,7 +172,7 @@ export class ResettablePool extends Generations implements KnexPool {
   /** May be lent as it is, without being asked. */
   readonly #isFit = (connection: object): boolean => {
     const session = sessionOf(connection);
-    if (!session?.isClean || !this.#isCurrent(session) || isDisposed(connection)) return false;
+    if (!session?.isClean || !this.isCurrent(session) || isDisposed(connection)) return false;
     return !this.host.needsCheck(session);
   };
 
@@ -283,7 +201,7 @@ export class ResettablePool extends Generations implements KnexPool {
     if (session.closing !== undefined) return;
     const { timeoutMillis } = this.host;
     const keeps = this.keeps(session);
-    if (keeps || (!session.doomed && session.death === undefined && this.#isCurrent(session))) {
+    if (keeps || (!session.doomed && session.death === undefined && this.isCurrent(session))) {
       await within(timeoutMillis, comeToRest(session, new Deadline(timeoutMillis)));
     }
     if (session.closing !== undefined) return;
@@ -295,7 +213,7 @@ export class ResettablePool extends Generations implements KnexPool {
       return;
     }
     if (keeps) session.accept(this.generation);
-    if (session.isClean && this.#isCurrent(session)) this.#takeBack(session);
+    if (session.isClean && this.isCurrent(session)) this.#takeBack(session);
     else void this.discard(session);
   }
 }
