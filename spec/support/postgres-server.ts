@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
+import { within } from '../../lib/waiting';
 import { Watchdog } from './watchdog';
 
 /** How the server goes down: after its clients left, at once, without a checkpoint, or killed. */
@@ -116,9 +117,14 @@ export class PostgresServer {
     const child = this.#process;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     child.ref();
+    (child.stderr as net.Socket).ref();
     const exited = once(child, 'exit');
+    // Its log is closed when the last backend is gone, which outlives a crash for a moment and keeps the next start from the data.
+    const closed = once(child, 'close');
     child.kill(signals[mode]);
     await exited;
+    await within(5000, closed);
+    (child.stderr as net.Socket).unref();
     this.#watchdog.guard(undefined);
   }
 
