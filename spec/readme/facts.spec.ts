@@ -125,6 +125,15 @@ describe('the README', () => {
       .and.to.match(/npm test\b/);
   });
 
+  it('fits on a first page: at most 9 KB', () => {
+    expect(Buffer.byteLength(readme.text)).to.be.at.most(9 * 1024);
+  });
+
+  it('leads to every page of docs/', () => {
+    const linked = [...readme.text.matchAll(/\]\((docs\/\w+\.md)[#)]/g)].map(([, name]) => name as string);
+    expect(linked).to.include.members(documents.slice(1).map(({ file }) => file));
+  });
+
   it('names no script that package.json has not', () => {
     const named = [...written.matchAll(/\bnpm run ([\w:-]+)/g)].map(([, name]) => name as string);
     expect(named).to.not.be.empty;
@@ -132,6 +141,11 @@ describe('the README', () => {
   });
 
   for (const { file, text } of documents) {
+    it(`has no heading twice in ${file}, so that each has an anchor of its own`, () => {
+      const headings = headingsOf(text);
+      expect(headings.filter((heading, index) => headings.indexOf(heading) !== index)).to.be.empty;
+    });
+
     it(`links in ${file} to no file and no heading that is not there, or not in the package`, () => {
       for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
         if (/^https?:/.test(target)) continue;

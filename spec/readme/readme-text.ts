@@ -12,7 +12,10 @@ export interface Document {
 
 export const documents: Document[] = [
   'README.md',
-  ...fs.readdirSync(path.join(ROOT, 'docs')).map((name) => `docs/${name}`),
+  ...fs
+    .readdirSync(path.join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ].map((file) => ({ file, text: fs.readFileSync(path.join(ROOT, file), 'utf8') }));
 
 export interface Block {
