@@ -1,11 +1,11 @@
 // `atomic()` as a function: for what a migration is given, or whoever does not know which of the two he has.
 import type { Knex } from 'knex';
-import type { AtomicOptions, AtomicTransaction, Awaitable } from './block-types';
+import type { AtomicOptions, AtomicTransaction, Awaitable } from './words/block-types';
 import type { KnexClient } from './knex/insides';
-import { describe } from './options';
-import { captureStack } from './pool/stack';
+import { describe } from './words/options';
+import { captureCallSite } from './words/call-site';
 import { resettable } from './resettable';
-import { sites } from './sites';
+import { registry } from './registry';
 import { runInTransaction, runOutermost } from './transaction/atomic';
 
 /**
@@ -21,11 +21,16 @@ export async function atomic<T>(
 ): Promise<T> {
   const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
   if (isTransaction && client) {
-    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureStack(atomic) });
+    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic) });
   }
-  const site = client?.pool && sites.get(client.pool);
-  if (site)
-    return runOutermost(site.instance, { block, options, stack: captureStack(atomic), userParams: dbOrTrx.userParams });
+  const registered = client?.pool && registry.get(client.pool);
+  if (registered)
+    return runOutermost(registered.instance, {
+      block,
+      options,
+      stack: captureCallSite(atomic),
+      userParams: dbOrTrx.userParams,
+    });
   // What knex hands to a non-transactional migration under its command line: an instance that nobody has made resettable.
   if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
   throw new TypeError(

@@ -12,7 +12,7 @@ export {
   SandboxError,
   TransactionFailedError,
   TransactionTimeoutError,
-} from './errors';
+} from './words/errors';
 export { resettable } from './resettable';
 export type {
   Atomic,
@@ -23,7 +23,7 @@ export type {
   TransactionHook,
   TransactionHookContext,
   TransactionHooks,
-} from './block-types';
+} from './words/block-types';
 export type {
   ConnectionState,
   LeakReport,
@@ -35,4 +35,4 @@ export type {
   Sandbox,
   SandboxOptions,
   TransactionEvent,
-} from './types';
+} from './words/types';

@@ -1,14 +1,14 @@
 // The entry point `knex-reset/migrations`: one migration runner at a time.
 import type { Knex } from 'knex';
-import { MigrationLockError, suppress } from './errors';
+import { MigrationLockError, suppress } from './words/errors';
 import type { KnexClient } from './knex/insides';
-import { type LockConnection, openLockConnection } from './migrating/lock-connection';
-import { LockRow } from './migrating/lock-row';
-import { takeLock } from './migrating/session-lock';
-import { checkOptions, DEFAULTS, describe, flag, millis, refuse, text } from './options';
-import type { Awaitable } from './block-types';
-import type { Resettable } from './types';
-import { Deadline, within } from './waiting';
+import { type LockConnection, openLockConnection } from './migration-lock/lock-connection';
+import { LockRow } from './migration-lock/lock-row';
+import { takeLock } from './migration-lock/session-lock';
+import { checkOptions, DEFAULTS, describe, flag, millis, refuse, text } from './words/options';
+import type { Awaitable } from './words/block-types';
+import type { Resettable } from './words/types';
+import { Deadline, within } from './words/waiting';
 
 export interface MigrationLockOptions {
   /**

@@ -1,13 +1,13 @@
 // The entry point `knex-reset/mocha`: hooks that give every test a clean connection or a clean database, and name the test that made a mess.
 import type { Knex } from 'knex';
-import { checkOptions, oneOf } from './options';
-import { siteOf } from './sites';
-import { Attempt, type LeakPolicy } from './testing/attempt';
-import { isolate, type IsolationKind } from './testing/isolation';
-import { type MochaContext, type MochaTest, wrapTest } from './testing/mocha-test';
-import { type HookThis, titleOf } from './testing/title';
-import { muteAborted } from './testing/unheard';
-import type { Resettable } from './types';
+import { checkOptions, oneOf } from './words/options';
+import { registeredOf } from './registry';
+import { Attempt, type LeakPolicy } from './test-hooks/attempt';
+import { isolate, type IsolationKind } from './test-hooks/isolation';
+import { type MochaContext, type MochaTest, wrapTest } from './test-hooks/mocha-test';
+import { type HookThis, titleOf } from './test-hooks/title';
+import { muteAborted } from './test-hooks/unheard';
+import type { Resettable } from './words/types';
 
 export interface ResetHooksOptions {
   /**
@@ -39,7 +39,7 @@ export interface ResetHooks {
  * @throws TypeError for anything but a resettable instance, and for bad options
  */
 export function resetHooks<K extends Knex>(db: K & Resettable, options?: ResetHooksOptions): ResetHooks {
-  const { instance, recording } = siteOf('resetHooks', db);
+  const { instance, recording } = registeredOf('resetHooks', db);
   const { isolation: kind = 'reset', leaks = 'fail' } = checkOptions<ResetHooksOptions>('resetHooks', options, {
     isolation: oneOf('reset', 'recycle', 'sandbox'),
     leaks: oneOf('fail', 'warn', 'ignore'),

@@ -17,23 +17,23 @@ import {
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
-import { describe } from './options';
+import { describe } from './words/options';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
-import { sessionOf } from './pool/session';
-import { captureStack } from './pool/stack';
+import { connectionOf } from './connection/connection';
+import { captureCallSite } from './words/call-site';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
 import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkSettings, judge } from './settings';
-import { type Site, sites } from './sites';
+import { type RegisteredInstance, registry } from './registry';
 import { runOutermost } from './transaction/atomic';
 import { beginTransaction } from './transaction/begin';
-import { hold } from './transaction/hold';
+import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { watchRunner } from './transaction/pending';
-import type { Resettable, ResettableOptions } from './types';
+import type { Resettable, ResettableOptions } from './words/types';
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -45,14 +45,15 @@ const EXPECTED = 'a Knex instance with a connection pool';
  */
 export function resettable<K extends Knex>(knex: K, options?: ResettableOptions): K & Resettable {
   const client = clientOf(knex);
-  const known = sites.get(client.pool ?? client);
+  const known = registry.get(client.pool ?? client);
   if (known && options !== undefined) {
     throw new TypeError('resettable: this instance is resettable already, and its options were given the first time');
   }
   const settings = checkSettings(options);
-  const site = known ?? attach(knex, client, settings);
-  if (!('resetConnection' in knex) || (knex as { client: unknown }).client !== site.instance.client) site.adopt(client);
-  return Object.assign(knex, site.methods);
+  const registered = known ?? attach(knex, client, settings);
+  if (!('resetConnection' in knex) || (knex as { client: unknown }).client !== registered.instance.client)
+    registered.attachClient(client);
+  return Object.assign(knex, registered.methods);
 }
 
 function clientOf(knex: unknown): KnexClient {
@@ -66,14 +67,14 @@ function clientOf(knex: unknown): KnexClient {
       `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,
     );
   }
-  if (!client.pool && !sites.has(client))
+  if (!client.pool && !registry.has(client))
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );
   return client;
 }
 
-function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
+function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredInstance {
   const first = client.pool as KnexPool;
   const isExternal = hasExternalPool(client);
   const driver = driverOf(client);
@@ -87,14 +88,14 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
     makeAfresh: (make) => openWithFreshSettings(client, make),
-    opened: (connection) => hidePassword(client, connection),
+    opened: (raw) => hidePassword(client, raw),
     whereAsked: () => recording.take(),
-    home: () => ambient.current(),
+    enclosing: () => ambient.current(),
     lendsUnasked: lendsUnasked(client),
-    needsCheck: (session) => needsCheck(instance, session),
-    check: (session) => check(instance, session),
-    onDeath: (session, error) => afterDeath(instance, session, error),
-    onError: (session, error) => afterError(instance, session, error),
+    needsCheck: (connection) => needsCheck(instance, connection),
+    check: (connection) => check(instance, connection),
+    onDeath: (connection, error) => afterDeath(instance, connection, error),
+    onError: (connection, error) => afterError(instance, connection, error),
     async explain(error) {
       const explained = await asKnexAcquires(client, Promise.reject(error as Error)).catch(
         (knexError: unknown) => knexError,
@@ -112,7 +113,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
     settings,
     open,
     ambient,
-    asleep: new Set(),
+    pausedRetries: new Set(),
     resets: 0,
     latestReset: undefined,
     isFatal: (error) => judge(error, settings),
@@ -125,7 +126,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       leakWatch.closed();
     },
     reset: (options) => lifecycle.reset(options),
-    hold: (holder, stack) => hold(instance, holder, stack),
+    hold: (holder, stack) => openSandboxTransaction(instance, holder, stack),
   };
   const leakWatch = new LeakWatch(instance);
   const dormant = new Set<KnexClient>();
@@ -146,43 +147,43 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): Site {
       if (asking.transacting) watchRunner(asking, runner);
       else recording.running(builder);
     },
-    readsWhole: (connection) => sessionOf(connection)?.turns !== undefined,
+    readsWhole: (raw) => connectionOf(raw)?.mutex !== undefined,
   });
   const carry = driver.carry?.bind(driver);
   if (carry) carryQueries(prototype, carry);
   if (settings.leakAfterMillis !== undefined) recording.start();
   if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
   if (isTarn(first) && !isExternal) {
-    pool.adopt(new TarnPool(first, pool.guards));
+    pool.takeOverPool(new TarnPool(first, pool.guards));
     new TarnPool(first).forwardTo(pool);
   } else {
-    pool.adopt(new ExternalPool(first));
+    pool.takeOverPool(new ExternalPool(first));
   }
 
   const methods: Resettable = {
     resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
     // A copy has the same function, and its transactions the copy's parameters.
     atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
-      return runOutermost(instance, { block, options, stack: captureStack(atomic), userParams: this?.userParams });
+      return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
     },
     sandbox: function sandbox(body, options) {
-      return runInSandbox(instance, recording, body, { options, stack: captureStack(sandbox) });
+      return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
     },
     openSandbox: function openSandbox(...args: unknown[]) {
-      return pinSandbox(instance, recording, { options: args[0], stack: captureStack(openSandbox) });
+      return pinSandbox(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
     },
     connectionState: () => connectionState(instance),
   };
-  const site: Site = {
+  const registered: RegisteredInstance = {
     instance,
     recording,
     methods,
-    adopt(adopted) {
-      sites.set(adopted, site);
+    attachClient(adopted) {
+      registry.set(adopted, registered);
       claim(adopted, pool, prototype);
     },
   };
-  sites.set(first, site);
-  sites.set(pool, site);
-  return site;
+  registry.set(first, registered);
+  registry.set(pool, registered);
+  return registered;
 }

@@ -1,10 +1,10 @@
 // The options of `resettable()`: checked, with their defaults, and the user's classifier with its guard.
 import { inspect } from 'node:util';
 import { isFatal } from './drivers/error-codes';
-import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './options';
+import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './words/options';
 import type { Settings } from './pool/instance';
 import { checkHooks } from './transaction/atomic';
-import type { ResettableOptions } from './types';
+import type { ResettableOptions } from './words/types';
 
 /** @throws TypeError for unknown or ill-typed options */
 export function checkSettings(given: unknown): Settings {

@@ -1,8 +1,8 @@
 // What the errors of this package show of themselves, and that they are known again across two copies of it.
 import util from 'node:util';
 import { expect } from 'chai';
-import * as errors from '../lib/errors';
-import type { OpenTransaction } from '../lib/types';
+import * as errors from '../lib/words/errors';
+import type { OpenTransaction } from '../lib/words/types';
 
 const transaction: OpenTransaction = {
   id: 'trx7',
@@ -47,7 +47,7 @@ const CLASSES = {
 
 /** As a second installed copy of the package would be loaded. */
 function secondCopy(): Errors {
-  const file = require.resolve('../lib/errors');
+  const file = require.resolve('../lib/words/errors');
   const first = require.cache[file];
   delete require.cache[file];
   try {

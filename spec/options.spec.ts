@@ -11,7 +11,7 @@ import {
   oneOf,
   positiveMillis,
   text,
-} from '../lib/options';
+} from '../lib/words/options';
 
 describe('describe()', () => {
   const values: [value: unknown, words: string][] = [

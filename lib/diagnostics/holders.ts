@@ -1,23 +1,23 @@
 // Who holds the connections when the pool is full: added to knex's own error.
 import { transactionIdOf } from '../knex/insides';
 import { describeUnregistered, type Instance } from '../pool/instance';
-import { userFrames } from '../pool/stack';
-import type { OpenTransaction } from '../types';
+import { userFrames } from '../words/call-site';
+import type { OpenTransaction } from '../words/types';
 
 /** Transactions and plain queries that hold a connection, oldest first. */
 export function holders({ pool, open }: Instance): OpenTransaction[] {
   const entries = [...open].filter((entry) => !entry.isOver);
-  const registered = new Set(entries.map((entry) => entry.session));
-  const others = [...pool.sessions].filter((session) => session.lent && !registered.has(session));
+  const registered = new Set(entries.map((entry) => entry.connection));
+  const others = [...pool.connections].filter((connection) => connection.lent && !registered.has(connection));
   const all = [
     ...entries.map((entry) => entry.describe()),
-    ...others.map((session) => ({
+    ...others.map((connection) => ({
       ...describeUnregistered(
-        session,
-        transactionIdOf(session.connection) ?? 'query',
-        session.running > 0 ? 'running' : 'idle',
+        connection,
+        transactionIdOf(connection.raw) ?? 'query',
+        connection.running > 0 ? 'running' : 'idle',
       ),
-      stack: userFrames(session.askedAt?.stack),
+      stack: userFrames(connection.askedAt?.stack),
     })),
   ];
   return all.sort((a, b) => b.ageMillis - a.ageMillis);

@@ -1,6 +1,6 @@
 // What is open longer than it should be: transactions past `leakAfterMillis`.
 import type { Instance, OpenEntry } from '../pool/instance';
-import type { ResettableOptions } from '../types';
+import type { ResettableOptions } from '../words/types';
 
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. One timer, and only while one is open. */
 export class LeakWatch {

@@ -1,6 +1,6 @@
 // Where queries are asked: recorded only while somebody wants to know, because a stack costs more than the rest of this package together.
-import type { Asked } from '../pool/ambient';
-import { captureStack } from '../pool/stack';
+import type { QueryOrigin } from '../words/call-site';
+import { captureCallSite } from '../words/call-site';
 
 /** Tells of each builder that is made from now on, by whatever entry. */
 export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => void;
@@ -9,14 +9,14 @@ export type WatchBuilders = (made: (builder: object, entry: unknown) => void) =>
 const ASKED = Symbol('knex-reset.asked');
 
 interface Builder {
-  [ASKED]?: Asked;
+  [ASKED]?: QueryOrigin;
 }
 
 export class Recording {
   readonly #watch: WatchBuilders;
   #wanted = 0;
   #isWatching = false;
-  #asking: Asked | undefined;
+  #asking: QueryOrigin | undefined;
 
   constructor(watch: WatchBuilders) {
     this.#watch = watch;
@@ -39,7 +39,7 @@ export class Recording {
   /** Where a builder is made are the user's frames. Where it runs, `await` has lost them. */
   #made(builder: object, entry: unknown): void {
     if (this.#wanted === 0) return;
-    const asked: Asked = captureStack(entry);
+    const asked: QueryOrigin = captureCallSite(entry);
     asked.builder = builder;
     (builder as Builder)[ASKED] = asked;
   }
@@ -50,7 +50,7 @@ export class Recording {
   }
 
   /** Where the connection that is asked for right now was asked. */
-  take(): Asked | undefined {
+  take(): QueryOrigin | undefined {
     const asking = this.#asking;
     this.#asking = undefined;
     return asking;

@@ -1,5 +1,5 @@
 // SQLite through `better-sqlite3`: every statement is answered when its method returns, so that nothing ever runs while somebody else does.
-import type { Driver, Line } from './driver';
+import type { Driver, StatementSink } from './driver';
 import { isInMemory } from './in-memory';
 
 type Method = (...args: unknown[]) => unknown;
@@ -28,54 +28,54 @@ function execute(connection: BetterConnection, sql: string): unknown {
 }
 
 /** Called when the connection is closed by us. */
-const lines = new WeakMap<object, Line>();
+const lines = new WeakMap<object, StatementSink>();
 /** Those with a statement under way. */
-const flying = new WeakSet<Line>();
+const flying = new WeakSet<StatementSink>();
 const EXECUTING = ['all', 'get', 'run', 'iterate'] as const;
 
-/** Does the work as one flight of the line. */
-function fly<T>(line: Line, sql: string, work: () => T): T {
+/** Does the work as one statement of the line. */
+function fly<T>(sink: StatementSink, sql: string, work: () => T): T {
   // A function of the user's asks something while the statement that called it is under way.
-  if (flying.has(line)) return work();
+  if (flying.has(sink)) return work();
   let outcome: { result?: T; error?: unknown } | undefined;
-  line.ask({
+  sink.ask({
     sql,
     start() {
-      flying.add(line);
+      flying.add(sink);
       try {
         outcome = { result: work() };
       } catch (error) {
         outcome = { error };
       } finally {
-        flying.delete(line);
+        flying.delete(sink);
       }
     },
     abort: () => {},
   });
-  if (!outcome) throw line.refusal;
-  const told = line.answered(outcome.error, outcome.result, undefined);
-  line.next();
+  if (!outcome) throw sink.refusal;
+  const told = sink.answered(outcome.error, outcome.result, undefined);
+  sink.next();
   if ('error' in outcome) throw told;
   return outcome.result as T;
 }
 
-function tapBetter(connection: BetterConnection, line: Line): () => void {
-  lines.set(connection, line);
+function tapBetter(connection: BetterConnection, sink: StatementSink): () => void {
+  lines.set(connection, sink);
   const { prepare, exec } = connection;
   const own: Partial<BetterConnection> = {
-    exec: (sql) => fly(line, sql, () => exec.call(connection, sql)),
+    exec: (sql) => fly(sink, sql, () => exec.call(connection, sql)),
     prepare(sql) {
       let statement: BetterStatement;
       try {
         statement = prepare.call(connection, sql);
       } catch (error) {
-        return fly(line, sql, () => {
+        return fly(sink, sql, () => {
           throw error;
         });
       }
       for (const name of EXECUTING) {
         const execute = statement[name];
-        const tapped: BetterStatement[typeof name] = (...args) => fly(line, sql, () => execute.apply(statement, args));
+        const tapped: BetterStatement[typeof name] = (...args) => fly(sink, sql, () => execute.apply(statement, args));
         statement[name] = tapped;
       }
       return statement;
@@ -91,12 +91,12 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   name: 'better-sqlite3',
   tap: tapBetter,
   // It says so itself, except for URIs. (libsql, which has the same interface, gives no name.)
-  keepsData: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
+  losesDataOnClose: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
   backendId: () => undefined,
   status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
   isGone: (connection) => !connection.open,
   cancel: async () => true,
-  end(connection) {
+  closeGracefully(connection) {
     try {
       // An iterator that is open on it keeps it from being closed, and with it the locks of its transaction.
       if (connection.inTransaction) execute(connection, 'ROLLBACK');
@@ -106,7 +106,7 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
     }
     lines.get(connection)?.ended();
   },
-  cut: () => {},
+  destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),
   saysRolledBack: () => false,
 };

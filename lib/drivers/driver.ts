@@ -5,30 +5,30 @@ import type { Duplex } from 'node:stream';
 export type TransactionStatus = 'idle' | 'open' | 'failed' | 'unknown';
 
 /** One statement from being asked to being answered. */
-export interface Flight {
+export interface PendingStatement {
   readonly sql: string;
   /** Answered row by row, at its reader's pace. */
   readonly isStream?: boolean;
-  /** Hands the statement to the driver. Called once, and only while no other flight is with the driver. */
+  /** Hands the statement to the driver. Called once, and only while no other statement is with the driver. */
   start(): void;
   /** Tells the asker that it failed; what the driver says later about it is dropped. */
   abort(error: Error): void;
 }
 
 /** The pool's side of a tapped connection. */
-export interface Line {
+export interface StatementSink {
   /** Set: nothing more is sent on this connection. */
   readonly refusal: Error | undefined;
   /** A statement is asked. */
-  ask(flight: Flight): void;
+  ask(statement: PendingStatement): void;
   /**
-   * The first flight is answered. Returns the error that the asker shall get.
+   * The first statement is answered. Returns the error that the asker shall get.
    * @param ready resolves when the connection can take the next statement; undefined: at once
    */
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown;
-  /** The first flight has failed, and is answered later. */
+  /** The first statement has failed, and is answered later. */
   hasFailed?(error: unknown): void;
-  /** The first flight's asker was told: the next one may start. */
+  /** The first statement's asker was told: the next one may start. */
   next(): void;
   /** The connection is gone or going, with what is known of the reason. */
   died(error: Error): void;
@@ -37,7 +37,7 @@ export interface Line {
 }
 
 /** A statement as knex is about to hand it to the driver. */
-export interface Carried {
+export interface KnexStatement {
   readonly sql: string;
   /** Where its rows go, one by one. */
   readonly reader?: Duplex;
@@ -49,9 +49,9 @@ export interface Carried {
 export interface Driver<C = unknown> {
   readonly name: string;
   /** Makes every statement on the connection pass through the line. Returns the undo. */
-  tap(connection: C, line: Line): () => void;
+  tap(connection: C, sink: StatementSink): () => void;
   /** Makes a statement of knex's pass through the line, where the tap cannot. Absent: the tap does. */
-  carry?(connection: C, statement: Carried): Promise<unknown>;
+  carry?(connection: C, statement: KnexStatement): Promise<unknown>;
   /** The server's id of the session, where there is one. */
   backendId(connection: C): number | undefined;
   /** True only while nothing is running. */
@@ -61,11 +61,11 @@ export interface Driver<C = unknown> {
   /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */
   cancel?(connection: C, timeoutMillis: number): Promise<boolean>;
   /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. */
-  end(connection: C): void;
+  closeGracefully(connection: C): void;
   /** Destroys the socket. Proves nothing about the server. */
-  cut(connection: C): void;
+  destroySocket(connection: C): void;
   /** Opens a second connection to the same server, to terminate sessions from; absent where there is no such way. */
-  openSpare?(connection: C): Spare;
+  openSideConnection?(connection: C): SideConnection;
   /** Sends one statement outside of the line's queue. */
   send(connection: C, sql: string): Promise<unknown>;
   /** `send()` takes several, with semicolons between them; those after one that fails are not run. */
@@ -77,11 +77,11 @@ export interface Driver<C = unknown> {
   /** Whether the answer to COMMIT says that the server rolled back instead. */
   saysRolledBack(result: unknown): boolean;
   /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */
-  saysRenewed?(result: unknown, sql: string): boolean;
+  wasRestarted?(result: unknown, sql: string): boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */
-  keepsData?(connection: C): boolean;
+  losesDataOnClose?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */
-  wash?(connection: C): Promise<void>;
+  resetSession?(connection: C): Promise<void>;
   /** The driver's module, made to tell of every raw connection that it starts to open; absent where it cannot be told. */
   observeOpening?(module: unknown, openings: Openings<C>): unknown;
 }
@@ -92,7 +92,7 @@ export interface Openings<C = unknown> {
 }
 
 /** A connection to end other sessions from; it is itself closed after use. */
-export interface Spare {
+export interface SideConnection {
   /** Tells the server to end the session; resolves once the server has none of that id. */
   terminate(backendId: number): Promise<void>;
   /** Resolves when the server has let go of it; cuts it where it does not answer in time. */

@@ -1,5 +1,5 @@
 // Which errors end a connection, and which are worth another attempt. Decided by codes: texts are translated by servers.
-import { TransactionFailedError } from '../errors';
+import { TransactionFailedError } from '../words/errors';
 
 const FATAL_SQLSTATES = /^(08...|57P0[1-5]|25P0[34]|58...|F0...|XX...)$/;
 const FATAL_SOCKET_CODES = new Set([

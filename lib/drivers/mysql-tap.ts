@@ -1,6 +1,6 @@
 // Makes every statement on a MySQL connection pass through the line.
-import type { Line } from './driver';
-import { CallbackFlight, EarlierFlight, StreamFlight, type Tap, type Watch } from './mysql-flights';
+import type { StatementSink } from './driver';
+import { CallbackStatement, EarlierStatement, StreamStatement, type Tap, type Watch } from './mysql-statements';
 import {
   type Callback,
   type Command,
@@ -11,23 +11,23 @@ import {
   socketOf,
 } from './mysql-wire';
 
-export function tapConnection(connection: MysqlConnection, line: Line, watch: Watch): () => void {
-  const tap: Tap = { connection, line, watch };
+export function tapConnection(connection: MysqlConnection, sink: StatementSink, watch: Watch): () => void {
+  const tap: Tap = { connection, sink, watch };
   watch.charsetNumber ??= connection.config.charsetNumber;
   const socket = socketOf(connection);
   const onError = (error: Error & { fatal?: boolean }) => {
-    if (error.fatal) line.died(error);
+    if (error.fatal) sink.died(error);
   };
   const onClose = () => {
     const reason = reasonOf(connection);
-    if (reason) line.died(reason);
-    if (watch.running instanceof StreamFlight) watch.running.fail(reason ?? new Error('Connection closed'));
-    line.ended();
+    if (reason) sink.died(reason);
+    if (watch.running instanceof StreamStatement) watch.running.fail(reason ?? new Error('Connection closed'));
+    sink.ended();
   };
   connection.on('error', onError);
   socket.on('close', onClose);
 
-  if (pendingOf(connection).length > 0) line.ask(new EarlierFlight(tap));
+  if (pendingOf(connection).length > 0) sink.ask(new EarlierStatement(tap));
   const restore = [tapMethod(tap, 'query'), tapMethod(tap, 'execute')];
   return () => {
     connection.off('error', onError);
@@ -37,7 +37,7 @@ export function tapConnection(connection: MysqlConnection, line: Line, watch: Wa
 }
 
 function tapMethod(tap: Tap, name: 'query' | 'execute'): () => void {
-  const { connection, line } = tap;
+  const { connection, sink } = tap;
   const send = connection[name];
   if (!send) return () => {};
   const wasOwn = Object.hasOwn(connection, name);
@@ -46,13 +46,13 @@ function tapMethod(tap: Tap, name: 'query' | 'execute'): () => void {
     const bindings = typeof values === 'function' ? undefined : values;
     if (given) {
       const run = (done: Callback) => send.call(connection, sql, bindings, done);
-      line.ask(new CallbackFlight(tap, textOf(sql), run, given));
+      sink.ask(new CallbackStatement(tap, textOf(sql), run, given));
       return undefined as unknown as Command;
     }
     // mysql2 has no way to make what execute() returns without running it; it waits in the driver's own queue.
     if (name === 'execute') return send.call(connection, sql, bindings);
     const command = commandOf(connection, sql, bindings);
-    line.ask(new StreamFlight(tap, command, (made) => send.call(connection, made)));
+    sink.ask(new StreamStatement(tap, command, (made) => send.call(connection, made)));
     return command;
   };
   connection[name] = tapped;

@@ -1,7 +1,7 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
-import { within } from '../waiting';
-import type { Driver, Openings, Spare } from './driver';
-import { Watch } from './mysql-flights';
+import { within } from '../words/waiting';
+import type { Driver, Openings, SideConnection } from './driver';
+import { Watch } from './mysql-statements';
 import { tapConnection } from './mysql-tap';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
 
@@ -98,7 +98,7 @@ async function cancel(connection: MysqlConnection, timeoutMillis: number): Promi
   );
 }
 
-function openSpare(connection: MysqlConnection): Spare {
+function openSpare(connection: MysqlConnection): SideConnection {
   const second = new Second(connection);
   return {
     async terminate(backendId) {
@@ -163,7 +163,7 @@ function observeOpening(module: unknown, openings: Openings<MysqlConnection>): u
 export function mysqlDriver(name: string): Driver<MysqlConnection> {
   return {
     name,
-    tap: (connection, line) => tapConnection(connection, line, watchOf(connection)),
+    tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
     backendId: (connection) => connection.threadId ?? undefined,
     isGone: (connection) => reasonOf(connection) !== undefined || socketOf(connection).destroyed,
@@ -171,10 +171,10 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     saysRolledBack: () => false,
     send,
     cancel,
-    openSpare,
-    wash,
-    end,
-    cut,
+    openSideConnection: openSpare,
+    resetSession: wash,
+    closeGracefully: end,
+    destroySocket: cut,
     observeOpening,
   };
 }

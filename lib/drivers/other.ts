@@ -1,18 +1,18 @@
 // Any driver that is not known better: what knex sends is heard of, nothing can be stopped, connections are closed through knex.
-import { defer } from '../waiting';
-import type { Carried, Driver, Flight, Line } from './driver';
+import { defer } from '../words/waiting';
+import type { KnexStatement, Driver, PendingStatement, StatementSink } from './driver';
 import { saysRolledBack } from './pg';
 
 interface Closer {
   destroyRawConnection(connection: object): Promise<unknown>;
 }
 
-class KnexFlight implements Flight {
+class CarriedStatement implements PendingStatement {
   readonly #answer = defer<unknown>();
 
   constructor(
-    private readonly line: Line,
-    private readonly statement: Carried,
+    private readonly sink: StatementSink,
+    private readonly statement: KnexStatement,
   ) {}
 
   get sql(): string {
@@ -40,13 +40,13 @@ class KnexFlight implements Flight {
   }
 
   #done(settle: (told: unknown) => void, error: unknown, result: unknown): void {
-    settle(this.line.answered(error, result, undefined));
-    this.line.next();
+    settle(this.sink.answered(error, result, undefined));
+    this.sink.next();
   }
 }
 
 export function otherDriver(client: Closer, name: string): Driver<object> {
-  const lines = new WeakMap<object, Line>();
+  const lines = new WeakMap<object, StatementSink>();
   const close = (connection: object) => {
     const ended = () => lines.get(connection)?.ended();
     const closing = async () => client.destroyRawConnection(connection);
@@ -54,22 +54,22 @@ export function otherDriver(client: Closer, name: string): Driver<object> {
   };
   return {
     name,
-    tap(connection, line) {
-      lines.set(connection, line);
+    tap(connection, sink) {
+      lines.set(connection, sink);
       return () => lines.delete(connection);
     },
     carry(connection, statement) {
-      const line = lines.get(connection);
-      if (!line) return statement.send();
-      const flight = new KnexFlight(line, statement);
-      line.ask(flight);
-      return flight.answer;
+      const sink = lines.get(connection);
+      if (!sink) return statement.send();
+      const pending = new CarriedStatement(sink, statement);
+      sink.ask(pending);
+      return pending.answer;
     },
     backendId: () => undefined,
     status: () => 'unknown',
     isGone: () => false,
-    end: close,
-    cut: close,
+    closeGracefully: close,
+    destroySocket: close,
     send: async () => {},
     saysRolledBack,
   };

@@ -1,6 +1,6 @@
 // Ways to a PostgreSQL session besides its own connection: the wire's CancelRequest, and a second connection that terminates backends.
-import { within } from '../waiting';
-import type { Spare } from './driver';
+import { within } from '../words/waiting';
+import type { SideConnection } from './driver';
 import type { PgConnection, Wire } from './pg-client';
 
 const ignore = () => {};
@@ -37,7 +37,7 @@ function connectLike(connection: PgConnection): PgConnection {
   return new ConnectionClass({ ...config, sslnegotiation: sslNegotiation });
 }
 
-export function openSpare(connection: PgConnection): Spare {
+export function openSideConnection(connection: PgConnection): SideConnection {
   const spare = connectLike(connection);
   spare.on('error', ignore);
   const ended = new Promise<void>((resolve) => {

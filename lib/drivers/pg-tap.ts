@@ -1,32 +1,32 @@
 // Makes every statement on a connection of `pg` pass through the line.
-import type { Line } from './driver';
+import type { StatementSink } from './driver';
 import type { Callback, PgConnection, Query } from './pg-client';
-import { EarlierFlight, QueryFlight, StreamFlight } from './pg-flights';
+import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';
 
-export function tap(connection: PgConnection, line: Line): () => void {
+export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;
   const wasOwn = Object.hasOwn(connection, 'query');
-  const onError = (error: Error) => line.died(error);
-  const onEnd = () => line.ended();
+  const onError = (error: Error) => sink.died(error);
+  const onEnd = () => sink.ended();
   connection.on('error', onError).on('end', onEnd);
 
   if (!connection.pipeline) {
-    if (connection.readyForQuery === false) line.ask(new EarlierFlight(connection, line));
+    if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
     const tapped: Query = (config, values, callback) => {
       const given = typeof values === 'function' ? (values as Callback) : callback;
       const bindings = typeof values === 'function' ? undefined : values;
       if (typeof config === 'object' && config !== null && 'submit' in config) {
-        line.ask(new StreamFlight(connection, line, send, config, bindings, given));
+        sink.ask(new StreamStatement(connection, sink, send, config, bindings, given));
         return config;
       }
       const answer = given ?? (typeof config === 'object' ? config?.callback : undefined);
       if (answer) {
-        line.ask(new QueryFlight(connection, line, send, config, bindings, answer));
+        sink.ask(new QueryStatement(connection, sink, send, config, bindings, answer));
         return undefined;
       }
       return new Promise((resolve, reject) => {
         const settle: Callback = (error, result) => (error ? reject(error) : resolve(result));
-        line.ask(new QueryFlight(connection, line, send, config, bindings, settle));
+        sink.ask(new QueryStatement(connection, sink, send, config, bindings, settle));
       });
     };
     connection.query = tapped;

@@ -1,6 +1,6 @@
 // PostgreSQL through the `pg` driver.
 import type { Driver, Openings, TransactionStatus } from './driver';
-import { cancel, openSpare } from './pg-cancel';
+import { cancel, openSideConnection } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { tap } from './pg-tap';
 
@@ -58,12 +58,12 @@ export const pgDriver: Driver<PgConnection> = {
   tap,
   status,
   cancel,
-  openSpare,
+  openSideConnection,
   observeOpening,
   backendId: (connection) => connection.processID ?? undefined,
   isGone: (connection) => connection._ended === true || connection._queryable === false,
-  end: (connection) => void connection.end().catch(ignore),
-  cut: (connection) => void connection.connection.stream.destroy(),
+  closeGracefully: (connection) => void connection.end().catch(ignore),
+  destroySocket: (connection) => void connection.connection.stream.destroy(),
   send(connection, sql) {
     const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
     return new Promise((resolve, reject) => {
@@ -71,8 +71,8 @@ export const pgDriver: Driver<PgConnection> = {
     });
   },
   saysRolledBack,
-  saysRenewed,
-  async wash(connection) {
+  wasRestarted: saysRenewed,
+  async resetSession(connection) {
     await pgDriver.send(connection, 'DISCARD ALL');
     connection.connection.parsedStatements = {};
   },

@@ -1,5 +1,5 @@
 // SQLite through `sqlite3`: statements run in a thread, with a callback; it does not tell whether a transaction is open.
-import type { Driver, Flight, Line, TransactionStatus } from './driver';
+import type { Driver, PendingStatement, StatementSink, TransactionStatus } from './driver';
 import { isInMemory } from './in-memory';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
@@ -19,7 +19,7 @@ interface SqliteConnection {
 
 /** Called when the connection is closed by us. */
 const ignore = () => {};
-const lines = new WeakMap<object, Line>();
+const lines = new WeakMap<object, StatementSink>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
 const NO_TRANSACTION = /no transaction is active/;
 const FIRST_WORDS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)(?:\s+transaction)?(\s+to\b)?/i;
@@ -75,9 +75,9 @@ function transactionsOf(connection: SqliteConnection): Transactions {
   return known;
 }
 
-class SqliteFlight implements Flight {
+class SqliteStatement implements PendingStatement {
   constructor(
-    private readonly line: Line,
+    private readonly sink: StatementSink,
     private readonly state: Transactions,
     readonly sql: string,
     private readonly send: (done: Callback) => void,
@@ -100,17 +100,17 @@ class SqliteFlight implements Flight {
   /** @param context the statement, which knex reads `lastID` and `changes` from */
   #done(context: unknown, error: Error | null, results: unknown[]): void {
     this.state.note(this.sql, error);
-    const told = this.line.answered(error, results[0], undefined);
+    const told = this.sink.answered(error, results[0], undefined);
     try {
       this.callback.call(context, told as Error | null, ...results);
     } finally {
-      this.line.next();
+      this.sink.next();
     }
   }
 }
 
-function tapSqlite(connection: SqliteConnection, line: Line): () => void {
-  lines.set(connection, line);
+function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => void {
+  lines.set(connection, sink);
   const state = transactionsOf(connection);
   for (const name of RUNNING) {
     const send = connection[name];
@@ -120,7 +120,7 @@ function tapSqlite(connection: SqliteConnection, line: Line): () => void {
       const onRow = name === 'each' ? given.shift() : undefined;
       const callback = given.shift() ?? (() => {});
       const run = (done: Callback) => send.call(connection, sql, ...bindings, ...(onRow ? [onRow] : []), done);
-      line.ask(new SqliteFlight(line, state, String(sql), run, callback));
+      sink.ask(new SqliteStatement(sink, state, String(sql), run, callback));
       return connection;
     };
     connection[name] = tapped;
@@ -133,7 +133,7 @@ function tapSqlite(connection: SqliteConnection, line: Line): () => void {
 export const sqliteDriver: Driver<SqliteConnection> = {
   name: 'sqlite3',
   tap: tapSqlite,
-  keepsData: (connection) => isInMemory(connection.filename),
+  losesDataOnClose: (connection) => isInMemory(connection.filename),
   backendId: () => undefined,
   status: (connection) => transactionsOf(connection).status,
   isGone: (connection) => !connection.open,
@@ -141,12 +141,12 @@ export const sqliteDriver: Driver<SqliteConnection> = {
     if (connection.open) connection.interrupt();
     return true;
   },
-  end(connection) {
+  closeGracefully(connection) {
     connection.close((error) => {
       if (!error) lines.get(connection)?.ended();
     });
   },
-  cut: () => {},
+  destroySocket: () => {},
   send: (connection, sql) =>
     new Promise((resolve, reject) => {
       const { run } = Object.getPrototypeOf(connection) as SqliteConnection;

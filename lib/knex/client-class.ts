@@ -1,6 +1,6 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
 import type { Duplex } from 'node:stream';
-import { streamWhole } from './gate';
+import { streamWhole } from './guard';
 import type {
   ClientClass,
   Container,
@@ -13,7 +13,7 @@ import type {
 import type { Tarn } from './tarn';
 
 /** What the instance decides where knex asks its client. */
-export interface ClientSite {
+export interface ClientHost {
   readonly pool: KnexPool;
   /** `knex.destroy()` was called on it, and is done. */
   destroyed(client: KnexClient): void;
@@ -59,7 +59,7 @@ export function claimTransaction(client: KnexClient, prototype: object): void {
 }
 
 /** One class an instance: its prototype is what `claim()` takes. */
-export function makeClaimedPrototype(client: KnexClient, site: ClientSite): object {
+export function makeClaimedPrototype(client: KnexClient, host: ClientHost): object {
   const Base = client.constructor as ClientClass;
 
   class Claimed extends Base {
@@ -80,7 +80,7 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
     override releaseConnection(connection: object | undefined): Promise<void> {
       if (connection === undefined) return Promise.resolve();
       if (this.pool) return super.releaseConnection(connection);
-      site.pool.release(connection);
+      host.pool.release(connection);
       return Promise.resolve();
     }
 
@@ -89,12 +89,12 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       config?: TransactionConfig,
       outer?: KnexTransaction | null,
     ): KnexTransaction {
-      return site.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
+      return host.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
     }
 
     override runner(builder: object): Runner {
       const runner = super.runner(builder);
-      site.running(this, builder, runner);
+      host.running(this, builder, runner);
       return runner;
     }
 
@@ -105,7 +105,7 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       const [giveBack] = stream.listeners('close') as (() => void)[];
       if (giveBack) stream.off('close', giveBack);
       const closed = closeOf(stream);
-      const reading = site.readsWhole(connection)
+      const reading = host.readsWhole(connection)
         ? streamWhole(stream, () => this.query(connection, statement))
         : super.stream(connection, statement, stream, options);
       return Promise.race([reading, closed]);
@@ -115,8 +115,8 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       if (this.pool) {
         super.initializePool(config);
       } else {
-        site.initialize(config);
-        this.pool = site.pool;
+        host.initialize(config);
+        this.pool = host.pool;
       }
     }
 
@@ -125,7 +125,7 @@ export function makeClaimedPrototype(client: KnexClient, site: ClientSite): obje
       try {
         await this.pool?.destroy();
         this.pool = undefined;
-        site.destroyed(this);
+        host.destroyed(this);
       } catch (error) {
         if (typeof callback !== 'function') throw error;
         return callback(error);

@@ -1,7 +1,7 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
 import type { Knex } from 'knex';
 import { knexPrototypeOf } from './client-class';
-import type { Gatekeeper } from './gate';
+import type { Guard } from './guard';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 import { makeTransactionClient } from './transaction-client';
@@ -11,16 +11,16 @@ export type Send = () => Promise<unknown>;
 export type Undo = (error: unknown) => Promise<unknown>;
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
-export interface TransactionController extends Gatekeeper {
+export interface TransactionController extends Guard {
   /** Only in name inside of its outer transaction, and not over because that one is. */
-  readonly standsAlone: boolean;
+  readonly emulatesRoot: boolean;
   /** Settle the promise that knex waits for. Known from the moment it has a connection. */
   resolve(value: unknown): void;
   reject(error: unknown): void;
   /** It is about to ask for a connection. Throws where it must not. */
   ask(): void;
   /** It has a connection, which nothing was sent on yet. */
-  acquired(connection: object, isGiven?: boolean): void;
+  acquired(connection: object, usesCallersConnection?: boolean): void;
   /**
    * BEGIN or SAVEPOINT. The callback is called once it has resolved.
    * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
@@ -159,7 +159,7 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
     // From BEGIN to the end, with a client and a handle that cost less than knex's.
     override _onAcquire(container: Container, connection: object) {
       const controller = this[CONTROLLER];
-      this.trxClient = makeTransactionClient(this, connection, { keeper: controller, refuse: handles.refuse });
+      this.trxClient = makeTransactionClient(this, connection, { guard: controller, refuse: handles.refuse });
       const begun = this.client.transacting ? this.savepoint(connection) : this.begin(connection);
       const execution = new Promise<unknown>((resolve, reject) => {
         controller.resolve = resolve;
@@ -203,7 +203,7 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
 
     override isCompleted() {
       const controller = this[CONTROLLER];
-      return controller.isCompleted() || (controller.standsAlone ? this._completed : super.isCompleted());
+      return controller.isCompleted() || (controller.emulatesRoot ? this._completed : super.isCompleted());
     }
 
     // Knex calls them at each step that it takes for the last. What a successful one means is decided by its answer.

@@ -2,7 +2,7 @@
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Writable } from 'node:stream';
 import { markClaimed } from './client-class';
-import { type Gatekeeper, gatedQuery, gatedStream, keep, keeperOf } from './gate';
+import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from './guard';
 import type { KnexClient, KnexTransaction } from './insides';
 
 export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
@@ -24,7 +24,7 @@ const prototypes = new WeakMap<object, object>();
 export function makeTransactionClient(
   trx: KnexTransaction,
   connection: object,
-  { keeper, refuse }: { keeper: Gatekeeper; refuse: Refuse },
+  { guard, refuse }: { guard: Guard; refuse: Refuse },
 ): KnexClient {
   const { client } = trx;
   const made = Object.create(prototypeFor(client, refuse)) as TransactionClient;
@@ -32,7 +32,7 @@ export function makeTransactionClient(
   made.transacting = true;
   made[TRANSACTION] = trx;
   made[CONNECTION] = connection;
-  keep(made, keeper);
+  setGuard(made, guard);
   for (const event of TOLD_OF) {
     made.on(event, (...told: unknown[]) => {
       trx.emit(event, ...told);
@@ -71,12 +71,12 @@ function methodsOn(base: KnexClient, refuse: Refuse) {
           return Promise.reject(error as Error);
         }
       };
-      return gatedQuery(keeperOf(this) as Gatekeeper, query, connection, statement);
+      return guardedQuery(guardOf(this) as Guard, query, connection, statement);
     },
     stream(this: TransactionClient, ...args: [object, unknown, Writable, unknown]) {
       const query = (...asked: [object, unknown]) => send('query', this, ...asked);
       const stream = (...asked: typeof args) => send('stream', this, ...asked);
-      return gatedStream(keeperOf(this) as Gatekeeper, stream, query, args);
+      return guardedStream(guardOf(this) as Guard, stream, query, args);
     },
     acquireConnection(this: TransactionClient) {
       return Promise.resolve(this[CONNECTION]);

@@ -2,16 +2,17 @@
 import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
 import type { KnexClient } from '../knex/insides';
-import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../types';
-import type { Deferred } from '../waiting';
-import type { Ambient, Asked, Home } from './ambient';
+import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../words/types';
+import type { Deferred } from '../words/waiting';
+import type { Ambient, EnclosingTransaction } from './ambient';
+import type { QueryOrigin } from '../words/call-site';
 import type { ResettablePool } from './resettable-pool';
-import type { Session } from './session';
-import type { Stack } from './stack';
+import type { Connection } from '../connection/connection';
+import type { CallSite } from '../words/call-site';
 
 /** An outermost transaction that is open, as a reset and the diagnostics see it. */
 export interface OpenEntry {
-  readonly session: Session;
+  readonly connection: Connection;
   readonly openedAt: number;
   /** COMMIT was sent, its answer is not there yet. */
   readonly isCommitting: boolean;
@@ -32,9 +33,9 @@ export type Settings = ResettableOptions &
   Required<Pick<ResettableOptions, 'graceMillis' | 'timeoutMillis' | 'onFatal' | 'checkTimeoutMillis'>>;
 
 /** A transaction that is held open by this package itself, for a sandbox: only ever rolled back. */
-export interface Held {
+export interface SandboxTransaction {
   /** What the queries inside run in. */
-  readonly home: Home;
+  readonly enclosing: EnclosingTransaction;
   /** Why nothing more may be asked in it, where that is so. */
   readonly doom: unknown;
   /** Something of it runs, or waits for its turn. */
@@ -49,7 +50,7 @@ export interface Held {
 }
 
 /** What a held transaction tells of. */
-export interface Holder {
+export interface SandboxOwner {
   /** The queries of the instance that are in it or wait for their turn. */
   readonly guests: Set<Guest>;
   /** A statement has ended it behind its back. Returns what later ones are refused with. */
@@ -59,7 +60,7 @@ export interface Holder {
 }
 
 export interface Guest {
-  asked: Asked | undefined;
+  asked: QueryOrigin | undefined;
 }
 
 export interface Instance {
@@ -73,7 +74,7 @@ export interface Instance {
   /** The built-in classifier, or the user's override of it. */
   isFatal(error: unknown): boolean;
   /** Blocks between two attempts: a reset rejects them. */
-  readonly asleep: Set<Deferred<never>>;
+  readonly pausedRetries: Set<Deferred<never>>;
   /** How many resets there have been. */
   resets: number;
   /** What the last of them makes of those who wait for a connection. */
@@ -83,20 +84,24 @@ export interface Instance {
   closed(entry: OpenEntry): void;
   reset(options: ResetOptions): Promise<ResetReport>;
   /** @param stack where it was asked for */
-  hold(holder: Holder, stack: Stack): Promise<Held>;
+  hold(holder: SandboxOwner, stack: CallSite): Promise<SandboxTransaction>;
 }
 
 /** A transaction of a connection that nobody registered: begun before the instance was resettable, or by hand. */
-export function describeUnregistered(session: Session, id: string, state: OpenTransaction['state']): OpenTransaction {
+export function describeUnregistered(
+  connection: Connection,
+  id: string,
+  state: OpenTransaction['state'],
+): OpenTransaction {
   return {
     id,
     label: undefined,
-    backendId: session.backendId,
-    openedAt: new Date(session.lentAt || session.openedAt),
-    ageMillis: Date.now() - (session.lentAt || session.openedAt),
+    backendId: connection.backendId,
+    openedAt: new Date(connection.lentAt || connection.openedAt),
+    ageMillis: Date.now() - (connection.lentAt || connection.openedAt),
     depth: 1,
     state,
-    lastSql: session.lastSql,
+    lastSql: connection.lastSql,
     stack: '',
   };
 }

@@ -1,13 +1,13 @@
 // Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
 import type { Openings as RawOpenings } from '../drivers/driver';
-import { type Deferred, defer, nextTurn } from '../waiting';
+import { type Deferred, defer, nextTurn } from '../words/waiting';
 import type { PoolHost } from './pool-host';
-import { type Session, sessionOf } from './session';
+import { type Connection, connectionOf } from '../connection/connection';
 
 /** When an opening started: what is open by the end of a reset is not for those who come after. */
 export interface Stamp {
   generation: number;
-  epoch: number;
+  evictionCount: number;
 }
 
 /** The pool that opens them. */
@@ -17,8 +17,8 @@ interface Opener extends Readonly<Stamp> {
   readonly lender: object | undefined;
   /** Somebody waits, who may be served. */
   readonly isWanted: boolean;
-  track(connection: object, stamp?: Stamp): Session;
-  discard(session: Session): Promise<unknown>;
+  track(raw: object, stamp?: Stamp): Connection;
+  discard(connection: Connection): Promise<unknown>;
 }
 
 export class Openings implements RawOpenings {
@@ -46,12 +46,12 @@ export class Openings implements RawOpenings {
     return this.#raw.size > 0 || this.#creating > 0;
   }
 
-  add(connection: object): void {
-    this.#raw.add(connection);
+  add(raw: object): void {
+    this.#raw.add(raw);
   }
 
-  delete(connection: object): void {
-    this.#raw.delete(connection);
+  delete(raw: object): void {
+    this.#raw.delete(raw);
   }
 
   /** Resolves when no connection is being opened. */
@@ -63,32 +63,32 @@ export class Openings implements RawOpenings {
 
   /** Gives up those that are not open yet. */
   cut(): void {
-    for (const connection of this.#raw) this.#pool.host.driver.cut(connection);
+    for (const raw of this.#raw) this.#pool.host.driver.destroySocket(raw);
     this.#raw.clear();
   }
 
   /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */
-  doubtSettings(): void {
+  invalidateSettings(): void {
     this.#doubts++;
   }
 
   /** Opens one by knex's own means. */
   async create(make: () => Promise<object>): Promise<object> {
     const pool = this.#pool;
-    const { generation, epoch, lender } = pool;
+    const { generation, evictionCount, lender } = pool;
     const doubts = this.#doubts;
     this.#creating++;
     try {
-      const connection = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
+      const raw = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
-      const session = pool.track(connection, { generation, epoch });
-      const preparing = pool.host.opened(connection);
+      const connection = pool.track(raw, { generation, evictionCount });
+      const preparing = pool.host.opened(raw);
       if (preparing) await preparing;
-      if (pool.generation === generation) return connection;
-      await pool.discard(session);
+      if (pool.generation === generation) return raw;
+      await pool.discard(connection);
       throw new Error('opened for a generation that a reset has ended');
     } catch (error) {
-      this.doubtSettings();
+      this.invalidateSettings();
       // A reset that kept the pool has ended an opening that somebody relies on who asked after it.
       const isEnded = generation !== pool.generation;
       if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
@@ -105,9 +105,9 @@ export class Openings implements RawOpenings {
     const adopted = async () => {
       this.#creating++;
       try {
-        const connection = await opening;
-        const session = sessionOf(connection) ?? pool.track(connection);
-        if (generation !== pool.generation) await pool.discard(session);
+        const raw = await opening;
+        const connection = connectionOf(raw) ?? pool.track(raw);
+        if (generation !== pool.generation) await pool.discard(connection);
       } finally {
         void this.#ends();
       }

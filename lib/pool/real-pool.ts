@@ -7,11 +7,11 @@ export interface RealPool {
   readonly min: number;
   readonly max: number;
   acquire(): PendingAcquire;
-  release(connection: object): boolean;
+  release(raw: object): boolean;
   /** Rejects one who waits. */
   turnAway(pending: PendingAcquire, error: unknown): void;
   /** Forgets a connection that is closed elsewhere. */
-  remove(connection: object): void;
+  remove(raw: object): void;
   numUsed(): number;
   numFree(): number;
   numPendingAcquires(): number;
@@ -50,7 +50,7 @@ export class ExternalPool implements RealPool {
     let isRejected = false;
     // The owner's queue cannot be left: a connection that comes after all goes straight back.
     promise.then(
-      (connection) => isRejected && this.#pool.release(connection),
+      (raw) => isRejected && this.#pool.release(raw),
       () => {},
     );
     return {
@@ -66,16 +66,16 @@ export class ExternalPool implements RealPool {
     pending.reject(error);
   }
 
-  release(connection: object): boolean {
-    return this.#pool.release(connection);
+  release(raw: object): boolean {
+    return this.#pool.release(raw);
   }
 
-  remove(connection: object): void {
+  remove(raw: object): void {
     if (this.#tarn) {
-      this.#tarn.remove(connection);
+      this.#tarn.remove(raw);
     } else {
-      markDisposed(connection, new Error('closed by knex-reset'));
-      this.#pool.release(connection);
+      markDisposed(raw, new Error('closed by knex-reset'));
+      this.#pool.release(raw);
     }
   }
 

@@ -1,26 +1,26 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
-import { Deadline, within } from '../waiting';
-import type { Asked } from './ambient';
-import { comeToRest } from './come-to-rest';
+import { Deadline, within } from '../words/waiting';
+import type { QueryOrigin } from '../words/call-site';
+import { quiesce } from '../connection/quiesce';
 import type { RealPool } from './real-pool';
 import { Register } from './register';
-import { type Session, sessionOf } from './session';
-import { AGAIN, type Waiter, WaitingRoom } from './waiting-room';
+import { type Connection, connectionOf } from '../connection/connection';
+import { REQUEUE, type Waiter, AcquireQueue } from './acquire-queue';
 
 export class ResettablePool extends Register implements KnexPool {
   /** Like tarn's: read by people who want to know whether `knex.destroy()` was called. */
   destroyed = false;
-  readonly #room = new WaitingRoom();
+  readonly #room = new AcquireQueue();
 
   /** Takes over what the instance had before, connections that are out included. */
-  adopt(first: RealPool): void {
+  takeOverPool(first: RealPool): void {
     this.beginWith(first);
     const { tarn } = this;
     if (!tarn) return;
     const { used, free } = tarn.residents();
-    for (const connection of used) this.track(connection).lent = true;
-    for (const connection of free) this.track(connection);
+    for (const raw of used) this.track(raw).lent = true;
+    for (const raw of free) this.track(raw);
     const { acquires, creates } = tarn.underWay();
     for (const pending of acquires) this.#adoptWaiter({ pending, askedAt: undefined, isEarlier: true });
     for (const creating of creates) this.openings.adopt(creating);
@@ -29,9 +29,9 @@ export class ResettablePool extends Register implements KnexPool {
   #adoptWaiter(waiter: Waiter): void {
     this.#room.add(waiter);
     waiter.pending.promise.then(
-      (connection) => {
+      (raw) => {
         this.#room.delete(waiter);
-        (sessionOf(connection) ?? this.track(connection)).lent = true;
+        (connectionOf(raw) ?? this.track(raw)).lent = true;
       },
       () => this.#room.delete(waiter),
     );
@@ -40,14 +40,14 @@ export class ResettablePool extends Register implements KnexPool {
   // What knex calls. `acquire` and `release` are the hot path.
 
   acquire(): { promise: Promise<object> } {
-    const home = this.host.home();
-    if (home) return { promise: home.letIn(this.host.whereAsked()) };
+    const enclosing = this.host.enclosing();
+    if (enclosing) return { promise: enclosing.enlist(this.host.whereAsked()) };
     if (!this.#room.isOpen) return { promise: this.#askLater() };
-    const waiter: Waiter = { pending: this.current().acquire(), askedAt: this.host.whereAsked(), fate: undefined };
+    const waiter: Waiter = { pending: this.current().acquire(), askedAt: this.host.whereAsked(), verdict: undefined };
     this.#room.add(waiter);
     return {
       promise: waiter.pending.promise.then(
-        (connection) => this.#lend(connection, waiter),
+        (raw) => this.#lend(raw, waiter),
         (error) => this.#refuse(error, waiter),
       ),
     };
@@ -56,25 +56,25 @@ export class ResettablePool extends Register implements KnexPool {
   lendNow(): object | undefined {
     const real = this.tarn;
     const isOrdinary = this.#room.isOpen && !this.hasListeners && this.host.lendsUnasked;
-    if (!real || !isOrdinary || this.host.home() !== undefined) return undefined;
-    const connection = real.lendNow(this.#isFit);
-    if (connection) this.#markLent(sessionOf(connection) as Session, this.host.whereAsked());
-    return connection;
+    if (!real || !isOrdinary || this.host.enclosing() !== undefined) return undefined;
+    const raw = real.lendNow(this.#isFit);
+    if (raw) this.#markLent(connectionOf(raw) as Connection, this.host.whereAsked());
+    return raw;
   }
 
-  release(connection: object): boolean {
-    const session = sessionOf(connection);
-    if (!session || !session.lent) return false;
-    if (session.guests.length > 0) {
-      session.guests.pop()?.();
+  release(raw: object): boolean {
+    const connection = connectionOf(raw);
+    if (!connection || !connection.lent) return false;
+    if (connection.guests.length > 0) {
+      connection.guests.pop()?.();
       return true;
     }
-    if (session.isTaken) {
-      session.givenBack();
+    if (connection.seized) {
+      connection.givenBack();
       return true;
     }
-    if (session.isClean && this.isCurrent(session)) return this.#takeBack(session);
-    void this.#tidyUp(session);
+    if (connection.isClean && this.isCurrent(connection)) return this.#takeBack(connection);
+    void this.#tidyUp(connection);
     return true;
   }
 
@@ -84,7 +84,7 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   override numPendingAcquires(): number {
-    return super.numPendingAcquires() + this.#room.parked;
+    return super.numPendingAcquires() + this.#room.heldAtGate;
   }
 
   // What a reset, an eviction and the diagnostics work with.
@@ -98,7 +98,7 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   get waiting(): number {
-    return this.#room.waiting + this.#room.parked;
+    return this.#room.waiting + this.#room.heldAtGate;
   }
 
   /** From here on everybody who asks for a connection waits. */
@@ -121,16 +121,16 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   /** A connection that a reset had taken is as new: it goes back for the next borrower. */
-  restore(session: Session): void {
-    session.isTaken = false;
-    if (!session.lent) return;
-    session.returned();
-    this.lender?.release(session.connection);
+  restore(connection: Connection): void {
+    connection.seized = false;
+    if (!connection.lent) return;
+    connection.returned();
+    this.lender?.release(connection.raw);
   }
 
   /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue'): number {
-    return this.#room.turnAway(error, how, ({ pending, fate }) => this.lender?.turnAway(pending, fate));
+    return this.#room.turnAway(error, how, ({ pending, verdict: fate }) => this.lender?.turnAway(pending, fate));
   }
 
   /** Who is still opening one for the ended generation is of no interest any more. */
@@ -140,9 +140,9 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   /** Lends a connection for this package's own use; it is given back with `release()`. */
-  async borrow(): Promise<Session> {
-    const connection = await this.acquire().promise;
-    return sessionOf(connection) as Session;
+  async borrow(): Promise<Connection> {
+    const raw = await this.acquire().promise;
+    return connectionOf(raw) as Connection;
   }
 
   /** Somebody waits, who may be served. */
@@ -150,35 +150,35 @@ export class ResettablePool extends Register implements KnexPool {
     return !this.#room.isGated && this.#room.waiting > 0;
   }
 
-  #lend(connection: object, waiter: Waiter): object | Promise<object> {
+  #lend(raw: object, waiter: Waiter): object | Promise<object> {
     this.#room.delete(waiter);
-    if (waiter.fate !== undefined) {
+    if (waiter.verdict !== undefined) {
       // A reset came when the real pool had already given it a connection.
-      this.lender?.release(connection);
-      return this.#refuse(waiter.fate, waiter);
+      this.lender?.release(raw);
+      return this.#refuse(waiter.verdict, waiter);
     }
-    const session = sessionOf(connection) ?? this.track(connection);
-    if (session.closing !== undefined) return this.acquire().promise;
-    this.#markLent(session, waiter.askedAt);
-    return connection;
+    const connection = connectionOf(raw) ?? this.track(raw);
+    if (connection.closing !== undefined) return this.acquire().promise;
+    this.#markLent(connection, waiter.askedAt);
+    return raw;
   }
 
-  #markLent(session: Session, askedAt: Asked | undefined): void {
-    session.lent = true;
-    session.lentAt = Date.now();
-    session.askedAt = askedAt;
+  #markLent(connection: Connection, askedAt: QueryOrigin | undefined): void {
+    connection.lent = true;
+    connection.lentAt = Date.now();
+    connection.askedAt = askedAt;
   }
 
   /** May be lent as it is, without being asked. */
-  readonly #isFit = (connection: object): boolean => {
-    const session = sessionOf(connection);
-    if (!session?.isClean || !this.isCurrent(session) || isDisposed(connection)) return false;
-    return !this.host.needsCheck(session);
+  readonly #isFit = (raw: object): boolean => {
+    const connection = connectionOf(raw);
+    if (!connection?.isClean || !this.isCurrent(connection) || isDisposed(raw)) return false;
+    return !this.host.needsCheck(connection);
   };
 
   #refuse(error: unknown, waiter: Waiter): Promise<object> {
     this.#room.delete(waiter);
-    if (error === AGAIN) return this.#askLater();
+    if (error === REQUEUE) return this.#askLater();
     return this.host.explain(error);
   }
 
@@ -187,33 +187,33 @@ export class ResettablePool extends Register implements KnexPool {
     return this.acquire().promise;
   }
 
-  #takeBack(session: Session): boolean {
-    session.returned();
+  #takeBack(connection: Connection): boolean {
+    connection.returned();
     if (this.host.isExternal) {
-      this.sessions.delete(session);
-      session.untap();
+      this.connections.delete(connection);
+      connection.untap();
     }
-    return this.lender?.release(session.connection) ?? false;
+    return this.lender?.release(connection.raw) ?? false;
   }
 
   /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
-  async #tidyUp(session: Session): Promise<void> {
-    if (session.closing !== undefined) return;
+  async #tidyUp(connection: Connection): Promise<void> {
+    if (connection.closing !== undefined) return;
     const { timeoutMillis } = this.host;
-    const keeps = this.keeps(session);
-    if (keeps || (!session.doomed && session.death === undefined && this.isCurrent(session))) {
-      await within(timeoutMillis, comeToRest(session, new Deadline(timeoutMillis)));
+    const keeps = this.keeps(connection);
+    if (keeps || (!connection.doomed && connection.death === undefined && this.isCurrent(connection))) {
+      await within(timeoutMillis, quiesce(connection, new Deadline(timeoutMillis)));
     }
-    if (session.closing !== undefined) return;
+    if (connection.closing !== undefined) return;
     // A reset came meanwhile, and has it now.
-    if (session.isTaken) return session.givenBack();
+    if (connection.seized) return connection.givenBack();
     // Closing it would lose its data: whoever has it from inside its transaction gives it back.
-    if (keeps && session.heldByHand > 0) {
-      session.heldByHand--;
+    if (keeps && connection.heldByHand > 0) {
+      connection.heldByHand--;
       return;
     }
-    if (keeps) session.accept(this.generation);
-    if (session.isClean && this.isCurrent(session)) this.#takeBack(session);
-    else void this.discard(session);
+    if (keeps) connection.accept(this.generation);
+    if (connection.isClean && this.isCurrent(connection)) this.#takeBack(connection);
+    else void this.discard(connection);
   }
 }

@@ -1,8 +1,8 @@
 // One reset at a time; what `destroy()` and `initialize()` mean between them.
 import { channel } from 'node:diagnostics_channel';
 import type { Instance } from '../pool/instance';
-import type { ResetReport } from '../types';
-import { Deadline, type Deferred, defer, within } from '../waiting';
+import type { ResetReport } from '../words/types';
+import { Deadline, type Deferred, defer, within } from '../words/waiting';
 import { checkResetOptions, endGeneration } from './reset';
 
 const resets = channel('knex-reset:reset');

@@ -1,11 +1,11 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
-import { ResetError } from '../errors';
-import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../options';
+import { ResetError } from '../words/errors';
+import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../words/options';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
-import type { Session } from '../pool/session';
+import type { Connection } from '../connection/connection';
 import { transactionIdOf } from '../knex/insides';
-import type { OpenTransaction, ResetOptions, ResetReport } from '../types';
-import { Deadline, nextTurn, within } from '../waiting';
+import type { OpenTransaction, ResetOptions, ResetReport } from '../words/types';
+import { Deadline, nextTurn, within } from '../words/waiting';
 import { recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
 
@@ -48,14 +48,14 @@ export async function endGeneration(
   };
   pool.generation++;
   // Also where every connection had died already: the next one may have to go elsewhere.
-  pool.openings.doubtSettings();
+  pool.openings.invalidateSettings();
   if (!isLast) instance.latestReset = { reason, waiting };
   // They were asked before it, and shall touch the database no more.
-  for (const pause of instance.asleep) pause.reject(new ResetError({ reason, generation: report.generation }));
-  if (pool.sessions.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
+  for (const pause of instance.pausedRetries) pause.reject(new ResetError({ reason, generation: report.generation }));
+  if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
     // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
     pool.closeGate();
-    const sessions = [...pool.sessions];
+    const open = [...pool.connections];
     const { generation } = report;
     // Made only where somebody hears it: its stack costs more than an idle connection's end.
     let made: ResetError | undefined;
@@ -73,19 +73,19 @@ export async function endGeneration(
     const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
     // 3. Nothing is lent or opened by the old pool any more.
-    const kept = isLast ? [] : sessions.filter((session) => pool.keeps(session));
+    const kept = isLast ? [] : open.filter((connection) => pool.keeps(connection));
     if (isLast) pool.retireForGood();
     else if (connections === 'close' && kept.length === 0) pool.retire();
 
     // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
-    const ending = sessions.map(async (session) => {
-      const entry = entries.find((candidate) => candidate.session === session);
+    const ending = open.map(async (connection) => {
+      const entry = entries.find((candidate) => candidate.connection === connection);
       if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
-      session.isTaken = true;
-      if (session.lent) abort(session, entry, error(), report);
-      const how = kept.includes(session) ? 'keep' : connections;
-      return endConnection(instance, session, how, deadline.leftMillis);
+      connection.seized = true;
+      if (connection.lent) abort(connection, entry, error(), report);
+      const how = kept.includes(connection) ? 'keep' : connections;
+      return endConnection(instance, connection, how, deadline.leftMillis);
     });
     // 5. The server lets go.
     const ended = Promise.all(ending).then(async (results) => {
@@ -123,9 +123,11 @@ async function settled(
   });
   while (hurry === undefined && deadline.leftMillis > 0) {
     // A sandbox never ends by itself: what runs in it may.
-    const busy = [...instance.pool.sessions].filter(({ lent, turns, isQuiet }) => lent && !(turns && isQuiet));
+    const busy = [...instance.pool.connections].filter(
+      ({ lent, mutex: turns, isQuiet }) => lent && !(turns && isQuiet),
+    );
     if (busy.length === 0) break;
-    const rests = busy.map((session) => (session.turns ? session.whenQuiet() : session.whenReturned()));
+    const rests = busy.map((connection) => (connection.mutex ? connection.whenQuiet() : connection.whenReturned()));
     await within(deadline.leftMillis, Promise.race(hurried ? [hurried, ...rests] : rests));
   }
   return hurry;
@@ -139,46 +141,46 @@ async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ende
     ended.then(() => true),
   );
   if (isOver) return;
-  for (const { connection } of pool.sessions) driver.cut(connection);
+  for (const { raw } of pool.connections) driver.destroySocket(raw);
   pool.openings.cut();
 }
 
 /** Tells everybody who holds the connection or waits for its answer. */
-function abort(session: Session, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
+function abort(connection: Connection, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
   const { reason, generation } = error;
-  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(session);
+  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
   if (transaction) report.abortedTransactions.push(transaction);
-  else if (session.running > 0) report.abortedQueries++;
+  else if (connection.running > 0) report.abortedQueries++;
   const told = entry?.abort(error) ?? (transaction && new ResetError({ reason, generation, transaction }));
-  session.refuse(told ?? error);
+  connection.refuse(told ?? error);
 }
 
 /** A transaction that is on the connection without anybody having registered it. */
-function unregistered(session: Session): OpenTransaction | undefined {
-  if (session.tenant) return undefined;
-  const { driver, connection } = session;
-  const status = driver.status(connection);
+function unregistered(connection: Connection): OpenTransaction | undefined {
+  if (connection.user) return undefined;
+  const { driver, raw } = connection;
+  const status = driver.status(raw);
   // Knex before 3.2 leaves its mark on a connection that it gives back: it counts only where the driver cannot tell.
-  const id = transactionIdOf(connection);
+  const id = transactionIdOf(raw);
   if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
-  const state = session.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
-  return describeUnregistered(session, id ?? 'unknown', state);
+  const state = connection.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
+  return describeUnregistered(connection, id ?? 'unknown', state);
 }
 
 async function endConnection(
   instance: Instance,
-  session: Session,
+  connection: Connection,
   how: 'close' | 'recycle' | 'keep',
   timeoutMillis: number,
 ): Promise<'ended' | 'forced' | 'recycled'> {
-  if (how === 'close') return instance.pool.discard(session, timeoutMillis);
+  if (how === 'close') return instance.pool.discard(connection, timeoutMillis);
   if (how === 'keep') {
-    await rollBackInPlace(instance, session, timeoutMillis);
+    await rollBackInPlace(instance, connection, timeoutMillis);
     return 'recycled';
   }
   const deadline = new Deadline(timeoutMillis);
-  if (await recycle(instance, session, timeoutMillis / 2)) return 'recycled';
-  return instance.pool.discard(session, deadline.leftMillis);
+  if (await recycle(instance, connection, timeoutMillis / 2)) return 'recycled';
+  return instance.pool.discard(connection, deadline.leftMillis);
 }
 
 /** Connections that are being opened are closed when they are open; those that take too long are cut after it. */

@@ -1,17 +1,17 @@
 // One sandbox from BEGIN to ROLLBACK: what escaped from it, what was left open in it, whether its constraints hold.
 import type { Recording } from '../diagnostics/recording';
-import { ResetError, SandboxError } from '../errors';
+import { ResetError, SandboxError } from '../words/errors';
 import { sqlOf } from '../knex/insides';
-import type { Home } from '../pool/ambient';
-import type { Guest, Held, Holder, Instance } from '../pool/instance';
-import { type Stack, userFrames } from '../pool/stack';
-import type { LeakReport, SandboxOptions } from '../types';
+import type { EnclosingTransaction } from '../pool/ambient';
+import type { Guest, SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
+import { type CallSite, userFrames } from '../words/call-site';
+import type { LeakReport, SandboxOptions } from '../words/types';
 
-export class OpenSandbox implements Holder {
+export class OpenSandbox implements SandboxOwner {
   readonly guests = new Set<Guest>();
   readonly #options: SandboxOptions;
   readonly #stopRecording: () => void;
-  #held!: Held;
+  #held!: SandboxTransaction;
   #escape: SandboxError | undefined;
   #closing: Promise<LeakReport> | undefined;
 
@@ -24,7 +24,7 @@ export class OpenSandbox implements Holder {
   static async open(
     instance: Instance,
     recording: Recording,
-    { options, stack }: { options: SandboxOptions; stack: Stack },
+    { options, stack }: { options: SandboxOptions; stack: CallSite },
   ): Promise<OpenSandbox> {
     if (instance.ambient.current())
       throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
@@ -39,8 +39,8 @@ export class OpenSandbox implements Holder {
   }
 
   /** What runs in it. */
-  get home(): Home {
-    return this.#held.home;
+  get enclosing(): EnclosingTransaction {
+    return this.#held.enclosing;
   }
 
   escaped(sql: string): Error {
@@ -74,7 +74,7 @@ export class OpenSandbox implements Holder {
   }
 
   #leaks(): LeakReport {
-    const { lastSql } = this.home.session;
+    const { lastSql } = this.enclosing.connection;
     return {
       transactions: this.#held.describeInside(),
       queries: [...this.guests].map(({ asked }) => ({
@@ -86,8 +86,10 @@ export class OpenSandbox implements Holder {
 
   /** Checks the constraints that COMMIT would have checked, where that can be done at once: what runs would have to be waited for. */
   get #constraintCheck(): string | undefined {
-    const { doom, isBusy, home } = this.#held;
-    const isPossible = doom === undefined && !isBusy && home.session.status === 'open';
-    return isPossible && this.#options.checkConstraints !== false ? home.session.driver.constraintCheck : undefined;
+    const { doom, isBusy, enclosing } = this.#held;
+    const isPossible = doom === undefined && !isBusy && enclosing.connection.status === 'open';
+    return isPossible && this.#options.checkConstraints !== false
+      ? enclosing.connection.driver.constraintCheck
+      : undefined;
   }
 }

@@ -1,17 +1,27 @@
 // Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
 import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/insides';
-import { callable, checkOptions, flag, isPlainObject, millis, oneOf, positiveMillis, refuse, text } from '../options';
+import {
+  callable,
+  checkOptions,
+  flag,
+  isPlainObject,
+  millis,
+  oneOf,
+  positiveMillis,
+  refuse,
+  text,
+} from '../words/options';
 import type { Instance } from '../pool/instance';
-import { captureStack, type Stack } from '../pool/stack';
-import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../block-types';
-import { adoptTransaction } from './adopt';
-import { BLOCK, scopeOf } from './begin';
+import { captureCallSite, type CallSite } from '../words/call-site';
+import type { AtomicOptions, AtomicTransaction, Awaitable, RetryOptions, TransactionHooks } from '../words/block-types';
+import { takeControlOf } from './take-control';
+import { BLOCK, transactionOf } from './begin';
 import { join, prepareBlock, register } from './block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
-import type { Scope } from './scope';
-import type { BlockSpec } from './scope-details';
+import type { Transaction } from './transaction';
+import type { BlockSpec } from './transaction-details';
 
 type Block<T> = (trx: AtomicTransaction) => Awaitable<T>;
 type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];
@@ -80,16 +90,16 @@ function checkAtomic(block: unknown, given: unknown): AtomicOptions {
 }
 
 /** What is asked for, and where. */
-interface Asked<T> {
+interface BlockRequest<T> {
   block: Block<T>;
   options: unknown;
-  stack: Stack;
+  stack: CallSite;
   /** The instance or copy that it was asked of. */
   userParams?: unknown;
 }
 
 /** `db.atomic`. */
-export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Promise<T> {
+export async function runOutermost<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
   const { block, options: given, stack } = asked;
   const options = checkAtomic(block, given);
   const { client, driver, knex, settings } = instance;
@@ -97,8 +107,8 @@ export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Prom
     if (options[key] && !driver.isPostgres)
       refuse(`atomic: ${key} with ${driver.name}`, options[key], 'it on PostgreSQL only');
   }
-  const home = instance.ambient.current() as Scope | undefined;
-  if (home?.handle && settings.ambient) return runNested(home.handle, { block, options, stack });
+  const enclosing = instance.ambient.current() as Transaction | undefined;
+  if (enclosing?.handle && settings.ambient) return runNested(enclosing.handle, { block, options, stack });
   const userParams = (asked.userParams ?? knex.userParams) as Knex.TransactionConfig['userParams'];
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {
@@ -112,20 +122,23 @@ export async function runOutermost<T>(instance: Instance, asked: Asked<T>): Prom
 }
 
 /** `trx.atomic`, and the function form on any transaction of a resettable instance. */
-export async function runInTransaction<T>(trx: Knex.Transaction, { block, options, stack }: Asked<T>): Promise<T> {
+export async function runInTransaction<T>(
+  trx: Knex.Transaction,
+  { block, options, stack }: BlockRequest<T>,
+): Promise<T> {
   return runNested(trx, { block, options: checkAtomic(block, options), stack });
 }
 
-async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: AtomicOptions }): Promise<T> {
+async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T> & { options: AtomicOptions }): Promise<T> {
   const { block, options, stack } = asked;
-  if (!scopeOf(trx)) await adoptTransaction(trx);
-  const outer = scopeOf(trx);
+  if (!transactionOf(trx)) await takeControlOf(trx);
+  const outer = transactionOf(trx);
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {
-    if (options.hooks) outer.timeline.addAll(outer, options.hooks);
+    if (options.hooks) outer.hooks.addAll(outer, options.hooks);
     return join(outer, () => block(equipped(trx)));
   }
-  const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, scope: undefined };
+  const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, transaction: undefined };
   return limited(options, (limit) =>
     runIn(
       { attempt, options, limit, block, stack },
@@ -136,7 +149,7 @@ async function runNested<T>(trx: Knex.Transaction, asked: Asked<T> & { options: 
 
 const hookGetter = (kind: 'beforeCommit' | 'afterCommit' | 'afterRollback'): PropertyDescriptor => ({
   get(this: Knex.Transaction) {
-    return (hook: unknown) => register(scopeOf(this) as Scope, kind, hook);
+    return (hook: unknown) => register(transactionOf(this) as Transaction, kind, hook);
   },
 });
 
@@ -149,7 +162,7 @@ const BLOCK_METHODS: PropertyDescriptorMap = {
   },
   attempt: {
     get(this: Knex.Transaction) {
-      return (scopeOf(this) as Scope).attempt;
+      return (transactionOf(this) as Transaction).attempt;
     },
   },
   beforeCommit: hookGetter('beforeCommit'),
@@ -162,7 +175,7 @@ const equippedPrototypes = new WeakMap<object, object>();
 
 function atomicIn(handle: Knex.Transaction): AtomicTransaction['atomic'] {
   return function atomic(block, options) {
-    return runInTransaction(handle, { block, options, stack: captureStack(atomic) });
+    return runInTransaction(handle, { block, options, stack: captureCallSite(atomic) });
   };
 }
 
@@ -179,23 +192,23 @@ function equipped(handle: Knex.Transaction): AtomicTransaction {
 
 /** One transaction around the block. */
 async function runIn<T>(
-  run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T>; stack: Stack },
+  run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T>; stack: CallSite },
   make: (container: Container, spec: BlockSpec) => PromiseLike<unknown>,
 ): Promise<T> {
   const { attempt, options, limit, block, stack } = run;
-  const onScope = (scope: Scope) => {
-    attempt.scope = scope;
-    limit.watch(scope);
+  const onScope = (transaction: Transaction) => {
+    attempt.transaction = transaction;
+    limit.watch(transaction);
   };
   const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, stack, onScope };
   // Always a promise: knex ends the transaction with it, and a block is never left open.
   const container: Container = async (handle) => {
-    const scope = scopeOf(handle) as Scope;
-    scope.isCallbackRunning = true;
+    const transaction = transactionOf(handle) as Transaction;
+    transaction.isCallbackRunning = true;
     try {
       return await block(equipped(handle));
     } finally {
-      scope.isCallbackRunning = false;
+      transaction.isCallbackRunning = false;
     }
   };
   return (await make(container, spec)) as T;

@@ -3,11 +3,11 @@ import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
 import type { Instance } from '../pool/instance';
-import { captureStack } from '../pool/stack';
+import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
-import { Scope } from './scope';
-import type { BlockSpec, HeldSpec } from './scope-details';
-import { scopeOfClient } from './steps';
+import { Transaction } from './transaction';
+import type { BlockSpec, HeldSpec } from './transaction-details';
+import { transactionOfClient } from './control';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
@@ -18,7 +18,7 @@ export const HELD = Symbol('knex-reset.held');
 /** Marks a transaction that is a savepoint only because it runs in a sandbox. */
 const STANDS_ALONE = Symbol('knex-reset.stands-alone');
 
-export interface Asked {
+export interface TransactionRequest {
   container: Container;
   config: TransactionConfig | undefined;
   outer: KnexTransaction | null | undefined;
@@ -27,63 +27,78 @@ export interface Asked {
 type Make = (...args: MakeArgs) => KnexTransaction;
 
 /** The scope behind a `trx` handle. */
-export function scopeOf(trx: Knex.Transaction): Scope | undefined {
-  return scopeOfClient((trx as unknown as { client: KnexClient }).client);
+export function transactionOf(trx: Knex.Transaction): Transaction | undefined {
+  return transactionOfClient((trx as unknown as { client: KnexClient }).client);
 }
 
-export function beginTransaction(instance: Instance, client: KnexClient, asked: Asked, make: Make): KnexTransaction {
+export function beginTransaction(
+  instance: Instance,
+  client: KnexClient,
+  asked: TransactionRequest,
+  make: Make,
+): KnexTransaction {
   const { config, container } = asked;
-  const home = client.transacting || config?.connection ? undefined : (instance.ambient.current() as Scope | undefined);
-  if (home) return beginInside(instance, home, asked);
+  const enclosing =
+    client.transacting || config?.connection ? undefined : (instance.ambient.current() as Transaction | undefined);
+  if (enclosing) return beginInside(instance, enclosing, asked);
   const parent =
-    (controllerOf(asked.outer) as Scope | undefined) ?? (client.transacting ? scopeOfClient(client) : undefined);
+    (controllerOf(asked.outer) as Transaction | undefined) ??
+    (client.transacting ? transactionOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec | undefined;
-  const standsAlone = config?.[STANDS_ALONE] === true;
+  const emulatesRoot = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldSpec | undefined;
-  if (block && parent && !standsAlone) prepareBlock(parent, block.options);
-  const stack = (block ?? held)?.stack ?? captureStack((Object.getPrototypeOf(client) as KnexClient).transaction);
+  if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
+  const stack = (block ?? held)?.stack ?? captureCallSite((Object.getPrototypeOf(client) as KnexClient).transaction);
 
-  const trx = makeControlled(client, make, [(handle) => start(scope, handle, container), config, asked.outer ?? null]);
-  const scope: Scope = new Scope(instance, trx, { parent, block, stack, standsAlone, held });
-  control(trx, scope);
+  const trx = makeControlled(client, make, [
+    (handle) => start(transaction, handle, container),
+    config,
+    asked.outer ?? null,
+  ]);
+  const transaction: Transaction = new Transaction(instance, trx, { parent, block, stack, emulatesRoot, held });
+  control(trx, transaction);
   return trx;
 }
 
 /** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */
-function beginInside(instance: Instance, home: Scope, { container, config }: Asked): KnexTransaction {
-  const isInSandbox = home.root.sandbox !== undefined;
-  const outer = isInSandbox ? innermostHandle(home) : home;
-  const standsAlone = isInSandbox && (home.sandbox !== undefined || !instance.settings.ambient);
+function beginInside(
+  instance: Instance,
+  enclosing: Transaction,
+  { container, config }: TransactionRequest,
+): KnexTransaction {
+  const isInSandbox = enclosing.root.sandbox !== undefined;
+  const outer = isInSandbox ? innermostHandle(enclosing) : enclosing;
+  const emulatesRoot = isInSandbox && (enclosing.sandbox !== undefined || !instance.settings.ambient);
   const { trxClient } = outer.trx;
-  return (trxClient as KnexClient).transaction(container, { ...config, [STANDS_ALONE]: standsAlone }, outer.trx);
+  return (trxClient as KnexClient).transaction(container, { ...config, [STANDS_ALONE]: emulatesRoot }, outer.trx);
 }
 
 /** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
-function innermostHandle(scope: Scope): Scope {
-  for (const child of scope.children) {
+function innermostHandle(transaction: Transaction): Transaction {
+  for (const child of transaction.children) {
     if (child.phase === 'open' && !child.isCallbackRunning) return innermostHandle(child);
   }
-  return scope;
+  return transaction;
 }
 
 /** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
-function start(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  scope.handle = handle;
-  const { instance, block } = scope;
-  if (instance.settings.hooks) scope.timeline.addAll(scope, instance.settings.hooks);
-  if (block?.options.hooks) scope.timeline.addAll(scope, block.options.hooks);
-  if (!scope.hasHooks) return run(scope, handle, container);
-  if (block) scope.isCallbackRunning = true;
-  const hooks = scope.inContext(() => scope.timeline.run('afterBegin', {}, scope));
-  return afterHooks(scope, hooks, () => run(scope, handle, container));
+function start(transaction: Transaction, handle: Knex.Transaction, container: Container): unknown {
+  transaction.handle = handle;
+  const { instance, block } = transaction;
+  if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
+  if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
+  if (!transaction.hasHooks) return run(transaction, handle, container);
+  if (block) transaction.isCallbackRunning = true;
+  const hooks = transaction.inContext(() => transaction.hooks.run('afterBegin', {}, transaction));
+  return afterHooks(transaction, hooks, () => run(transaction, handle, container));
 }
 
-function run(scope: Scope, handle: Knex.Transaction, container: Container): unknown {
-  const result = scope.inContext(() => started(container(handle)));
-  if (isThenable(result)) return scope.root.sandbox ? watched(scope, result) : result;
-  scope.isByCallback = !isResolver(container);
+function run(transaction: Transaction, handle: Knex.Transaction, container: Container): unknown {
+  const result = transaction.inContext(() => started(container(handle)));
+  if (isThenable(result)) return transaction.root.sandbox ? watched(transaction, result) : result;
+  transaction.isByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.
-  scope.leaveParent();
+  transaction.leaveParent();
   return result;
 }
 
@@ -94,25 +109,25 @@ function started(result: unknown): unknown {
 }
 
 /** In a sandbox it matters whether a callback still runs: only a transaction by handle can have others begun inside it. */
-async function watched(scope: Scope, result: PromiseLike<unknown>): Promise<unknown> {
-  scope.isCallbackRunning = true;
+async function watched(transaction: Transaction, result: PromiseLike<unknown>): Promise<unknown> {
+  transaction.isCallbackRunning = true;
   try {
     return await result;
   } finally {
-    scope.isCallbackRunning = false;
+    transaction.isCallbackRunning = false;
   }
 }
 
 /** Knex ends the transaction with a callback's promise, and leaves it open where there is none: hooks must not change that. */
-async function afterHooks(scope: Scope, hooks: Promise<void>, work: () => unknown): Promise<unknown> {
+async function afterHooks(transaction: Transaction, hooks: Promise<void>, work: () => unknown): Promise<unknown> {
   try {
     await hooks;
   } finally {
-    scope.isCallbackRunning = false;
+    transaction.isCallbackRunning = false;
   }
   // A limit, a reset or the death of the connection came meanwhile: the callback is not called any more.
-  if (scope.isAborted || scope.outcome?.kind === 'rolledBack' || scope.phase === 'ending')
-    throw scope.refusal ?? scope.reason;
+  if (transaction.isAborted || transaction.outcome?.kind === 'rolledBack' || transaction.phase === 'ending')
+    throw transaction.refusal ?? transaction.reason;
   const result = work();
   return isThenable(result) ? result : new Promise(() => {});
 }

@@ -1,13 +1,13 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
-import { DurableError } from '../errors';
-import { refuse } from '../options';
-import type { AtomicOptions, Awaitable, TransactionHook } from '../block-types';
-import { within } from '../waiting';
+import { DurableError } from '../words/errors';
+import { refuse } from '../words/options';
+import type { AtomicOptions, Awaitable, TransactionHook } from '../words/block-types';
+import { within } from '../words/waiting';
 import { endWithin, rollBack } from './roll-back';
-import type { Scope } from './scope';
+import type { Transaction } from './transaction';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
-export function prepareBlock(parent: Scope, options: AtomicOptions): void {
+export function prepareBlock(parent: Transaction, options: AtomicOptions): void {
   if (options.durable) throw new DurableError(parent.label ?? parent.id);
   const { isolationLevel, readOnly } = parent.outermost.trx;
   const outer = { isolationLevel, readOnly, deferrable: parent.outermost.block?.options.deferrable };
@@ -26,16 +26,22 @@ export function prepareBlock(parent: Scope, options: AtomicOptions): void {
 }
 
 /** What `trx.afterCommit(hook)` and the like do. */
-export function register(scope: Scope, kind: 'beforeCommit' | 'afterCommit' | 'afterRollback', hook: unknown): void {
+export function register(
+  transaction: Transaction,
+  kind: 'beforeCommit' | 'afterCommit' | 'afterRollback',
+  hook: unknown,
+): void {
   if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
-  if (scope.phase !== 'open' || scope.isAborted) {
-    throw new Error(`${kind}(): transaction ${scope.label ?? scope.id} is finished, so the hook would never run`);
+  if (transaction.phase !== 'open' || transaction.isAborted) {
+    throw new Error(
+      `${kind}(): transaction ${transaction.label ?? transaction.id} is finished, so the hook would never run`,
+    );
   }
-  scope.timeline.add(scope, kind, hook as TransactionHook);
+  transaction.hooks.add(transaction, kind, hook as TransactionHook);
 }
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */
-export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<T> {
+export async function join<T>(outer: Transaction, block: () => Awaitable<T>): Promise<T> {
   outer.joined++;
   try {
     return await block();
@@ -49,26 +55,26 @@ export async function join<T>(outer: Scope, block: () => Awaitable<T>): Promise<
 }
 
 /** Ends a block from outside of its callback: cancelled on the server, rolled back, rejected with the error. */
-export async function interrupt(scope: Scope, error: unknown): Promise<void> {
-  const { instance, session } = scope;
-  if (scope.outcome || scope.phase === 'ending') return;
+export async function interrupt(transaction: Transaction, error: unknown): Promise<void> {
+  const { instance, connection } = transaction;
+  if (transaction.outcome || transaction.phase === 'ending') return;
   // There will be no other attempt that the end of its callback would have to be waited for.
-  if (scope.isAborted) return scope.settle();
-  if (scope.phase === 'committing') {
+  if (transaction.isAborted) return transaction.settle();
+  if (transaction.phase === 'committing') {
     // The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement.
-    scope.interruption = error;
+    transaction.interruption = error;
     const { timeoutMillis } = instance.settings;
-    await session.cancel(timeoutMillis);
-    await within(timeoutMillis, scope.whenOver);
-    if (!scope.outcome) void instance.pool.discard(session);
+    await connection.cancel(timeoutMillis);
+    await within(timeoutMillis, transaction.whenOver);
+    if (!transaction.outcome) void instance.pool.discard(connection);
     return;
   }
-  scope.doom = error;
-  scope.onDrained?.();
+  transaction.doom = error;
+  transaction.onDrained?.();
   // One without a connection is stopped once it gets one; a BEGIN that is not answered leaves a connection of no use.
   // A savepoint's connection belongs to the transaction around it.
-  if (scope.phase === 'beginning' && !scope.isSavepoint) void instance.pool.discard(session);
-  if (scope.phase !== 'open') return;
-  endWithin(scope, error);
-  await rollBack(scope, error);
+  if (transaction.phase === 'beginning' && !transaction.isSavepoint) void instance.pool.discard(connection);
+  if (transaction.phase !== 'open') return;
+  endWithin(transaction, error);
+  await rollBack(transaction, error);
 }

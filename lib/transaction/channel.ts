@@ -1,6 +1,6 @@
 // What happens to transactions, for whoever subscribes: `knex-reset:transaction`.
 import { channel } from 'node:diagnostics_channel';
-import type { OpenTransaction, TransactionEvent } from '../types';
+import type { OpenTransaction, TransactionEvent } from '../words/types';
 
 /** A transaction, as far as its subscribers have to do with it. */
 interface Published {
@@ -12,9 +12,9 @@ interface Published {
 const transactions = channel('knex-reset:transaction');
 
 /** Of savepoints nobody hears, nor of the end of what never began. */
-export function publish(event: TransactionEvent['event'], scope: Published, error?: unknown): void {
-  if (!transactions.hasSubscribers || !scope.isOutermost || !scope.hasBegun) return;
-  const message: TransactionEvent = { event, transaction: scope.describe() };
+export function publish(event: TransactionEvent['event'], transaction: Published, error?: unknown): void {
+  if (!transactions.hasSubscribers || !transaction.isOutermost || !transaction.hasBegun) return;
+  const message: TransactionEvent = { event, transaction: transaction.describe() };
   if (error !== undefined) message.error = error;
   transactions.publish(message);
 }

@@ -1,111 +1,117 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it, and what the server's answer means.
-import { CommitUnknownError, ResetError, type TransactionFailedError } from '../errors';
+import { CommitUnknownError, ResetError, type TransactionFailedError } from '../words/errors';
 import type { Send } from '../knex/transaction-class';
-import { nextTurn, within } from '../waiting';
+import { nextTurn, within } from '../words/waiting';
 import { rollBack, settleAborted } from './roll-back';
-import type { Scope } from './scope';
-import { step } from './steps';
+import type { Transaction } from './transaction';
+import { sendControl } from './control';
 import { recordXid } from './verify-commit';
 
-export function commit(scope: Scope, value: unknown, send: Send): Promise<void> {
-  scope.value = value;
-  if (scope.isOutlived) return rollBack(scope, outlived(scope));
-  const isReady = scope.pending === 0 && !scope.hasHooks && scope.session.isQuiet && !scope.block?.options.verifyCommit;
-  return isReady ? commitNow(scope, send) : commitOnceReady(scope, send);
+export function commit(transaction: Transaction, value: unknown, send: Send): Promise<void> {
+  transaction.value = value;
+  if (transaction.parentHasEnded) return rollBack(transaction, outlived(transaction));
+  const isReady =
+    transaction.pending === 0 &&
+    !transaction.hasHooks &&
+    transaction.connection.isQuiet &&
+    !transaction.block?.options.verifyCommit;
+  return isReady ? commitNow(transaction, send) : commitOnceReady(transaction, send);
 }
 
 /** What comes before COMMIT where anything does. */
-async function commitOnceReady(scope: Scope, send: Send): Promise<void> {
-  const { session } = scope;
-  await drained(scope);
-  if (scope.isOutermost && scope.hasHooks && scope.refusal === undefined) {
+async function commitOnceReady(transaction: Transaction, send: Send): Promise<void> {
+  const { connection } = transaction;
+  await drained(transaction);
+  if (transaction.isOutermost && transaction.hasHooks && transaction.refusal === undefined) {
     try {
-      await scope.inContext(() => scope.timeline.run('beforeCommit'));
+      await transaction.inContext(() => transaction.hooks.run('beforeCommit'));
     } catch (error) {
-      return scope.phase === 'open' ? rollBack(scope, error) : undefined;
+      return transaction.phase === 'open' ? rollBack(transaction, error) : undefined;
     }
-    await drained(scope);
+    await drained(transaction);
   }
   if (
-    scope.block?.options.verifyCommit &&
-    !scope.isSavepoint &&
-    scope.refusal === undefined &&
-    scope.firstError === undefined
+    transaction.block?.options.verifyCommit &&
+    !transaction.isSavepoint &&
+    transaction.refusal === undefined &&
+    transaction.firstError === undefined
   ) {
     try {
-      scope.recorded = await recordXid(session);
+      transaction.recorded = await recordXid(connection);
     } catch (error) {
-      return scope.phase === 'open' ? rollBack(scope, scope.refusal ?? session.fatal ?? error) : undefined;
+      return transaction.phase === 'open'
+        ? rollBack(transaction, transaction.refusal ?? connection.fatal ?? error)
+        : undefined;
     }
   }
   // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
-  if (!session.turns && scope.refusal === undefined) await session.whenQuiet();
+  if (!connection.mutex && transaction.refusal === undefined) await connection.whenQuiet();
   // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
   // Which of them it was is known now: an error arrives before the status of the transaction does.
   if (
-    scope.unheard !== undefined &&
-    scope.phase === 'open' &&
-    scope.refusal === undefined &&
-    session.driver.status(session.connection) !== 'failed'
+    transaction.unawaitedFailure !== undefined &&
+    transaction.phase === 'open' &&
+    transaction.refusal === undefined &&
+    connection.driver.status(connection.raw) !== 'failed'
   ) {
-    const message = `a query of transaction ${scope.name} failed that its block had not waited for`;
-    return rollBack(scope, scope.failure(message, scope.unheard));
+    const message = `a query of transaction ${transaction.name} failed that its block had not waited for`;
+    return rollBack(transaction, transaction.failure(message, transaction.unawaitedFailure));
   }
   // A limit may have ended it meanwhile.
-  if (scope.phase === 'open') await commitNow(scope, send);
+  if (transaction.phase === 'open') await commitNow(transaction, send);
 }
 
-function commitNow(scope: Scope, send: Send): Promise<void> {
-  if (scope.isAborted) return settleAborted(scope);
-  if (scope.isOutlived) return rollBack(scope, outlived(scope));
-  if (scope.refusal !== undefined) return rollBack(scope, scope.refusal);
-  return scope.isSavepoint ? releaseSavepoint(scope, send) : commitOutermost(scope, send);
+function commitNow(transaction: Transaction, send: Send): Promise<void> {
+  if (transaction.isAborted) return settleAborted(transaction);
+  if (transaction.parentHasEnded) return rollBack(transaction, outlived(transaction));
+  if (transaction.refusal !== undefined) return rollBack(transaction, transaction.refusal);
+  return transaction.isSavepoint ? releaseSavepoint(transaction, send) : commitOutermost(transaction, send);
 }
 
-function outlived(scope: Scope): TransactionFailedError {
-  return scope.failure(
-    `savepoint ${scope.name} was not released: the transaction around it had ended before`,
+function outlived(transaction: Transaction): TransactionFailedError {
+  return transaction.failure(
+    `savepoint ${transaction.name} was not released: the transaction around it had ended before`,
     undefined,
   );
 }
 
-async function commitOutermost(scope: Scope, send: Send): Promise<void> {
-  const { session, instance, value, endedBy } = scope;
-  scope.phase = 'committing';
-  const { isDone, error, result } = await step(scope, send);
+async function commitOutermost(transaction: Transaction, send: Send): Promise<void> {
+  const { connection, instance, value, endedByStatement: endedBy } = transaction;
+  transaction.phase = 'committing';
+  const { isDone, error, result } = await sendControl(transaction, send);
   if (isDone) {
-    if (!endedBy?.rolledBack && !session.driver.saysRolledBack(answerOf(result)))
-      return scope.decide({ kind: 'committed', value });
+    if (!endedBy?.rolledBack && !connection.driver.saysRolledBack(answerOf(result)))
+      return transaction.decide({ kind: 'committed', value });
     const by = endedBy ? `it was ended by "${endedBy.sql}"` : 'a statement in it had failed';
-    const message = `the server rolled transaction ${scope.name} back: ${by}`;
-    return scope.decide({
+    const message = `the server rolled transaction ${transaction.name} back: ${by}`;
+    return transaction.decide({
       kind: 'rolledBack',
-      error: scope.failure(message, scope.firstError),
+      error: transaction.failure(message, transaction.firstError),
     });
   }
-  if (session.death === undefined && !(error instanceof ResetError) && !instance.isFatal(error)) {
+  if (connection.death === undefined && !(error instanceof ResetError) && !instance.isFatal(error)) {
     // The error comes before the server has let go of the transaction's locks.
-    await within(instance.settings.timeoutMillis, session.whenQuiet());
-    return scope.decide({ kind: 'rolledBack', error: scope.interruption ?? error });
+    await within(instance.settings.timeoutMillis, connection.whenQuiet());
+    return transaction.decide({ kind: 'rolledBack', error: transaction.interruption ?? error });
   }
-  session.doomed = true;
-  const xid = scope.recorded?.xid ?? undefined;
-  const details = { cause: session.fatal ?? error, xid, transaction: scope.describe() };
-  return scope.decide({ kind: 'unknown', error: new CommitUnknownError(scope.name, details) });
+  connection.doomed = true;
+  const xid = transaction.recorded?.xid ?? undefined;
+  const details = { cause: connection.fatal ?? error, xid, transaction: transaction.describe() };
+  return transaction.decide({ kind: 'unknown', error: new CommitUnknownError(transaction.name, details) });
 }
 
-async function releaseSavepoint(scope: Scope, send: Send): Promise<void> {
-  const { session, value } = scope;
-  scope.phase = 'ending';
+async function releaseSavepoint(transaction: Transaction, send: Send): Promise<void> {
+  const { connection, value } = transaction;
+  transaction.phase = 'ending';
   // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
-  const isOutlived = session.turns !== undefined && scope.children.size > 0;
-  if (isOutlived) return scope.decide({ kind: 'committed', value });
-  const { isDone, error } = await step(scope, send);
-  if (isDone) return scope.decide({ kind: 'committed', value });
-  const lost = scope.refusal ?? (session.refusal && (session.fatal ?? session.refusal));
-  if (lost !== undefined) return rollBack(scope, lost);
-  const message = `savepoint ${scope.name} was rolled back: a statement in it had failed`;
-  return rollBack(scope, scope.failure(message, scope.root.firstError ?? error));
+  const isOutlived = connection.mutex !== undefined && transaction.children.size > 0;
+  if (isOutlived) return transaction.decide({ kind: 'committed', value });
+  const { isDone, error } = await sendControl(transaction, send);
+  if (isDone) return transaction.decide({ kind: 'committed', value });
+  const lost = transaction.refusal ?? (connection.refusal && (connection.fatal ?? connection.refusal));
+  if (lost !== undefined) return rollBack(transaction, lost);
+  const message = `savepoint ${transaction.name} was rolled back: a statement in it had failed`;
+  return rollBack(transaction, transaction.failure(message, transaction.root.firstError ?? error));
 }
 
 /** The driver's answer inside knex's query object. */
@@ -114,10 +120,10 @@ function answerOf(result: unknown): unknown {
 }
 
 /** Waits for the queries and inner blocks that the callback started and did not wait for, and for those that they start. */
-async function drained(scope: Scope): Promise<void> {
-  while (scope.pending > 0 && scope.refusal === undefined) {
+async function drained(transaction: Transaction): Promise<void> {
+  while (transaction.pending > 0 && transaction.refusal === undefined) {
     await new Promise<void>((resolve) => {
-      scope.onDrained = resolve;
+      transaction.onDrained = resolve;
     });
     await nextTurn();
   }

@@ -1,13 +1,13 @@
 // A block's time limit and abort signal, over all its attempts.
-import { TransactionTimeoutError } from '../errors';
-import type { AtomicOptions } from '../block-types';
-import { type Deferred, defer } from '../waiting';
+import { TransactionTimeoutError } from '../words/errors';
+import type { AtomicOptions } from '../words/block-types';
+import { type Deferred, defer } from '../words/waiting';
 import { interrupt } from './block';
-import type { Scope } from './scope';
+import type { Transaction } from './transaction';
 
 export class Limit {
   #error: { error: unknown } | undefined;
-  #scope: Scope | undefined;
+  #transaction: Transaction | undefined;
   #reached: Deferred<never> | undefined;
 
   get isReached(): boolean {
@@ -15,8 +15,8 @@ export class Limit {
   }
 
   /** The attempt that is to be stopped when the limit is reached. */
-  watch(scope: Scope): void {
-    this.#scope = scope;
+  watch(transaction: Transaction): void {
+    this.#transaction = transaction;
   }
 
   /** Rejects as soon as the limit is reached, where no attempt is open that would be rolled back first. */
@@ -26,9 +26,9 @@ export class Limit {
   }
 
   timeoutError(label: string | undefined, timeoutMillis: number): TransactionTimeoutError {
-    const scope = this.#scope;
-    const transaction = scope && scope.phase !== 'waiting' ? scope.describe() : undefined;
-    return new TransactionTimeoutError(label ?? scope?.id ?? 'block', timeoutMillis, transaction);
+    const watched = this.#transaction;
+    const transaction = watched && watched.phase !== 'waiting' ? watched.describe() : undefined;
+    return new TransactionTimeoutError(label ?? transaction?.id ?? 'block', timeoutMillis, transaction);
   }
 
   /**
@@ -51,10 +51,11 @@ export class Limit {
   stop(error: unknown): void {
     if (this.#error) return;
     this.#error = { error };
-    const scope = this.#scope;
+    const transaction = this.#transaction;
     // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
-    const hasBegun = scope && scope.phase !== 'waiting' && scope.phase !== 'beginning' && !scope.isConcluded;
-    if (scope) void interrupt(scope, error);
+    const hasBegun =
+      transaction && transaction.phase !== 'waiting' && transaction.phase !== 'beginning' && !transaction.isConcluded;
+    if (transaction) void interrupt(transaction, error);
     if (!hasBegun) this.#reached?.reject(error);
   }
 }

@@ -1,18 +1,19 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { KnexClient, Runner } from '../knex/insides';
-import { scopeOfClient } from './steps';
+import { transactionOfClient } from './control';
 
 export function watchRunner(client: KnexClient, runner: Runner): void {
-  const scope = scopeOfClient(client);
-  if (!scope?.block) return;
+  const transaction = transactionOfClient(client);
+  if (!transaction?.block) return;
   const { run } = runner;
   const watched = () => {
-    const leave = scope.enter();
-    const isOfCallback = scope.isCallbackRunning;
+    const leave = transaction.enter();
+    const isOfCallback = transaction.isCallbackRunning;
     const result = run.call(runner);
     result.then(leave, (error) => {
       // The callback is done and has not waited for it: nobody else would make the block fail, but for the server.
-      if (isOfCallback && scope.isEndAsked && scope.phase === 'open') scope.unheard ??= error;
+      if (isOfCallback && transaction.isEndAsked && transaction.phase === 'open')
+        transaction.unawaitedFailure ??= error;
       leave();
     });
     return result;

@@ -1,40 +1,40 @@
 // The whole outermost block again, after a real rollback; never after a COMMIT that may have happened.
 import { isRetryable } from '../drivers/error-codes';
-import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../errors';
-import { DEFAULTS, refuse } from '../options';
+import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../words/errors';
+import { DEFAULTS, refuse } from '../words/options';
 import type { Instance } from '../pool/instance';
-import type { AtomicOptions, RetryOptions } from '../block-types';
-import { defer } from '../waiting';
+import type { AtomicOptions, RetryOptions } from '../words/block-types';
+import { defer } from '../words/waiting';
 import type { Limit } from './limit';
-import type { Scope } from './scope';
-import { Timeline } from './timeline';
+import type { Transaction } from './transaction';
+import { HookRegister } from './hooks';
 
 /** One run of a block. */
 export interface Attempt {
   number: number;
   /** More may follow. */
   mayRetry: boolean;
-  scope: Scope | undefined;
+  transaction: Transaction | undefined;
 }
 
 type Once<T> = (attempt: Attempt) => Promise<T>;
 
 /** As often as `retry` says, which is once where it says nothing. */
 export function attempts<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
-  if (options.retry === undefined) return once({ number: 1, mayRetry: false, scope: undefined });
+  if (options.retry === undefined) return once({ number: 1, mayRetry: false, transaction: undefined });
   return repeat(instance, options, limit, once);
 }
 
 async function repeat<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
   const retry = options.retry as RetryOptions | undefined;
   for (let number = 1; ; number++) {
-    const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), scope: undefined };
+    const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
       return await once(attempt);
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
-      const occasion = { error, fatal: attempt.scope?.hasLost(error) ?? instance.isFatal(error) };
-      for (const later of await hooksOf(instance, options, attempt.scope).runAll('onRetry', occasion))
+      const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
+      for (const later of await hooksOf(instance, options, attempt.transaction).runAll('onRetry', occasion))
         suppress(error, later);
       await sleep(instance, limit, backoff(retry, number));
     }
@@ -42,24 +42,24 @@ async function repeat<T>(instance: Instance, options: AtomicOptions, limit: Limi
 }
 
 /** Rejects at once where the limit is reached, or a reset begins: what was asked before it is not asked again after it. */
-async function sleep({ asleep }: Instance, limit: Limit, millis: number): Promise<void> {
+async function sleep({ pausedRetries }: Instance, limit: Limit, millis: number): Promise<void> {
   const reset = defer<never>();
   reset.promise.catch(() => {});
-  asleep.add(reset);
+  pausedRetries.add(reset);
   try {
     await limit.sleep(millis, reset.promise);
   } finally {
-    asleep.delete(reset);
+    pausedRetries.delete(reset);
   }
 }
 
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */
-function hooksOf(instance: Instance, options: AtomicOptions, scope: Scope | undefined): Timeline {
-  if (scope?.lastHooks && scope.handle) return scope.lastHooks;
-  const hooks = new Timeline();
-  if (!scope) return hooks;
-  hooks.addAll(scope, instance.settings.hooks);
-  hooks.addAll(scope, options.hooks);
+function hooksOf(instance: Instance, options: AtomicOptions, transaction: Transaction | undefined): HookRegister {
+  if (transaction?.lastHooks && transaction.handle) return transaction.lastHooks;
+  const hooks = new HookRegister();
+  if (!transaction) return hooks;
+  hooks.addAll(transaction, instance.settings.hooks);
+  hooks.addAll(transaction, options.hooks);
   return hooks;
 }
 
@@ -70,7 +70,7 @@ function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt:
   if (retry?.when) return judge(retry.when, error, attempt.number);
   if (isRetryable(error)) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.
-  return instance.isFatal(error) && (attempt.scope?.hasLost(error) ?? true);
+  return instance.isFatal(error) && (attempt.transaction?.hasLost(error) ?? true);
 }
 
 /** One that cannot decide decides against: the block's own error comes out. */

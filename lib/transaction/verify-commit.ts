@@ -1,8 +1,8 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
-import type { Session } from '../pool/session';
-import { Deadline, within } from '../waiting';
-import type { Scope } from './scope';
-import type { Outcome } from './scope-details';
+import type { Connection } from '../connection/connection';
+import { Deadline, within } from '../words/waiting';
+import type { Transaction } from './transaction';
+import type { Outcome } from './transaction-details';
 
 type Rows = { rows: Record<string, unknown>[] };
 
@@ -23,43 +23,46 @@ export interface Recorded {
 }
 
 /** Asked once a connection, which lives in one run of the server only: it costs more than the rest of a small block. */
-const servers = new WeakMap<Session, unknown>();
+const servers = new WeakMap<Connection, unknown>();
 
-export async function recordXid(session: Session): Promise<Recorded> {
+export async function recordXid(connection: Connection): Promise<Recorded> {
   const xid = 'pg_current_xact_id_if_assigned()::text as xid';
-  const isKnown = servers.has(session);
-  const { rows } = (await session.send(isKnown ? `select ${xid}` : `select ${xid}, ${SERVER} as server`)) as Rows;
+  const isKnown = servers.has(connection);
+  const { rows } = (await connection.send(isKnown ? `select ${xid}` : `select ${xid}, ${SERVER} as server`)) as Rows;
   const recorded = rows[0] as unknown as Recorded;
-  if (!isKnown) servers.set(session, recorded.server);
-  return { xid: recorded.xid, server: servers.get(session) };
+  if (!isKnown) servers.set(connection, recorded.server);
+  return { xid: recorded.xid, server: servers.get(connection) };
 }
 
 /** https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT */
-export async function outcomeOnServer(scope: Scope, unknown: Outcome & { kind: 'unknown' }): Promise<Outcome> {
-  const { recorded } = scope;
+export async function outcomeOnServer(
+  transaction: Transaction,
+  unknown: Outcome & { kind: 'unknown' },
+): Promise<Outcome> {
+  const { recorded } = transaction;
   if (!recorded) return unknown;
   // Nothing written, nothing to lose.
-  if (recorded.xid === null) return { kind: 'committed', value: scope.value };
-  const status = await within(scope.instance.settings.timeoutMillis, finalStatus(scope, recorded));
-  if (status === 'committed') return { kind: 'committed', value: scope.value };
+  if (recorded.xid === null) return { kind: 'committed', value: transaction.value };
+  const status = await within(transaction.instance.settings.timeoutMillis, finalStatus(transaction, recorded));
+  if (status === 'committed') return { kind: 'committed', value: transaction.value };
   if (status === 'aborted') return { kind: 'rolledBack', error: unknown.error.cause };
   return unknown;
 }
 
-async function finalStatus(scope: Scope, recorded: Recorded): Promise<unknown> {
-  const { pool, settings } = scope.instance;
+async function finalStatus(transaction: Transaction, recorded: Recorded): Promise<unknown> {
+  const { pool, settings } = transaction.instance;
   const deadline = new Deadline(settings.timeoutMillis);
   while (deadline.leftMillis > 0) {
     try {
-      const session = await pool.borrow();
+      const connection = await pool.borrow();
       // Without an answer the connection is of no use to anybody else.
-      session.doomed = true;
+      connection.doomed = true;
       try {
-        const status = await within(deadline.leftMillis, statusOf(session, recorded));
-        session.doomed = status === undefined;
+        const status = await within(deadline.leftMillis, statusOf(connection, recorded));
+        connection.doomed = status === undefined;
         if (status !== 'in progress' && status !== undefined) return status;
       } finally {
-        pool.release(session.connection);
+        pool.release(connection.raw);
       }
     } catch {
       // The server may be on its way back: asked again until the time is up.
@@ -69,13 +72,15 @@ async function finalStatus(scope: Scope, recorded: Recorded): Promise<unknown> {
   return undefined;
 }
 
-async function statusOf(session: Session, { xid, server }: Recorded): Promise<unknown> {
-  const { rows } = (await session.send(`select pg_xact_status('${xid}'::xid8) as status, ${SERVER} as server`)) as Rows;
+async function statusOf(connection: Connection, { xid, server }: Recorded): Promise<unknown> {
+  const { rows } = (await connection.send(
+    `select pg_xact_status('${xid}'::xid8) as status, ${SERVER} as server`,
+  )) as Rows;
   if (rows[0]?.server !== server) return 'restarted';
   const status = rows[0]?.status ?? 'forgotten';
   if (status === 'in progress') {
     // Its backend may wait for a client that is not there any more.
-    await session.send(
+    await connection.send(
       `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
     );
   }

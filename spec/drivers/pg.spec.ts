@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 import { Client } from 'pg';
 import QueryStream from 'pg-query-stream';
-import type { Flight, Line } from '../../lib/drivers/driver';
+import type { PendingStatement, StatementSink } from '../../lib/drivers/driver';
 import { pgDriver } from '../../lib/drivers/pg';
 import type { PgConnection } from '../../lib/drivers/pg-client';
 import type { FaultProxy } from '../support/fault-proxy';
@@ -32,27 +32,27 @@ describe('the pg driver', () => {
     return client as unknown as PgConnection;
   }
 
-  /** A line that lets one flight after the other start, as the pool's does, and notes what it hears. */
-  class NotingLine implements Line {
+  /** A line that lets one statement after the other start, as the pool's does, and notes what it hears. */
+  class NotingLine implements StatementSink {
     readonly refusal = undefined;
     readonly heard: string[] = [];
-    readonly flights: Flight[] = [];
+    readonly statements: PendingStatement[] = [];
 
-    ask(flight: Flight): void {
-      this.heard.push(`ask ${flight.sql}`);
-      this.flights.push(flight);
-      if (this.flights.length === 1) flight.start();
+    ask(statement: PendingStatement): void {
+      this.heard.push(`ask ${statement.sql}`);
+      this.statements.push(statement);
+      if (this.statements.length === 1) statement.start();
     }
 
     answered(error: unknown, _result: unknown, ready: Promise<void> | undefined): unknown {
-      this.flights.shift();
+      this.statements.shift();
       this.heard.push(error ? `failed ${(error as { code?: string }).code}` : 'answered');
       void ready?.then(() => this.heard.push('ready'));
       return error;
     }
 
     next(): void {
-      this.flights[0]?.start();
+      this.statements[0]?.start();
     }
 
     died(error: Error & { code?: string }): void {
@@ -76,7 +76,7 @@ describe('the pg driver', () => {
         new Promise((resolve) => connection.query('select 4', resolve as never)),
         new Promise((resolve) => connection.query({ text: 'select $1::int' }, [5], resolve as never)),
       ]);
-      expect(line.flights).to.have.lengthOf(5);
+      expect(line.statements).to.have.lengthOf(5);
       await answers;
       expect(line.heard.filter((each) => each === 'answered')).to.have.lengthOf(5);
       expect(line.heard[0]).to.equal('ask select 1');
@@ -102,14 +102,14 @@ describe('the pg driver', () => {
       expect(line.heard).to.deep.equal(['ask select n from generate_series(1, 250) n', 'answered']);
     });
 
-    it('takes what runs already as the first flight', async () => {
+    it('takes what runs already as the first statement', async () => {
       const running = outcome((connection as unknown as Client).query('select pg_sleep(0.05), 1 as one'));
       const line = new NotingLine();
       pgDriver.tap(connection, line);
-      expect(line.flights).to.have.lengthOf(1);
+      expect(line.statements).to.have.lengthOf(1);
       expect((await running).value?.rows).to.deep.equal([{ pg_sleep: '', one: 1 }]);
       await until('it is answered', () => line.heard.includes('answered'));
-      expect(line.flights).to.be.empty;
+      expect(line.statements).to.be.empty;
     });
 
     it('tells of the connection’s death and end', async () => {
@@ -170,7 +170,7 @@ describe('the pg driver', () => {
     it('terminates a backend: it is gone when that resolves; closed, it leaves nothing', async () => {
       const query = failure((connection as unknown as Client).query('select pg_sleep(30)'));
       const [pid] = await stage.running('pg_sleep');
-      const spare = pgDriver.openSpare?.(connection);
+      const spare = pgDriver.openSideConnection?.(connection);
       await spare?.terminate(pid!);
       expect((await stage.database.backends()).map((backend) => backend.pid)).not.to.include(pid);
       await spare?.close(500);
@@ -182,7 +182,7 @@ describe('the pg driver', () => {
       const proxy = await stage.proxy();
       const through = await connect(proxy);
       proxy.mode = 'blackhole';
-      const spare = pgDriver.openSpare?.(through);
+      const spare = pgDriver.openSideConnection?.(through);
       void spare?.terminate(1).catch(() => {});
       const start = performance.now();
       await spare?.close(50);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError, type Resettable, resettable, type ResettableOptions, TransactionFailedError } from '../../lib';
-import { nextTurn } from '../../lib/waiting';
+import { nextTurn } from '../../lib/words/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { until } from '../support/until';

@@ -1,7 +1,7 @@
 // What withMigrationLock relies on in knex: its 'query' event shows the very bindings that are about to be sent.
 import { expect } from 'chai';
 import type { Knex, knex } from 'knex';
-import { LockRow } from '../../lib/migrating/lock-row';
+import { LockRow } from '../../lib/migration-lock/lock-row';
 import { useStage } from '../support/stage';
 import { lockRow, type Migration, sourceOf, startOver } from './source';
 

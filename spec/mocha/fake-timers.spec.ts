@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { ResetError } from '../../lib';
 import { resetHooks } from '../../lib/mocha';
-import { defer } from '../../lib/waiting';
+import { defer } from '../../lib/words/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';

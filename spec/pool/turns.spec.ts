@@ -1,18 +1,18 @@
 // Turns on a sandbox's connection, where the order matters that a real one would have to be caught in.
 import { expect } from 'chai';
-import { Turns } from '../../lib/pool/turns';
-import { type Deferred, defer } from '../../lib/waiting';
+import { SavepointMutex } from '../../lib/connection/savepoint-mutex';
+import { type Deferred, defer } from '../../lib/words/waiting';
 import { outcome } from '../support/outcome';
 
 describe('Turns', () => {
   const always = () => {};
   let sent: string[];
   let quiet: Deferred<void>;
-  let connection: ConstructorParameters<typeof Turns>[0] & {
+  let connection: ConstructorParameters<typeof SavepointMutex>[0] & {
     isQuiet: boolean;
     status: string;
   };
-  let turns: Turns;
+  let turns: SavepointMutex;
 
   beforeEach(() => {
     sent = [];
@@ -24,7 +24,7 @@ describe('Turns', () => {
       sendAll: (statements) => Promise.resolve(sent.push(...statements)),
       whenQuiet: () => quiet.promise,
     };
-    turns = new Turns(connection, true, always);
+    turns = new SavepointMutex(connection, true, always);
   });
 
   it('gives a query the unused savepoint at once', () => {

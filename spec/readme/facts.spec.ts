@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import * as api from '../../lib';
-import { DEFAULTS } from '../../lib/options';
+import { DEFAULTS } from '../../lib/words/options';
 import { outcomeRows } from '../transaction/outcome-rows';
 import { outcomeText } from './outcome-text';
 import { blocksOf, documents, ROOT } from './readme-text';
@@ -17,7 +17,7 @@ const { scripts, files } = JSON.parse(read('package.json')) as { scripts: Record
 /** Public interfaces that have keys which a user writes or reads. */
 const INTERFACES: [file: string, names: string[]][] = [
   [
-    'lib/types.ts',
+    'lib/words/types.ts',
     [
       'ResettableOptions',
       'Resettable',
@@ -31,7 +31,7 @@ const INTERFACES: [file: string, names: string[]][] = [
     ],
   ],
   [
-    'lib/block-types.ts',
+    'lib/words/block-types.ts',
     ['AtomicOptions', 'RetryOptions', 'AtomicTransaction', 'TransactionHooks', 'TransactionHookContext'],
   ],
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],

@@ -40,8 +40,8 @@ describe('a server', () => {
         await idle(db, 3);
         const running = [1, 2].map(() => failure(db.raw('select pg_sleep(30)')));
         const observer = make();
-        const asleep = "select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'";
-        await until('they run', async () => (await observer.raw(asleep)).rows.length === 2);
+        const pausedRetries = "select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'";
+        await until('they run', async () => (await observer.raw(pausedRetries)).rows.length === 2);
         await server.restart(mode);
         for (const error of running) expect(isFatal(await error)).to.be.true;
         expect(await failures(db, 5)).to.be.empty;

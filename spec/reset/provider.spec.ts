@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
-import { defer, type Deferred } from '../../lib/waiting';
+import { defer, type Deferred } from '../../lib/words/waiting';
 import { failure, outcome, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { PoolClient } from 'pg';
 import { type ResetOptions, ResetError } from '../../lib';
-import { defer } from '../../lib/waiting';
+import { defer } from '../../lib/words/waiting';
 import { failure, never, nextTurn, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, type StageConfig, useStage } from '../support/stage';
 import { until } from '../support/until';

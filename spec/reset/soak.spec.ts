@@ -1,7 +1,7 @@
 // Blocks on a small pool with resets at random: whatever the order, everything settles, nothing leaks, no acknowledged row is lost.
 import { expect } from 'chai';
 import { ResetError } from '../../lib';
-import { defer } from '../../lib/waiting';
+import { defer } from '../../lib/words/waiting';
 import { type Outcome, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';

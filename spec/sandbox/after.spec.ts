@@ -1,7 +1,7 @@
 // What is left of a sandbox that is over: nothing for the rest of the instance, a refusal for what it left behind.
 import { expect } from 'chai';
 import { SandboxError } from '../../lib';
-import { type Deferred, defer } from '../../lib/waiting';
+import { type Deferred, defer } from '../../lib/words/waiting';
 import { failure } from '../support/outcome';
 import { idOfBackend, KINDS, useTables } from './stage';
 

@@ -17,10 +17,10 @@ describe('left inside a sandbox', () => {
         const db = stage.resettable(ONE);
         const sandbox = await db.openSandbox();
         await db('t').insert({ id: 1 });
-        const asleep = failure(db.raw('select pg_sleep(60)'));
+        const pausedRetries = failure(db.raw('select pg_sleep(60)'));
         await stage.running('pg_sleep');
         const asked = [
-          asleep,
+          pausedRetries,
           failure(db('t').insert({ id: 2 })),
           failure(db.transaction((trx) => trx('t').insert({ id: 3 }))),
           failure(db.transaction()),
@@ -88,12 +88,12 @@ describe('left inside a sandbox', () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, ...ONE }, { timeoutMillis: 300 });
     const sandbox = await db.openSandbox();
-    const asleep = failure(db.raw('select pg_sleep(60)'));
+    const pausedRetries = failure(db.raw('select pg_sleep(60)'));
     await stage.running('pg_sleep');
     proxy.freeze();
     await sandbox.close();
     await until('its place in the pool is free', () => db.connectionState().connections.inUse === 0);
-    expect(await asleep).to.be.an.instanceof(Error);
+    expect(await pausedRetries).to.be.an.instanceof(Error);
   });
 
   it('a ROLLBACK that is not answered dooms the connection', async () => {
@@ -114,21 +114,21 @@ describe('left inside a block of an ambient instance', () => {
   it('a query that is never answered does not keep the connection when it is over', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, ...ONE }, { ambient: true, timeoutMillis: 300 });
-    let asleep: Promise<Error> | undefined;
+    let pausedRetries: Promise<Error> | undefined;
     const block = failure(
       db.atomic(
         async () => {
-          asleep = failure(db.raw('select pg_sleep(60)'));
+          pausedRetries = failure(db.raw('select pg_sleep(60)'));
           await stage.running('pg_sleep');
           proxy.freeze();
-          await asleep;
+          await pausedRetries;
         },
         { timeoutMillis: 1500 },
       ),
     );
     expect(await block).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
     await until('its place in the pool is free', () => db.connectionState().connections.inUse === 0);
-    expect(await asleep).to.be.an.instanceof(Error);
+    expect(await pausedRetries).to.be.an.instanceof(Error);
   });
 });
 

@@ -1,6 +1,6 @@
 // Several sandboxes in one process, each in the async context of its body.
 import { expect } from 'chai';
-import { defer } from '../../lib/waiting';
+import { defer } from '../../lib/words/waiting';
 import { outcome } from '../support/outcome';
 import { expectUntouched, ids, idOfBackend, useTables } from './stage';
 

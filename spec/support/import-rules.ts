@@ -14,11 +14,12 @@ interface Import {
 
 /** From the bottom to the top; each entry is a folder or a file of lib/, and is a room. */
 const levels = [
-  ['options.ts', 'errors.ts', 'types.ts', 'block-types.ts', 'waiting.ts'],
+  ['words'],
   ['drivers', 'knex'],
+  ['connection'],
   ['pool'],
-  ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migrating', 'testing'],
-  ['index.ts', 'mocha.ts', 'migrations.ts', 'resettable.ts', 'atomic.ts', 'settings.ts', 'sites.ts'],
+  ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migration-lock', 'test-hooks'],
+  ['index.ts', 'mocha.ts', 'testing.ts', 'migrations.ts', 'resettable.ts', 'atomic.ts', 'settings.ts', 'registry.ts'],
 ];
 const bottom = 0;
 const top = levels.length - 1;

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
-import { within } from '../../lib/waiting';
+import { within } from '../../lib/words/waiting';
 import { Watchdog } from './watchdog';
 
 /** How the server goes down: after its clients left, at once, without a checkpoint, or killed. */

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BlockControlError, ResetError, TransactionFailedError, TransactionTimeoutError } from '../../lib';
-import { defer, nextTurn } from '../../lib/waiting';
+import { defer, nextTurn } from '../../lib/words/waiting';
 import { outcome } from '../support/outcome';
 import { type Db, later, pidOf, rejection, useStage } from './stage';
 

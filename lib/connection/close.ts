@@ -1,0 +1,45 @@
+// How one connection ends so that the server lets go of it: asked first, then terminated, its socket cut only at last.
+import type { Connection } from './connection';
+import { Deadline, within } from '../words/waiting';
+
+/** How long the second connection may take to say goodbye. */
+const GOODBYE_MILLIS = 100;
+
+/**
+ * Ends the connection within the time. Each of the three steps has a third of it.
+ * @returns `'ended'` when the server closed it in an orderly way, `'forced'` when it was terminated or cut
+ */
+export async function closeConnection(connection: Connection, timeoutMillis: number): Promise<'ended' | 'forced'> {
+  const { driver, raw } = connection;
+  if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
+    // Gone already. Its socket may still be half open, and would keep the process alive.
+    driver.destroySocket(raw);
+    if (!connection.mayWorkOn) return 'ended';
+    await terminate(connection, timeoutMillis / 2);
+    return 'forced';
+  }
+  const third = timeoutMillis / 3;
+  if (await endOrderly(connection, third)) return 'ended';
+  await terminate(connection, third);
+  driver.destroySocket(raw);
+  return 'forced';
+}
+
+async function endOrderly(connection: Connection, timeoutMillis: number): Promise<boolean> {
+  const { driver, raw } = connection;
+  const deadline = new Deadline(timeoutMillis);
+  // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
+  if (!connection.isQuiet) await connection.stop(deadline);
+  if (!connection.isQuiet) return false;
+  driver.closeGracefully(raw);
+  await within(deadline.leftMillis, connection.whenEnded());
+  return connection.isEnded;
+}
+
+async function terminate(connection: Connection, timeoutMillis: number): Promise<void> {
+  const { driver, raw, backendId } = connection;
+  const spare = driver.openSideConnection?.(raw);
+  if (!spare || backendId === undefined) return;
+  await within(timeoutMillis, spare.terminate(backendId));
+  await spare.close(Math.min(timeoutMillis, GOODBYE_MILLIS));
+}

@@ -1,0 +1,214 @@
+// One raw connection from opening to end: who holds it, whether it may be trusted. What is sent on it is in traffic.ts.
+import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
+import { type Deferred, defer } from '../words/waiting';
+import type { QueryOrigin } from '../words/call-site';
+import { StatementQueue } from './statement-queue';
+import type { SavepointMutex } from './savepoint-mutex';
+
+/** The transaction on a connection, as the connection sees it. */
+export interface ConnectionUser {
+  /** Somebody else took the connection, and gives it back. */
+  readonly usesCallersConnection: boolean;
+  /** COMMIT is under way: it is done soon, with or without us. */
+  readonly isCommitting: boolean;
+  /** A statement was answered; returns the error that its asker shall get. */
+  answered(sql: string, error: unknown, result: unknown): unknown;
+  /** The connection is ready again after a statement failed: only now is its status known. */
+  readied(sql: string): void;
+  /** The connection is gone. */
+  lost(error: Error): void;
+}
+
+export interface SessionEvents {
+  /** The connection is gone, or about to go, without having been asked to. */
+  onDeath(connection: Connection, error: Error): void;
+  /** A statement failed. */
+  onError(connection: Connection, error: unknown): void;
+}
+
+/** On the connection itself: what a WeakMap knows lives until the next full collection, and this is asked for with each query. */
+const SESSION = Symbol('knex-reset.session');
+
+/** The session of a raw connection, if it has one now. */
+export function connectionOf(raw: object): Connection | undefined {
+  return (raw as { [SESSION]?: Connection })[SESSION];
+}
+
+/** A server's FATAL has an SQLSTATE; a broken socket has the name of a system error. */
+function isSaidByServer(error: Error & { code?: unknown }): boolean {
+  return typeof error.code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(error.code);
+}
+
+export class Connection extends StatementQueue implements StatementSink {
+  readonly openedAt = Date.now();
+  /** The reset count when its opening started: an older one than the pool's is never lent again. */
+  generation: number;
+  /** The eviction count when its opening started. */
+  evictionCount: number;
+  /** Lent out, as opposed to idle in the pool. */
+  lent = false;
+  lentAt = 0;
+  /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
+  readonly guests: (() => void)[] = [];
+  /** One at a time, in a sandbox. */
+  mutex: SavepointMutex | undefined;
+  /** How many have it who were inside its transaction, which is over: they may use it, and give it back. */
+  heldByHand = 0;
+  idleSince = this.openedAt;
+  /** Idle, and asked whether it is still there. */
+  isChecked = false;
+  user: ConnectionUser | undefined;
+  /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
+  askedAt: QueryOrigin | undefined;
+  /** The fatal error that a statement had on it. */
+  fatal: Error | undefined;
+  /** Why the connection is gone, once it is. */
+  death: Error | undefined;
+  /** The socket broke while a statement ran: the server may go on with it, and keep its locks. */
+  mayWorkOn = false;
+  closing: Promise<'ended' | 'forced'> | undefined;
+  /** A reset has it: what its borrower does with it does not count any more. */
+  seized = false;
+  /** Its borrower gave it back while a reset had it. */
+  isGivenBack = false;
+
+  readonly #events: SessionEvents;
+  readonly #untap: () => void;
+  #returned: Deferred<void> | undefined;
+  #ended: Deferred<void> | undefined;
+
+  constructor(
+    raw: object,
+    driver: Driver,
+    stamp: { generation: number; evictionCount: number },
+    events: SessionEvents,
+  ) {
+    super(raw, driver);
+    this.generation = stamp.generation;
+    this.evictionCount = stamp.evictionCount;
+    this.#events = events;
+    this.#untap = driver.tap(raw, this);
+    Object.defineProperty(raw, SESSION, { value: this, configurable: true });
+  }
+
+  get backendId(): number | undefined {
+    return this.driver.backendId(this.raw);
+  }
+
+  /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
+  get isClean(): boolean {
+    if (!this.isQuiet || this.death !== undefined || this.doomed) return false;
+    const status = this.driver.status(this.raw);
+    return status === 'idle' || status === 'unknown';
+  }
+
+  /** Resolves when the socket is closed. */
+  whenEnded(): Promise<void> {
+    if (this.isEnded) return Promise.resolve();
+    this.#ended ??= defer();
+    return this.#ended.promise;
+  }
+
+  /** Resolves when its borrower gives it back, or it is closed. */
+  whenReturned(): Promise<void> {
+    if (!this.lent || this.isGivenBack) return Promise.resolve();
+    this.#returned ??= defer();
+    return this.#returned.promise;
+  }
+
+  /** What its borrower does where a reset has it. */
+  givenBack(): void {
+    this.isGivenBack = true;
+    this.#returned?.resolve();
+    this.#returned = undefined;
+  }
+
+  returned(): void {
+    this.lent = false;
+    this.isGivenBack = false;
+    if (this.guests.length > 0) this.guests.length = 0;
+    this.mutex = undefined;
+    this.heldByHand = 0;
+    this.user = undefined;
+    this.askedAt = undefined;
+    this.hadStream = false;
+    this.idleSince = Date.now();
+    this.#returned?.resolve();
+    this.#returned = undefined;
+  }
+
+  /** Somebody inside its transaction, or left over from it, has it. */
+  get isHeldInside(): boolean {
+    return this.guests.length + this.heldByHand > 0;
+  }
+
+  /** Its transaction gives it back. Who is still inside keeps it from the next borrower. */
+  leave(refusal: () => Error): void {
+    if (this.guests.length === 0) return;
+    this.heldByHand = this.guests.length;
+    this.guests.length = 0;
+    this.doomed = true;
+    this.mutex?.close(refusal());
+  }
+
+  override refuse(error: Error): void {
+    super.refuse(error);
+    this.mutex?.close(error);
+  }
+
+  protected override abandon(error: Error): void {
+    super.abandon(error);
+    this.mutex?.close(error);
+  }
+
+  protected override heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown {
+    if (error !== null && error !== undefined) this.failed(error);
+    return this.user && statement ? this.user.answered(statement.sql, error, result) : error;
+  }
+
+  protected override failed(error: unknown): void {
+    this.#events.onError(this, error);
+  }
+
+  protected override awaitReady(sql: string): () => void {
+    const { user } = this;
+    return () => {
+      if (user !== undefined && user === this.user) user.readied(sql);
+    };
+  }
+
+  hasFailed(error: unknown): void {
+    this.failed(error);
+  }
+
+  died(error: Error): void {
+    if (this.death !== undefined) return;
+    // The server's own FATAL says more than the socket that closes after it.
+    this.death = this.fatal ?? error;
+    // A backend looks at its socket only when its statement is done.
+    this.mayWorkOn = this.isBusy && !this.user?.isCommitting && !isSaidByServer(this.death);
+    if (this.refusal === undefined) this.#events.onDeath(this, this.death);
+    this.abandon(this.death);
+    this.user?.lost(this.death);
+  }
+
+  ended(): void {
+    if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
+    this.end();
+    this.#ended?.resolve();
+  }
+
+  /** Takes new statements again, after a reset has washed it. */
+  accept(generation: number): void {
+    this.open();
+    this.generation = generation;
+    this.doomed = false;
+    this.user = undefined;
+  }
+
+  /** Gives the connection back as it was found. */
+  untap(): void {
+    this.#untap();
+    delete (this.raw as { [SESSION]?: Connection })[SESSION];
+  }
+}

@@ -1,0 +1,216 @@
+// What is sent on one raw connection: statements in a queue, one at a time, this package's own beside it, and how they are stopped.
+import type { Driver, PendingStatement, TransactionStatus } from '../drivers/driver';
+import { type Deadline, type Deferred, defer, within } from '../words/waiting';
+
+/** How long a CancelRequest may take to have its effect before another is sent. */
+const CANCEL_AGAIN_MILLIS = 100;
+
+export abstract class StatementQueue {
+  readonly raw: object;
+  readonly driver: Driver;
+  lastSql: string | undefined;
+  /** A stream was read on it by the present borrower. */
+  hadStream = false;
+  /** Never to be lent again, though it may still work. */
+  doomed = false;
+  readonly #statements: PendingStatement[] = [];
+  /** The first of them is with the driver. */
+  #isFlying = false;
+  /** Told to stop, not yet ready for the next statement. */
+  #pausing: Promise<void> | undefined;
+  #cancelling: Promise<void> | undefined;
+  /** Statements of this package's own that are under way. */
+  #sending = 0;
+  #refusal: Error | undefined;
+  #quiet: Deferred<void> | undefined;
+  #isEnded = false;
+
+  constructor(raw: object, driver: Driver) {
+    this.raw = raw;
+    this.driver = driver;
+  }
+
+  /** A statement was answered. Returns the error that its asker gets. */
+  protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
+  /** A statement failed, one of this package's own as well. */
+  protected abstract failed(error: unknown): void;
+  /** A statement failed, and the server is not ready yet. Returns what to do when it is. */
+  protected abstract awaitReady(sql: string): () => void;
+
+  /** Of the transaction on it. True only while nothing runs. */
+  get status(): TransactionStatus {
+    return this.driver.status(this.raw);
+  }
+
+  /** Statements asked and not answered, the one with the driver included. */
+  get running(): number {
+    return this.#statements.length;
+  }
+
+  get isQuiet(): boolean {
+    return (
+      this.#statements.length === 0 &&
+      this.#sending === 0 &&
+      this.#pausing === undefined &&
+      this.#cancelling === undefined
+    );
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Set: nothing more is sent on this connection. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
+  }
+
+  protected get isBusy(): boolean {
+    return this.#statements.length + this.#sending > 0;
+  }
+
+  /** Resolves when nothing runs on it any more, be it because the connection ended. */
+  whenQuiet(): Promise<void> {
+    if (this.isQuiet || this.#isEnded) return Promise.resolve();
+    this.#quiet ??= defer();
+    return this.#quiet.promise;
+  }
+
+  ask(statement: PendingStatement): void {
+    if (this.#refusal !== undefined) {
+      const refusal = this.#refusal;
+      process.nextTick(() => statement.abort(refusal));
+      return;
+    }
+    this.lastSql = statement.sql;
+    if (statement.isStream) this.hadStream = true;
+    this.#statements.push(statement);
+    // One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9.
+    if (this.#statements.length === 1 && this.#pausing === undefined) this.#start(statement);
+  }
+
+  answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
+    const statement = this.#statements.shift();
+    this.#isFlying = false;
+    if (ready) this.#pauseUntil(ready, statement?.sql ?? '');
+    return this.heard(statement, error, result);
+  }
+
+  next(): void {
+    if (this.#pausing !== undefined) return;
+    const statement = this.#statements[0];
+    if (statement) this.#start(statement);
+    else if (this.isQuiet) this.#quieten();
+  }
+
+  /** Sends a statement of this package's own, outside of the queue. */
+  send(sql: string): Promise<unknown> {
+    return this.runOwn(() => this.driver.send(this.raw, sql));
+  }
+
+  /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */
+  sendAll(statements: string[]): Promise<unknown> {
+    return this.driver.takesScripts ? this.send(statements.join('; ')) : this.#sendEach(statements);
+  }
+
+  async #sendEach(statements: string[]): Promise<void> {
+    for (const sql of statements) await this.send(sql);
+  }
+
+  /** Counts work of this package's own on the connection as a statement that runs. */
+  async runOwn<T>(work: () => Promise<T>): Promise<T> {
+    this.#sending++;
+    try {
+      return await work();
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    } finally {
+      this.#sending--;
+      if (this.isQuiet) this.#quieten();
+    }
+  }
+
+  /**
+   * Asks the server to stop the running statement. Until the request is delivered the connection is not quiet:
+   * it would stop the next borrower's statement as well. One that cannot be delivered in time dooms the connection.
+   */
+  cancel(timeoutMillis: number): Promise<void> {
+    this.#cancelling ??= this.#cancel(timeoutMillis);
+    return this.#cancelling;
+  }
+
+  /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
+  async stop(deadline: Deadline): Promise<void> {
+    while (this.driver.cancel && !this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
+      await this.cancel(deadline.leftMillis);
+      await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), this.whenQuiet());
+    }
+  }
+
+  /** Nothing more is sent: whoever asked or asks something is told `error`. What the server runs, runs on until it is cancelled. */
+  refuse(error: Error): void {
+    this.#refusal = error;
+    const flying = this.#isFlying ? this.#statements[0] : undefined;
+    this.dropWaiting(error);
+    flying?.abort(error);
+  }
+
+  /** Tells those whose statement was not sent yet that it never will be. */
+  dropWaiting(error: Error): void {
+    for (const statement of this.#statements.splice(this.#isFlying ? 1 : 0)) statement.abort(error);
+  }
+
+  /** A stream whose reader has stopped waits on the server for nothing but the reader: there is nothing to cancel. */
+  endStream(error: Error): void {
+    const flying = this.#isFlying ? this.#statements[0] : undefined;
+    if (flying?.isStream) flying.abort(error);
+  }
+
+  /** Takes new statements again. */
+  protected open(): void {
+    this.#refusal = undefined;
+  }
+
+  /** The connection is of no use: those that the driver has not seen yet, and the readers of a stream, would wait for ever. */
+  protected abandon(error: Error): void {
+    this.#refusal ??= error;
+    this.dropWaiting(this.#refusal);
+    this.endStream(this.#refusal);
+  }
+
+  /** The socket is closed: nothing runs on it any more. */
+  protected end(): void {
+    this.#isEnded = true;
+    this.#pausing = undefined;
+    this.#quieten();
+  }
+
+  async #cancel(timeoutMillis: number): Promise<void> {
+    const isDelivered = await this.driver.cancel?.(this.raw, timeoutMillis);
+    this.#cancelling = undefined;
+    if (!isDelivered) this.doomed = true;
+    if (this.isQuiet) this.#quieten();
+  }
+
+  #start(statement: PendingStatement): void {
+    this.#isFlying = true;
+    statement.start();
+  }
+
+  #pauseUntil(ready: Promise<void>, sql: string): void {
+    const readied = this.awaitReady(sql);
+    this.#pausing = ready;
+    void ready.then(() => {
+      if (this.#pausing !== ready) return;
+      this.#pausing = undefined;
+      readied();
+      this.next();
+    });
+  }
+
+  #quieten(): void {
+    this.#quiet?.resolve();
+    this.#quiet = undefined;
+  }
+}

@@ -1,0 +1,210 @@
+// The statements on a MySQL connection as statements of the line, and what the server's answers say of the transaction.
+import type { PendingStatement, StatementSink, TransactionStatus } from './driver';
+import { type Callback, type Command, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
+
+const IN_TRANSACTION = 1;
+const AUTOCOMMIT = 2;
+/** The server has rolled the whole transaction back with it. */
+const ER_LOCK_DEADLOCK = 1213;
+/** mysql2 gives up waiting, the server goes on. */
+const TIMED_OUT = 'PROTOCOL_SEQUENCE_TIMEOUT';
+
+const ignore = () => {};
+
+/** What is known of one tapped connection. */
+export class Watch {
+  /** The statement that is with the driver. */
+  running: PendingStatement | undefined;
+  /** A cancel request that is under way. */
+  cancelling: Promise<void> | undefined;
+  /** What the connection was opened with: mysql2 changes its config with a SET NAMES. */
+  charsetNumber: number | undefined;
+  #isOpen: boolean | undefined;
+  #isAutocommit = true;
+
+  get status(): TransactionStatus {
+    if (this.#isOpen === undefined) return 'unknown';
+    return this.#isOpen ? 'open' : 'idle';
+  }
+
+  /** The session is as new. */
+  reset(): void {
+    this.#isOpen = false;
+    this.#isAutocommit = true;
+  }
+
+  /** Only what returns no rows comes with the server's flags; what returns rows begins a transaction where autocommit is off, and ends none. */
+  note(error: unknown, result: unknown): void {
+    if (error) {
+      if ((error as { errno?: number }).errno === ER_LOCK_DEADLOCK) this.#isOpen = false;
+      return;
+    }
+    const flags = flagsOf(result);
+    if (flags !== undefined) {
+      this.#isOpen = (flags & IN_TRANSACTION) !== 0;
+      this.#isAutocommit = (flags & AUTOCOMMIT) !== 0;
+    } else if (!this.#isAutocommit) {
+      this.#isOpen = true;
+    }
+  }
+}
+
+/** Of several results (a procedure's, several statements') the last one counts. */
+function flagsOf(result: unknown): number | undefined {
+  const last = (Array.isArray(result) ? result.at(-1) : result) as { serverStatus?: number } | null | undefined;
+  const kind = last?.constructor?.name;
+  return kind === 'ResultSetHeader' || kind === 'OkPacket' ? last?.serverStatus : undefined;
+}
+
+export interface Tap {
+  readonly connection: MysqlConnection;
+  readonly sink: StatementSink;
+  readonly watch: Watch;
+}
+
+/** A statement with a callback: what knex sends. */
+export class CallbackStatement implements PendingStatement {
+  #isDone = false;
+
+  constructor(
+    private readonly tap: Tap,
+    readonly sql: string,
+    private readonly send: (done: Callback) => Command,
+    private callback: Callback,
+  ) {}
+
+  start(): void {
+    this.tap.watch.running = this;
+    let command: Command | undefined;
+    const done: Callback = (error, ...results) => this.#done(command, error, results);
+    try {
+      command = this.send(done);
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+
+  abort(error: Error): void {
+    const { callback } = this;
+    this.callback = ignore;
+    callback(error);
+  }
+
+  #done(command: Command | undefined, error: Error | null | undefined, results: unknown[]): void {
+    // After a timeout of mysql2's the server's own answer comes as well.
+    if (this.#isDone) return;
+    this.#isDone = true;
+    const { sink, watch } = this.tap;
+    watch.note(error, results[0]);
+    const isTimeout = (error as { code?: string } | null | undefined)?.code === TIMED_OUT;
+    const ready = isTimeout && command ? ended(command) : undefined;
+    const stopped = () => {
+      watch.running = undefined;
+    };
+    if (ready) void ready.then(stopped);
+    else stopped();
+    const told = sink.answered(error, results[0], ready);
+    try {
+      this.callback(told as Error, ...results);
+    } finally {
+      sink.next();
+    }
+  }
+}
+
+function ended(command: Command): Promise<void> {
+  return new Promise((resolve) => {
+    command.once('end', resolve);
+  });
+}
+
+/** A statement without a callback: its rows and its end are events, mostly those of a stream on it. */
+export class StreamStatement implements PendingStatement {
+  readonly isStream = true;
+  readonly sql: string;
+  #error: Error | null = null;
+  #isStarted = false;
+  #isDone = false;
+
+  constructor(
+    private readonly tap: Tap,
+    private readonly command: Command,
+    private readonly send: (command: Command) => unknown,
+  ) {
+    this.sql = command.sql ?? '(stream)';
+    command.on('error', (error: Error) => {
+      this.#error ??= error;
+    });
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    this.tap.watch.running = this;
+    this.command.once('end', () => this.#done());
+    // A driver that is over takes the command and never says anything about it.
+    const gone = reasonOf(this.tap.connection);
+    if (gone) return process.nextTick(() => this.fail(gone));
+    try {
+      this.send(this.command);
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  abort(error: Error): void {
+    const { command } = this;
+    command.emit('error', error);
+    command.removeAllListeners('result').removeAllListeners('fields');
+    // A reader that was too slow has stopped the connection.
+    if (this.#isStarted) this.tap.connection.resume();
+  }
+
+  /** The connection is over, which the driver does not tell to a statement without a callback. */
+  fail(error: Error): void {
+    if (this.#isDone) return;
+    this.command.emit('error', error);
+    this.#done();
+  }
+
+  #done(): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    const { sink, watch } = this.tap;
+    watch.note(this.#error, undefined);
+    watch.running = undefined;
+    sink.answered(this.#error, undefined, undefined);
+    sink.next();
+  }
+}
+
+/** What runs already when a connection is tapped while in use. */
+export class EarlierStatement implements PendingStatement {
+  readonly #commands: Command[];
+
+  constructor(private readonly tap: Tap) {
+    this.#commands = pendingOf(tap.connection);
+  }
+
+  get sql(): string {
+    return '(a statement asked before the instance was made resettable)';
+  }
+
+  start(): void {
+    this.tap.watch.running = this;
+    this.#commands.at(-1)?.once('end', () => {
+      this.tap.watch.running = undefined;
+      this.tap.sink.answered(null, undefined, undefined);
+      this.tap.sink.next();
+    });
+  }
+
+  abort(error: Error): void {
+    for (const command of this.#commands) {
+      const field = command.onResult ? 'onResult' : '_callback';
+      const callback = command[field];
+      if (!callback) continue;
+      command[field] = ignore;
+      callback.call(command, error);
+    }
+  }
+}

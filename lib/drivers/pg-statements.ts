@@ -1,0 +1,139 @@
+// What is asked of a connection of `pg`, from being asked to being answered: statements, streams, and what ran before it was tapped.
+import type { Duplex } from 'node:stream';
+import type { PendingStatement, StatementSink } from './driver';
+import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './pg-client';
+
+const ignore = () => {};
+
+/** Resolves when the server is ready for the next statement, or the connection is over. Undefined: it is. */
+function ready(connection: PgConnection): Promise<void> | undefined {
+  if (connection.readyForQuery !== false || connection._ended) return undefined;
+  return new Promise((resolve) => {
+    const done = () => {
+      connection.off('drain', done).off('end', done);
+      resolve();
+    };
+    connection.on('drain', done).on('end', done);
+  });
+}
+
+/** A statement with a callback: what knex sends. */
+export class QueryStatement implements PendingStatement {
+  constructor(
+    private readonly connection: PgConnection,
+    private readonly sink: StatementSink,
+    private readonly send: Query,
+    private readonly config: string | QueryConfig,
+    private readonly values: unknown,
+    private callback: Callback,
+  ) {}
+
+  get sql(): string {
+    return typeof this.config === 'string' ? this.config : this.config.text;
+  }
+
+  start(): void {
+    this.send.call(this.connection, this.config, this.values, (error, result) => this.#done(error, result));
+  }
+
+  abort(error: Error): void {
+    const callback = this.callback;
+    this.callback = ignore;
+    callback(error);
+  }
+
+  #done(error: Error | null | undefined, result: unknown): void {
+    // A failing query is answered before the server is ready again.
+    const told = this.sink.answered(error, result, error ? ready(this.connection) : undefined);
+    try {
+      this.callback(told as Error, result);
+    } finally {
+      this.sink.next();
+    }
+  }
+}
+
+/** A cursor or stream: it has no callback of its own, so its end is the moment when the server is ready again. */
+export class StreamStatement implements PendingStatement {
+  readonly isStream = true;
+  #error: Error | null = null;
+
+  constructor(
+    private readonly connection: PgConnection,
+    private readonly sink: StatementSink,
+    private readonly send: Query,
+    private readonly stream: Submittable & Partial<Duplex>,
+    private readonly values: unknown,
+    private readonly callback: Callback | undefined,
+  ) {}
+
+  get sql(): string {
+    return this.stream.text ?? this.stream.cursor?.text ?? '(stream)';
+  }
+
+  start(): void {
+    const { stream } = this;
+    const close = stream._destroy;
+    if (typeof close === 'function') {
+      // Destroying waits until the portal is closed, on a dead connection for ever; whoever reads shall hear of an error at once.
+      const destroy: Duplex['_destroy'] = (reason, done) => {
+        close.call(stream as Duplex, reason, reason ? ignore : done);
+        if (reason) done(reason);
+      };
+      stream._destroy = destroy;
+    }
+    const handleError = stream.handleError;
+    const failed: Submittable['handleError'] = (error, wire) => {
+      this.#error ??= error;
+      this.sink.hasFailed?.(error);
+      handleError.call(stream, error, wire);
+    };
+    stream.handleError = failed;
+    this.connection.once('drain', () => {
+      this.sink.answered(this.#error, undefined, undefined);
+      this.sink.next();
+    });
+    this.send.call(this.connection, stream, this.values, this.callback);
+  }
+
+  abort(error: Error): void {
+    const { stream } = this;
+    if (typeof stream._destroy !== 'function' || typeof stream.destroy !== 'function') {
+      stream.handleError(error, this.connection.connection);
+      return;
+    }
+    stream.destroy(error);
+  }
+}
+
+/** What runs already when a connection is tapped while in use. */
+export class EarlierStatement implements PendingStatement {
+  readonly #queries: Submittable[];
+
+  constructor(
+    private readonly connection: PgConnection,
+    private readonly sink: StatementSink,
+  ) {
+    this.#queries = [connection._activeQuery, ...(connection._queryQueue ?? [])].filter((query) => !!query);
+  }
+
+  get sql(): string {
+    return this.#queries[0]?.text ?? '(a statement asked before the instance was made resettable)';
+  }
+
+  start(): void {
+    void ready(this.connection)?.then(() => {
+      this.sink.answered(null, undefined, undefined);
+      this.sink.next();
+    });
+  }
+
+  abort(error: Error): void {
+    for (const query of this.#queries) {
+      const { callback } = query;
+      if (!callback) continue;
+      query.callback = ignore;
+      callback(error);
+    }
+  }
+}

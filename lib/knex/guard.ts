@@ -1,0 +1,92 @@
+// The gate before the queries of a transaction's client.
+import type { Writable } from 'node:stream';
+import type { KnexClient } from './insides';
+
+/** Who may query through a transaction's client. */
+export interface Guard {
+  /** The error that a query asked now gets, as it is, without knex's prefix. */
+  readonly refusal: unknown;
+  /** Resolves when a query may be sent, with what says that it is answered. Undefined: at once. */
+  takeTurn(): Promise<() => void> | undefined;
+}
+
+type Query = (connection: object, statement: unknown) => Promise<unknown>;
+type Stream = (connection: object, statement: unknown, target: Writable, options: unknown) => Promise<unknown>;
+
+const GUARD = Symbol('knex-reset.guard');
+
+interface Kept {
+  [GUARD]?: Guard;
+}
+
+/** Who decides on the queries of a client, be it by way of a client derived from it. */
+export function guardOf(client: object): Guard | undefined {
+  return (client as Kept)[GUARD];
+}
+
+/** Says whose gate the client's queries go through. */
+export function setGuard(client: object, guard: Guard): void {
+  (client as Kept)[GUARD] = guard;
+}
+
+/** Puts a gate before the queries of a transaction's client that knex has made. */
+export function guardClient(client: KnexClient, guard: Guard): void {
+  setGuard(client, guard);
+  const query = client.query.bind(client) as Query;
+  const stream = client.stream.bind(client) as Stream;
+  Object.assign(client, {
+    query: (connection: object, statement: unknown) => guardedQuery(guard, query, connection, statement),
+    stream: (...args: Parameters<Stream>) => guardedStream(guard, stream, query, args),
+  });
+}
+
+export function guardedQuery(guard: Guard, query: Query, connection: object, statement: unknown): Promise<unknown> {
+  if (guard.refusal !== undefined) return refused(guard.refusal);
+  const turn = guard.takeTurn();
+  return turn ? inTurn(turn, guard, () => query(connection, statement)) : query(connection, statement);
+}
+
+export function guardedStream(guard: Guard, stream: Stream, query: Query, args: Parameters<Stream>): Promise<unknown> {
+  const [connection, statement, target] = args;
+  if (guard.refusal !== undefined) {
+    target.emit('error', guard.refusal);
+    return refused(guard.refusal);
+  }
+  const turn = guard.takeTurn();
+  if (!turn) return stream(...args);
+  return streamWhole(target, () => inTurn(turn, guard, () => query(connection, statement)));
+}
+
+function refused(reason: unknown): Promise<never> {
+  return Promise.reject(reason as Error);
+}
+
+async function inTurn<T>(turn: Promise<() => void>, guard: Guard, work: () => Promise<T>): Promise<T> {
+  const end = await turn;
+  try {
+    if (guard.refusal !== undefined) throw guard.refusal;
+    return await work();
+  } finally {
+    end();
+  }
+}
+
+/** A stream whose rows are all read before the first is given out: its reader may use the connection in between. */
+export async function streamWhole(target: Writable, query: () => Promise<unknown>): Promise<void> {
+  try {
+    const { response } = (await query()) as { response: unknown };
+    for (const row of rowsOf(response)) target.write(row);
+    target.end();
+  } catch (error) {
+    target.emit('error', error);
+    throw error;
+  }
+}
+
+/** pg gives a result with rows, mysql a pair of rows and fields, SQLite the rows. */
+function rowsOf(response: unknown): unknown[] {
+  const { rows } = response as { rows?: unknown[] };
+  if (rows) return rows;
+  const list = response as unknown[];
+  return Array.isArray(list[0]) ? list[0] : list;
+}

@@ -1,0 +1,141 @@
+// A connection outside the pool that holds a session lock: no reset touches it, and its end is heard of at once.
+import { driverOf } from '../drivers/index';
+import type { Driver } from '../drivers/driver';
+import { isFatal } from '../drivers/error-codes';
+import { MigrationLockError } from '../words/errors';
+import type { KnexClient } from '../knex/insides';
+import { DEFAULTS } from '../words/options';
+import { defer, within } from '../words/waiting';
+
+export type Rows = Record<string, string | number | boolean | null>[];
+
+export interface LockConnection {
+  readonly kind: 'postgres' | 'mysql';
+  /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
+  ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
+  /** Resolves with the reason when the connection ends without having been told to. */
+  readonly whenLost: Promise<Error>;
+  /** Resolves when the server has let go, or does not answer. */
+  close(): Promise<void>;
+}
+
+interface Socket {
+  setKeepAlive(enable: boolean, delayMillis: number): void;
+}
+
+interface RawConnection {
+  query(sql: string, bindings: readonly unknown[], callback: (error: Error | null, result: unknown) => void): unknown;
+  connection?: { stream?: Socket };
+  stream?: Socket;
+}
+
+type OpeningClient = KnexClient & { getPoolSettings(pool: object): { create(): Promise<RawConnection> } };
+
+const KINDS: Record<string, LockConnection['kind']> = { pg: 'postgres', mysql: 'mysql', mysql2: 'mysql' };
+const KEEP_ALIVE_MILLIS = 10_000;
+const CLOSE_MILLIS = 1000;
+
+/** Opens it the way the pool would: the connection provider is asked, the search path set, `afterCreate` called. */
+export async function openLockConnection(client: KnexClient, waitMillis: number): Promise<LockConnection> {
+  const kind = KINDS[client.driverName];
+  if (!kind) {
+    throw new Error(
+      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${client.driverName}`,
+    );
+  }
+  if (!client.connectionSettings && !client.connectionConfigProvider) {
+    throw new Error('withMigrationLock opens a connection of its own: next to connectionPool, give connection as well');
+  }
+  const driver = driverOf(client);
+  // A server that is there answers in this time, however short the caller's patience with other runners.
+  const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
+  const opening = opener(client)
+    .getPoolSettings(client.config.pool ?? {})
+    .create();
+  try {
+    const connection = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
+    return new OwnConnection(kind, driver, connection, answerMillis);
+  } catch (error) {
+    opening.then(
+      (late) => driver.destroySocket(late),
+      () => {},
+    );
+    throw error;
+  }
+}
+
+/** The client as it opens connections for itself: a reset cuts those that are being opened for the pool, and only those. */
+function opener(client: KnexClient): OpeningClient {
+  const observed = client.driver as object;
+  const module = Object.getPrototypeOf(observed) as object | null;
+  const isObserved = module && ('Client' in module || 'createConnection' in module);
+  const driver = { value: isObserved ? module : observed, writable: true, configurable: true };
+  return Object.create(client, { driver }) as OpeningClient;
+}
+
+class OwnConnection implements LockConnection {
+  readonly kind: LockConnection['kind'];
+  readonly whenLost: Promise<Error>;
+  readonly #driver: Driver;
+  readonly #connection: RawConnection;
+  readonly #answerMillis: number;
+  readonly #ended = defer();
+
+  constructor(kind: LockConnection['kind'], driver: Driver, connection: RawConnection, answerMillis: number) {
+    this.kind = kind;
+    this.#driver = driver;
+    this.#connection = connection;
+    this.#answerMillis = answerMillis;
+    const lost = defer<Error>();
+    this.whenLost = lost.promise;
+    driver.tap(connection, {
+      refusal: undefined,
+      ask: (statement) => statement.start(),
+      answered: (error) => error,
+      next: () => {},
+      died: (error) => lost.resolve(error),
+      ended: () => {
+        lost.resolve(new Error('Connection terminated unexpectedly'));
+        this.#ended.resolve();
+      },
+    });
+    // Idle for as long as the work runs: what is between here and the server must neither forget it nor hide that it is gone.
+    (connection.connection?.stream ?? connection.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
+  }
+
+  async ask(sql: string, bindings: readonly unknown[] = []): Promise<Rows> {
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#connection.query(sql, bindings, (error, result) => (error ? reject(lossOr(error)) : resolve(result)));
+    });
+    const result = await bounded(answer, this.#answerMillis, 'the server did not answer the migration lock');
+    return (Array.isArray(result) ? result : ((result as { rows?: Rows }).rows ?? [])) as Rows;
+  }
+
+  async close(): Promise<void> {
+    if (!this.#driver.isGone(this.#connection)) {
+      this.#driver.closeGracefully(this.#connection);
+      await within(CLOSE_MILLIS, this.#ended.promise);
+    }
+    this.#driver.destroySocket(this.#connection);
+  }
+}
+
+/** With the connection goes the lock, or the place in the queue for it. */
+function lossOr(error: Error): Error {
+  if (!isFatal(error)) return error;
+  return new MigrationLockError('the connection for the migration lock was lost before the work began', {
+    cause: error,
+  });
+}
+
+async function bounded<T>(promise: Promise<T>, millis: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new MigrationLockError(`${what} within ${millis} ms`)), millis);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

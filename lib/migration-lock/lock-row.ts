@@ -1,0 +1,115 @@
+// knex's lock table as a guarded runner sees it: it writes 2 where a plain runner writes 1, so that the row tells whose it is.
+import type { Knex } from 'knex';
+import { MigrationLockError } from '../words/errors';
+import type { KnexClient } from '../knex/insides';
+import type { Deadline } from '../words/waiting';
+import type { LockConnection } from './lock-connection';
+import { pause } from './session-lock';
+
+const FREE = 0;
+const PLAIN = 1;
+/** Locked for every runner, since they all look for 0; written by nobody else. */
+const GUARDED = 2;
+
+const NO_SUCH_TABLE = new Set(['42P01', 'ER_NO_SUCH_TABLE']);
+
+/** The migrations table, as errors name it. */
+export class TableName {
+  constructor(
+    readonly name: string,
+    readonly schema: string | undefined,
+  ) {}
+
+  get text(): string {
+    return this.schema === undefined ? this.name : `${this.schema}.${this.name}`;
+  }
+}
+
+interface Statement {
+  sql: string;
+  bindings: readonly unknown[];
+}
+
+export class LockRow {
+  readonly table: TableName;
+  /** What knex sends to take the row. */
+  readonly #taking: Statement;
+  readonly #reading: Statement;
+  readonly #freeing: Statement;
+  readonly #freeingAll: Statement;
+
+  constructor(db: Knex, given: { tableName?: string; schemaName?: string }) {
+    const { migrations } = (db.client as KnexClient).config as { migrations?: Knex.MigratorConfig };
+    const name = given.tableName ?? migrations?.tableName ?? 'knex_migrations';
+    this.table = new TableName(name, given.schemaName ?? migrations?.schemaName ?? undefined);
+    // As the migrator does: on a copy without the user's naming of identifiers.
+    const copy = db.withUserParams({ ...db.userParams }) as Knex & { disableProcessing(): void };
+    copy.disableProcessing();
+    const rows = () => {
+      const builder = copy(`${this.table.name}_lock`);
+      return this.table.schema === undefined ? builder : builder.withSchema(this.table.schema);
+    };
+    this.#taking = rows().where('is_locked', '=', FREE).update({ is_locked: PLAIN }).toSQL().toNative();
+    this.#reading = rows().select('is_locked').toSQL().toNative();
+    this.#freeing = rows().where('is_locked', '=', GUARDED).update({ is_locked: FREE }).toSQL().toNative();
+    this.#freeingAll = rows().update({ is_locked: FREE }).toSQL().toNative();
+  }
+
+  /**
+   * From here on the migrators of `db` write 2. knex shows each statement in an event right before it sends it, and the
+   * bindings that the event shows are the array that is sent.
+   * @returns the undo
+   */
+  mark(db: Knex): () => void {
+    let isOver = false;
+    const marking = ({ sql, bindings }: { sql: string; bindings?: unknown[] }) => {
+      if (isOver || sql !== this.#taking.sql || bindings?.length !== 2) return;
+      if (bindings[0] === PLAIN && bindings[1] === FREE) bindings[0] = GUARDED;
+    };
+    db.on('query', marking);
+    return () => {
+      isOver = true; // copies made meanwhile keep their listener
+      db.removeListener('query', marking);
+    };
+  }
+
+  /** Resolves when the row is free. The connection has the lock, so a guarded runner that holds the row is dead. */
+  async wait(
+    connection: LockConnection,
+    deadline: Deadline,
+    { waitMillis, force }: { waitMillis: number; force: boolean },
+  ): Promise<void> {
+    for (;;) {
+      const values = await this.#values(connection);
+      if (values.includes(GUARDED)) await this.freeMarked(connection);
+      if (values.every((value) => value === FREE || value === GUARDED)) return;
+      if (deadline.leftMillis === 0) break;
+      await pause(deadline);
+    }
+    if (!force) {
+      throw new MigrationLockError(
+        `the row in ${this.table.text}_lock was not free within ${waitMillis} ms: a plain runner holds it (\`knex migrate\`, or db.migrate ` +
+          'outside of withMigrationLock), which is at work or was killed. If it is dead, free the row with `knex migrate:unlock` or with force: true',
+      );
+    }
+    await send(connection, this.#freeingAll);
+  }
+
+  /** Frees a row that a guarded runner has left locked. */
+  async freeMarked(connection: LockConnection): Promise<void> {
+    await send(connection, this.#freeing).catch(unlessNoTable);
+  }
+
+  async #values(connection: LockConnection): Promise<number[]> {
+    const rows = (await send(connection, this.#reading).catch(unlessNoTable)) ?? [];
+    return rows.map((row) => Number(row.is_locked));
+  }
+}
+
+function send(connection: LockConnection, { sql, bindings }: Statement) {
+  return connection.ask(sql, bindings);
+}
+
+function unlessNoTable(error: unknown): undefined {
+  if (!NO_SUCH_TABLE.has((error as { code?: string }).code ?? '')) throw error;
+}

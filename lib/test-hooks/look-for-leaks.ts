@@ -1,0 +1,38 @@
+// What is open or running when a test is done, told apart from what is only on its way back to the pool.
+import type { Instance } from '../pool/instance';
+import type { Connection } from '../connection/connection';
+import { userFrames } from '../words/call-site';
+import type { LeakReport } from '../words/types';
+import { Deadline, nextTurn } from '../words/waiting';
+
+/** How long a connection may take to come back, or to come for a query that waits. */
+const SETTLE_MILLIS = 200;
+
+export function isEmpty({ transactions, queries }: LeakReport): boolean {
+  return transactions.length === 0 && queries.length === 0;
+}
+
+export async function lookForLeaks(instance: Instance): Promise<LeakReport> {
+  const deadline = new Deadline(SETTLE_MILLIS);
+  for (let turn = 0; ; turn++) {
+    const transactions = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
+    const held = [...instance.pool.connections].filter(
+      (connection) => connection.lent && connection.user === undefined,
+    );
+    const queries = held.filter((connection) => connection.running > 0).map(describeQuery);
+    if (transactions.length > 0 || queries.length > 0) return { transactions, queries };
+    // What was asked last asks for its connection a few steps later. A failed statement is answered before its connection is ready;
+    // a query that waits has a connection soon.
+    if (turn > 0 && held.length === 0 && instance.pool.waiting === 0) return { transactions, queries };
+    if (deadline.leftMillis === 0) return { transactions, queries: [...held.map(describeQuery), ...waiting(instance)] };
+    await nextTurn();
+  }
+}
+
+function describeQuery({ lastSql = '', askedAt }: Connection): LeakReport['queries'][number] {
+  return { sql: lastSql, stack: userFrames(askedAt?.stack) };
+}
+
+function waiting({ pool }: Instance): LeakReport['queries'] {
+  return pool.waiting > 0 ? [{ sql: `(${pool.waiting} waiting for a connection)`, stack: '' }] : [];
+}

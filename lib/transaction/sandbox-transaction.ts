@@ -1,0 +1,91 @@
+// A transaction that is held open by this package itself, for a sandbox: begun like any other, and only ever rolled back.
+import type { SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
+import type { CallSite } from '../words/call-site';
+import { SavepointMutex } from '../connection/savepoint-mutex';
+import { within } from '../words/waiting';
+import { endedBehindOurBack } from './server-view';
+import { HELD } from './begin';
+import { endWithin, rollBack } from './roll-back';
+import type { Transaction } from './transaction';
+import type { HeldSpec } from './transaction-details';
+import type { OpenTransaction } from '../words/types';
+
+/** Begins it. Everything on its connection takes turns from then on. */
+export async function openSandboxTransaction(
+  instance: Instance,
+  holder: SandboxOwner,
+  stack: CallSite,
+): Promise<SandboxTransaction> {
+  const { client, knex } = instance;
+  const transaction = await new Promise<Transaction>((resolve, reject) => {
+    const held: HeldSpec = { holder, stack, begun: resolve };
+    client
+      .transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: held })
+      .catch(reject);
+  });
+  const { connection } = transaction;
+  connection.mutex = new SavepointMutex(connection, connection.driver.takesScripts === true, (sql) =>
+    endedBehindOurBack(transaction, sql, false),
+  );
+  return new HeldScope(transaction, holder);
+}
+
+// A class: an object literal with getters has a hidden class of its own each time, which V8 keeps, with all that it refers to, until a full collection.
+class HeldScope implements SandboxTransaction {
+  readonly #holder: SandboxOwner;
+
+  constructor(
+    readonly enclosing: Transaction,
+    holder: SandboxOwner,
+  ) {
+    this.#holder = holder;
+  }
+
+  get doom(): unknown {
+    // A connection that had a fatal error is about to end.
+    return this.enclosing.doom ?? this.enclosing.connection.fatal;
+  }
+
+  get isBusy(): boolean {
+    return this.#holder.guests.size > 0 || this.enclosing.openInside().some((inner) => inner.running > 0);
+  }
+
+  describeInside(): OpenTransaction[] {
+    return this.enclosing.openInside().map((inner) => inner.describe());
+  }
+
+  letGo(constraintCheck: string | undefined): Promise<unknown> {
+    return letGo(this.enclosing, constraintCheck);
+  }
+}
+
+const neverCalled = () => {};
+
+/** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
+async function letGo(transaction: Transaction, constraintCheck: string | undefined): Promise<unknown> {
+  let violation: unknown;
+  if (transaction.isAborted) {
+    transaction.settle();
+  } else if (transaction.phase === 'open') {
+    transaction.phase = 'ending';
+    if (transaction.children.size > 0) endWithin(transaction, transaction.refusal);
+    if (constraintCheck !== undefined) violation = await checkAndUndo(transaction, constraintCheck);
+    if (!transaction.outcome) await rollBack(transaction, transaction.doom);
+  }
+  await transaction.whenOver;
+  return violation;
+}
+
+/** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
+async function checkAndUndo(transaction: Transaction, constraintCheck: string): Promise<unknown> {
+  const { connection, instance } = transaction;
+  const { timeoutMillis } = instance.settings;
+  const sent = (connection.mutex as SavepointMutex).finish([constraintCheck, 'ROLLBACK']).then(
+    () => ({ error: undefined }),
+    (error: unknown) => ({ error }),
+  );
+  const answer = await within(timeoutMillis, sent);
+  if (answer && answer.error === undefined)
+    transaction.decide({ kind: 'rolledBack', error: transaction.doom, resolves: true });
+  return answer && (connection.fatal ?? answer.error);
+}

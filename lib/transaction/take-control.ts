@@ -1,0 +1,87 @@
+// Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
+import type { Knex } from 'knex';
+import { driverOf } from '../drivers';
+import { isFatal } from '../drivers/error-codes';
+import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
+import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
+import { controlOpen, machineOf } from '../knex/open-transaction';
+import { DEFAULTS } from '../words/options';
+import type { Instance, OpenEntry } from '../pool/instance';
+import { Ambient } from '../pool/ambient';
+import { ResettablePool } from '../pool/resettable-pool';
+import { beginTransaction } from './begin';
+import { watchRunner } from './pending';
+import { Transaction } from './transaction';
+import { transactionOfClient } from './control';
+
+/** Takes control of a transaction, if nobody has it yet, and of those around it: the hooks of the whole wait for the outermost COMMIT. */
+export async function takeControlOf(trx: Knex.Transaction): Promise<void> {
+  const { client } = trx as unknown as { client: KnexClient };
+  if (transactionOfClient(client)) return;
+  const raw = await client.acquireConnection();
+  // Another block in it, asked at the same time, may have been first.
+  if (!transactionOfClient(client)) adoptMachine(machineOf(trx), raw, trx).handle = trx;
+}
+
+function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transaction {
+  const client = machine.trxClient as KnexClient;
+  const around = machine.outerTx ?? undefined;
+  const parent = around && (transactionOfClient(around.trxClient as KnexClient) ?? adoptMachine(around, raw, knex));
+  const instance = parent?.instance ?? detachedInstance(knex, client);
+  const prototype = makeClaimedPrototype(client, {
+    pool: instance.pool,
+    initialize: () => {},
+    destroyed: () => {},
+    transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
+    running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
+    readsWhole: () => false,
+  });
+  claimTransaction(client, prototype);
+  const details = { parent, block: undefined, stack: {}, emulatesRoot: false };
+  const transaction = new Transaction(instance, machine, details);
+  transaction.takeControl(raw, controlOpen(machine, raw, transaction));
+  return transaction;
+}
+
+/** What a scope needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
+function detachedInstance(knex: Knex, client: KnexClient): Instance {
+  const driver = driverOf(client);
+  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
+  const pool = new ResettablePool({
+    driver,
+    isExternal: true,
+    timeoutMillis,
+    build: () => {
+      throw new Error('a transaction has no pool');
+    },
+    makeAfresh: (make) => make(),
+    opened: () => undefined,
+    whereAsked: () => undefined,
+    enclosing: () => undefined,
+    lendsUnasked: false,
+    needsCheck: () => false,
+    check: () => undefined,
+    onDeath: () => {},
+    onError: () => {},
+    explain: (error) => Promise.reject(error as Error),
+    destroy: async () => {},
+  });
+  const open = new Set<OpenEntry>();
+  return {
+    knex,
+    client,
+    driver,
+    pool,
+    settings: { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis },
+    open,
+    pausedRetries: new Set(),
+    resets: 0,
+    latestReset: undefined,
+    isFatal,
+    opened: (entry) => void open.add(entry),
+    closed: (entry) => void open.delete(entry),
+    ambient: new Ambient(),
+    hold: () => Promise.reject(new Error('a transaction has no sandbox')),
+    reset: () => Promise.reject(new Error('a transaction cannot be reset')),
+  };
+}
