@@ -88,7 +88,10 @@ export class ExampleFiles {
         const entry = ENTRIES[name];
         return entry ? `from '${this.#from(entry)}'` : given;
       })
-      .replace("import knex from 'knex'", `import knex from '${this.#from('spec/readme/example-knex')}'`);
+      .replace(/import knex(?:, (\{[^}]*\}))? from 'knex'/, (_, named?: string) => {
+        const types = named ? `import type ${named.replaceAll('type ', '')} from 'knex';\n` : '';
+        return `${types}import knex from '${this.#from('spec/readme/example-knex')}'`;
+      });
     if (/^export /m.test(lines) && !mode) {
       return `${[type, ...declared.map((name) => `declare const ${name}: Prelude['${name}'];`)].join('\n')}\n${lines}`;
     }

@@ -80,6 +80,11 @@ export function complaintOf({ marker, mode, sql, prints }: Example): string | un
   return undefined;
 }
 
+/** The program of this repository that prints a block. */
+export function programOf({ marker }: Block): string | undefined {
+  return /^printed by (\S+)$/.exec(marker ?? '')?.[1];
+}
+
 function besideExample(later: Block[]): Block[] {
   const next = later.findIndex(({ language }) => language === 'ts');
   return next < 0 ? later : later.slice(0, next);
