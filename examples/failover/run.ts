@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ordinaryUrl } from '../../spec/support/database';
 import { PostgresServer } from '../../spec/support/postgres-server';
 import { connect, serve } from './service';
 
@@ -15,7 +16,7 @@ interface Tally {
 
 async function main(): Promise<void> {
   const postgres = await PostgresServer.create();
-  const db = connect(postgres.url);
+  const db = connect(await ordinaryUrl(postgres.url));
   const service = serve(db).listen(0, '127.0.0.1');
   try {
     await once(service, 'listening');

@@ -3,13 +3,15 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { Client } from 'pg';
+import { ordinaryUrl } from '../../spec/support/database';
 import { PostgresServer } from '../../spec/support/postgres-server';
 
 async function main(): Promise<void> {
   const postgres = await PostgresServer.create();
   try {
-    await Promise.all(['deploy 1', 'deploy 2'].map((name) => deploy(name, postgres.url)));
-    const client = new Client({ connectionString: postgres.url });
+    const url = await ordinaryUrl(postgres.url);
+    await Promise.all(['deploy 1', 'deploy 2'].map((name) => deploy(name, url)));
+    const client = new Client({ connectionString: url });
     await client.connect();
     const accounts = await client.query('select id, email from accounts order by id');
     const lock = await client.query('select is_locked from knex_migrations_lock');

@@ -2,12 +2,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
+import { ordinaryUrl } from '../../spec/support/database';
 import { PostgresServer } from '../../spec/support/postgres-server';
 
 async function main(): Promise<void> {
   const postgres = await PostgresServer.create();
   try {
-    const env = { ...process.env, DATABASE_URL: postgres.url };
+    const env = { ...process.env, DATABASE_URL: await ordinaryUrl(postgres.url) };
     await run(
       [
         ...process.execArgv,

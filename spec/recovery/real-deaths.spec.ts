@@ -1,6 +1,7 @@
 // The errors by which a real server refuses or ends a connection are fatal ones, with the server's own code.
 import { expect } from 'chai';
 import { isFatal } from '../../lib';
+import { ordinaryUrl } from '../support/database';
 import { failure, outcome } from '../support/outcome';
 import { PostgresServer } from '../support/postgres-server';
 import { useStage } from '../support/stage';
@@ -48,13 +49,15 @@ describe('a connection that a server ends or refuses', () => {
 
   describe('on a server of its own', () => {
     let server: PostgresServer;
+    let connection: string;
     before(async () => {
       server = await PostgresServer.create({ max_connections: '4', superuser_reserved_connections: '0' });
+      connection = await ordinaryUrl(server.url);
     });
     after(() => server.dispose());
 
     it('for there are too many, is refused with 53300, and the others are kept', async () => {
-      const db = stage.resettable({ connection: server.url });
+      const db = stage.resettable({ connection });
       const trxs = await Promise.all([1, 2, 3, 4].map(() => db.transaction()));
       const pids = await Promise.all(trxs.map((trx) => pidOf(trx)));
       const error = await failure(db.raw('select 1'));
@@ -65,12 +68,12 @@ describe('a connection that a server ends or refuses', () => {
     });
 
     it('for the server shuts down, is refused with 57P03', async () => {
-      const db = stage.resettable({ connection: server.url });
+      const db = stage.resettable({ connection });
       const trx = await db.transaction();
       const stopping = server.stop('smart');
       try {
         const error = await until('new connections are refused', async () => {
-          const late = stage.resettable({ connection: server.url });
+          const late = stage.resettable({ connection });
           return (await outcome(late.raw('select 1'))).error;
         });
         expect(error).to.include({ code: '57P03' });
@@ -86,7 +89,7 @@ describe('a connection that a server ends or refuses', () => {
     it('for there is no server, is refused with ECONNREFUSED', async () => {
       await server.stop('immediate');
       try {
-        const error = await failure(stage.resettable({ connection: server.url }).raw('select 1'));
+        const error = await failure(stage.resettable({ connection }).raw('select 1'));
         expect(error).to.include({ code: 'ECONNREFUSED' });
         expect(isFatal(error)).to.be.true;
       } finally {
@@ -95,8 +98,8 @@ describe('a connection that a server ends or refuses', () => {
     });
 
     it('for another backend crashed, has its query reject with an error of the driver’s', async () => {
-      const db = stage.resettable({ connection: server.url });
-      const observer = stage.resettable({ connection: server.url });
+      const db = stage.resettable({ connection });
+      const observer = stage.resettable({ connection });
       const trx = await db.transaction();
       const pid = await pidOf(trx);
       const query = failure(db.raw('select pg_sleep(30)'));

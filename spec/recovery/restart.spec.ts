@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { isFatal, isRetryable } from '../../lib';
+import { ordinaryUrl } from '../support/database';
 import { failure, outcome, watch } from '../support/outcome';
 import { PostgresServer, type StopMode } from '../support/postgres-server';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -11,11 +12,13 @@ import { failures, idle, pidOf } from './stage';
 describe('a server', () => {
   const stage = useStage();
   let server: PostgresServer;
+  let url: string;
   let db: ResettableKnex;
 
   before(async () => {
     server = await PostgresServer.create();
-    await stage.knex({ connection: server.url }).schema.createTable('t', (table) => table.integer('id').primary());
+    url = await ordinaryUrl(server.url);
+    await stage.knex({ connection: url }).schema.createTable('t', (table) => table.integer('id').primary());
   });
   after(() => server.dispose());
   beforeEach(async () => {
@@ -24,7 +27,7 @@ describe('a server', () => {
   });
 
   function make(pool: Knex.PoolConfig = {}): ResettableKnex {
-    return stage.resettable({ connection: server.url, pool });
+    return stage.resettable({ connection: url, pool });
   }
 
   describe('that was restarted', () => {

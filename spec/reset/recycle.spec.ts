@@ -9,6 +9,9 @@ import { NOTHING, type ResettableKnex, type StageConfig, useStage } from '../sup
 import { until } from '../support/until';
 import { WireTranscript } from '../support/wire-transcript';
 
+/** Roles are the server's, not a database's: one for each process of a parallel run. */
+const OTHER_ROLE = `spec_other_${process.pid}`;
+
 describe("resetConnection({ connections: 'recycle' })", () => {
   const stage = useStage();
   before(() => stage.database.query('create table t (id int primary key)'));
@@ -50,7 +53,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
         `select current_setting('my.user', true) as it`,
         { it: '' },
       ],
-      ['the role', 'set role pg_read_all_data', 'select current_user = session_user as it', { it: true }],
+      ['the role', `set role ${OTHER_ROLE}`, 'select current_user = session_user as it', { it: true }],
       ['a temp table', 'create temp table tt (id int)', `select to_regclass('tt') as it`, { it: null }],
       ['LISTEN', 'listen news', 'select count(*)::int as it from pg_listening_channels()', { it: 0 }],
       [
@@ -85,6 +88,12 @@ describe("resetConnection({ connections: 'recycle' })", () => {
         { it: false },
       ],
     ];
+    before(async () => {
+      const { observer, name } = stage.database;
+      await observer.query(`create role ${OTHER_ROLE} role ${name}`);
+    });
+    after(() => stage.database.observer.query(`drop role ${OTHER_ROLE}`));
+
     for (const [what, leave, look, clean] of traces) {
       it(`keeps nothing of ${what}`, async () => {
         const db = alone();

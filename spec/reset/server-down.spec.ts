@@ -1,6 +1,7 @@
 // What a reset does while the server is down or was restarted.
 import { expect } from 'chai';
 import { resettable } from '../../lib';
+import { ordinaryUrl } from '../support/database';
 import { failure, watch } from '../support/outcome';
 import { PostgresServer } from '../support/postgres-server';
 import { makeKnex } from '../support/quiet-knex';
@@ -9,14 +10,16 @@ import { until } from '../support/until';
 
 describe('resetConnection()', () => {
   let server: PostgresServer;
+  let url: string;
   let db: ResettableKnex;
 
   before(async () => {
     server = await PostgresServer.create();
+    url = await ordinaryUrl(server.url);
   });
   after(() => server.dispose());
   beforeEach(() => {
-    db = resettable(makeKnex(server.url), { timeoutMillis: 1000 });
+    db = resettable(makeKnex(url), { timeoutMillis: 1000 });
   });
   afterEach(async () => {
     await db.resetConnection();

@@ -40,6 +40,29 @@ describe('freshDatabase()', () => {
     expect(await database.backends()).to.have.lengthOf(1);
   });
 
+  it('is owned by an ordinary role, which has no right but on it', async () => {
+    const [role] = await database.query(
+      'select rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls from pg_roles where rolname = current_user',
+    );
+    expect(Object.values(role ?? {})).to.deep.equal([false, false, false, false, false]);
+    expect(await database.query("select pg_has_role('pg_read_all_stats', 'member') as it")).to.deep.equal([
+      { it: false },
+    ]);
+    const other = await freshDatabase();
+    const error = await new Client({ ...database.connection, database: other.name })
+      .connect()
+      .catch((reason: unknown) => reason);
+    expect(error).to.include({ code: '42501' });
+    await other.drop();
+  });
+
+  it('is owned by a role that may create databases, where one is asked for', async () => {
+    const creating = await freshDatabase(undefined, { createsDatabases: true });
+    await creating.query(`create database ${creating.name}_2`);
+    await creating.query(`drop database ${creating.name}_2`);
+    await creating.drop();
+  });
+
   it('terminates a backend', async () => {
     const [backend] = await database.backends();
     expect(await database.terminate(backend!.pid)).to.be.true;

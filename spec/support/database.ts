@@ -1,4 +1,4 @@
-// A new, empty database for each spec, and what its server says about it, seen from outside.
+// A new, empty database for each spec, owned by an ordinary role of its own, and what its server says about it: a superuser only looks on.
 import { randomBytes } from 'node:crypto';
 import { Client, type QueryResultRow } from 'pg';
 import { until } from './until';
@@ -24,41 +24,82 @@ export interface ConnectionParameters {
   host: string;
   port: number;
   user: string;
-  password: string | undefined;
+  password: string;
   database: string;
 }
 
-/** Makes a database on the server of DATABASE_URL, or of another one. `drop()` it in an `after` hook. */
-export async function freshDatabase(serverUrl = process.env.DATABASE_URL): Promise<TestDatabase> {
+export interface RoleOptions {
+  /** Whether the role may create databases, which an ordinary one may not. @default false */
+  createsDatabases?: boolean;
+}
+
+/**
+ * Makes a database, and the ordinary role that owns it, on the server of DATABASE_URL, or of another one. The URL is a
+ * superuser's. `drop()` both in an `after` hook.
+ */
+export async function freshDatabase(
+  serverUrl = process.env.DATABASE_URL,
+  options?: RoleOptions,
+): Promise<TestDatabase> {
   if (!serverUrl) throw new Error('DATABASE_URL is not set: run the specs through mocha, whose global setup sets it');
   const observer = new Client({ connectionString: serverUrl, application_name: 'observer' });
   // Specs stop and kill servers; what matters of it shows in the observer's next query.
   observer.on('error', () => {});
   await observer.connect();
-  const name = `spec_${process.pid}_${randomBytes(5).toString('hex')}`;
   try {
-    await observer.query(`create database ${name}`);
+    const { name, password } = await createOwned(observer, options);
+    return new TestDatabase(name, password, serverUrl, observer);
   } catch (error) {
     await observer.end();
     throw error;
   }
-  return new TestDatabase(name, serverUrl, observer);
+}
+
+/** The same on a server that the spec ends itself: the URL of a new database for its owner, and no connection that stays. */
+export async function ordinaryUrl(serverUrl: string): Promise<string> {
+  const superuser = new Client({ connectionString: serverUrl });
+  await superuser.connect();
+  try {
+    const { name, password } = await createOwned(superuser);
+    return urlOf(serverUrl, name, password);
+  } finally {
+    await superuser.end();
+  }
+}
+
+/** The role and its database have one name. Nobody else may connect to the database but superusers. */
+async function createOwned(
+  superuser: Client,
+  { createsDatabases = false }: RoleOptions = {},
+): Promise<{ name: string; password: string }> {
+  const name = `spec_${process.pid}_${randomBytes(5).toString('hex')}`;
+  const password = randomBytes(8).toString('hex');
+  await superuser.query(`create role ${name} login password '${password}'${createsDatabases ? ' createdb' : ''}`);
+  await superuser.query(`create database ${name} owner ${name}`);
+  await superuser.query(`revoke all on database ${name} from public`);
+  return { name, password };
+}
+
+function urlOf(serverUrl: string, name: string, password: string): string {
+  const url = new URL(serverUrl);
+  Object.assign(url, { pathname: `/${name}`, username: name, password });
+  return url.href;
 }
 
 export class TestDatabase {
+  /** The database's, and its owner's. */
   readonly name: string;
+  /** For the owner, like `connection`. */
   readonly url: string;
   readonly connection: ConnectionParameters;
-  /** Connected to another database of the same server, so that it never counts itself. */
+  /** A superuser, connected to another database of the same server, so that it never counts itself. */
   readonly observer: Client;
 
-  constructor(name: string, serverUrl: string, observer: Client) {
-    const url = new URL(serverUrl);
-    url.pathname = `/${name}`;
-    const { host, port, user = 'postgres', password } = observer;
+  constructor(name: string, password: string, serverUrl: string, observer: Client) {
+    const { host, port } = observer;
     this.name = name;
-    this.url = url.href;
-    this.connection = { host, port, user, password: password ?? undefined, database: name };
+    this.url = urlOf(serverUrl, name, password);
+    this.connection = { host, port, user: name, password, database: name };
     this.observer = observer;
   }
 
@@ -94,7 +135,7 @@ export class TestDatabase {
     return rows[0]?.sent ?? false;
   }
 
-  /** Runs one statement inside this database, on a connection of its own that is gone from the server afterwards. */
+  /** Runs one statement inside this database as its owner, on a connection of its own that is gone from the server afterwards. */
   async query<R extends QueryResultRow = QueryResultRow>(sql: string, bindings: unknown[] = []): Promise<R[]> {
     const client = new Client({ connectionString: this.url, application_name: 'test-database' });
     client.on('error', () => {}); // connect() and query() tell
@@ -106,10 +147,18 @@ export class TestDatabase {
     }
   }
 
-  /** Ends whoever is still connected, removes the database, and lets the observer go. */
+  /** Ends the connections that are left, removes all that the owner has, the owner too, and lets the observer go. */
   async drop(): Promise<void> {
     try {
-      await this.observer.query(`drop database if exists ${this.name} with (force)`);
+      const owned = await this.observer.query<{ datname: string }>(
+        'select datname from pg_database where pg_get_userbyid(datdba) = $1',
+        [this.name],
+      );
+      for (const { datname } of owned.rows) {
+        await this.observer.query(`alter database "${datname}" is_template false`);
+        await this.observer.query(`drop database "${datname}" with (force)`);
+      }
+      await this.observer.query(`drop role if exists ${this.name}`);
     } finally {
       await this.observer.end();
     }

@@ -72,6 +72,7 @@ export class PostgresServer {
     };
   }
 
+  /** For a superuser. */
   get url(): string {
     return this.urlFor('postgres');
   }
