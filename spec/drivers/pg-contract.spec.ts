@@ -30,7 +30,7 @@ describe('pg’s client', () => {
       port: stage.database.connection.port,
       ssl: false,
     });
-    expect(client.connectionParameters).to.include({ user: 'postgres', database: stage.database.name });
+    expect(client.connectionParameters).to.include({ user: stage.database.name, database: stage.database.name });
   });
 
   it('is `readyForQuery` but while something runs, and then emits `drain`', async () => {
