@@ -6,7 +6,7 @@ import * as api from '../../lib';
 import { DEFAULTS } from '../../lib/words/options';
 import { outcomeRows } from '../transaction/outcome-rows';
 import { outcomeText } from './outcome-text';
-import { blocksOf, documents, ROOT } from './readme-text';
+import { blocksOf, documents, fileOf, ROOT } from './readme-text';
 
 const [readme] = documents as [(typeof documents)[number]];
 const written = documents.map(({ text }) => text).join('\n');
@@ -48,11 +48,15 @@ function keysOf(file: string, name: string): string[] {
 }
 
 describe('the README', () => {
-  describe('names every error, with its code, in a row of its own:', () => {
+  describe('has for every error a row, with a link to its code, and a section of its own:', () => {
+    const headings = headingsOf(read('docs/errors.md'));
     for (const [name, type] of Object.entries(api)) {
       if (!('code' in type)) continue;
-      it(name, () => {
-        expect(rows.filter((row) => row.startsWith(`| \`${name}\` | \`${String(type.code)}\` |`))).to.have.lengthOf(1);
+      const code = String(type.code);
+      it(`${name}, ${code}`, () => {
+        const start = `| [\`${code}\`](#${code.toLowerCase()}) | \`${name}\` |`;
+        expect(rows.filter((row) => row.startsWith(start))).to.have.lengthOf(1);
+        expect(headings).to.include(code.toLowerCase());
       });
     }
   });
@@ -132,6 +136,14 @@ describe('the README', () => {
   it('leads to every page of docs/', () => {
     const linked = [...readme.text.matchAll(/\]\((docs\/\w+\.md)[#)]/g)].map(([, name]) => name as string);
     expect(linked).to.include.members(documents.slice(1).map(({ file }) => file));
+  });
+
+  it('shows files of the repository as they are', () => {
+    for (const block of documents.flatMap((document) => blocksOf(document))) {
+      const file = fileOf(block);
+      if (file) expect(read(file), `${block.file}:${block.line}`).to.include(block.code);
+      if (block.language === 'js') expect(file, `${block.file}:${block.line}`).to.not.equal(undefined);
+    }
   });
 
   it('names no script that package.json has not', () => {

@@ -85,6 +85,11 @@ export function programOf({ marker }: Block): string | undefined {
   return /^printed by (\S+)$/.exec(marker ?? '')?.[1];
 }
 
+/** The file of this repository that a block is a part of. */
+export function fileOf({ marker }: Block): string | undefined {
+  return /^file (\S+)$/.exec(marker ?? '')?.[1];
+}
+
 function besideExample(later: Block[]): Block[] {
   const next = later.findIndex(({ language }) => language === 'ts');
   return next < 0 ? later : later.slice(0, next);

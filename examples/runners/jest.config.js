@@ -1,0 +1,1 @@
+module.exports = { setupFilesAfterEnv: ['./jest.setup.js'] };

@@ -1,0 +1,7 @@
+const { resetHooks } = require('knex-reset/mocha');
+const { db } = require('./db.js');
+
+const hooks = resetHooks(db, { isolation: 'sandbox' });
+beforeEach(hooks.beforeEach);
+afterEach(hooks.afterEach);
+afterAll(hooks.afterAll);

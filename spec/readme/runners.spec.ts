@@ -1,0 +1,50 @@
+// That the recipes for test runners work as docs/tests.md shows them: the files of examples/runners, run by their runners. vitest, jest and
+// ava are installed for it with RUNNERS=1, which takes the network.
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import { Project } from '../mocha/project';
+import { ROOT } from './readme-text';
+
+const VERSIONS = { vitest: '4.1.12', jest: '30.5.2', ava: '6.4.1' };
+const LEAK = /leaks" left 1 transaction open/;
+const RUNNERS: Record<string, { args: string[]; prints: RegExp[] }> = {
+  'node:test': { args: ['--test', '--test-reporter=tap', 'node.test.mjs'], prints: [/# pass 2\n# fail 1\n/, LEAK] },
+  vitest: {
+    args: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.test.mjs'],
+    prints: [/Tests +1 failed \| 2 passed \(3\)/, LEAK],
+  },
+  jest: {
+    args: ['node_modules/jest/bin/jest.js', 'jest.test.js'],
+    prints: [/Tests: +1 failed, 2 passed, 3 total/, LEAK],
+  },
+  ava: { args: ['node_modules/ava/entrypoints/cli.mjs', 'ava.test.mjs'], prints: [/2 tests passed/] },
+};
+
+describe('the recipes for test runners', () => {
+  const project = Project.use(
+    path.relative(path.join(ROOT, 'spec', 'mocha', 'projects'), path.join(ROOT, 'examples', 'runners')),
+  );
+
+  before(async function () {
+    await project().database.query('create table orders (id serial primary key, item text not null)');
+    if (!process.env.RUNNERS) return;
+    this.timeout(300_000);
+    const packages = Object.entries(VERSIONS).map(([name, version]) => `${name}@${version}`);
+    const flags = ['--prefix', project().folder, '--no-audit', '--no-fund', '--no-save'];
+    await promisify(execFile)('npm', ['install', ...flags, ...packages], { cwd: project().folder });
+    await project().install();
+  });
+
+  for (const [runner, { args, prints }] of Object.entries(RUNNERS)) {
+    const condition = runner in VERSIONS ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
+    it(`${runner}${condition}`, async function () {
+      if (runner in VERSIONS && !process.env.RUNNERS) this.skip();
+      const { output } = await project().node(args, { DATABASE_URL: project().database.url, NO_COLOR: '1' });
+      for (const text of prints) expect(output).to.match(text);
+      expect(await project().database.backends()).to.be.empty;
+      expect(await project().database.query('select * from orders')).to.be.empty;
+    });
+  }
+});
