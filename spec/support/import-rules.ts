@@ -7,7 +7,7 @@ export interface SourceFile {
   text: string;
 }
 
-interface Import {
+export interface Import {
   specifier: string;
   typeOnly: boolean;
 }
@@ -66,7 +66,7 @@ function reachFaults(from: string, code: string): string[] {
   return faults;
 }
 
-function importsOf(code: string): Import[] {
+export function importsOf(code: string): Import[] {
   const statements = code.matchAll(/\b(?:import|export)\s+(type\s)?([^;'"]*?\bfrom\s*)?['"]([^'"]+)['"]/g);
   const calls = code.matchAll(/\b(?:require|import)\(\s*['"]([^'"]+)['"]\s*\)/g);
   return [
@@ -97,6 +97,6 @@ function levelOf(file: string): number {
   return levels.findIndex((rooms) => rooms.includes(roomOf(file)));
 }
 
-function withoutComments(text: string): string {
+export function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '');
 }
