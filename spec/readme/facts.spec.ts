@@ -152,6 +152,16 @@ describe('the README', () => {
     expect(scripts).to.include.keys(...named);
   });
 
+  it('is led to by the files that are only in the repository', () => {
+    for (const file of ['CONTRIBUTING.md', 'SECURITY.md']) {
+      for (const [, target = ''] of read(file).matchAll(/\]\(([^)]+)\)/g)) {
+        const [name = '', heading] = target.split('#');
+        expect(fs.existsSync(path.join(ROOT, name)), target).to.equal(true);
+        if (heading !== undefined) expect(headingsOf(read(name)), target).to.include(heading);
+      }
+    }
+  });
+
   for (const { file, text } of documents) {
     it(`has no heading twice in ${file}, so that each has an anchor of its own`, () => {
       const headings = headingsOf(text);
