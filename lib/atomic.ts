@@ -1,4 +1,4 @@
-// `atomic()` as a function: for what a migration is given, or whoever does not know which of the two he has.
+// `atomic()` as a function: for code that gets an instance or a transaction.
 import type { Knex } from 'knex';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from './words/block-types';
 import type { KnexClient } from './knex/insides';
@@ -9,10 +9,14 @@ import { registry } from './registry';
 import { runInTransaction, runOutermost } from './transaction/atomic';
 
 /**
- * A transaction block on an instance or in a transaction, also in one that knex made without this package (a migration's `up(knex)`),
- * where it is a savepoint. See `Resettable.atomic`.
+ * A block as a function, for code that gets an instance or a transaction: `db.atomic` for an instance, a savepoint in a transaction.
+ * The transaction can be one that Knex made without this package, such as a migration's.
  *
- * @throws TypeError where the first argument is neither
+ * @example
+ * export const order = (dbOrTrx: Knex, item: string) => atomic(dbOrTrx, (trx) => trx('orders').insert({ item }));
+ *
+ * @throws TypeError when the first argument is neither an instance nor a transaction; else as `db.atomic`
+ * @see docs/transactions.md#blocks-inside-blocks
  */
 export async function atomic<T>(
   dbOrTrx: Knex | Knex.Transaction,

@@ -10,6 +10,10 @@ import type { Awaitable } from './words/block-types';
 import type { Resettable } from './words/types';
 import { Deadline, within } from './words/waiting';
 
+/**
+ * Options of `withMigrationLock()`.
+ * @see docs/migrations.md#withmigrationlock
+ */
 export interface MigrationLockOptions {
   /**
    * How long to wait for other runners, in milliseconds.
@@ -17,17 +21,17 @@ export interface MigrationLockOptions {
    */
   waitMillis?: number | undefined;
   /**
-   * Free a lock row that a plain runner still holds when `waitMillis` is over: say so only where that runner is known to be dead.
+   * Whether to free the lock row of a plain runner after `waitMillis`. Use it only if that runner is dead.
    * @default false
    */
   force?: boolean | undefined;
   /**
-   * The table that keeps the migrations, where `work` names another one to `db.migrate` than the instance's config does.
+   * The table that keeps the migrations, if `work` gives another one to `db.migrate` than the config has.
    * @default `migrations.tableName` of the config
    */
   tableName?: string | undefined;
   /**
-   * Its schema.
+   * The schema of that table.
    * @default `migrations.schemaName` of the config
    */
   schemaName?: string | undefined;
@@ -47,10 +51,14 @@ type Outcome<T> = { value: T } | { error: unknown };
  * Two calls in one process wait for each other like two processes; one inside another waits in vain. Session locks need a
  * direct connection: not through a pooler that lends connections by the transaction.
  *
+ * @example
+ * const [batch, names] = await withMigrationLock(db, () => db.migrate.latest());
+ *
  * @returns what `work` returned
  * @throws MigrationLockError (`ERR_MIGRATION_LOCK`) when the lock was not to be had within `waitMillis`, with who holds it in the
  * message, and when it was lost while the work ran: the work's connections are reset then, `cause` is what ended the lock's connection.
  * @throws TypeError for anything but a resettable instance, and for bad options
+ * @see docs/migrations.md
  */
 export async function withMigrationLock<T, K extends Knex = Knex>(
   db: K & Resettable,

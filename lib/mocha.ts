@@ -1,4 +1,4 @@
-// The entry point `knex-reset/mocha`: hooks that give every test a clean connection or a clean database, and name the test that made a mess.
+// The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
 import { checkOptions, oneOf } from './words/options';
 import { registeredOf } from './registry';
@@ -9,34 +9,59 @@ import { type HookThis, titleOf } from './test-hooks/title';
 import { muteAborted } from './test-hooks/unheard';
 import type { Resettable } from './words/types';
 
+/**
+ * Options of `resetHooks()`.
+ * @see docs/tests.md#options
+ */
 export interface ResetHooksOptions {
   /**
-   * What each test begins with: `'reset'` new connections, `'recycle'` washed ones, `'sandbox'` a transaction that is rolled back.
+   * What each test starts with. `'reset'`: no connection. `'recycle'`: cleaned connections. `'sandbox'`: a transaction that is rolled back.
    * @default 'reset'
    */
   isolation?: IsolationKind | undefined;
   /**
-   * What becomes of a test that leaves a transaction open or a query running.
+   * What happens to a test that leaves a transaction open or a query running. `'warn'` emits a process warning.
    * @default 'fail'
    */
   leaks?: LeakPolicy | undefined;
 }
 
-/** A mocha root hook plugin; each function also works by itself, in a `describe` or in another runner. */
+/**
+ * A mocha root hook plugin. Each function also works by itself, in a `describe` or in another runner.
+ * @see docs/tests.md#options
+ */
 export interface ResetHooks {
+  /**
+   * Resets the connections, or opens a sandbox.
+   * @example
+   * beforeEach(hooks.beforeEach);
+   */
   beforeEach: (this: unknown) => Promise<void>;
+  /**
+   * Closes the sandbox. Throws for a leak, except under mocha, where the test itself fails.
+   * @example
+   * afterEach(hooks.afterEach);
+   */
   afterEach: (this: unknown) => Promise<void>;
+  /**
+   * Destroys the instance, so that the runner can exit.
+   * @example
+   * after(hooks.afterAll);
+   */
   afterAll: (this: unknown) => Promise<void>;
 }
 
 /**
- * Makes the hooks of a test suite. `beforeEach` resets the connections or opens a sandbox; a test that leaves a transaction open or a
- * query running fails itself under mocha (whose hooks never fail for it), and makes `afterEach` throw under other runners; `afterAll`
- * destroys the instance, so that the process can end. Between the first and the last of them it is recorded where queries are asked.
+ * Makes the hooks of a test suite. Each test starts clean. A test that leaves a transaction open or a query running fails by name.
+ * While the hooks are active, the place where each query is asked is recorded.
  *
- * Under mocha a sandbox is closed when the test's function is done, before the `afterEach` hooks of the suite.
+ * Under mocha a sandbox is closed when the function of the test has ended, before the `afterEach` hooks of the suite.
+ *
+ * @example
+ * export const mochaHooks = resetHooks(db, { isolation: 'sandbox' });
  *
  * @throws TypeError for anything but a resettable instance, and for bad options
+ * @see docs/tests.md
  */
 export function resetHooks<K extends Knex>(db: K & Resettable, options?: ResetHooksOptions): ResetHooks {
   const { instance, recording } = registeredOf('resetHooks', db);

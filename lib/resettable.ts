@@ -39,9 +39,14 @@ const EXPECTED = 'a Knex instance with a connection pool';
 
 /**
  * Adds `resetConnection()`, `atomic()`, sandboxes and diagnostics to a Knex instance, and makes all its transactions truthful.
+ * The instance can be in use already. A second call returns it unchanged.
+ *
+ * @example
+ * export const db = resettable(knex({ client: 'pg', connection: process.env.DATABASE_URL }));
  *
  * @returns the same instance
- * @throws TypeError for anything but a Knex instance with a pool, for bad options, and for options given the second time
+ * @throws TypeError for anything but a Knex instance with a pool, for bad options, and for options given a second time
+ * @see docs/resetting.md#resettable
  */
 export function resettable<K extends Knex>(knex: K, options?: ResettableOptions): K & Resettable {
   const client = clientOf(knex);

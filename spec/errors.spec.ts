@@ -47,13 +47,13 @@ const CLASSES = {
 
 /** As a second installed copy of the package would be loaded. */
 function secondCopy(): Errors {
-  const file = require.resolve('../lib/words/errors');
-  const first = require.cache[file];
-  delete require.cache[file];
+  const files = ['../lib/words/errors', '../lib/words/base-error'].map((name) => require.resolve(name));
+  const first = files.map((file) => require.cache[file]);
+  for (const file of files) delete require.cache[file];
   try {
-    return require(file) as Errors;
+    return require(files[0] as string) as Errors;
   } finally {
-    require.cache[file] = first;
+    for (const [index, file] of files.entries()) require.cache[file] = first[index];
   }
 }
 

@@ -31,9 +31,13 @@ function codeOf(error: unknown): string | undefined {
 }
 
 /**
- * Whether an error means that its connection is of no use any more: SQLSTATE classes 08, 58, F0 and XX, 57P01 to 57P05, 25P03, 25P04,
+ * Whether an error means that its connection cannot be used any more: SQLSTATE classes 08, 58, F0 and XX, 57P01 to 57P05, 25P03, 25P04,
  * 53300 while connecting, the codes of a broken socket, and the drivers' own errors for a connection that is gone.
- * Not fatal are 57014, 55P03, 40001, 40P01, 25P02, 0A000, and whatever a constraint says.
+ * Not fatal are 57014, 55P03, 40001, 40P01, 25P02, 0A000, and the errors of constraints.
+ *
+ * @example
+ * if (isFatal(error)) metrics.count('lost-connection');
+ * @see docs/production.md#when-the-database-goes-away
  */
 export function isFatal(error: unknown): boolean {
   const code = codeOf(error);
@@ -43,8 +47,12 @@ export function isFatal(error: unknown): boolean {
 }
 
 /**
- * Whether the whole transaction may succeed if it is run again: a serialization failure (40001) or a deadlock (40P01), also one that
+ * Whether the whole transaction can succeed if it is run again: a serialization failure (40001) or a deadlock (40P01), also one that
  * the callback swallowed, which then is the cause of a `TransactionFailedError`.
+ *
+ * @example
+ * await db.atomic(block, { retry: { attempts: 3, when: (error) => isRetryable(error) } });
+ * @see docs/transactions.md#retry-and-verifycommit
  */
 export function isRetryable(error: unknown): boolean {
   const code = codeOf(error instanceof TransactionFailedError ? error.cause : error);

@@ -1,89 +1,136 @@
-// The public types of transaction blocks and their hooks.
+// The public types of transaction blocks. Those of hooks are in a file of their own.
 import type { Knex } from 'knex';
+import type { Awaitable, TransactionHook, TransactionHooks } from './hook-types';
 
-export type Awaitable<T> = T | PromiseLike<T>;
-
-/** What every transaction hook gets: one frozen object. */
-export interface TransactionHookContext {
-  readonly trx: Knex.Transaction;
-  readonly id: string;
-  readonly label: string | undefined;
-  /** 1 is the outermost block. */
-  readonly depth: number;
-  readonly attempt: number;
-  readonly error: unknown;
-  readonly fatal: boolean;
-}
+export type * from './hook-types';
 
 /**
- * Hooks of a transaction block: awaited, one after the other, in the order in which they were registered over the whole transaction.
- * Those registered inside a savepoint are dropped when it is undone; those of a failed attempt are dropped with it.
+ * How a block is run again.
+ * @see docs/transactions.md#retry-and-verifycommit
  */
-export interface TransactionHooks {
-  /** In the transaction, right after BEGIN or SAVEPOINT. */
-  afterBegin?(context: TransactionHookContext): Awaitable<unknown>;
-  /** In the transaction, before the outermost COMMIT; throwing rolls back. */
-  beforeCommit?(context: TransactionHookContext): Awaitable<unknown>;
-  /** After the outermost COMMIT was confirmed; throwing leads to `AfterCommitError`, never to a ROLLBACK. */
-  afterCommit?(context: TransactionHookContext): Awaitable<unknown>;
-  /** After a rollback; `context.error` says why. Of a nested block: at its own rollback. */
-  afterRollback?(context: TransactionHookContext): Awaitable<unknown>;
-  /** Once a transaction, before it is rolled back or its connection discarded. */
-  onFatal?(context: TransactionHookContext): Awaitable<unknown>;
-  /** Before the next attempt of a retried block. */
-  onRetry?(context: TransactionHookContext): Awaitable<unknown>;
-  /** COMMIT was sent and its outcome is unknown. */
-  afterUnknown?(context: TransactionHookContext): Awaitable<unknown>;
-}
-
 export interface RetryOptions {
-  /** In all, the first one included. */
+  /** How often in all, with the first time. */
   attempts: number;
-  /** @default 10 */
+  /**
+   * The delay before the second attempt, in milliseconds. Delays grow exponentially; each is a random share of the full delay.
+   * @default 10
+   */
   minDelayMillis?: number | undefined;
-  /** @default 1000 */
+  /**
+   * The longest delay, in milliseconds.
+   * @default 1000
+   */
   maxDelayMillis?: number | undefined;
-  /** Whether this error is worth another attempt; by default 40001, 40P01 and a connection lost before COMMIT was sent. */
+  /**
+   * Whether this error is worth another attempt.
+   * @default 40001, 40P01, and a connection that was lost before COMMIT was sent
+   */
   when?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
+/**
+ * Options of a block.
+ * @see docs/transactions.md#options-of-a-block
+ */
 export interface AtomicOptions {
-  /** Shown in errors, reports and `connectionState()`. */
+  /**
+   * A name that is shown in errors, reports and `connectionState()`.
+   * @default none
+   */
   label?: string | undefined;
+  /**
+   * The isolation level, as for `knex.transaction`.
+   * @default the server's
+   */
   isolationLevel?: Knex.IsolationLevels | undefined;
+  /**
+   * Whether the transaction is read-only, as for `knex.transaction`.
+   * @default the server's
+   */
   readOnly?: boolean | undefined;
+  /**
+   * Sends `SET TRANSACTION [NOT] DEFERRABLE`. PostgreSQL only.
+   * @default the server's
+   */
   deferrable?: boolean | undefined;
-  /** Must be outermost (a sandbox does not count), else `DurableError` before any SQL. */
+  /**
+   * Whether the block must be outermost. Inside another transaction it rejects with `DurableError` before any SQL. A sandbox does not count.
+   * @default false
+   */
   durable?: boolean | undefined;
   /**
-   * `false` joins the outer block: its failure dooms the outer one.
+   * `false` joins the outer block without a savepoint. If this block fails, the outer one cannot commit.
    * @default true
    */
   savepoint?: boolean | undefined;
-  /** Past it the running statement is cancelled, the block rolled back and rejected with `TransactionTimeoutError`. */
+  /**
+   * The time limit of the block, in milliseconds. After it the running statement is cancelled, the block is rolled back, and it
+   * rejects with `TransactionTimeoutError`.
+   * @default off
+   */
   timeoutMillis?: number | undefined;
-  /** Once aborted, the block is rolled back and rejected with the signal's reason. */
+  /**
+   * When it is aborted, the block is rolled back and rejects with the signal's reason.
+   * @default none
+   */
   signal?: AbortSignal | undefined;
-  /** Outermost blocks only; a number is `attempts`. */
+  /**
+   * Runs the outermost block again after a real rollback. A number is `attempts`.
+   * @default off
+   */
   retry?: number | RetryOptions | undefined;
-  /** PostgreSQL 13 and later: find out on a new connection what became of a lost COMMIT. */
+  /**
+   * Whether to find out on a new connection what became of a COMMIT whose answer was lost. PostgreSQL 13 and later.
+   * @default false
+   */
   verifyCommit?: boolean | undefined;
+  /**
+   * Hooks of this block.
+   * @default none
+   */
   hooks?: TransactionHooks | undefined;
 }
 
+/** The type of `db.atomic` and `trx.atomic`. */
 export type Atomic = <T>(block: (trx: AtomicTransaction) => Awaitable<T>, options?: AtomicOptions) => Promise<T>;
-export type TransactionHook = (context: TransactionHookContext) => Awaitable<unknown>;
 
-/** The handle that a block gets: a Knex transaction whose end belongs to the block. */
+/**
+ * The handle that a block gets: a Knex transaction that the block ends.
+ * @see docs/transactions.md#dbatomicblock-options
+ */
 export interface AtomicTransaction extends Knex.Transaction {
-  /** A block inside this one: a savepoint. */
+  /**
+   * A block inside this one: a savepoint. If it fails and you catch its error outside it, only its own work is undone.
+   * @example
+   * await trx.atomic((inner) => inner('orders').insert({ item: 'book' })).catch(() => {});
+   * @throws DurableError (`ERR_DURABLE`) with `durable: true`
+   * @see docs/transactions.md#blocks-inside-blocks
+   */
   atomic: Atomic;
-  /** Registers a hook that runs before the outermost COMMIT. */
+  /**
+   * Registers a hook that runs before the outermost COMMIT.
+   * @example
+   * trx.beforeCommit(({ trx }) => trx('outbox').insert({ topic: 'orders' }));
+   * @throws Error when the transaction is finished
+   * @see docs/transactions.md#hooks
+   */
   beforeCommit(hook: TransactionHook): void;
-  /** Registers a hook that runs after the outermost COMMIT was confirmed. */
+  /**
+   * Registers a hook that runs after the outermost COMMIT was confirmed.
+   * @example
+   * trx.afterCommit(() => sendMail());
+   * @throws Error when the transaction is finished
+   * @see docs/transactions.md#run-something-after-commit
+   */
   afterCommit(hook: TransactionHook): void;
-  /** Registers a hook that runs after this work was rolled back. */
+  /**
+   * Registers a hook that runs after this work was rolled back.
+   * @example
+   * trx.afterRollback(({ error }) => log.warn(error));
+   * @throws Error when the transaction is finished
+   * @see docs/transactions.md#hooks
+   */
   afterRollback(hook: TransactionHook): void;
-  /** 1, 2, … */
+  /** Which attempt of a retried block this is: 1, 2, … */
   readonly attempt: number;
 }

@@ -1,52 +1,18 @@
-// Every error of this package. Recognised by a registered symbol, so that two installed copies know each other's errors.
-import type { OpenTransaction } from './types';
+// Every error of this package, one class for each code. A message says what happened to which transaction, and no more.
+import { type ErrorDetails, KnexResetError } from './base-error';
+import type { OpenTransaction } from './report-types';
 
-const CODE = Symbol.for('knex-reset.error');
-const TEXT = Symbol('knex-reset.message');
+export { KnexResetError };
 
-/** Knex assigns "SQL with bindings - message" to the message of whatever passes its query path: bindings stay out of our errors. */
-const MESSAGE: PropertyDescriptor & ThisType<{ [TEXT]: string }> = {
-  get() {
-    return this[TEXT];
-  },
-  set() {},
-  configurable: true,
-};
-
-interface Details {
-  cause?: unknown;
-  transaction?: OpenTransaction | undefined;
-}
-
-/** The base of all errors of this package. */
-export class KnexResetError extends Error {
-  /** What went wrong, for programs. */
-  readonly code: string;
-  /** Errors that came after this one and would have hidden it, oldest first. */
-  declare suppressed?: unknown[];
-  /** The transaction that it happened to, with where it was opened; where there was one. */
-  declare readonly transaction?: OpenTransaction;
-
-  constructor(message: string, code: string, details: Details = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
-    this.code = code;
-    if (details.transaction) this.transaction = details.transaction;
-    Object.defineProperty(this, CODE, { value: code });
-    Object.defineProperty(this, TEXT, { value: message });
-    Object.defineProperty(this, 'message', MESSAGE);
-  }
-
-  static override [Symbol.hasInstance](this: object & { code?: string }, value: unknown): boolean {
-    if (Function.prototype[Symbol.hasInstance].call(this as () => void, value)) return true;
-    const code = (value as { [CODE]?: string } | null | undefined)?.[CODE];
-    return code !== undefined && (this === KnexResetError || (Object.hasOwn(this, 'code') && this.code === code));
-  }
-}
-
-/** A reset aborted this. */
+/**
+ * A reset, or `destroy()`, aborted this query or transaction.
+ * @see docs/errors.md#err_reset
+ */
 export class ResetError extends KnexResetError {
   static readonly code = 'ERR_RESET';
+  /** What was given to `resetConnection()`; `'destroy'` after `knex.destroy()`. */
   readonly reason: string | undefined;
+  /** The number of the reset: 1, 2, … */
   readonly generation: number;
 
   constructor(details: { reason: string | undefined; generation: number; transaction?: OpenTransaction | undefined }) {
@@ -58,16 +24,22 @@ export class ResetError extends KnexResetError {
   }
 }
 
-/** The server rolled back although the callback returned. */
+/**
+ * The server rolled back although the callback returned. `cause` is the first error of a statement.
+ * @see docs/errors.md#err_transaction_failed
+ */
 export class TransactionFailedError extends KnexResetError {
   static readonly code = 'ERR_TRANSACTION_FAILED';
 
-  constructor(message: string, details: Details) {
+  constructor(message: string, details: ErrorDetails) {
     super(message, TransactionFailedError.code, details);
   }
 }
 
-/** A block ran past its `timeoutMillis`. */
+/**
+ * A transaction ran past its time limit and is rolled back.
+ * @see docs/errors.md#err_transaction_timeout
+ */
 export class TransactionTimeoutError extends KnexResetError {
   static readonly code = 'ERR_TRANSACTION_TIMEOUT';
 
@@ -77,13 +49,16 @@ export class TransactionTimeoutError extends KnexResetError {
   }
 }
 
-/** The connection was lost after COMMIT was sent: the data may be stored or not. */
+/**
+ * The connection was lost after COMMIT was sent: the data is stored or not. `cause` is what ended the connection.
+ * @see docs/errors.md#err_commit_unknown
+ */
 export class CommitUnknownError extends KnexResetError {
   static readonly code = 'ERR_COMMIT_UNKNOWN';
-  /** The transaction's id on the server, where `verifyCommit` recorded it. */
+  /** The id of the transaction on the server, if `verifyCommit` recorded it. For `pg_xact_status()`. */
   declare readonly xid?: string;
 
-  constructor(label: string, details: Details & { xid?: string | undefined }) {
+  constructor(label: string, details: ErrorDetails & { xid?: string | undefined }) {
     super(
       `the connection was lost after COMMIT of transaction ${label} was sent: it may be committed or not`,
       CommitUnknownError.code,
@@ -93,10 +68,15 @@ export class CommitUnknownError extends KnexResetError {
   }
 }
 
-/** Committed, but hooks threw. */
+/**
+ * The data is stored, but `afterCommit` hooks threw.
+ * @see docs/errors.md#err_after_commit
+ */
 export class AfterCommitError extends KnexResetError {
   static readonly code = 'ERR_AFTER_COMMIT';
+  /** Always `true`: the data is stored. */
   readonly committed = true;
+  /** What the hooks threw, in their order. */
   readonly errors: unknown[];
   /** What the block returned. */
   readonly result: unknown;
@@ -110,7 +90,10 @@ export class AfterCommitError extends KnexResetError {
   }
 }
 
-/** A durable block inside another. */
+/**
+ * A `durable` block was started inside another transaction. No SQL was sent.
+ * @see docs/errors.md#err_durable
+ */
 export class DurableError extends KnexResetError {
   static readonly code = 'ERR_DURABLE';
 
@@ -119,7 +102,10 @@ export class DurableError extends KnexResetError {
   }
 }
 
-/** Commit or rollback by hand inside a block. */
+/**
+ * The code in a block sent COMMIT or ROLLBACK itself.
+ * @see docs/errors.md#err_block_control
+ */
 export class BlockControlError extends KnexResetError {
   static readonly code = 'ERR_BLOCK_CONTROL';
 
@@ -128,26 +114,31 @@ export class BlockControlError extends KnexResetError {
   }
 }
 
-/** A sandbox that cannot work here, that was escaped from, or that is over. */
+/**
+ * A sandbox cannot be used like this, was ended by the code under test or by a reset, or is closed.
+ * @see docs/errors.md#err_sandbox
+ */
 export class SandboxError extends KnexResetError {
   static readonly code = 'ERR_SANDBOX';
 
-  constructor(message: string, details: Details = {}) {
+  constructor(message: string, details: ErrorDetails = {}) {
     super(message, SandboxError.code, details);
   }
 }
 
-/** The migration lock could not be had in time. */
+/**
+ * The migration lock was not free in time, or was lost.
+ * @see docs/errors.md#err_migration_lock
+ */
 export class MigrationLockError extends KnexResetError {
   static readonly code = 'ERR_MIGRATION_LOCK';
 
-  constructor(message: string, details: Details = {}) {
+  constructor(message: string, details: ErrorDetails = {}) {
     super(message, MigrationLockError.code, details);
   }
 }
 
 for (const type of [
-  KnexResetError,
   ResetError,
   TransactionFailedError,
   TransactionTimeoutError,

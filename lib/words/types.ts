@@ -1,171 +1,112 @@
-// The public types of an instance, as API users see them: options, reports, what it holds. Those of blocks are in block-types.ts.
-import type { Atomic, Awaitable, TransactionHooks } from './block-types';
+// The public types of an instance: what `resettable()` adds to it. Options and reports are in files of their own, blocks in block-types.ts.
+import type { Atomic, Awaitable } from './block-types';
+import type { ResetOptions, SandboxOptions } from './option-types';
+import type { ConnectionState, LeakReport, ResetReport } from './report-types';
 
-/** A transaction that is open, or that a reset found open, as reports and errors show it. */
-export interface OpenTransaction {
-  /** knex's own id of the transaction (`trx12`), as in its debug output. */
-  id: string;
-  label: string | undefined;
-  /** The server's process id (PostgreSQL) or thread id (MySQL) of the connection, where the driver knows it. */
-  backendId: number | undefined;
-  openedAt: Date;
-  ageMillis: number;
-  /** 1, plus one for each open savepoint. */
-  depth: number;
-  state: 'idle' | 'running' | 'failed';
-  /** The text of the last statement, without its bindings. */
-  lastSql: string | undefined;
-  /** Where it was opened: the user's frames first. */
-  stack: string;
-}
+export type * from './option-types';
+export type * from './report-types';
 
-/** What subscribers of the diagnostics channel `knex-reset:transaction` get; each transaction begins once and ends once. */
-export interface TransactionEvent {
-  event: 'begin' | 'commit' | 'rollback' | 'fatal' | 'unknown';
-  transaction: OpenTransaction;
-  error?: unknown;
-}
-
-/** What the instance holds at this moment. */
-export interface ConnectionState {
-  /** How many resets there have been. */
-  generation: number;
-  resetting: boolean;
-  connections: { idle: number; inUse: number; opening: number; waiting: number };
-  transactions: OpenTransaction[];
-}
-
-export interface ResetOptions {
-  /** Shown in the errors of the victims and in the report. */
-  reason?: string | undefined;
-  /** How long running transactions and queries may end by themselves before the rest is aborted. */
-  graceMillis?: number | undefined;
-  /** Upper bound of the teardown that follows the grace. */
-  timeoutMillis?: number | undefined;
-  /**
-   * `'close'` closes every connection; `'recycle'` washes those that answer and keeps them.
-   * @default 'close'
-   */
-  connections?: 'close' | 'recycle' | undefined;
-  /**
-   * Queries that still wait for a connection: `'reject'` them with `ResetError`, or `'requeue'` them behind the reset.
-   * @default 'reject'
-   */
-  waiting?: 'reject' | 'requeue' | undefined;
-}
-
-/** What a reset found and did. */
-export interface ResetReport {
-  reason: string | undefined;
-  /** 1 after the first reset. */
-  generation: number;
-  durationMillis: number;
-  abortedTransactions: OpenTransaction[];
-  /** Queries that ran outside a transaction. */
-  abortedQueries: number;
-  rejectedWaiters: number;
-  requeuedWaiters: number;
-  closedConnections: number;
-  recycledConnections: number;
-  /** Of the closed ones: those that had to be terminated or cut. */
-  forcedConnections: number;
-}
-
-export interface SandboxOptions {
-  /**
-   * Check deferred constraints at the end.
-   * @default true
-   */
-  checkConstraints?: boolean | undefined;
-}
-
-/** What a test left open when its sandbox was closed. */
-export interface LeakReport {
-  transactions: OpenTransaction[];
-  queries: { sql: string; stack: string }[];
-}
-
+/**
+ * A sandbox that `db.openSandbox()` opened.
+ * @see docs/tests.md#sandboxes-by-hand
+ */
 export interface Sandbox {
-  /** Rolls back everything that was done since the sandbox was opened, and says what was left open. */
+  /**
+   * Rolls back everything that was done since the sandbox was opened. Resolves with what was left open. A second call gives the same report.
+   *
+   * @example
+   * const sandbox = await db.openSandbox();
+   * await db('orders').insert({ item: 'book' });
+   * const { transactions, queries } = await sandbox.close();
+   *
+   * @throws SandboxError (`ERR_SANDBOX`) when the code under test ended the sandbox with SQL of its own, or a reset did.
+   * @throws the database's error when a deferred constraint is violated.
+   * @see docs/tests.md#sandboxes-by-hand
+   */
   close(): Promise<LeakReport>;
 }
 
-export interface ResettableOptions {
-  /**
-   * How long a reset lets running work end by itself, in milliseconds.
-   * @default 0
-   */
-  graceMillis?: number | undefined;
-  /**
-   * Upper bound of a teardown after its grace, in milliseconds.
-   * @default 5000
-   */
-  timeoutMillis?: number | undefined;
-  /**
-   * What follows a fatal error, once the connection that had it is discarded.
-   * @default 'evict'
-   */
-  onFatal?: 'discard' | 'evict' | 'reset' | undefined;
-  /** Overrides the built-in classifier, whose verdict is `standard`. */
-  isFatal?: ((error: unknown, standard: boolean) => boolean) | undefined;
-  /** A connection idle for longer must answer before it is lent. Off by default. */
-  checkIdleMillis?: number | undefined;
-  /**
-   * Upper bound of one such check, in milliseconds.
-   * @default 1000
-   */
-  checkTimeoutMillis?: number | undefined;
-  /** A transaction older than this is reported to `onLeak`. Off by default. */
-  leakAfterMillis?: number | undefined;
-  onLeak?: ((transaction: OpenTransaction) => void) | undefined;
-  /**
-   * Queries made with the instance inside a block run in that block.
-   * @default false
-   */
-  ambient?: boolean | undefined;
-  /** Hooks of every block and plain transaction of this instance. */
-  hooks?: TransactionHooks | undefined;
-}
-
-/** What `resettable()` adds to a Knex instance. */
+/**
+ * What `resettable()` adds to a Knex instance. `Knex & Resettable` is the type of the result.
+ * @see docs/resetting.md
+ */
 export interface Resettable {
   /**
-   * Aborts every open transaction, stops what the server still runs for this instance, closes every connection and
-   * leaves the instance ready: the next query opens a new connection.
+   * Aborts every open transaction, cancels what the server still runs for this instance, and closes every connection. The instance
+   * stays: the next query opens a new connection. Committed data is not touched.
    *
-   * | what | what happens to it |
+   * | before | what happens |
    * | --- | --- |
-   * | idle connections | closed (or washed, with `connections: 'recycle'`) |
-   * | open transactions | aborted: their promise rejects with `ResetError`; one caught in COMMIT may hear the answer |
-   * | running queries and streams | cancelled on the server, rejected with `ResetError` at once |
-   * | queries waiting for a connection | rejected with `ResetError`, or asked again behind the reset (`waiting: 'requeue'`) |
+   * | idle connections | closed, or cleaned with `connections: 'recycle'` |
+   * | open transactions | rolled back; their promise rejects with `ResetError`. One in COMMIT gets time to hear the answer |
+   * | running queries and streams | cancelled on the server; they reject with `ResetError` at once |
+   * | queries that wait for a connection | reject with `ResetError`, or run after the reset with `waiting: 'requeue'` |
    * | later queries | wait for the end of the reset, then run on a new connection |
    * | event listeners, copies, `knex.migrate` | stay; all share the reset |
    *
-   * When it resolves, the server has let go of every earlier connection and lock. It never hangs: it is bounded by
-   * `graceMillis + timeoutMillis`. Overlapping calls share one teardown and one report.
+   * When it resolves, the server holds no session and no lock of before. It ends within `graceMillis + timeoutMillis`.
+   * Overlapping calls share one reset and one report. What a test runner passes to its hooks is ignored.
    *
-   * It can be given to a test runner as it is, `beforeEach(db.resetConnection)`: what runners pass to their hooks is ignored.
+   * @example
+   * beforeEach(db.resetConnection);
+   * @example
+   * const report = await db.resetConnection({ reason: 'deploy', graceMillis: 1000 });
    *
    * @throws TypeError for bad arguments, and for nothing else.
+   * @see docs/resetting.md#resetconnection
    */
   resetConnection(this: void, options?: ResetOptions): Promise<ResetReport>;
   /**
-   * Runs `block` in a transaction: resolves with its value once COMMIT is confirmed, otherwise rolls back and rejects with its error.
+   * Runs `block` in a transaction. Resolves with its value once COMMIT is confirmed. Otherwise rolls back and rejects with its error.
+   *
+   * @example
+   * const [order] = await db.atomic(async (trx) => {
+   *   trx.afterCommit(() => sendMail());
+   *   return trx('orders').insert({ item: 'book' }).returning('*');
+   * });
    *
    * @throws CommitUnknownError (`ERR_COMMIT_UNKNOWN`) when the connection was lost after COMMIT was sent.
    * @throws TransactionFailedError (`ERR_TRANSACTION_FAILED`) when the server rolled back although the block returned.
-   * @throws AfterCommitError (`ERR_AFTER_COMMIT`) when it is committed and `afterCommit` hooks threw.
+   * @throws TransactionTimeoutError (`ERR_TRANSACTION_TIMEOUT`) when the block ran past its `timeoutMillis`.
+   * @throws AfterCommitError (`ERR_AFTER_COMMIT`) when it is committed, but `afterCommit` hooks threw.
+   * @throws ResetError (`ERR_RESET`) when a reset aborted it.
+   * @see docs/transactions.md#dbatomicblock-options
    */
   atomic: Atomic;
   /**
-   * Runs `body` so that everything it does through this instance happens on one connection in one transaction, which is rolled back at the end.
+   * Runs `body` in a sandbox: all that it does with this instance runs on one connection, in one transaction, which is rolled back
+   * at the end. Several sandboxes can run at the same time.
    *
-   * @throws SandboxError (`ERR_SANDBOX`) when it cannot work here or when the code under test escaped from it.
+   * @example
+   * await db.sandbox(async () => {
+   *   await db('orders').insert({ item: 'book' });
+   *   assert.equal((await db('orders')).length, 1);
+   * });
+   *
+   * @throws SandboxError (`ERR_SANDBOX`) inside another sandbox, and when the code under test ended this one.
+   * @see docs/tests.md#sandboxes-by-hand
    */
   sandbox<T>(this: void, body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
-  /** Pins the whole instance to one sandbox until its `close()`: for `beforeEach`/`afterEach`. */
+  /**
+   * Opens a sandbox for the whole instance until its `close()`: for hooks of a test runner.
+   *
+   * @example
+   * const sandbox = await db.openSandbox();
+   * await db('orders').insert({ item: 'book' });
+   * await sandbox.close();
+   *
+   * @throws SandboxError (`ERR_SANDBOX`) when one is open already.
+   * @see docs/tests.md#sandboxes-by-hand
+   */
   openSandbox(this: void, options?: SandboxOptions): Promise<Sandbox>;
-  /** What the instance holds at this moment. */
+  /**
+   * What the instance holds at this moment: counters of the pool, and the open transactions. Sends nothing.
+   *
+   * @example
+   * const { connections, transactions } = db.connectionState();
+   * console.log(connections.inUse, transactions.map(({ lastSql }) => lastSql));
+   *
+   * @see docs/production.md#who-holds-my-connections
+   */
   connectionState(this: void): ConnectionState;
 }

@@ -6,7 +6,7 @@ import * as api from '../../lib';
 import { DEFAULTS } from '../../lib/words/options';
 import { outcomeRows } from '../transaction/outcome-rows';
 import { outcomeText } from './outcome-text';
-import { blocksOf, documents, fileOf, ROOT } from './readme-text';
+import { blocksOf, documents, fileOf, headingsOf, ROOT } from './readme-text';
 
 const [readme] = documents as [(typeof documents)[number]];
 const written = documents.map(({ text }) => text).join('\n');
@@ -16,30 +16,20 @@ const { scripts, files } = JSON.parse(read('package.json')) as { scripts: Record
 
 /** Public interfaces that have keys which a user writes or reads. */
 const INTERFACES: [file: string, names: string[]][] = [
+  ['lib/words/option-types.ts', ['ResettableOptions', 'ResetOptions', 'SandboxOptions']],
   [
-    'lib/words/types.ts',
-    [
-      'ResettableOptions',
-      'Resettable',
-      'ResetOptions',
-      'ResetReport',
-      'SandboxOptions',
-      'LeakReport',
-      'OpenTransaction',
-      'TransactionEvent',
-      'ConnectionState',
-    ],
+    'lib/words/report-types.ts',
+    ['ResetReport', 'LeakReport', 'OpenTransaction', 'TransactionEvent', 'ConnectionState'],
   ],
-  [
-    'lib/words/block-types.ts',
-    ['AtomicOptions', 'RetryOptions', 'AtomicTransaction', 'TransactionHooks', 'TransactionHookContext'],
-  ],
+  ['lib/words/types.ts', ['Resettable']],
+  ['lib/words/block-types.ts', ['AtomicOptions', 'RetryOptions', 'AtomicTransaction']],
+  ['lib/words/hook-types.ts', ['TransactionHooks', 'TransactionHookContext']],
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],
   ['lib/migrations.ts', ['MigrationLockOptions']],
 ];
 
 /** Those that have no table. */
-const IN_PROSE = ['SandboxOptions'];
+const IN_PROSE: string[] = [];
 
 function keysOf(file: string, name: string): string[] {
   const body = new RegExp(`interface ${name}\\b[^{]*\\{\\n([^]*?)\\n\\}`).exec(read(file))?.[1];
@@ -180,13 +170,3 @@ describe('the README', () => {
     });
   }
 });
-
-/** As links name them. */
-function headingsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-'),
-  );
-}

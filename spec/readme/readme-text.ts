@@ -117,3 +117,13 @@ export function sameEveryRun(text: string): string {
     .replace(/[ \t]+$/gm, '')
     .trim();
 }
+
+/** The headings of a page, as links name them. */
+export function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}

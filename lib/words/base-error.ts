@@ -1,0 +1,53 @@
+// The base of all errors of this package. Recognised by a registered symbol, so that two installed copies know each other's errors.
+import type { OpenTransaction } from './types';
+
+const CODE = Symbol.for('knex-reset.error');
+const TEXT = Symbol('knex-reset.message');
+
+/** Knex assigns "SQL with bindings - message" to the message of whatever passes its query path: bindings stay out of our errors. */
+const MESSAGE: PropertyDescriptor & ThisType<{ [TEXT]: string }> = {
+  get() {
+    return this[TEXT];
+  },
+  set() {},
+  configurable: true,
+};
+
+export interface ErrorDetails {
+  cause?: unknown;
+  transaction?: OpenTransaction | undefined;
+}
+
+/**
+ * The base of all errors of this package.
+ * @see docs/errors.md#all-errors
+ */
+export class KnexResetError extends Error {
+  /** The code of the class, such as `ERR_RESET`. */
+  readonly code: string;
+  /** Errors that came later and did not replace this one, oldest first. */
+  declare suppressed?: unknown[];
+  /** The transaction, if there was one, with the place where it was opened. */
+  declare readonly transaction?: OpenTransaction;
+
+  constructor(message: string, code: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    if (details.transaction) this.transaction = details.transaction;
+    Object.defineProperty(this, CODE, { value: code });
+    Object.defineProperty(this, TEXT, { value: message });
+    Object.defineProperty(this, 'message', MESSAGE);
+  }
+
+  static override [Symbol.hasInstance](this: object & { code?: string }, value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this as () => void, value)) return true;
+    const code = (value as { [CODE]?: string } | null | undefined)?.[CODE];
+    return code !== undefined && (this === KnexResetError || (Object.hasOwn(this, 'code') && this.code === code));
+  }
+}
+
+Object.defineProperty(KnexResetError.prototype, 'name', {
+  value: 'KnexResetError',
+  configurable: true,
+  writable: true,
+});
