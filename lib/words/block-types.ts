@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { Awaitable, TransactionHook, TransactionHooks } from './hook-types';
 
-export type * from './hook-types';
+export type { Awaitable, TransactionHook, TransactionHookContext, TransactionHooks } from './hook-types';
 
 /**
  * How a block is run again.

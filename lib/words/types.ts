@@ -3,8 +3,8 @@ import type { Atomic, Awaitable } from './block-types';
 import type { ResetOptions, SandboxOptions } from './option-types';
 import type { ConnectionState, LeakReport, ResetReport } from './report-types';
 
-export type * from './option-types';
-export type * from './report-types';
+export type { ResettableOptions, ResetOptions, SandboxOptions } from './option-types';
+export type { ConnectionState, LeakReport, OpenTransaction, ResetReport, TransactionEvent } from './report-types';
 
 /**
  * A sandbox that `db.openSandbox()` opened.
