@@ -1,5 +1,6 @@
 // The public names of `knex-reset`.
 export { atomic } from './atomic';
+export { afterCommit, afterRollback, beforeCommit } from './hooks-from-anywhere';
 export { isFatal, isRetryable } from './drivers/error-codes';
 export {
   AfterCommitError,

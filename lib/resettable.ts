@@ -26,14 +26,15 @@ import { connectionOf } from './connection/connection';
 import { captureCallSite } from './words/call-site';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
-import { openSandboxIn, runInSandbox } from './sandbox/sandbox';
+import { pinSandbox, runInSandbox } from './sandbox/sandbox';
 import { checkSettings, judge } from './settings';
 import { type RegisteredInstance, registry } from './registry';
 import { runOutermost } from './transaction/atomic';
+import { runOutside } from './transaction/outside';
 import { beginTransaction } from './transaction/begin';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { watchRunner } from './transaction/pending';
-import type { Resettable, ResettableOptions } from './words/types';
+import type { Resettable, ResettableOptions, ResetOptions } from './words/types';
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -165,24 +166,10 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     pool.takeOverPool(new ExternalPool(first));
   }
 
-  const methods: Resettable = {
-    resetConnection: (...args: unknown[]) => lifecycle.reset(args[0]),
-    // A copy has the same function, and its transactions the copy's parameters.
-    atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
-      return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
-    },
-    sandbox: function sandbox(body, options) {
-      return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
-    },
-    openSandbox: function openSandbox(...args: unknown[]) {
-      return openSandboxIn(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
-    },
-    connectionState: () => connectionState(instance),
-  };
   const registered: RegisteredInstance = {
     instance,
     recording,
-    methods,
+    methods: methodsOf(instance, recording),
     attachClient(adopted) {
       registry.set(adopted, registered);
       claim(adopted, pool, prototype);
@@ -191,4 +178,23 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   registry.set(first, registered);
   registry.set(pool, registered);
   return registered;
+}
+
+/** What users call, on the instance and its copies. */
+function methodsOf(instance: Instance, recording: Recording): Resettable {
+  return {
+    resetConnection: (...args: unknown[]) => instance.reset(args[0] as ResetOptions),
+    // A copy has the same function, and its transactions the copy's parameters.
+    atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
+      return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
+    },
+    sandbox: function sandbox(body, options) {
+      return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
+    },
+    openSandbox: function openSandbox(...args: unknown[]) {
+      return pinSandbox(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
+    },
+    outside: (work) => runOutside(instance, work),
+    connectionState: () => connectionState(instance),
+  };
 }

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { isFatal } from './drivers/error-codes';
 import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './words/options';
 import type { Settings } from './pool/instance';
-import { checkHooks } from './transaction/atomic';
+import { checkHooks } from './transaction/block-options';
 import type { ResettableOptions } from './words/types';
 
 /** @throws TypeError for unknown or ill-typed options */

@@ -12,14 +12,18 @@ export interface EnclosingTransaction {
   enlist(askedAt: QueryOrigin | undefined): Promise<object>;
 }
 
+/** The store of work that is outside of whatever was around it, the pinned transaction included. */
+const OUTSIDE = Symbol('knex-reset.outside');
+
 export class Ambient {
   /** Costs every promise of the process from its first use on, so it is made only then. Taking it away again costs more. */
-  #context: AsyncLocalStorage<EnclosingTransaction> | undefined;
+  #context: AsyncLocalStorage<EnclosingTransaction | typeof OUTSIDE> | undefined;
   /** The enclosing of everything that has none by its context. */
   pinned: EnclosingTransaction | undefined;
 
   current(): EnclosingTransaction | undefined {
     let enclosing = this.#context?.getStore();
+    if (enclosing === OUTSIDE) return undefined;
     while (enclosing?.isOver && enclosing.parent) enclosing = enclosing.parent;
     return enclosing ?? this.pinned;
   }
@@ -27,5 +31,12 @@ export class Ambient {
   run<T>(enclosing: EnclosingTransaction, work: () => T): T {
     this.#context ??= new AsyncLocalStorage();
     return this.#context.run(enclosing, work);
+  }
+
+  /** Nothing that the work asks is in a transaction around it. Where there is none, no context is needed. */
+  runOutside<T>(work: () => T): T {
+    if (this.current() === undefined) return work();
+    this.#context ??= new AsyncLocalStorage();
+    return this.#context.run(OUTSIDE, work);
   }
 }

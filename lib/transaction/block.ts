@@ -1,7 +1,7 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
 import { DurableError } from '../words/errors';
 import { refuse } from '../words/options';
-import type { AtomicOptions, Awaitable, TransactionHook } from '../words/block-types';
+import type { AtomicOptions, Awaitable } from '../words/block-types';
 import { within } from '../words/waiting';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
@@ -23,21 +23,6 @@ export function prepareBlock(parent: Transaction, options: AtomicOptions): void 
   for (const key of ['retry', 'verifyCommit'] as const) {
     if (options[key]) refuse(`atomic: ${key} on a nested block`, options[key], 'it on the outermost block only');
   }
-}
-
-/** What `trx.afterCommit(hook)` and the like do. */
-export function register(
-  transaction: Transaction,
-  kind: 'beforeCommit' | 'afterCommit' | 'afterRollback',
-  hook: unknown,
-): void {
-  if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
-  if (transaction.phase !== 'open' || transaction.isAborted) {
-    throw new Error(
-      `${kind}(): transaction ${transaction.label ?? transaction.id} is finished, so the hook would never run`,
-    );
-  }
-  transaction.hooks.add(transaction, kind, hook as TransactionHook);
 }
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */

@@ -122,7 +122,7 @@ export class Transaction
     return this.outcome ? finish(this) : this.#neverBegun(failure?.error);
   }
 
-  /** It was open when control was taken of it. Knex gives its connection back, and waits for nothing that comes after. */
+  /** It was open when control was taken of it. Knex gives its connection back once its promise is settled. */
   takeControl(raw: object, undo: Undo): void {
     this.acquired(raw);
     this.undo = undo;
@@ -140,18 +140,18 @@ export class Transaction
     this.outcome = outcome;
     this.phase = 'over';
     this.#decided?.resolve();
-    if (outcome.kind === 'committed') this.resolve(outcome.value);
+    if (this.isAdopted) void this.#endAdopted();
+    else if (outcome.kind === 'committed') this.resolve(outcome.value);
     else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);
     else this.reject(outcome.error);
-    if (this.isAdopted) void this.#endedByHand();
   }
 
-  /** Knex does not ask what comes out of it. */
-  async #endedByHand(): Promise<void> {
+  /** Knex waits for its own promise only, and not for the last hooks: it is told what they make of the outcome. */
+  async #endAdopted(): Promise<void> {
     try {
-      await this.ended(undefined);
-    } catch {
-      // Its promise has said so.
+      this.resolve(await this.ended(undefined));
+    } catch (error) {
+      this.reject(error);
     }
   }
 

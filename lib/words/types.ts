@@ -12,17 +12,6 @@ export type { ConnectionState, LeakReport, OpenTransaction, ResetReport, Transac
  */
 export interface Sandbox {
   /**
-   * Runs `work` inside the sandbox, pinned or not, with everything that it starts in its async context. Returns what `work` returns.
-   *
-   * @example
-   * const sandbox = await db.openSandbox({ pinned: false });
-   * await sandbox.run(() => db('orders').insert({ item: 'book' }));
-   *
-   * @throws SandboxError (`ERR_SANDBOX`) after `close()`, and after a reset.
-   * @see docs/tests.md#sandboxes-by-hand
-   */
-  run<T>(this: void, work: () => T): T;
-  /**
    * Rolls back everything that was done since the sandbox was opened. Resolves with what was left open. A second call gives the same report.
    *
    * @example
@@ -34,7 +23,7 @@ export interface Sandbox {
    * @throws the database's error when a deferred constraint is violated.
    * @see docs/tests.md#sandboxes-by-hand
    */
-  close(this: void): Promise<LeakReport>;
+  close(): Promise<LeakReport>;
 }
 
 /**
@@ -99,18 +88,29 @@ export interface Resettable {
    */
   sandbox<T>(this: void, body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
   /**
-   * Opens a sandbox for the whole instance until its `close()`: for hooks of a test runner. With `pinned: false`, only what
-   * `sandbox.run()` runs is inside, and several sandboxes can be open at once.
+   * Opens a sandbox for the whole instance until its `close()`: for hooks of a test runner.
    *
    * @example
    * const sandbox = await db.openSandbox();
    * await db('orders').insert({ item: 'book' });
    * await sandbox.close();
    *
-   * @throws SandboxError (`ERR_SANDBOX`) when a pinned one is open already, and inside a sandbox or an ambient block.
+   * @throws SandboxError (`ERR_SANDBOX`) when one is open already.
    * @see docs/tests.md#sandboxes-by-hand
    */
   openSandbox(this: void, options?: SandboxOptions): Promise<Sandbox>;
+  /**
+   * Runs `work` outside of the `ambient` block or the sandbox that the call is in. What it asks of this instance goes to the pool, and is stored
+   * for itself, whatever becomes of the block; `atomic()` in it is outermost. Where there is no block and no sandbox, `work` just runs.
+   * It needs a connection of its own, beside that of the block: a pool with `max: 1` has none to give.
+   *
+   * @example
+   * await db.outside(() => db('audit').insert({ what: 'tried to pay' })); // stays when the block is rolled back
+   *
+   * @throws TypeError when `work` is no function.
+   * @see docs/transactions.md#outside
+   */
+  outside<T>(this: void, work: () => Awaitable<T>): Promise<T>;
   /**
    * What the instance holds at this moment: counters of the pool, and the open transactions. Sends nothing.
    *

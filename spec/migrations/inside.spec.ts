@@ -77,6 +77,41 @@ describe('inside a migration', () => {
       expect(await stored()).to.deep.equal([1, 2]);
     });
 
+    it('runs afterCommit hooks of a transactional one once it is stored', async () => {
+      project.add({
+        '1_hook': `exports.up = async (knex) => {
+            await knex('t').insert({ id: 1 });
+            await afterCommit(knex, ({ trx }) => console.log('stored', trx.isCompleted()));
+          };
+          exports.down = async () => {};`,
+      });
+      const { code, output } = await project.cli('migrate:latest').ended;
+      expect(output)
+        .to.include('stored true')
+        .and.match(/Batch 1 run: 1 migrations/);
+      expect(code).to.equal(0);
+      expect(await stored()).to.deep.equal([1]);
+    });
+
+    it('tells of an afterCommit hook that threw: the migration is stored and noted', async () => {
+      project.add({
+        '1_hook': `exports.up = async (knex) => {
+            await knex('t').insert({ id: 1 });
+            await afterCommit(knex, () => { throw new Error('no mail'); });
+          };
+          exports.down = async () => {};`,
+      });
+      const { code, output } = await project.cli('migrate:latest').ended;
+      expect(output)
+        .to.match(/AfterCommitError.*is committed/)
+        .and.include('no mail');
+      expect(code).to.equal(1);
+      expect(await stored()).to.deep.equal([1]);
+      expect(await done(stage.database)).to.deep.equal(['1_hook.js']);
+      expect(await lockRow(stage.database)).to.deep.equal([0]);
+      expect((await project.cli('migrate:latest').ended).output).to.include('Already up to date');
+    });
+
     it('is refused resettable() in a transactional one, with the reason', async () => {
       project.add({ '1_transaction': `exports.up = async (knex) => resettable(knex); exports.down = async () => {};` });
       const { code, output } = await project.cli('migrate:latest').ended;

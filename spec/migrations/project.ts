@@ -37,9 +37,9 @@ export class Project {
     this.#write('knexfile.js', `module.exports = { client: 'pg', connection: ${JSON.stringify(url)} };`);
   }
 
-  /** Files in `migrations/`, in the order of their names. In them, `resettable` and `atomic` are this package's. */
+  /** Files in `migrations/`, in the order of their names. In them, `resettable`, `atomic` and `afterCommit` are this package's. */
   add(files: Record<string, string>): void {
-    const head = `const { atomic, resettable } = require(${JSON.stringify(lib)});\n`;
+    const head = `const { afterCommit, atomic, resettable } = require(${JSON.stringify(lib)});\n`;
     for (const [name, text] of Object.entries(files)) this.#write(path.join('migrations', `${name}.js`), head + text);
   }
 

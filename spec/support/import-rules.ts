@@ -19,7 +19,17 @@ const levels = [
   ['connection'],
   ['pool'],
   ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migration-lock', 'test-hooks'],
-  ['index.ts', 'mocha.ts', 'testing.ts', 'migrations.ts', 'resettable.ts', 'atomic.ts', 'settings.ts', 'registry.ts'],
+  [
+    'index.ts',
+    'mocha.ts',
+    'testing.ts',
+    'migrations.ts',
+    'resettable.ts',
+    'atomic.ts',
+    'hooks-from-anywhere.ts',
+    'settings.ts',
+    'registry.ts',
+  ],
 ];
 const bottom = 0;
 const top = levels.length - 1;

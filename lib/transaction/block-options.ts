@@ -1,0 +1,80 @@
+// The options of a transaction block, and its hooks: what may be given.
+import {
+  callable,
+  checkOptions,
+  flag,
+  isPlainObject,
+  millis,
+  oneOf,
+  positiveMillis,
+  refuse,
+  text,
+} from '../words/options';
+import type { AtomicOptions, RetryOptions, TransactionHooks } from '../words/block-types';
+
+type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];
+
+const ISOLATION_LEVELS = ['read uncommitted', 'read committed', 'snapshot', 'repeatable read', 'serializable'];
+
+const HOOK_CHECKS: Checks<TransactionHooks> = {
+  afterBegin: callable,
+  beforeCommit: callable,
+  afterCommit: callable,
+  afterRollback: callable,
+  onFatal: callable,
+  onRetry: callable,
+  afterUnknown: callable,
+};
+
+const RETRY_CHECKS: Checks<RetryOptions> = {
+  attempts: {
+    expected: 'a whole number, 1 or more',
+    accepts: (value) => Number.isInteger(value) && (value as number) >= 1,
+  },
+  minDelayMillis: millis,
+  maxDelayMillis: millis,
+  when: callable,
+};
+
+const OPTION_CHECKS: Checks<AtomicOptions> = {
+  label: text,
+  isolationLevel: oneOf(...ISOLATION_LEVELS),
+  readOnly: flag,
+  deferrable: flag,
+  durable: flag,
+  savepoint: flag,
+  timeoutMillis: positiveMillis,
+  signal: { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal },
+  retry: {
+    expected: 'a number of attempts or an object',
+    accepts: (value) => typeof value === 'number' || isPlainObject(value),
+  },
+  verifyCommit: flag,
+  hooks: { expected: 'an object with hooks', accepts: isPlainObject },
+};
+
+/** @throws TypeError for unknown hooks, and for those that are no functions. */
+export function checkHooks(where: string, hooks: unknown): void {
+  checkOptions(where, hooks, HOOK_CHECKS);
+}
+
+/** @throws TypeError for a block that is no function, and for unknown or ill-typed options. */
+export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
+  if (typeof block !== 'function') refuse('atomic', block, 'a function as the block');
+  const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
+  checkHooks('atomic: hooks', options.hooks);
+  if (options.retry !== undefined) {
+    const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
+    if (retry.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
+    options.retry = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
+    const { minDelayMillis = 0, maxDelayMillis = Number.POSITIVE_INFINITY } = options.retry;
+    if (minDelayMillis > maxDelayMillis)
+      refuse('atomic: retry: maxDelayMillis', maxDelayMillis, 'no less than minDelayMillis');
+  }
+  if (options.savepoint === false) {
+    for (const key of ['timeoutMillis', 'signal'] as const) {
+      if (options[key] !== undefined) refuse(`atomic: ${key} with savepoint: false`, options[key], 'one of the two');
+    }
+  }
+  return options;
+}

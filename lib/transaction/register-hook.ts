@@ -1,0 +1,32 @@
+// Hooks that are registered in a transaction by code that was handed the transaction, or asks within it.
+import type { Knex } from 'knex';
+import { refuse } from '../words/options';
+import type { TransactionHook } from '../words/block-types';
+import { transactionOf } from './begin';
+import { takeControlOf } from './take-control';
+import type { Transaction } from './transaction';
+
+/** What can be registered in a transaction that has begun. */
+export type LateHook = 'beforeCommit' | 'afterCommit' | 'afterRollback';
+
+/** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
+export function register(transaction: Transaction, kind: LateHook, hook: unknown): void {
+  if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
+  if (transaction.phase !== 'open' || transaction.isAborted || transaction.parentHasEnded)
+    throw finished(kind, transaction.name);
+  transaction.hooks.add(transaction, kind, hook as TransactionHook);
+}
+
+/** The same by a handle, at once; in a transaction that knex began without this package, as soon as control of it is taken. */
+export async function registerBy(trx: Knex.Transaction, kind: LateHook, hook: TransactionHook): Promise<void> {
+  if (!transactionOf(trx)) {
+    // The connection of a finished one may be somebody else's by now.
+    if (trx.isCompleted()) throw finished(kind, 'of this handle');
+    await takeControlOf(trx);
+  }
+  register(transactionOf(trx) as Transaction, kind, hook);
+}
+
+function finished(kind: LateHook, name: string): Error {
+  return new Error(`${kind}(): transaction ${name} is finished, so the hook would never run`);
+}
