@@ -26,7 +26,7 @@ import { connectionOf } from './connection/connection';
 import { captureCallSite } from './words/call-site';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
-import { pinSandbox, runInSandbox } from './sandbox/sandbox';
+import { openSandboxIn, runInSandbox } from './sandbox/sandbox';
 import { checkSettings, judge } from './settings';
 import { type RegisteredInstance, registry } from './registry';
 import { runOutermost } from './transaction/atomic';
@@ -192,7 +192,7 @@ function methodsOf(instance: Instance, recording: Recording): Resettable {
       return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
     },
     openSandbox: function openSandbox(...args: unknown[]) {
-      return pinSandbox(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
+      return openSandboxIn(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
     },
     outside: (work) => runOutside(instance, work),
     connectionState: () => connectionState(instance),

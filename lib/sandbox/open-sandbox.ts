@@ -9,13 +9,15 @@ import type { LeakReport, SandboxOptions } from '../words/types';
 
 export class OpenSandbox implements SandboxOwner {
   readonly guests = new Set<Guest>();
+  readonly #instance: Instance;
   readonly #options: SandboxOptions;
   readonly #stopRecording: () => void;
   #held!: SandboxTransaction;
   #escape: SandboxError | undefined;
   #closing: Promise<LeakReport> | undefined;
 
-  private constructor(options: SandboxOptions, stopRecording: () => void) {
+  private constructor(instance: Instance, options: SandboxOptions, stopRecording: () => void) {
+    this.#instance = instance;
     this.#options = options;
     this.#stopRecording = stopRecording;
   }
@@ -26,9 +28,9 @@ export class OpenSandbox implements SandboxOwner {
     recording: Recording,
     { options, stack }: { options: SandboxOptions; stack: CallSite },
   ): Promise<OpenSandbox> {
-    if (instance.ambient.current())
-      throw new SandboxError('a sandbox cannot be opened inside a transaction block or another sandbox');
-    const sandbox = new OpenSandbox(options, recording.start());
+    const around = instance.ambient.current();
+    if (around) throw refusal(around === instance.ambient.pinned);
+    const sandbox = new OpenSandbox(instance, options, recording.start());
     try {
       sandbox.#held = await instance.hold(sandbox, stack);
     } catch (error) {
@@ -41,6 +43,15 @@ export class OpenSandbox implements SandboxOwner {
   /** What runs in it. */
   get enclosing(): EnclosingTransaction {
     return this.#held.enclosing;
+  }
+
+  /** Runs work whose async context is in it. @throws SandboxError when it is over */
+  run<T>(work: () => T): T {
+    const { doom, enclosing } = this.#held;
+    if (this.#closing) throw this.closed();
+    if (doom instanceof ResetError) throw ended(doom);
+    const inside = <R>(inner: () => R): R => this.#instance.ambient.run(enclosing, inner);
+    return startedInside(inside, inside(work));
   }
 
   escaped(sql: string): Error {
@@ -66,8 +77,7 @@ export class OpenSandbox implements SandboxOwner {
     const { doom } = held;
     const violation = await held.letGo(this.#constraintCheck);
     if (this.#escape) throw this.#escape;
-    if (doom instanceof ResetError)
-      throw new SandboxError('a reset ended the sandbox before it was closed', { cause: doom });
+    if (doom instanceof ResetError) throw ended(doom);
     if (doom !== undefined) throw doom;
     if (violation !== undefined) throw violation;
     return leaks;
@@ -92,4 +102,27 @@ export class OpenSandbox implements SandboxOwner {
       ? enclosing.connection.driver.constraintCheck
       : undefined;
   }
+}
+
+function ended(reset: ResetError): SandboxError {
+  return new SandboxError('a reset ended the sandbox before it was closed', { cause: reset });
+}
+
+function refusal(isPinned: boolean): SandboxError {
+  return new SandboxError(
+    isPinned
+      ? 'a sandbox cannot be opened while another one is pinned to the instance: everything is inside that one. Several may be open at once where each is opened with pinned: false'
+      : 'a sandbox cannot be opened inside a transaction block or another sandbox',
+  );
+}
+
+/** A builder that was returned runs when it is first waited for: that has to be inside as well. */
+function startedInside<T>(inside: <R>(work: () => R) => R, result: T): T {
+  const lazy = result as PromiseLike<unknown> | null | undefined;
+  if (result instanceof Promise || typeof lazy?.then !== 'function' || !Object.isExtensible(lazy)) return result;
+  const then = lazy.then.bind(lazy) as PromiseLike<unknown>['then'];
+  return Object.assign(lazy as object, {
+    // oxlint-disable-next-line no-thenable -- it is one already
+    then: (...callbacks: Parameters<typeof then>) => inside(() => then(...callbacks)),
+  }) as T;
 }

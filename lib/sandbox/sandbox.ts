@@ -1,4 +1,4 @@
-// Transactions that always roll back, for tests: one for a callback's async context, or one that the whole instance is pinned to.
+// Transactions that always roll back, for tests: for a callback's async context, for the whole instance, or for what `run()` runs.
 import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../words/errors';
 import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
@@ -6,6 +6,7 @@ import type { Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import type { Awaitable } from '../words/block-types';
 import type { LeakReport, Sandbox, SandboxOptions } from '../words/types';
+import { nextTurn } from '../words/waiting';
 import { OpenSandbox } from './open-sandbox';
 
 /** What is asked for, and where. */
@@ -15,7 +16,7 @@ interface SandboxRequest {
 }
 
 function checkSandboxOptions(where: string, given: unknown): SandboxOptions {
-  return checkOptions<SandboxOptions>(where, given, { checkConstraints: flag });
+  return checkOptions<SandboxOptions>(where, given, { checkConstraints: flag, pinned: flag });
 }
 
 /** `db.sandbox()`. */
@@ -27,10 +28,11 @@ export async function runInSandbox<T>(
 ): Promise<T> {
   if (!callable.accepts(body)) refuse('sandbox', body, 'a function as the body');
   const options = checkSandboxOptions('sandbox', asked.options);
+  if (options.pinned) refuse('sandbox: pinned', true, 'nothing or false: openSandbox() pins');
   const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
   let result: T;
   try {
-    result = await instance.ambient.run(sandbox.enclosing, async () => await body());
+    result = await sandbox.run(async () => await body());
   } catch (error) {
     // The body's error is what the caller has to see.
     await sandbox.close().catch(() => {});
@@ -41,20 +43,44 @@ export async function runInSandbox<T>(
 }
 
 /** `db.openSandbox()`. */
-export async function pinSandbox(instance: Instance, recording: Recording, asked: SandboxRequest): Promise<Sandbox> {
+export async function openSandboxIn(instance: Instance, recording: Recording, asked: SandboxRequest): Promise<Sandbox> {
   const options = checkSandboxOptions('openSandbox', ignoreRunnerArgument(asked.options));
-  const { ambient } = instance;
   const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
-  if (ambient.pinned) {
+  if (options.pinned === false) return handleOf(sandbox, () => sandbox.close());
+  if (instance.ambient.pinned) {
     await sandbox.close();
     throw new SandboxError('openSandbox: a sandbox of this instance is open already');
   }
-  ambient.pinned = sandbox.enclosing;
+  return pin(instance, sandbox);
+}
+
+/** Makes a sandbox the place of everything that has none by its context, until it is closed. */
+function pin({ ambient }: Instance, sandbox: OpenSandbox): Sandbox {
+  const { enclosing } = sandbox;
+  const earlier = ambient.pinned;
+  ambient.pinned = enclosing;
+  let closing: Promise<LeakReport> | undefined;
+  const close = async () => {
+    try {
+      return await sandbox.close();
+    } finally {
+      // A query that was asked before asks for its connection some steps later: it must not find the pool.
+      await nextTurn();
+      if (ambient.pinned === enclosing) ambient.pinned = earlier;
+    }
+  };
+  return handleOf(sandbox, () => {
+    closing ??= close();
+    return closing;
+  });
+}
+
+function handleOf(sandbox: OpenSandbox, close: () => Promise<LeakReport>): Sandbox {
   return {
-    close(): Promise<LeakReport> {
-      return sandbox.close().finally(() => {
-        if (ambient.pinned === sandbox.enclosing) ambient.pinned = undefined;
-      });
+    run<T>(work: () => T): T {
+      if (!callable.accepts(work)) refuse('sandbox.run', work, 'a function');
+      return sandbox.run(work);
     },
+    close,
   };
 }

@@ -102,4 +102,10 @@ export interface SandboxOptions {
    * @default true
    */
   checkConstraints?: boolean | undefined;
+  /**
+   * `true`: everything that is asked of the instance is in the sandbox. `false`: only what `sandbox.run()` runs is.
+   * `db.sandbox(body)` never pins.
+   * @default true for `openSandbox()`
+   */
+  pinned?: boolean | undefined;
 }

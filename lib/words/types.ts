@@ -12,6 +12,17 @@ export type { ConnectionState, LeakReport, OpenTransaction, ResetReport, Transac
  */
 export interface Sandbox {
   /**
+   * Runs `work` inside the sandbox, pinned or not, with everything that it starts in its async context. Returns what `work` returns.
+   *
+   * @example
+   * const sandbox = await db.openSandbox({ pinned: false });
+   * await sandbox.run(() => db('orders').insert({ item: 'book' }));
+   *
+   * @throws SandboxError (`ERR_SANDBOX`) after `close()`, and after a reset.
+   * @see docs/tests.md#sandboxes-by-hand
+   */
+  run<T>(this: void, work: () => T): T;
+  /**
    * Rolls back everything that was done since the sandbox was opened. Resolves with what was left open. A second call gives the same report.
    *
    * @example
@@ -23,7 +34,7 @@ export interface Sandbox {
    * @throws the database's error when a deferred constraint is violated.
    * @see docs/tests.md#sandboxes-by-hand
    */
-  close(): Promise<LeakReport>;
+  close(this: void): Promise<LeakReport>;
 }
 
 /**
@@ -88,14 +99,15 @@ export interface Resettable {
    */
   sandbox<T>(this: void, body: () => Awaitable<T>, options?: SandboxOptions): Promise<T>;
   /**
-   * Opens a sandbox for the whole instance until its `close()`: for hooks of a test runner.
+   * Opens a sandbox for the whole instance until its `close()`: for hooks of a test runner. With `pinned: false`, only what
+   * `sandbox.run()` runs is inside, and several sandboxes can be open at once.
    *
    * @example
    * const sandbox = await db.openSandbox();
    * await db('orders').insert({ item: 'book' });
    * await sandbox.close();
    *
-   * @throws SandboxError (`ERR_SANDBOX`) when one is open already.
+   * @throws SandboxError (`ERR_SANDBOX`) when a pinned one is open already, and inside a sandbox or an ambient block.
    * @see docs/tests.md#sandboxes-by-hand
    */
   openSandbox(this: void, options?: SandboxOptions): Promise<Sandbox>;

@@ -17,6 +17,17 @@ export async function failure(promise: PromiseLike<unknown>): Promise<Error & Re
   return error as Error & Record<string, unknown>;
 }
 
+/** What a call throws. Throws where it returns. */
+export function thrownBy(call: () => unknown): unknown {
+  let returned: unknown;
+  try {
+    returned = call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error(`expected it to throw, but it returned ${typeof returned}`);
+}
+
 /** A promise whose state can be read at any moment. */
 export interface Watched<T> {
   readonly state: 'pending' | 'resolved' | 'rejected';
