@@ -9,7 +9,6 @@ import { until } from '../support/until';
 const BINDING = 'top-secret-binding';
 /** knex puts the binding into an error's message where an operator has a question mark; pg's own `$1` it leaves alone. */
 const SHOWY = "select '{}'::jsonb \\? ?, pg_sleep(30)";
-const PASSWORD = 'top-secret-password';
 
 describe('resetConnection()', () => {
   const stage = useStage();
@@ -17,8 +16,7 @@ describe('resetConnection()', () => {
 
   before(() => stage.database.query('create table t (secret text)'));
   beforeEach(() => {
-    const connection = { ...stage.database.connection, password: PASSWORD };
-    db = stage.resettable({ compileSqlOnError: true, connection });
+    db = stage.resettable({ compileSqlOnError: true });
   });
 
   /** Everything that a log may show of it, causes and hidden fields included. */
@@ -37,7 +35,7 @@ describe('resetConnection()', () => {
   function expectNoSecret(value: unknown): void {
     const text = shown(value);
     expect(text).not.to.include(BINDING);
-    expect(text).not.to.include(PASSWORD);
+    expect(text).not.to.include(stage.database.connection.password);
     expect(text).not.to.match(/postgres(ql)?:\/\//);
   }
 

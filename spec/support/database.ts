@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client, type QueryResultRow } from 'pg';
 import { until } from './until';
+import { parametersFor, type WayParameters } from './way';
 
 export interface Backend {
   pid: number;
@@ -19,14 +20,8 @@ export interface Lock {
   relation: number | null;
 }
 
-/** In the object form that pg, and so knex, take. */
-export interface ConnectionParameters {
-  host: string;
-  port: number;
-  user: string;
-  password: string;
-  database: string;
-}
+/** In the object form that pg, and so knex, take. The way to the server is that of the run. */
+export type ConnectionParameters = WayParameters & { user: string; password: string; database: string };
 
 export interface RoleOptions {
   /** Whether the role may create databases, which an ordinary one may not. @default false */
@@ -48,7 +43,14 @@ export async function freshDatabase(
   await observer.connect();
   try {
     const { name, password } = await createOwned(observer, options);
-    return new TestDatabase(name, password, serverUrl, observer);
+    const folders = await observer.query<{ unix_socket_directories: string }>('show unix_socket_directories');
+    const [folder = ''] = folders.rows[0]?.unix_socket_directories.split(',') ?? [];
+    const way = parametersFor({ host: observer.host, port: observer.port }, folder);
+    return new TestDatabase(
+      urlOf(serverUrl, name, password),
+      { ...way, user: name, password, database: name },
+      observer,
+    );
   } catch (error) {
     await observer.end();
     throw error;
@@ -89,17 +91,17 @@ function urlOf(serverUrl: string, name: string, password: string): string {
 export class TestDatabase {
   /** The database's, and its owner's. */
   readonly name: string;
-  /** For the owner, like `connection`. */
+  /** For the owner, over TCP. */
   readonly url: string;
+  /** For the owner, the way of the run. */
   readonly connection: ConnectionParameters;
   /** A superuser, connected to another database of the same server, so that it never counts itself. */
   readonly observer: Client;
 
-  constructor(name: string, password: string, serverUrl: string, observer: Client) {
-    const { host, port } = observer;
-    this.name = name;
-    this.url = urlOf(serverUrl, name, password);
-    this.connection = { host, port, user: name, password, database: name };
+  constructor(url: string, connection: ConnectionParameters, observer: Client) {
+    this.name = connection.database;
+    this.url = url;
+    this.connection = connection;
     this.observer = observer;
   }
 

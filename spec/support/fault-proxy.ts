@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { type FrontendMessage, FrontendMessages } from './frontend-messages';
 import { type Direction, ProxyLink } from './proxy-link';
+import { connectorTo, connectTo, type Connector } from './way';
 
 /** `reject` resets new links; the black holes swallow bytes and ends, in one direction or both, and keep links open. */
 export type ProxyMode = 'pass' | 'reject' | 'blackhole' | 'blackhole-up' | 'blackhole-down';
@@ -29,8 +30,9 @@ export interface FaultOptions {
 }
 
 interface Target {
-  host?: string;
-  port: number;
+  host?: string | undefined;
+  port?: number | undefined;
+  stream?: Connector;
   /** `raw` for servers that do not speak PostgreSQL: every piece that arrives counts as a message. */
   protocol?: 'postgres' | 'raw';
 }
@@ -75,9 +77,11 @@ export class FaultProxy {
     return this.#links.size;
   }
 
-  /** The same connection parameters, by way of this proxy. */
+  /** The same connection parameters, by way of this proxy, which reads what is sent: so without TLS. */
   through<C extends object>(connection: C): C & { host: string; port: number } {
-    return { ...connection, host: '127.0.0.1', port: this.port };
+    const address = { host: '127.0.0.1', port: this.port };
+    if ('stream' in connection) return { ...connection, stream: connectorTo(address) } as never;
+    return { ...connection, ssl: undefined, ...address };
   }
 
   /** Calls back for each message from a client that is handed on to the server. */
@@ -143,10 +147,8 @@ export class FaultProxy {
       client.resetAndDestroy();
       return;
     }
-    const { host = '127.0.0.1', port, protocol } = this.#target;
-    const upstream = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
-    const link = new ProxyLink(client, upstream);
-    const messages = protocol === 'raw' ? undefined : new FrontendMessages();
+    const link = new ProxyLink(client, connectTo(this.#target));
+    const messages = this.#target.protocol === 'raw' ? undefined : new FrontendMessages();
     this.#links.add(link);
     const up = this.#pump('up', link, async (chunk) => {
       for (const message of messages?.split(chunk) ?? [{ type: 'raw', bytes: chunk }])

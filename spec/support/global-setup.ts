@@ -11,6 +11,7 @@ export async function mochaGlobalSetup(): Promise<void> {
   if (process.env.DATABASE_URL) return;
   server = await PostgresServer.create();
   process.env.DATABASE_URL = server.url;
+  if (server.certificate) process.env.SPEC_CERTIFICATE = server.certificate;
 }
 
 export async function mochaGlobalTeardown(): Promise<void> {

@@ -30,10 +30,11 @@ export function giveTo(user: ServerUser, folder: string): void {
   if (user.uid !== undefined) execFileSync('chown', ['-R', `${user.uid}:${user.gid}`, folder]);
 }
 
-/** The binaries where npm put them; below `copyFolder` if the user cannot execute them there (a mode-700 parent). */
+/** Those in the folder PG_BIN, of another version; else where npm put them; below `copyFolder` if the user cannot execute them there (a mode-700 parent). */
 export function binariesFor(user: ServerUser, copyFolder: string): Binaries {
+  if (process.env.PG_BIN) return binariesIn(process.env.PG_BIN);
   const installed = installedFolder();
-  if (tryHydrate(installed) && failure(user, installed) === undefined) return binariesIn(installed);
+  if (tryHydrate(installed) && failure(user, installed) === undefined) return binariesIn(path.join(installed, 'bin'));
 
   const copy = path.join(copyFolder, 'native');
   execFileSync('cp', ['-R', installed, copy]);
@@ -41,7 +42,7 @@ export function binariesFor(user: ServerUser, copyFolder: string): Binaries {
   giveTo(user, copyFolder);
   const reason = failure(user, copy);
   if (reason !== undefined) throw new Error(`the PostgreSQL binaries do not run:\n${reason}`);
-  return binariesIn(copy);
+  return binariesIn(path.join(copy, 'bin'));
 }
 
 function installedFolder(): string {
@@ -51,8 +52,8 @@ function installedFolder(): string {
   return path.resolve(path.dirname(entry), '..', 'native');
 }
 
-function binariesIn(native: string): Binaries {
-  return { initdb: path.join(native, 'bin', 'initdb'), postgres: path.join(native, 'bin', 'postgres') };
+function binariesIn(bin: string): Binaries {
+  return { initdb: path.join(bin, 'initdb'), postgres: path.join(bin, 'postgres') };
 }
 
 /** Makes the symlinks that npm cannot pack: the package's postinstall does, but npm may have been told to skip it. */
@@ -84,7 +85,7 @@ function tryHydrate(native: string): boolean {
 
 /** Why the binaries do not run for that user, or undefined if they do. */
 function failure(user: ServerUser, native: string): string | undefined {
-  for (const binary of Object.values(binariesIn(native)) as string[]) {
+  for (const binary of Object.values(binariesIn(path.join(native, 'bin'))) as string[]) {
     const trial = spawnSync(binary, ['--version'], { ...user, cwd: '/', encoding: 'utf8' });
     if (trial.status !== 0) return trial.error?.message ?? trial.stderr;
   }

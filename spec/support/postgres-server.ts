@@ -9,7 +9,9 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
 import { within } from '../../lib/words/waiting';
+import { secure } from './secured-server';
 import { Watchdog } from './watchdog';
+import { wayOfRun } from './way';
 
 /** How the server goes down: after its clients left, at once, without a checkpoint, or killed. */
 export type StopMode = 'smart' | 'fast' | 'immediate' | 'crash';
@@ -31,10 +33,12 @@ export class PostgresServer {
   readonly #binaries: Binaries;
   readonly #settings: Record<string, string>;
   readonly #watchdog: Watchdog;
+  /** TLS, and SCRAM for everybody but the superuser. */
+  readonly #isSecured = wayOfRun() === 'tls';
   #process: ChildProcess | undefined;
   #log = '';
 
-  /** Makes a cluster with trust authentication and starts it; `settings` are postgresql.conf settings. */
+  /** Makes a cluster with trust authentication (where the way of the run is TLS, with SCRAM) and starts it; `settings` are postgresql.conf settings. */
   static async create(settings: Record<string, string> = {}): Promise<PostgresServer> {
     const server = new PostgresServer(await freePort(), settings);
     try {
@@ -63,11 +67,14 @@ export class PostgresServer {
       fsync: 'off',
       full_page_writes: 'off',
       max_connections: '300',
+      // An ordinary role may not set it.
+      deadlock_timeout: '50ms',
       shared_buffers: '32MB',
       // In the data folder, so that a killed server leaves nothing in /dev/shm.
       dynamic_shared_memory_type: 'mmap',
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.#folder,
+      ...(this.#isSecured && { ssl: 'on' }),
       ...settings,
     };
   }
@@ -139,6 +146,11 @@ export class PostgresServer {
     await this.#watchdog.dismiss();
   }
 
+  /** The file of the server's certificate, where it has TLS. */
+  get certificate(): string | undefined {
+    return this.#isSecured ? path.join(this.#data, 'server.crt') : undefined;
+  }
+
   get #data(): string {
     return path.join(this.#folder, 'data');
   }
@@ -152,6 +164,10 @@ export class PostgresServer {
     });
     this.#watchdog.guard(running.child.pid);
     await running;
+    if (this.#isSecured) {
+      secure(this.#data);
+      giveTo(this.#user, this.#data);
+    }
   }
 }
 

@@ -87,8 +87,12 @@ export class ProxyLink {
   }
 }
 
-/** RST. Not on top of a FIN that is under way: Node takes the socket for closed then, though it never is, and does not end. */
+/**
+ * RST, which a Unix socket does not have. Not on top of a FIN that is under way: Node takes the socket for closed then,
+ * though it never is, and does not end.
+ */
 function abort(socket: net.Socket): void {
-  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  const isUnix = socket.remoteAddress === undefined;
+  if (isUnix || (socket.writableEnded && !socket.writableFinished)) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -71,7 +71,6 @@ describe('a block with retry', () => {
         stage.db.atomic(
           async (trx) => {
             attempts.push(trx.attempt);
-            await trx.raw("set local deadlock_timeout = '20ms'");
             await trx('accounts').where({ id: first }).increment('balance', 1);
             await meet();
             await trx('accounts').where({ id: second }).increment('balance', 1);
