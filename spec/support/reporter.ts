@@ -1,15 +1,30 @@
-// Mocha's spec reporter, closed by one plain line of counts that CI systems recognise.
+// Mocha's spec reporter, closed by one plain line of counts that CI systems recognise. There a skip without a name is a failure.
 import Mocha from 'mocha';
+import { isUnnamed } from './named-skips';
 
 class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
+    const unnamed: string[] = [];
+    runner.on('pending', (test) => {
+      const title = test.fullTitle();
+      if (isUnnamed(title)) unnamed.push(title);
+    });
     runner.once('end', () => {
       const { passes, failures, pending } = this.stats;
-      // After the epilogue, which the other listeners of `end` print.
-      setImmediate(() => console.log(`${passes} passed, ${failures} failed, ${pending} skipped`));
+      const [failed, skipped] = [failures + unnamed.length, pending - unnamed.length];
+      // After the epilogue, which the other listeners of `end` print, and after mocha has set the exit code.
+      setImmediate(() => {
+        for (const title of unnamed) console.log(`skipped, and not in spec/support/named-skips.ts: ${title}`);
+        if (unnamed.length > 0) process.on('exit', failTheRun);
+        console.log(`${passes} passed, ${failed} failed, ${skipped} skipped`);
+      });
     });
   }
+}
+
+function failTheRun(): void {
+  process.exitCode ||= 1;
 }
 
 export = Reporter;
