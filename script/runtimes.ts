@@ -1,4 +1,4 @@
-// Runs script/smoke.cjs on the build in each runtime that is installed, and prints a table: npm run runtimes [-- must-have …]
+// Runs script/smoke.cjs on the build in each runtime that is installed, and prints a table: npm run runtimes [-- what must be there …]
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { PostgresServer } from '../spec/support/postgres-server';

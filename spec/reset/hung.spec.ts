@@ -178,7 +178,7 @@ describe('resetConnection()', () => {
 
   /** Open sockets of this process. */
   function sockets(): number {
-    return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap' || kind === 'PipeWrap').length;
   }
 
   /** Whether DATABASE_URL is a server on this machine that this user may stop. */

@@ -3,24 +3,18 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
+import type net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { findProgram, programEnvironment as environment, whyMissing } from './find-program';
+import { freePort } from './free-port';
 import { giveTo, type ServerUser, serverUser } from './postgres-binaries';
 import { Watchdog } from './watchdog';
 
-const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec'];
-const environment = { PATH: folders.join(path.delimiter), LC_ALL: 'C' };
-
-function find(program: string): string | undefined {
-  return folders.map((folder) => path.join(folder, program)).find((candidate) => fs.existsSync(candidate));
-}
-
 /** Why there is no MariaDB to run the specs against; undefined: there is one. */
 export function whyNoMariadb(): string | undefined {
-  const missing = ['mariadbd', 'mariadb-install-db'].filter((program) => find(program) === undefined);
-  return missing.length > 0 ? `${missing.join(' and ')} not found on PATH or in /usr/sbin` : undefined;
+  return whyMissing('mariadbd', 'mariadb-install-db');
 }
 
 export class MariadbServer {
@@ -71,7 +65,7 @@ export class MariadbServer {
 
   async #initialize(): Promise<void> {
     const flags = ['--auth-root-authentication-method=normal', '--skip-test-db', `--datadir=${this.#data}`];
-    const running = promisify(execFile)(find('mariadb-install-db') as string, ['--no-defaults', ...flags], {
+    const running = promisify(execFile)(findProgram('mariadb-install-db') as string, ['--no-defaults', ...flags], {
       ...this.#user,
       cwd: this.#folder,
       env: environment,
@@ -91,7 +85,7 @@ export class MariadbServer {
       ...settings,
     };
     const flags = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
-    const child = spawn(find('mariadbd') as string, ['--no-defaults', ...flags], {
+    const child = spawn(findProgram('mariadbd') as string, ['--no-defaults', ...flags], {
       ...this.#user,
       cwd: this.#folder,
       env: environment,
@@ -118,13 +112,4 @@ export class MariadbServer {
   get #data(): string {
     return path.join(this.#folder, 'data');
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -3,10 +3,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
+import type net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from './free-port';
 import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
 import { within } from '../../lib/words/waiting';
 import { secure } from './secured-server';
@@ -181,13 +182,4 @@ function spaciousFolder(): string {
   } catch {
     return os.tmpdir(); // not every system has one
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
