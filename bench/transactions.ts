@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { AtomicOptions } from '../lib';
 import { compare, price, throughput, type Work } from './harness';
-import { type Benchmark, type ResettableKnex, withBoth } from './instances';
+import { type Benchmark, ours, type ResettableKnex, withBoth } from './instances';
 
 type Statement = (trx: Knex.Transaction) => Promise<unknown>;
 
@@ -34,6 +34,25 @@ export const transactions: Benchmark[] = [
           goal: throughput(0.97),
         }),
       ]),
+  },
+  {
+    name: 'transactionTimeoutMillis',
+    async run(database) {
+      const [limited, without] = [ours(database, { transactionTimeoutMillis: 30_000 }), ours(database)];
+      try {
+        return [
+          await compare({
+            name: 'transactionTimeoutMillis : db.transaction without it',
+            ours: transaction(limited),
+            rival: transaction(without),
+            times: 1000,
+            goal: throughput(0.98),
+          }),
+        ];
+      } finally {
+        await Promise.all([limited.destroy(), without.destroy()]);
+      }
+    },
   },
   {
     name: 'atomic',

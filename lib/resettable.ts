@@ -3,7 +3,6 @@ import type { Knex } from 'knex';
 import { explainFullPool } from './diagnostics/holders';
 import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
-import { connectionState } from './diagnostics/state';
 import { driverOf } from './drivers';
 import {
   asKnexAcquires,
@@ -23,18 +22,16 @@ import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { connectionOf } from './connection/connection';
-import { captureCallSite } from './words/call-site';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
 import { Lifecycle } from './reset/lifecycle';
-import { openSandboxIn, runInSandbox } from './sandbox/sandbox';
+import { methodsOf } from './methods';
 import { checkSettings, judge } from './settings';
 import { type RegisteredInstance, registry } from './registry';
-import { runOutermost } from './transaction/atomic';
-import { runOutside } from './transaction/outside';
 import { beginTransaction } from './transaction/begin';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
+import { SharedLimit } from './transaction/shared-limit';
 import { watchRunner } from './transaction/pending';
-import type { Resettable, ResettableOptions, ResetOptions } from './words/types';
+import type { Resettable, ResettableOptions } from './words/types';
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -86,6 +83,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   const driver = driverOf(client);
   const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
+  const { transactionTimeoutMillis } = settings;
+  const limit = transactionTimeoutMillis === undefined ? undefined : new SharedLimit(transactionTimeoutMillis);
   let config: object = client.config;
 
   const pool: ResettablePool = new ResettablePool({
@@ -119,6 +118,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     settings,
     open,
     ambient,
+    transactionLimit: limit,
     pausedRetries: new Set(),
     resets: 0,
     latestReset: undefined,
@@ -130,6 +130,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     closed(entry) {
       open.delete(entry);
       leakWatch.closed();
+      limit?.ended(entry);
     },
     reset: (options) => lifecycle.reset(options),
     hold: (holder, stack) => openSandboxTransaction(instance, holder, stack),
@@ -178,23 +179,4 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   registry.set(first, registered);
   registry.set(pool, registered);
   return registered;
-}
-
-/** What users call, on the instance and its copies. */
-function methodsOf(instance: Instance, recording: Recording): Resettable {
-  return {
-    resetConnection: (...args: unknown[]) => instance.reset(args[0] as ResetOptions),
-    // A copy has the same function, and its transactions the copy's parameters.
-    atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
-      return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
-    },
-    sandbox: function sandbox(body, options) {
-      return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
-    },
-    openSandbox: function openSandbox(...args: unknown[]) {
-      return openSandboxIn(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
-    },
-    outside: (work) => runOutside(instance, work),
-    connectionState: () => connectionState(instance),
-  };
 }

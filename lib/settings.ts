@@ -18,6 +18,7 @@ export function checkSettings(given: unknown): Settings {
     leakAfterMillis: positiveMillis,
     onLeak: callable,
     ambient: flag,
+    transactionTimeoutMillis: positiveMillis,
     hooks: { expected: 'an object with hooks', accepts: isPlainObject },
   });
   checkHooks('resettable: hooks', options.hooks);

@@ -63,6 +63,12 @@ export interface Guest {
   asked: QueryOrigin | undefined;
 }
 
+/** Ends transactions that take too long. */
+export interface TransactionLimit {
+  /** One has its connection. */
+  begun(transaction: OpenEntry): void;
+}
+
 export interface Instance {
   readonly knex: Knex;
   readonly client: KnexClient;
@@ -71,6 +77,8 @@ export interface Instance {
   readonly settings: Settings;
   readonly open: Set<OpenEntry>;
   readonly ambient: Ambient;
+  /** Set with `transactionTimeoutMillis`. */
+  readonly transactionLimit?: TransactionLimit | undefined;
   /** The built-in classifier, or the user's override of it. */
   isFatal(error: unknown): boolean;
   /** Blocks between two attempts: a reset rejects them. */

@@ -43,7 +43,10 @@ const OPTION_CHECKS: Checks<AtomicOptions> = {
   deferrable: flag,
   durable: flag,
   savepoint: flag,
-  timeoutMillis: positiveMillis,
+  timeoutMillis: {
+    expected: `${positiveMillis.expected}, or Infinity`,
+    accepts: (value) => value === Number.POSITIVE_INFINITY || positiveMillis.accepts(value),
+  },
   signal: { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal },
   retry: {
     expected: 'a number of attempts or an object',

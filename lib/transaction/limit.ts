@@ -62,13 +62,15 @@ export class Limit {
 
 /** Runs the work under the options' `timeoutMillis` and `signal`, and takes the watch off afterwards. */
 export function limited<T>(options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
-  const { timeoutMillis, signal } = options;
+  const { signal } = options;
+  const timeoutMillis = finite(options.timeoutMillis);
   const limit = new Limit();
   return timeoutMillis === undefined && signal === undefined ? work(limit) : watched(limit, options, work);
 }
 
 async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Limit) => Promise<T>): Promise<T> {
-  const { timeoutMillis, signal, label } = options;
+  const { signal, label } = options;
+  const timeoutMillis = finite(options.timeoutMillis);
   if (signal?.aborted) throw signal.reason;
   const onAbort = () => limit.stop(signal?.reason);
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
@@ -80,4 +82,9 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** `Infinity` is no limit; a timer would take it for none to wait. */
+function finite(timeoutMillis: number | undefined): number | undefined {
+  return timeoutMillis === Number.POSITIVE_INFINITY ? undefined : timeoutMillis;
 }

@@ -1,5 +1,4 @@
-// One transaction or savepoint from BEGIN to its outcome: what knex, the connection and a reset tell it. How statements are sent is in
-// steps.ts, how it ends in exit.ts.
+// One transaction or savepoint from BEGIN to its outcome: what knex, the connection and a reset tell it.
 import { ResetError } from '../words/errors';
 import { guardClient } from '../knex/guard';
 import type { KnexClient, KnexTransaction } from '../knex/insides';
@@ -69,6 +68,7 @@ export class Transaction
     this.usesCallersConnection = usesCallersConnection;
     this.connection = this.parent?.connection ?? connectionOf(raw) ?? instance.pool.trackForeign(raw);
     this.phase = 'beginning';
+    instance.transactionLimit?.begun(this);
     if (this.isSavepoint) return;
     this.#earlierUser = this.connection.user;
     this.connection.user = this;

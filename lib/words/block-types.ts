@@ -65,7 +65,7 @@ export interface AtomicOptions {
   savepoint?: boolean | undefined;
   /**
    * The time limit of the block, in milliseconds. After it the running statement is cancelled, the block is rolled back, and it
-   * rejects with `TransactionTimeoutError`.
+   * rejects with `TransactionTimeoutError`. `Infinity` lifts the `transactionTimeoutMillis` of the instance.
    * @default off
    */
   timeoutMillis?: number | undefined;

@@ -27,6 +27,7 @@ const levels = [
     'resettable.ts',
     'atomic.ts',
     'hooks-from-anywhere.ts',
+    'methods.ts',
     'settings.ts',
     'registry.ts',
   ],

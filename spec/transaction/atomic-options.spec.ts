@@ -141,6 +141,7 @@ describe('atomic() with options', () => {
       ['hooks that are no object', { hooks: () => {} }],
       ['an unknown hook', { hooks: { afterwards: () => {} } }],
       ['a hook that is no function', { hooks: { afterCommit: 'log' } }],
+      ['a timeout without an end in the other direction', { timeoutMillis: Number.NEGATIVE_INFINITY }],
       ['savepoint: false with a timeout', { savepoint: false, timeoutMillis: 100 }],
       ['savepoint: false with a signal', { savepoint: false, signal: new AbortController().signal }],
     ];
