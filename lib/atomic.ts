@@ -27,7 +27,8 @@ export async function atomic<T>(
   if (isTransaction && client) {
     return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic) });
   }
-  const registered = client?.pool && registry.get(client.pool);
+  // A destroyed instance has no pool: knex's own error says so, where the block asks for a connection.
+  const registered = client && registry.get(client.pool ?? client);
   if (registered)
     return runOutermost(registered.instance, {
       block,

@@ -102,21 +102,18 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     onDeath: (connection, error) => afterDeath(instance, connection, error),
     onError: (connection, error) => afterError(instance, connection, error),
     async explain(error) {
-      const explained = await asKnexAcquires(client, Promise.reject(error as Error)).catch(
-        (knexError: unknown) => knexError,
-      );
+      const explained = await asKnexAcquires(client, Promise.reject(error as Error)).catch((e: unknown) => e);
       throw explainFullPool(instance, explained);
     },
     destroy: () => lifecycle.destroy(),
   });
-  const open = new Set<OpenEntry>();
   const instance: Instance = {
     knex,
     client,
     driver,
     pool,
     settings,
-    open,
+    open: new Set<OpenEntry>(),
     ambient,
     transactionLimit: limit,
     pausedRetries: new Set(),
@@ -124,11 +121,11 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     latestReset: undefined,
     isFatal: (error) => judge(error, settings),
     opened(entry) {
-      open.add(entry);
+      instance.open.add(entry);
       leakWatch.opened();
     },
     closed(entry) {
-      open.delete(entry);
+      instance.open.delete(entry);
       leakWatch.closed();
       limit?.ended(entry);
     },
@@ -148,7 +145,10 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
       config = given ?? config;
       lifecycle.reopen();
     },
-    destroyed: (destroyed) => void dormant.add(destroyed),
+    destroyed(destroyed) {
+      dormant.add(destroyed);
+      registry.set(destroyed, registered);
+    },
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running(asking, builder, runner) {
       if (asking.transacting) watchRunner(asking, runner);

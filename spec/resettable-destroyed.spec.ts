@@ -1,6 +1,6 @@
 // What `resettable()` makes of an instance that it was given before, and that was destroyed since.
 import { expect } from 'chai';
-import { resettable } from '../lib';
+import { atomic, resettable } from '../lib';
 import { failure } from './support/outcome';
 import { type ResettableKnex, useStage } from './support/stage';
 
@@ -36,4 +36,19 @@ describe('resettable(), given a destroyed instance that it knows', () => {
     expect(await same.atomic(() => 'value')).to.equal('value');
     expect(db.connectionState()).to.deep.include({ generation: 1, transactions: [] });
   });
+});
+
+describe('atomic(), given a destroyed instance', () => {
+  const stage = useStage();
+
+  for (const what of ['the instance', 'a copy of it'] as const) {
+    it(`rejects with knex’s own error, for ${what}`, async () => {
+      const db = stage.resettable();
+      const asked = what === 'the instance' ? db : db.withUserParams({ a: 1 });
+      await asked.raw('select 1');
+      await asked.destroy();
+      const error = await failure(atomic(asked, () => 'value'));
+      expect(error.message).to.include('Unable to acquire a connection');
+    });
+  }
 });

@@ -14,7 +14,7 @@ export interface ConnectionUser {
   /** A statement was answered; returns the error that its asker shall get. */
   answered(sql: string, error: unknown, result: unknown): unknown;
   /** The connection is ready again after a statement failed: only now is its status known. */
-  readied(sql: string): void;
+  readied(sql: string, error: unknown): void;
   /** The connection is gone. */
   lost(error: Error): void;
 }
@@ -170,10 +170,10 @@ export class Connection extends StatementQueue implements StatementSink {
     this.#events.onError(this, error);
   }
 
-  protected override awaitReady(sql: string): () => void {
+  protected override awaitReady(sql: string, error: unknown): () => void {
     const { user } = this;
     return () => {
-      if (user !== undefined && user === this.user) user.readied(sql);
+      if (user !== undefined && user === this.user) user.readied(sql, error);
     };
   }
 

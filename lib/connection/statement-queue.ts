@@ -35,7 +35,7 @@ export abstract class StatementQueue {
   /** A statement failed, one of this package's own as well. */
   protected abstract failed(error: unknown): void;
   /** A statement failed, and the server is not ready yet. Returns what to do when it is. */
-  protected abstract awaitReady(sql: string): () => void;
+  protected abstract awaitReady(sql: string, error: unknown): () => void;
 
   /** Of the transaction on it. True only while nothing runs. */
   get status(): TransactionStatus {
@@ -92,7 +92,7 @@ export abstract class StatementQueue {
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
     const statement = this.#statements.shift();
     this.#isFlying = false;
-    if (ready) this.#pauseUntil(ready, statement?.sql ?? '');
+    if (ready) this.#pauseUntil(ready, this.awaitReady(statement?.sql ?? '', error));
     return this.heard(statement, error, result);
   }
 
@@ -198,8 +198,7 @@ export abstract class StatementQueue {
     statement.start();
   }
 
-  #pauseUntil(ready: Promise<void>, sql: string): void {
-    const readied = this.awaitReady(sql);
+  #pauseUntil(ready: Promise<void>, readied: () => void): void {
     this.#pausing = ready;
     void ready.then(() => {
       if (this.#pausing !== ready) return;

@@ -1,6 +1,7 @@
 // SQLite through `better-sqlite3`: every statement is answered when its method returns, so that nothing ever runs while somebody else does.
 import type { Driver, StatementSink } from './driver';
 import { isInMemory } from './in-memory';
+import { isRollback } from './statement-text';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -108,5 +109,5 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   },
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),
-  saysRolledBack: () => false,
+  saysRolledBack: (_result, sql) => isRollback(sql),
 };

@@ -74,8 +74,12 @@ export interface Driver<C = unknown> {
   readonly constraintCheck?: string;
   /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */
   readonly isPostgres?: boolean;
-  /** Whether the answer to COMMIT says that the server rolled back instead. */
-  saysRolledBack(result: unknown): boolean;
+  /** Whether the answer to a statement that ended the transaction says that the server rolled it back. */
+  saysRolledBack(result: unknown, sql?: string): boolean;
+  /** Whether the server may have rolled the whole transaction back with a statement that failed so. Absent: its status tells. */
+  rollsBackAt?(error: unknown): boolean;
+  /** Whether a statement commits the transaction though it does not say so, as schema changes do on MySQL. Absent: none does. */
+  commitsSilently?(sql: string): boolean;
   /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */
   wasRestarted?(result: unknown, sql: string): boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */

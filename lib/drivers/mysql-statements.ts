@@ -1,60 +1,12 @@
-// The statements on a MySQL connection as statements of the line, and what the server's answers say of the transaction.
-import type { PendingStatement, StatementSink, TransactionStatus } from './driver';
-import { type Callback, type Command, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
+// The statements on a MySQL connection as statements of the queue.
+import type { PendingStatement, StatementSink } from './driver';
+import { mayRollBack, type Watch } from './mysql-watch';
+import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
 
-const IN_TRANSACTION = 1;
-const AUTOCOMMIT = 2;
-/** The server has rolled the whole transaction back with it. */
-const ER_LOCK_DEADLOCK = 1213;
 /** mysql2 gives up waiting, the server goes on. */
 const TIMED_OUT = 'PROTOCOL_SEQUENCE_TIMEOUT';
 
 const ignore = () => {};
-
-/** What is known of one tapped connection. */
-export class Watch {
-  /** The statement that is with the driver. */
-  running: PendingStatement | undefined;
-  /** A cancel request that is under way. */
-  cancelling: Promise<void> | undefined;
-  /** What the connection was opened with: mysql2 changes its config with a SET NAMES. */
-  charsetNumber: number | undefined;
-  #isOpen: boolean | undefined;
-  #isAutocommit = true;
-
-  get status(): TransactionStatus {
-    if (this.#isOpen === undefined) return 'unknown';
-    return this.#isOpen ? 'open' : 'idle';
-  }
-
-  /** The session is as new. */
-  reset(): void {
-    this.#isOpen = false;
-    this.#isAutocommit = true;
-  }
-
-  /** Only what returns no rows comes with the server's flags; what returns rows begins a transaction where autocommit is off, and ends none. */
-  note(error: unknown, result: unknown): void {
-    if (error) {
-      if ((error as { errno?: number }).errno === ER_LOCK_DEADLOCK) this.#isOpen = false;
-      return;
-    }
-    const flags = flagsOf(result);
-    if (flags !== undefined) {
-      this.#isOpen = (flags & IN_TRANSACTION) !== 0;
-      this.#isAutocommit = (flags & AUTOCOMMIT) !== 0;
-    } else if (!this.#isAutocommit) {
-      this.#isOpen = true;
-    }
-  }
-}
-
-/** Of several results (a procedure's, several statements') the last one counts. */
-function flagsOf(result: unknown): number | undefined {
-  const last = (Array.isArray(result) ? result.at(-1) : result) as { serverStatus?: number } | null | undefined;
-  const kind = last?.constructor?.name;
-  return kind === 'ResultSetHeader' || kind === 'OkPacket' ? last?.serverStatus : undefined;
-}
 
 export interface Tap {
   readonly connection: MysqlConnection;
@@ -97,7 +49,7 @@ export class CallbackStatement implements PendingStatement {
     const { sink, watch } = this.tap;
     watch.note(error, results[0]);
     const isTimeout = (error as { code?: string } | null | undefined)?.code === TIMED_OUT;
-    const ready = isTimeout && command ? ended(command) : undefined;
+    const ready = isTimeout && command ? ended(command) : this.#askWhetherOpen(error);
     const stopped = () => {
       watch.running = undefined;
     };
@@ -109,6 +61,18 @@ export class CallbackStatement implements PendingStatement {
     } finally {
       sink.next();
     }
+  }
+
+  /** An error comes without the server's flags: the answer to a statement that does nothing has them. */
+  #askWhetherOpen(error: unknown): Promise<void> | undefined {
+    const { connection, watch } = this.tap;
+    if (!mayRollBack(error) || watch.status !== 'open') return undefined;
+    return new Promise((resolve) => {
+      classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
+        watch.note(failure, result);
+        resolve();
+      });
+    });
   }
 }
 

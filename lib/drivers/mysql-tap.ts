@@ -1,6 +1,7 @@
 // Makes every statement on a MySQL connection pass through the line.
 import type { StatementSink } from './driver';
-import { CallbackStatement, EarlierStatement, StreamStatement, type Tap, type Watch } from './mysql-statements';
+import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './mysql-statements';
+import type { Watch } from './mysql-watch';
 import {
   type Callback,
   type Command,

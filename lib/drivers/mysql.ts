@@ -1,8 +1,9 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { within } from '../words/waiting';
 import type { Driver, Openings, SideConnection } from './driver';
-import { Watch } from './mysql-statements';
+import { mayRollBack, Watch } from './mysql-watch';
 import { tapConnection } from './mysql-tap';
+import { isControl, isRollback } from './statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -168,7 +169,10 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     backendId: (connection) => connection.threadId ?? undefined,
     isGone: (connection) => reasonOf(connection) !== undefined || socketOf(connection).destroyed,
     // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
-    saysRolledBack: () => false,
+    // That a raw ROLLBACK was one, only its text says.
+    saysRolledBack: (_result, sql) => isRollback(sql),
+    rollsBackAt: mayRollBack,
+    commitsSilently: (sql) => !isControl(sql),
     send,
     cancel,
     openSideConnection: openSpare,

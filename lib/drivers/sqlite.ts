@@ -1,6 +1,7 @@
 // SQLite through `sqlite3`: statements run in a thread, with a callback; it does not tell whether a transaction is open.
 import type { Driver, PendingStatement, StatementSink, TransactionStatus } from './driver';
 import { isInMemory } from './in-memory';
+import { isRollback } from './statement-text';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
 type Method = (...args: unknown[]) => unknown;
@@ -157,5 +158,5 @@ export const sqliteDriver: Driver<SqliteConnection> = {
         else resolve(undefined);
       });
     }),
-  saysRolledBack: () => false,
+  saysRolledBack: (_result, sql) => isRollback(sql),
 };

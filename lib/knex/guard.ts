@@ -4,8 +4,8 @@ import type { KnexClient } from './insides';
 
 /** Who may query through a transaction's client. */
 export interface Guard {
-  /** The error that a query asked now gets, as it is, without knex's prefix. */
-  readonly refusal: unknown;
+  /** The error that a query asked now gets, as it is, without knex's prefix; undefined: none. */
+  refuse(): unknown;
   /** Resolves when a query may be sent, with what says that it is answered. Undefined: at once. */
   takeTurn(): Promise<() => void> | undefined;
 }
@@ -41,16 +41,18 @@ export function guardClient(client: KnexClient, guard: Guard): void {
 }
 
 export function guardedQuery(guard: Guard, query: Query, connection: object, statement: unknown): Promise<unknown> {
-  if (guard.refusal !== undefined) return refused(guard.refusal);
+  const refusal = guard.refuse();
+  if (refusal !== undefined) return refused(refusal);
   const turn = guard.takeTurn();
   return turn ? inTurn(turn, guard, () => query(connection, statement)) : query(connection, statement);
 }
 
 export function guardedStream(guard: Guard, stream: Stream, query: Query, args: Parameters<Stream>): Promise<unknown> {
   const [connection, statement, target] = args;
-  if (guard.refusal !== undefined) {
-    target.emit('error', guard.refusal);
-    return refused(guard.refusal);
+  const refusal = guard.refuse();
+  if (refusal !== undefined) {
+    target.emit('error', refusal);
+    return refused(refusal);
   }
   const turn = guard.takeTurn();
   if (!turn) return stream(...args);
@@ -64,7 +66,8 @@ function refused(reason: unknown): Promise<never> {
 async function inTurn<T>(turn: Promise<() => void>, guard: Guard, work: () => Promise<T>): Promise<T> {
   const end = await turn;
   try {
-    if (guard.refusal !== undefined) throw guard.refusal;
+    const refusal = guard.refuse();
+    if (refusal !== undefined) throw refusal;
     return await work();
   } finally {
     end();

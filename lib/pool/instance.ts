@@ -87,6 +87,8 @@ export interface Instance {
   resets: number;
   /** What the last of them makes of those who wait for a connection. */
   latestReset: { reason: string | undefined; waiting: 'reject' | 'requeue' } | undefined;
+  /** The fatal error that the latest reset by `onFatal: 'reset'` was made for, and which reset that was. */
+  fatalReset?: { error: unknown; number: number };
   /** An outermost transaction has its connection, or needs it no more. */
   opened(entry: OpenEntry): void;
   closed(entry: OpenEntry): void;

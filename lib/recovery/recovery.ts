@@ -24,8 +24,10 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
   if (settings.onFatal === 'reset') {
     const { code, message } = error as { code?: string; message?: string };
     const reason = `fatal error ${code ?? message ?? ''}`.trim();
+    const earlier = instance.resets;
     // Whoever waits for a checked connection has asked nothing on it: another is as good.
     void instance.reset({ reason, waiting: connection.isChecked ? 'requeue' : 'reject' });
+    if (instance.resets > earlier) instance.fatalReset = { error, number: instance.resets };
   }
 }
 

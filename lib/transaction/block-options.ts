@@ -61,9 +61,15 @@ export function checkHooks(where: string, hooks: unknown): void {
   checkOptions(where, hooks, HOOK_CHECKS);
 }
 
+/** Calling one runs nothing of it. */
+function isGenerator(block: object): boolean {
+  return /Generator/.test(Object.prototype.toString.call(block));
+}
+
 /** @throws TypeError for a block that is no function, and for unknown or ill-typed options. */
 export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
   if (typeof block !== 'function') refuse('atomic', block, 'a function as the block');
+  if (isGenerator(block)) refuse('atomic', block, 'a function or an async function as the block, not a generator');
   const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
   checkHooks('atomic: hooks', options.hooks);
   if (options.retry !== undefined) {

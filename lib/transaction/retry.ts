@@ -27,15 +27,19 @@ export function attempts<T>(instance: Instance, options: AtomicOptions, limit: L
 
 async function repeat<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
   const retry = options.retry as RetryOptions | undefined;
+  let { resets } = instance;
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
       return await once(attempt);
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
+      if (instance.resets === resets + 1 && isResetFor(instance, attempt, error)) resets = instance.resets;
+      if (instance.resets !== resets) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       for (const later of await hooksOf(instance, options, attempt.transaction).runAll('onRetry', occasion))
         suppress(error, later);
+      if (limit.isReached || instance.resets !== resets) throw error;
       await sleep(instance, limit, backoff(retry, number));
     }
   }
@@ -63,10 +67,19 @@ function hooksOf(instance: Instance, options: AtomicOptions, transaction: Transa
   return hooks;
 }
 
+/** Whether the latest reset was made by `onFatal: 'reset'` for what the attempt failed of. */
+function isResetFor({ fatalReset, resets }: Instance, { transaction }: Attempt, error: unknown): boolean {
+  if (fatalReset?.number !== resets) return false;
+  const { death, fatal } = transaction?.connection ?? {};
+  return [error, death, fatal].includes(fatalReset.error);
+}
+
 function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt: Attempt, error: unknown): boolean {
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
+  // What it did before its own COMMIT is stored, and would be stored again.
+  if (attempt.transaction?.root.endedByStatement) return false;
   if (retry?.when) return judge(retry.when, error, attempt.number);
   if (isRetryable(error)) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.

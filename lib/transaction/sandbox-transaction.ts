@@ -3,7 +3,7 @@ import type { SandboxTransaction, SandboxOwner, Instance } from '../pool/instanc
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex } from '../connection/savepoint-mutex';
 import { within } from '../words/waiting';
-import { endedBehindOurBack } from './server-view';
+import { endedByUser } from './server-view';
 import { HELD } from './begin';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
@@ -25,7 +25,7 @@ export async function openSandboxTransaction(
   });
   const { connection } = transaction;
   connection.mutex = new SavepointMutex(connection, connection.driver.takesScripts === true, (sql) =>
-    endedBehindOurBack(transaction, sql, false),
+    endedByUser(transaction, { sql, rolledBack: false }),
   );
   return new HeldScope(transaction, holder);
 }

@@ -11,11 +11,14 @@ export function answered(root: Transaction, answer: { sql: string; error: unknow
   const { driver, raw } = root.connection;
   const status = driver.status(raw);
   if (status === 'open') {
-    if (root.phase === 'open' && driver.wasRestarted?.(result, sql)) return endedBehindOurBack(root, sql, false);
+    if (root.phase === 'open' && driver.wasRestarted?.(result, sql)) {
+      endedByUser(root, { sql, rolledBack: false, wasRestarted: true });
+      return error;
+    }
     root.firstError = undefined;
     root.endedByStatement = undefined;
   } else if (status === 'idle' && root.phase === 'open') {
-    endedBehindOurBack(root, sql, driver.saysRolledBack(result));
+    endedByUser(root, { sql, rolledBack: driver.saysRolledBack(result, sql) });
   }
   return error;
 }
@@ -31,35 +34,59 @@ function failed(root: Transaction, error: unknown): unknown {
     root.hadFatal = true;
     if (root.phase === 'open') root.doom ??= error;
   }
-  // A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite: what is sent from now on would be stored at once, each for itself.
-  const { driver, raw } = root.connection;
-  if (root.phase === 'open' && !root.endedByStatement && driver.status(raw) === 'idle') {
-    const message = `the server rolled transaction ${root.name} back when a statement in it failed`;
-    root.doom ??= root.failure(message, error);
-  }
+  endedByServer(root, error);
   return error;
 }
 
-/** A script that failed behind its COMMIT, or a COMMIT by hand that failed: no error says that the transaction is over. */
-export function readied(root: Transaction, sql: string): void {
+/** A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite: what is sent from now on would be stored at once, each for itself. */
+function endedByServer(root: Transaction, error: unknown): void {
+  const { driver, raw } = root.connection;
+  if (root.phase !== 'open' || root.endedByStatement || driver.status(raw) !== 'idle') return;
+  const message = `the server rolled transaction ${root.name} back when a statement in it failed`;
+  root.doom ??= root.failure(message, error);
+  dropWaiting(root);
+}
+
+/**
+ * The connection is ready again after a statement failed: only now is its status known. A script may have failed behind its COMMIT,
+ * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
+ */
+export function readied(root: Transaction, sql: string, error: unknown): void {
   const { driver, raw, refusal } = root.connection;
   // A sandbox may be closed as soon as the error is heard.
   const isHeard = root.phase === 'open' || (root.sandbox !== undefined && root.phase === 'ending');
   if (!isHeard || root.endedByStatement || refusal !== undefined) return;
-  if (driver.status(raw) !== 'idle') return;
-  endedBehindOurBack(root, sql, false);
-  // What was asked as soon as the error was heard would be stored at once, each for itself.
-  if (root.doom !== undefined) root.connection.dropWaiting(root.doom as Error);
+  if (driver.rollsBackAt?.(error)) return endedByServer(root, error);
+  if (driver.status(raw) === 'idle') endedByUser(root, { sql, rolledBack: false });
 }
 
-/** A statement of the user's has ended it. */
-export function endedBehindOurBack(root: Transaction, sql: string, rolledBack: boolean): void {
-  root.endedByStatement = { sql, rolledBack };
+/** A statement of the user's has ended it. What waits behind that statement, and what is asked later, would be stored at once, each for itself. */
+export function endedByUser(root: Transaction, by: NonNullable<Transaction['endedByStatement']>): void {
+  root.endedByStatement = by;
   // Noticed only at the sandbox's own end, it still has to be told.
-  const escape = root.sandbox?.escaped(sql);
+  const escape = root.sandbox?.escaped(by.sql);
   if (escape) root.doom ??= escape;
-  if (!hasBlock(root)) return;
-  root.doom ??= new BlockControlError(`transaction ${root.name} belongs to a block, but it was ended by "${sql}"`);
+  const isWaited = root.connection.running > 0 || by.rolledBack || by.wasRestarted;
+  if (hasBlock(root) || (isWaited && !root.connection.driver.commitsSilently?.(by.sql)))
+    root.doom ??= endedBy(root, by.sql);
+  if (root.doom !== undefined) dropWaiting(root);
+}
+
+/** In a plain transaction a COMMIT by hand may be the very last statement: another one is refused, and dooms the transaction. */
+export function refuseAfterEnd(root: Transaction): void {
+  const { endedByStatement, connection, phase } = root;
+  if (!endedByStatement || phase !== 'open' || connection.driver.commitsSilently?.(endedByStatement.sql)) return;
+  root.doom ??= endedBy(root, endedByStatement.sql);
+}
+
+function endedBy(root: Transaction, sql: string): BlockControlError {
+  const what = hasBlock(root) ? 'belongs to a block, but it ' : '';
+  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${sql}"`);
+}
+
+function dropWaiting({ connection, doom, name }: Transaction): void {
+  const isError = typeof doom === 'object' && doom !== null;
+  connection.dropWaiting(isError ? (doom as Error) : new Error(`transaction ${name} has ended`));
 }
 
 function hasBlock(transaction: Transaction): boolean {

@@ -57,7 +57,7 @@ export abstract class TransactionRecord {
   hadFatal = false;
   fatalHooksRan = false;
   /** A statement of the user's that ended the transaction behind our back. */
-  endedByStatement: { sql: string; rolledBack: boolean } | undefined;
+  endedByStatement: { sql: string; rolledBack: boolean; wasRestarted?: boolean } | undefined;
   /** What it is being rolled back for. */
   reason: unknown;
   /** Why its COMMIT was cancelled, if it was. */

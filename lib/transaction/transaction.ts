@@ -8,7 +8,7 @@ import type { QueryOrigin } from '../words/call-site';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { connectionOf, type ConnectionUser } from '../connection/connection';
 import { type Deferred, defer } from '../words/waiting';
-import { answered, lost, readied } from './server-view';
+import { answered, lost, readied, refuseAfterEnd } from './server-view';
 import { publish } from './channel';
 import { finish } from './finish';
 import { requestCommit, requestRollback } from './exit';
@@ -102,6 +102,11 @@ export class Transaction
     else this.reject(error);
   }
 
+  refuse(): unknown {
+    if (!this.isStepping) refuseAfterEnd(this.root);
+    return this.refusal;
+  }
+
   takeTurn(): Promise<() => void> | undefined {
     return this.connection.mutex && !this.isStepping ? takeTurn(this, this.connection.mutex) : undefined;
   }
@@ -140,19 +145,11 @@ export class Transaction
     this.outcome = outcome;
     this.phase = 'over';
     this.#decided?.resolve();
-    if (this.isAdopted) void this.#endAdopted();
+    // Knex waits for its own promise only, and not for the last hooks: it is told what they make of the outcome.
+    if (this.isAdopted) new Promise((resolve) => resolve(this.ended(undefined))).then(this.resolve, this.reject);
     else if (outcome.kind === 'committed') this.resolve(outcome.value);
     else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);
     else this.reject(outcome.error);
-  }
-
-  /** Knex waits for its own promise only, and not for the last hooks: it is told what they make of the outcome. */
-  async #endAdopted(): Promise<void> {
-    try {
-      this.resolve(await this.ended(undefined));
-    } catch (error) {
-      this.reject(error);
-    }
   }
 
   concluded(): void {
@@ -166,8 +163,8 @@ export class Transaction
     return answered(this, { sql, error, result });
   }
 
-  readied(sql: string): void {
-    readied(this, sql);
+  readied(sql: string, error: unknown): void {
+    readied(this, sql, error);
   }
 
   lost(error: Error): void {

@@ -20,9 +20,10 @@ export class MysqlStage {
   #root!: mysql.Connection;
   readonly #instances = new Set<Knex>();
 
-  async open(): Promise<void> {
+  /** @param settings options of mariadbd */
+  async open(settings: Record<string, string> = {}): Promise<void> {
     // Another character set than the one that the clients ask for, so that forgetting it shows.
-    this.#server = await MariadbServer.create({ 'character-set-server': 'latin1' });
+    this.#server = await MariadbServer.create({ 'character-set-server': 'latin1', ...settings });
     this.#root = await mysql.createConnection(this.#server.root);
     for (const sql of [
       `create database ${this.database}`,

@@ -7,6 +7,15 @@ import { rejection, useStage } from './stage';
 describe('atomic() with options', () => {
   const stage = useStage();
 
+  it('refuses a generator as the block: calling it would run nothing', async () => {
+    const generators = [function* () {}, async function* () {}] as unknown as (() => void)[];
+    for (const block of generators) {
+      expect((await rejection(stage.db.atomic(block))).message).to.match(/not a generator/);
+      expect(await rejection(stage.db.atomic(block))).to.be.instanceOf(TypeError);
+    }
+    expect(stage.sql).to.deep.equal([]);
+  });
+
   async function settings(trx: { raw: typeof stage.db.raw }): Promise<unknown> {
     const { rows } = await trx.raw(`
       select current_setting('transaction_isolation') as isolation,

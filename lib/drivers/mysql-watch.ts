@@ -1,0 +1,61 @@
+// What the server's answers on a MySQL connection say of the transaction on it.
+import type { PendingStatement, TransactionStatus } from './driver';
+
+const IN_TRANSACTION = 1;
+const AUTOCOMMIT = 2;
+/** The server has rolled the whole transaction back with it. */
+const ER_LOCK_DEADLOCK = 1213;
+/** The server may have rolled the whole transaction back: a lock wait's end, by `innodb_rollback_on_timeout`; a changed row, by `innodb_snapshot_isolation`. */
+const ER_LOCK_WAIT_TIMEOUT = 1205;
+const ER_CHECKREAD = 1020;
+
+const numberOf = (error: unknown) => (error as { errno?: number } | null | undefined)?.errno;
+
+export function mayRollBack(error: unknown): boolean {
+  return [ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD].includes(numberOf(error) ?? 0);
+}
+
+/** What is known of one tapped connection. */
+export class Watch {
+  /** The statement that is with the driver. */
+  running: PendingStatement | undefined;
+  /** A cancel request that is under way. */
+  cancelling: Promise<void> | undefined;
+  /** What the connection was opened with: mysql2 changes its config with a SET NAMES. */
+  charsetNumber: number | undefined;
+  #isOpen: boolean | undefined;
+  #isAutocommit = true;
+
+  get status(): TransactionStatus {
+    if (this.#isOpen === undefined) return 'unknown';
+    return this.#isOpen ? 'open' : 'idle';
+  }
+
+  /** The session is as new. */
+  reset(): void {
+    this.#isOpen = false;
+    this.#isAutocommit = true;
+  }
+
+  /** Only what returns no rows comes with the server's flags; what returns rows begins a transaction where autocommit is off, and ends none. */
+  note(error: unknown, result: unknown): void {
+    if (error) {
+      if (numberOf(error) === ER_LOCK_DEADLOCK) this.#isOpen = false;
+      return;
+    }
+    const flags = flagsOf(result);
+    if (flags !== undefined) {
+      this.#isOpen = (flags & IN_TRANSACTION) !== 0;
+      this.#isAutocommit = (flags & AUTOCOMMIT) !== 0;
+    } else if (!this.#isAutocommit) {
+      this.#isOpen = true;
+    }
+  }
+}
+
+/** Of several results (a procedure's, several statements') the last one counts. */
+function flagsOf(result: unknown): number | undefined {
+  const last = (Array.isArray(result) ? result.at(-1) : result) as { serverStatus?: number } | null | undefined;
+  const kind = last?.constructor?.name;
+  return kind === 'ResultSetHeader' || kind === 'OkPacket' ? last?.serverStatus : undefined;
+}

@@ -1,0 +1,90 @@
+// What ends a whole transaction on MySQL and MariaDB without being asked to: nothing of it is sent any more.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { BlockControlError, TransactionFailedError } from '../../lib';
+import { whyNoMariadb } from '../support/mariadb-server';
+import { MysqlStage, type ResettableKnex } from '../support/mysql-stage';
+import { failure } from '../support/outcome';
+
+const reason = whyNoMariadb();
+
+describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  const stage = new MysqlStage();
+  let db: ResettableKnex;
+  before(async function () {
+    if (reason) this.skip();
+    await stage.open({ 'innodb-rollback-on-timeout': 'ON' });
+  });
+  beforeEach(async () => {
+    db = stage.resettable('mysql2');
+    await db('t').insert([{ id: 1 }, { id: 2 }]);
+  });
+  afterEach(() => (reason ? undefined : stage.clear()));
+  after(() => stage.close());
+
+  const ids = async () => (await stage.rows('select id from t order by id')).map(({ id }) => id as number);
+  const lock = (trx: Knex, id: number) => trx('t').where({ id }).forUpdate();
+
+  /** Another transaction that has row 2 and wants row 1; resolves with what ends it. */
+  async function rival(): Promise<() => Promise<void>> {
+    const other = await db.transaction();
+    // The server chooses the transaction that has changed less.
+    await other('t').insert(Array.from({ length: 20 }, (_, i) => ({ id: 100 + i })));
+    await lock(other, 2);
+    const wanting = Promise.resolve(other('t').where({ id: 1 }).update({ value: 1 }));
+    return async () => {
+      await wanting;
+      await other.rollback();
+    };
+  }
+
+  it('sends nothing of what waits behind a deadlock', async () => {
+    let outcomes: PromiseSettledResult<unknown>[] = [];
+    const error = await failure(
+      db.atomic(async (trx) => {
+        await lock(trx, 1);
+        const end = await rival();
+        outcomes = await Promise.allSettled([lock(trx, 2), trx('t').insert({ id: 3 }), trx('t').insert({ id: 4 })]);
+        await end();
+      }),
+    );
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'rejected']);
+    expect(error).to.be.instanceOf(TransactionFailedError);
+    expect(await ids()).to.deep.equal([1, 2]);
+  });
+
+  it('sends nothing of what waits behind a lock wait that rolled back', async () => {
+    const holder = await db.transaction();
+    await lock(holder, 2);
+    const error = await failure(
+      db.atomic(async (trx) => {
+        await trx.raw('set session innodb_lock_wait_timeout = 1');
+        await trx('t').insert({ id: 3 });
+        await Promise.allSettled([lock(trx, 2), trx('t').insert({ id: 4 })]);
+      }),
+    );
+    await holder.rollback();
+    expect(error).to.be.instanceOf(TransactionFailedError);
+    expect(await ids()).to.deep.equal([1, 2]);
+  });
+
+  it('refuses what comes after a schema change in a block', async () => {
+    const error = await failure(
+      db.atomic(async (trx) => {
+        await trx('t').insert({ id: 3 });
+        await Promise.allSettled([trx.raw('create table u (id int)'), trx('t').insert({ id: 4 })]);
+      }),
+    );
+    await stage.rows('drop table u');
+    expect(error).to.be.instanceOf(BlockControlError);
+    expect(await ids()).to.deep.equal([1, 2, 3]);
+  });
+
+  it('is no success after a raw ROLLBACK', async () => {
+    const trx = await db.transaction();
+    await trx('t').insert({ id: 3 });
+    await trx.raw('rollback');
+    expect(await failure(trx.commit())).to.be.instanceOf(BlockControlError);
+    expect(await ids()).to.deep.equal([1, 2]);
+  });
+});

@@ -1,0 +1,97 @@
+// A statement of the user's, or the server, has ended a transaction: nothing of it is sent any more, and it is no success.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { BlockControlError } from '../../lib';
+import { rejection, useStage } from './stage';
+
+const insert = (trx: Knex.Transaction, id: number) => trx.raw(`insert into t values (${id})`);
+
+describe('a transaction that the user’s SQL has ended', () => {
+  const stage = useStage();
+
+  for (const sql of ['rollback', 'commit', 'rollback and chain', 'commit; begin', 'rollback; begin']) {
+    const stored = sql.startsWith('commit') ? [1] : [];
+
+    for (const [what, run] of [
+      ['a block', (work: (trx: Knex.Transaction) => Promise<unknown>) => stage.db.atomic(work)],
+      ['a plain transaction', (work: (trx: Knex.Transaction) => Promise<unknown>) => stage.db.transaction(work)],
+    ] as const) {
+      it(`sends nothing of what waits behind "${sql}" in ${what}`, async () => {
+        let outcomes: PromiseSettledResult<unknown>[] = [];
+        const error = await rejection(
+          run(async (trx) => {
+            outcomes = await Promise.allSettled([insert(trx, 1), trx.raw(sql), insert(trx, 2), insert(trx, 3)]);
+          }),
+        );
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(error.message).to.include(`"${sql}"`);
+        expect(outcomes.map(({ status }) => status)).to.deep.equal(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
+        for (const outcome of outcomes.slice(2))
+          expect((outcome as PromiseRejectedResult).reason).to.be.instanceOf(BlockControlError);
+        expect(await stage.ids()).to.deep.equal(stored);
+        await stage.idle();
+        expect((await stage.db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      });
+
+      it(`sends nothing that is asked after "${sql}" in ${what}`, async () => {
+        let refused: unknown;
+        const error = await rejection(
+          run(async (trx) => {
+            await insert(trx, 1);
+            await trx.raw(sql);
+            refused = await rejection(insert(trx, 2));
+          }),
+        );
+        expect(refused).to.be.instanceOf(BlockControlError);
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(await stage.ids()).to.deep.equal(stored);
+      });
+    }
+
+    it(`runs no block again that was ended by "${sql}"`, async () => {
+      let runs = 0;
+      const block = stage.db.atomic(
+        async (trx) => {
+          runs++;
+          await Promise.allSettled([insert(trx, 1), trx.raw(sql), insert(trx, 2)]);
+          throw Object.assign(new Error('conflict'), { code: '40001' });
+        },
+        { retry: 2 },
+      );
+      await rejection(block);
+      expect(runs).to.equal(1);
+      expect(await stage.ids()).to.deep.equal(stored);
+    });
+  }
+
+  it('is a success where a COMMIT by hand was the last statement of a plain transaction', async () => {
+    await stage.db.transaction(async (trx) => {
+      await insert(trx, 1);
+      await trx.raw('commit');
+    });
+    const trx = await stage.db.transaction();
+    await insert(trx, 2);
+    await trx.raw('commit');
+    await trx.commit();
+    expect(await stage.ids()).to.deep.equal([1, 2]);
+  });
+
+  for (const sql of ['rollback', 'rollback and chain', 'rollback; begin']) {
+    it(`is none where "${sql}" was the last statement of a plain transaction`, async () => {
+      const trx = await stage.db.transaction();
+      await insert(trx, 1);
+      await trx.raw(sql);
+      expect(await rejection(trx.commit())).to.be.instanceOf(BlockControlError);
+      expect(await rejection(trx.executionPromise)).to.be.instanceOf(BlockControlError);
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+  }
+
+  it('may be rolled back by hand', async () => {
+    const trx = await stage.db.transaction();
+    await trx.raw('rollback');
+    await trx.rollback();
+    expect(trx.isCompleted()).to.be.true;
+    await stage.idle();
+  });
+});

@@ -1,0 +1,74 @@
+// A block that was asked before a reset is not tried again after it, whatever it failed of.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { later, pidOf, rejection, useStage } from './stage';
+
+describe('a block with retry, when a reset begins', () => {
+  const stage = useStage();
+  const conflict = Object.assign(new Error('conflict'), { code: '40001' });
+  const mine = new Error('mine');
+  let runs = 0;
+  beforeEach(() => {
+    runs = 0;
+  });
+
+  for (const [what, error, waiting] of [
+    ['with a conflict', conflict, 'reject'],
+    ['with a conflict, by a reset that requeues', conflict, 'requeue'],
+    ['with an error that `when` takes', mine, 'reject'],
+  ] as const) {
+    it(`rejects where its attempt fails ${what} in the grace`, async () => {
+      let fail!: () => void;
+      const failing = new Promise<void>((resolve) => {
+        fail = resolve;
+      });
+      let isOpen!: () => void;
+      const opened = new Promise<void>((resolve) => {
+        isOpen = resolve;
+      });
+      const block = later(
+        stage.db.atomic(
+          async (trx) => {
+            await trx('t').insert({ id: ++runs });
+            isOpen();
+            await failing;
+            throw error;
+          },
+          { retry: { attempts: 3, when: () => true } },
+        ),
+      );
+      await opened;
+      const reset = stage.db.resetConnection({ graceMillis: 2000, waiting });
+      fail();
+      expect(await rejection(block)).to.equal(error);
+      await reset;
+      expect(runs).to.equal(1);
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+  }
+
+  it('rejects where a hook before the next attempt waits meanwhile', async () => {
+    const block = stage.db.atomic(
+      async () => {
+        runs++;
+        throw conflict;
+      },
+      { retry: 3, hooks: { onRetry: () => stage.db.resetConnection() } },
+    );
+    await rejection(block);
+    expect(runs).to.equal(1);
+  });
+
+  it('is tried again where the reset was made for its own fatal error', async () => {
+    const db = stage.make({ onFatal: 'reset' });
+    const block = (trx: Knex.Transaction) =>
+      pidOf(trx).then(async (pid) => {
+        if (++runs > 1) return 'done';
+        await stage.database.terminate(pid);
+        return trx.raw('select 1');
+      });
+    expect(await db.atomic(block, { retry: 2 })).to.equal('done');
+    expect(runs).to.equal(2);
+    expect(db.connectionState().generation).to.equal(1);
+  });
+});
