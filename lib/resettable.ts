@@ -16,6 +16,7 @@ import {
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { isTarn, TarnPool } from './knex/tarn';
+import { KnexResetError } from './words/errors';
 import { describe } from './words/options';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
@@ -102,6 +103,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     onDeath: (connection, error) => afterDeath(instance, connection, error),
     onError: (connection, error) => afterError(instance, connection, error),
     async explain(error) {
+      // Knex logs ten lines for each.
+      if (error instanceof KnexResetError) throw error;
       const explained = await asKnexAcquires(client, Promise.reject(error as Error)).catch((e: unknown) => e);
       throw explainFullPool(instance, explained);
     },

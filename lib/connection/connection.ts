@@ -1,6 +1,7 @@
 // One raw connection from opening to end: who holds it, whether it may be trusted. What is sent on it is in traffic.ts.
 import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
 import { type Deferred, defer } from '../words/waiting';
+import { read, step } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
 import { StatementQueue } from './statement-queue';
 import type { SavepointMutex } from './savepoint-mutex';
@@ -35,8 +36,9 @@ export function connectionOf(raw: object): Connection | undefined {
 }
 
 /** A server's FATAL has an SQLSTATE; a broken socket has the name of a system error. */
-function isSaidByServer(error: Error & { code?: unknown }): boolean {
-  return typeof error.code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(error.code);
+function isSaidByServer(error: unknown): boolean {
+  const code = read(error, 'code');
+  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code);
 }
 
 export class Connection extends StatementQueue implements StatementSink {
@@ -167,13 +169,13 @@ export class Connection extends StatementQueue implements StatementSink {
   }
 
   protected override failed(error: unknown): void {
-    this.#events.onError(this, error);
+    step(() => this.#events.onError(this, error));
   }
 
   protected override awaitReady(sql: string, error: unknown): () => void {
     const { user } = this;
     return () => {
-      if (user !== undefined && user === this.user) user.readied(sql, error);
+      if (user !== undefined && user === this.user) step(() => user.readied(sql, error));
     };
   }
 
@@ -187,9 +189,10 @@ export class Connection extends StatementQueue implements StatementSink {
     this.death = this.fatal ?? error;
     // A backend looks at its socket only when its statement is done.
     this.mayWorkOn = this.isBusy && !this.user?.isCommitting && !isSaidByServer(this.death);
-    if (this.refusal === undefined) this.#events.onDeath(this, this.death);
-    this.abandon(this.death);
-    this.user?.lost(this.death);
+    const { death } = this;
+    if (this.refusal === undefined) step(() => this.#events.onDeath(this, death));
+    this.abandon(death);
+    step(() => this.user?.lost(death));
   }
 
   ended(): void {
@@ -208,7 +211,7 @@ export class Connection extends StatementQueue implements StatementSink {
 
   /** Gives the connection back as it was found. */
   untap(): void {
-    this.#untap();
+    step(this.#untap);
     delete (this.raw as { [SESSION]?: Connection })[SESSION];
   }
 }

@@ -1,9 +1,15 @@
 // What is sent on one raw connection: statements in a queue, one at a time, this package's own beside it, and how they are stopped.
 import type { Driver, PendingStatement, TransactionStatus } from '../drivers/driver';
+import { callUser, inBackground, throwLater, valueOr } from '../words/foreign';
 import { type Deadline, type Deferred, defer, within } from '../words/waiting';
 
 /** How long a CancelRequest may take to have its effect before another is sent. */
 const CANCEL_AGAIN_MILLIS = 100;
+
+/** What the asker does with it is the process's business. */
+function tell(statement: PendingStatement, error: Error): void {
+  callUser(() => statement.abort(error));
+}
 
 export abstract class StatementQueue {
   readonly raw: object;
@@ -79,7 +85,7 @@ export abstract class StatementQueue {
   ask(statement: PendingStatement): void {
     if (this.#refusal !== undefined) {
       const refusal = this.#refusal;
-      process.nextTick(() => statement.abort(refusal));
+      process.nextTick(tell, statement, refusal);
       return;
     }
     this.lastSql = statement.sql;
@@ -93,7 +99,7 @@ export abstract class StatementQueue {
     const statement = this.#statements.shift();
     this.#isFlying = false;
     if (ready) this.#pauseUntil(ready, this.awaitReady(statement?.sql ?? '', error));
-    return this.heard(statement, error, result);
+    return valueOr(error, () => this.heard(statement, error, result));
   }
 
   next(): void {
@@ -153,18 +159,18 @@ export abstract class StatementQueue {
     this.#refusal = error;
     const flying = this.#isFlying ? this.#statements[0] : undefined;
     this.dropWaiting(error);
-    flying?.abort(error);
+    if (flying) tell(flying, error);
   }
 
   /** Tells those whose statement was not sent yet that it never will be. */
   dropWaiting(error: Error): void {
-    for (const statement of this.#statements.splice(this.#isFlying ? 1 : 0)) statement.abort(error);
+    for (const statement of this.#statements.splice(this.#isFlying ? 1 : 0)) tell(statement, error);
   }
 
   /** A stream whose reader has stopped waits on the server for nothing but the reader: there is nothing to cancel. */
   endStream(error: Error): void {
     const flying = this.#isFlying ? this.#statements[0] : undefined;
-    if (flying?.isStream) flying.abort(error);
+    if (flying?.isStream) tell(flying, error);
   }
 
   /** Takes new statements again. */
@@ -195,17 +201,25 @@ export abstract class StatementQueue {
 
   #start(statement: PendingStatement): void {
     this.#isFlying = true;
-    statement.start();
+    try {
+      statement.start();
+    } catch (error) {
+      // The driver has refused it, and never answers it.
+      if (this.#statements[0] !== statement) return throwLater(error);
+      tell(statement, this.answered(error, undefined, undefined) as Error);
+      this.next();
+    }
   }
 
   #pauseUntil(ready: Promise<void>, readied: () => void): void {
     this.#pausing = ready;
-    void ready.then(() => {
+    const resume = () => {
       if (this.#pausing !== ready) return;
       this.#pausing = undefined;
       readied();
       this.next();
-    });
+    };
+    inBackground(ready.then(resume));
   }
 
   #quieten(): void {

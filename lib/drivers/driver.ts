@@ -60,8 +60,8 @@ export interface Driver<C = unknown> {
   isGone(connection: C): boolean;
   /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */
   cancel?(connection: C, timeoutMillis: number): Promise<boolean>;
-  /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. */
-  closeGracefully(connection: C): void;
+  /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. Rejects where that could not be said. */
+  closeGracefully(connection: C): Promise<unknown> | void;
   /** Destroys the socket. Proves nothing about the server. */
   destroySocket(connection: C): void;
   /** Opens a second connection to the same server, to terminate sessions from; absent where there is no such way. */

@@ -1,6 +1,7 @@
 // Chooses the driver by what knex calls it.
 import { betterSqliteDriver } from './better-sqlite';
 import type { Driver } from './driver';
+import { guarded } from './guarded';
 import { mysqlDriver } from './mysql';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
@@ -14,6 +15,10 @@ interface Client {
 }
 
 export function driverOf(client: Client): Driver<object> {
+  return guarded(rawDriverOf(client));
+}
+
+function rawDriverOf(client: Client): Driver<object> {
   switch (client.driverName) {
     case 'pg':
       return pgDriver as unknown as Driver<object>;

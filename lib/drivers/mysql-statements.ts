@@ -1,4 +1,5 @@
 // The statements on a MySQL connection as statements of the queue.
+import { callUser, inBackground, throwLater } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';
 import { mayRollBack, type Watch } from './mysql-watch';
 import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
@@ -53,14 +54,15 @@ export class CallbackStatement implements PendingStatement {
     const stopped = () => {
       watch.running = undefined;
     };
-    if (ready) void ready.then(stopped);
+    if (ready) inBackground(ready.then(stopped));
     else stopped();
     const told = sink.answered(error, results[0], ready);
     try {
       this.callback(told as Error, ...results);
-    } finally {
-      sink.next();
+    } catch (thrown) {
+      throwLater(thrown);
     }
+    sink.next();
   }
 
   /** An error comes without the server's flags: the answer to a statement that does nothing has them. */
@@ -168,7 +170,7 @@ export class EarlierStatement implements PendingStatement {
       const callback = command[field];
       if (!callback) continue;
       command[field] = ignore;
-      callback.call(command, error);
+      callUser(() => callback.call(command, error));
     }
   }
 }

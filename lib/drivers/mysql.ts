@@ -1,4 +1,5 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
+import { inBackground } from '../words/foreign';
 import { within } from '../words/waiting';
 import type { Driver, Openings, SideConnection } from './driver';
 import { mayRollBack, Watch } from './mysql-watch';
@@ -80,7 +81,7 @@ async function killQuery(connection: MysqlConnection, watch: Watch): Promise<voi
     await second.connected;
     if (watch.running === running) await second.send(`KILL QUERY ${connection.threadId}`);
   } finally {
-    void second.close(1000);
+    inBackground(second.close(1000));
   }
 }
 

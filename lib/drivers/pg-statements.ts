@@ -1,5 +1,6 @@
 // What is asked of a connection of `pg`, from being asked to being answered: statements, streams, and what ran before it was tapped.
 import type { Duplex } from 'node:stream';
+import { callUser, inBackground, throwLater } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';
 import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './pg-client';
 
@@ -47,9 +48,10 @@ export class QueryStatement implements PendingStatement {
     const told = this.sink.answered(error, result, error ? ready(this.connection) : undefined);
     try {
       this.callback(told as Error, result);
-    } finally {
-      this.sink.next();
+    } catch (thrown) {
+      throwLater(thrown);
     }
+    this.sink.next();
   }
 }
 
@@ -122,10 +124,11 @@ export class EarlierStatement implements PendingStatement {
   }
 
   start(): void {
-    void ready(this.connection)?.then(() => {
+    const answered = () => {
       this.sink.answered(null, undefined, undefined);
       this.sink.next();
-    });
+    };
+    inBackground(ready(this.connection)?.then(answered));
   }
 
   abort(error: Error): void {
@@ -133,7 +136,7 @@ export class EarlierStatement implements PendingStatement {
       const { callback } = query;
       if (!callback) continue;
       query.callback = ignore;
-      callback(error);
+      callUser(() => callback(error));
     }
   }
 }

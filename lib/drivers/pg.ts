@@ -4,8 +4,6 @@ import { cancel, openSideConnection } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { tap } from './pg-tap';
 
-const ignore = () => {};
-
 function status(connection: PgConnection): TransactionStatus {
   switch (connection.getTransactionStatus?.()) {
     case 'I':
@@ -62,7 +60,7 @@ export const pgDriver: Driver<PgConnection> = {
   observeOpening,
   backendId: (connection) => connection.processID ?? undefined,
   isGone: (connection) => connection._ended === true || connection._queryable === false,
-  closeGracefully: (connection) => void connection.end().catch(ignore),
+  closeGracefully: (connection) => connection.end(),
   destroySocket: (connection) => void connection.connection.stream.destroy(),
   send(connection, sql) {
     const { query } = (connection.constructor as { prototype: PgConnection }).prototype;

@@ -1,4 +1,5 @@
 // SQLite through `sqlite3`: statements run in a thread, with a callback; it does not tell whether a transaction is open.
+import { throwLater } from '../words/foreign';
 import type { Driver, PendingStatement, StatementSink, TransactionStatus } from './driver';
 import { isInMemory } from './in-memory';
 import { isRollback } from './statement-text';
@@ -104,9 +105,10 @@ class SqliteStatement implements PendingStatement {
     const told = this.sink.answered(error, results[0], undefined);
     try {
       this.callback.call(context, told as Error | null, ...results);
-    } finally {
-      this.sink.next();
+    } catch (thrown) {
+      throwLater(thrown);
     }
+    this.sink.next();
   }
 }
 

@@ -1,5 +1,7 @@
 // One generation's real pool. The only place that knows tarn's fields, which are neither documented nor private by more than habit.
+import { inspect } from 'node:util';
 import type { EventEmitter } from 'node:events';
+import { valueOr } from '../words/foreign';
 
 type Create = () => Promise<object>;
 type Validate = (connection: object) => boolean | Promise<boolean>;
@@ -35,6 +37,8 @@ export interface Tarn {
   creator: Create;
   validate: Validate;
   destroyer: Destroy;
+  log(message: string, level: string): void;
+  _executeEventHandlers(event: string, ...told: unknown[]): void;
   _tryAcquireOrCreate(): void;
   _startReaping(): void;
   _stopReaping(): void;
@@ -54,6 +58,18 @@ export function isTarn(pool: unknown): pool is Tarn {
     Array.isArray(candidate.free) &&
     typeof candidate._tryAcquireOrCreate === 'function'
   );
+}
+
+/** Tarn's own way of it stops in the middle of a release where its log throws, or a listener throws what has no stack. */
+function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
+  if (tarn.emitter.listenerCount(event) === 0) return;
+  for (const listener of tarn.emitter.listeners(event)) {
+    try {
+      listener(...told);
+    } catch (error) {
+      valueOr(undefined, () => tarn.log(`Tarn: event handler "${event}" threw an exception ${inspect(error)}`, 'warn'));
+    }
+  }
 }
 
 const FORWARDED = [
@@ -87,6 +103,7 @@ export class TarnPool {
       creator: () => guards.create(creator),
       validate: (connection: object) => guards.validate(connection, validate),
       destroyer: (connection: object) => guards.destroy(connection, destroyer),
+      _executeEventHandlers: (event: string, ...told: unknown[]) => tellListeners(tarn, event, told),
     });
   }
 

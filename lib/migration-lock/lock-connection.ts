@@ -113,8 +113,8 @@ class OwnConnection implements LockConnection {
 
   async close(): Promise<void> {
     if (!this.#driver.isGone(this.#connection)) {
-      this.#driver.closeGracefully(this.#connection);
-      await within(CLOSE_MILLIS, this.#ended.promise);
+      const asked = this.#driver.closeGracefully(this.#connection);
+      await within(CLOSE_MILLIS, Promise.all([asked, this.#ended.promise]));
     }
     this.#driver.destroySocket(this.#connection);
   }

@@ -1,5 +1,6 @@
 // Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
 import type { Openings as RawOpenings } from '../drivers/driver';
+import { inBackground } from '../words/foreign';
 import { type Deferred, defer, nextTurn } from '../words/waiting';
 import type { PoolHost } from './pool-host';
 import { type Connection, connectionOf } from '../connection/connection';
@@ -10,6 +11,9 @@ export interface Stamp {
   evictionCount: number;
 }
 
+/** Of none that is lent. */
+const OUTDATED: Stamp = { generation: -1, evictionCount: -1 };
+
 /** The pool that opens them. */
 interface Opener extends Readonly<Stamp> {
   readonly host: PoolHost;
@@ -18,7 +22,7 @@ interface Opener extends Readonly<Stamp> {
   /** Somebody waits, who may be served. */
   readonly isWanted: boolean;
   track(raw: object, stamp?: Stamp): Connection;
-  discard(connection: Connection): Promise<unknown>;
+  discard(connection: Connection, timeoutMillis?: number): Promise<unknown>;
 }
 
 export class Openings implements RawOpenings {
@@ -26,7 +30,7 @@ export class Openings implements RawOpenings {
   /** Raw connections; the driver tells of them. */
   readonly #raw = new Set<object>();
   /** Openings that have not come to an end, those included that wait for settings. */
-  #creating = 0;
+  readonly #creating = new Set<Stamp>();
   #ended: Deferred<void> | undefined;
   /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
   #doubts = 0;
@@ -43,7 +47,7 @@ export class Openings implements RawOpenings {
 
   /** Also while the settings are asked for, before there is a raw connection. */
   get isOpening(): boolean {
-    return this.#raw.size > 0 || this.#creating > 0;
+    return this.#raw.size > 0 || this.#creating.size > 0;
   }
 
   add(raw: object): void {
@@ -56,15 +60,22 @@ export class Openings implements RawOpenings {
 
   /** Resolves when no connection is being opened. */
   whenNothingOpens(): Promise<void> {
-    if (this.#creating === 0) return Promise.resolve();
+    if (this.#creating.size === 0) return Promise.resolve();
     this.#ended ??= defer();
     return this.#ended.promise;
   }
 
-  /** Gives up those that are not open yet. */
-  cut(): void {
-    for (const raw of this.#raw) this.#pool.host.driver.destroySocket(raw);
+  /** Gives up those that are not open yet, and those that the user's `afterCreate` does not let go. */
+  async cut(timeoutMillis: number): Promise<void> {
+    const raws = [...this.#raw];
     this.#raw.clear();
+    this.#creating.clear();
+    this.#tellEnded();
+    const { driver } = this.#pool.host;
+    const isOpen = (raw: object) => driver.backendId(raw) !== undefined && !driver.isGone(raw);
+    for (const raw of raws) if (!isOpen(raw)) driver.destroySocket(raw);
+    const open = raws.filter(isOpen).map((raw) => this.#pool.discard(this.#tracked(raw, OUTDATED), timeoutMillis));
+    await Promise.all(open);
   }
 
   /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */
@@ -77,11 +88,12 @@ export class Openings implements RawOpenings {
     const pool = this.#pool;
     const { generation, evictionCount, lender } = pool;
     const doubts = this.#doubts;
-    this.#creating++;
+    const stamp = { generation, evictionCount };
+    this.#creating.add(stamp);
     try {
       const raw = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
-      const connection = pool.track(raw, { generation, evictionCount });
+      const connection = this.#tracked(raw, stamp);
       const preparing = pool.host.opened(raw);
       if (preparing) await preparing;
       if (pool.generation === generation) return raw;
@@ -94,7 +106,7 @@ export class Openings implements RawOpenings {
       if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
       throw error;
     } finally {
-      void this.#ends();
+      inBackground(this.#ends(stamp));
     }
   }
 
@@ -103,24 +115,32 @@ export class Openings implements RawOpenings {
     const pool = this.#pool;
     const { generation } = pool;
     const adopted = async () => {
-      this.#creating++;
+      const stamp = { generation, evictionCount: pool.evictionCount };
+      this.#creating.add(stamp);
       try {
         const raw = await opening;
-        const connection = connectionOf(raw) ?? pool.track(raw);
+        const connection = this.#tracked(raw, stamp);
         if (generation !== pool.generation) await pool.discard(connection);
       } finally {
-        void this.#ends();
+        inBackground(this.#ends(stamp));
       }
     };
     adopted().catch(() => {});
   }
 
   /** One has come to its end. It counts for a turn more: the real pool has to hear of a failure first, and tells it to whoever waits there then. */
-  async #ends(): Promise<void> {
+  async #ends(stamp: Stamp): Promise<void> {
     await nextTurn();
-    this.#creating--;
-    if (this.#creating > 0) return;
+    this.#creating.delete(stamp);
+    if (this.#creating.size === 0) this.#tellEnded();
+  }
+
+  #tellEnded(): void {
     this.#ended?.resolve();
     this.#ended = undefined;
+  }
+
+  #tracked(raw: object, stamp: Stamp): Connection {
+    return connectionOf(raw) ?? this.#pool.track(raw, stamp);
   }
 }

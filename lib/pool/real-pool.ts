@@ -1,4 +1,5 @@
 // The pool of one generation behind the one that knex sees: a tarn pool of our own, or one that the user gave.
+import { valueOr, warn } from '../words/foreign';
 import type { KnexPool } from '../knex/insides';
 import { markDisposed } from '../knex/insides';
 import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
@@ -42,7 +43,7 @@ export class ExternalPool implements RealPool {
   }
 
   acquire(): PendingAcquire {
-    const { promise } = this.#pool.acquire();
+    const promise = this.#ask();
     let give!: (error: unknown) => void;
     const given = new Promise<never>((_, reject) => {
       give = reject;
@@ -50,7 +51,9 @@ export class ExternalPool implements RealPool {
     let isRejected = false;
     // The owner's queue cannot be left: a connection that comes after all goes straight back.
     promise.then(
-      (raw) => isRejected && this.#pool.release(raw),
+      (raw) => {
+        if (isRejected) this.release(raw);
+      },
       () => {},
     );
     return {
@@ -66,8 +69,18 @@ export class ExternalPool implements RealPool {
     pending.reject(error);
   }
 
+  async #ask(): Promise<object> {
+    return this.#pool.acquire().promise;
+  }
+
+  /** False: the pool refused it, or failed. */
   release(raw: object): boolean {
-    return this.#pool.release(raw);
+    try {
+      return this.#pool.release(raw);
+    } catch (error) {
+      warn(error);
+      return false;
+    }
   }
 
   remove(raw: object): void {
@@ -75,7 +88,7 @@ export class ExternalPool implements RealPool {
       this.#tarn.remove(raw);
     } else {
       markDisposed(raw, new Error('closed by knex-reset'));
-      this.#pool.release(raw);
+      this.release(raw);
     }
   }
 
@@ -88,22 +101,22 @@ export class ExternalPool implements RealPool {
   }
 
   numUsed(): number {
-    return this.#pool.numUsed?.() ?? 0;
+    return valueOr(0, () => this.#pool.numUsed?.() ?? 0);
   }
 
   numFree(): number {
-    return this.#pool.numFree?.() ?? 0;
+    return valueOr(0, () => this.#pool.numFree?.() ?? 0);
   }
 
   numPendingAcquires(): number {
-    return this.#pool.numPendingAcquires?.() ?? 0;
+    return valueOr(0, () => this.#pool.numPendingAcquires?.() ?? 0);
   }
 
   numPendingCreates(): number {
-    return this.#pool.numPendingCreates?.() ?? 0;
+    return valueOr(0, () => this.#pool.numPendingCreates?.() ?? 0);
   }
 
   numPendingValidations(): number {
-    return this.#pool.numPendingValidations?.() ?? 0;
+    return valueOr(0, () => this.#pool.numPendingValidations?.() ?? 0);
   }
 }

@@ -1,5 +1,6 @@
 // The register of open connections: what is opened is tapped and written in, and is closed and crossed out by one way only.
 import type { Guards } from '../knex/tarn';
+import { inBackground, step } from '../words/foreign';
 import { closeConnection } from '../connection/close';
 import { Generations } from './generations';
 import { Openings, type Stamp } from './openings';
@@ -21,7 +22,7 @@ export abstract class Register extends Generations {
   discard(connection: Connection, timeoutMillis = this.host.timeoutMillis): Promise<'ended' | 'forced'> {
     connection.doomed = true;
     connection.closing ??= closeConnection(connection, timeoutMillis).finally(() => this.forget(connection));
-    if (!this.host.isExternal) this.lender?.remove(connection.raw);
+    if (!this.host.isExternal) step(() => this.lender?.remove(connection.raw));
     return connection.closing;
   }
 
@@ -41,7 +42,7 @@ export abstract class Register extends Generations {
   forget(connection: Connection): void {
     this.connections.delete(connection);
     connection.returned();
-    this.lender?.remove(connection.raw);
+    step(() => this.lender?.remove(connection.raw));
   }
 
   /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
@@ -50,7 +51,7 @@ export abstract class Register extends Generations {
     this.openings.invalidateSettings();
     for (const connection of this.connections) {
       if (this.keeps(connection)) connection.evictionCount = this.evictionCount;
-      else if (!connection.lent) void this.discard(connection);
+      else if (!connection.lent) inBackground(this.discard(connection));
     }
   }
 
@@ -83,7 +84,7 @@ export abstract class Register extends Generations {
     const connection = new Connection(raw, host.driver, stamp, {
       onDeath: (dying, error) => {
         host.onDeath(dying, error);
-        if (!dying.lent) void this.discard(dying);
+        if (!dying.lent) inBackground(this.discard(dying));
       },
       onError: (failing, error) => host.onError(failing, error),
     });

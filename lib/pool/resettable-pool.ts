@@ -1,5 +1,6 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
+import { inBackground, step } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
 import type { QueryOrigin } from '../words/call-site';
 import { quiesce } from '../connection/quiesce';
@@ -74,7 +75,7 @@ export class ResettablePool extends Register implements KnexPool {
       return true;
     }
     if (connection.isClean && this.isCurrent(connection)) return this.#takeBack(connection);
-    void this.#tidyUp(connection);
+    inBackground(this.#tidyUp(connection));
     return true;
   }
 
@@ -125,18 +126,21 @@ export class ResettablePool extends Register implements KnexPool {
     connection.seized = false;
     if (!connection.lent) return;
     connection.returned();
-    this.lender?.release(connection.raw);
+    step(() => this.lender?.release(connection.raw));
   }
 
   /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue'): number {
-    return this.#room.turnAway(error, how, ({ pending, verdict: fate }) => this.lender?.turnAway(pending, fate));
+    return this.#room.turnAway(error, how, ({ pending, verdict }) =>
+      step(() => this.lender?.turnAway(pending, verdict)),
+    );
   }
 
   /** Who is still opening one for the ended generation is of no interest any more. */
-  abandonOpenings(): void {
-    this.openings.cut();
+  async abandonOpenings(timeoutMillis: number): Promise<void> {
+    const cut = this.openings.cut(timeoutMillis);
     this.abandonRetired();
+    await cut;
   }
 
   /** Lends a connection for this package's own use; it is given back with `release()`. */
@@ -214,6 +218,6 @@ export class ResettablePool extends Register implements KnexPool {
     }
     if (keeps) connection.accept(this.generation);
     if (connection.isClean && this.isCurrent(connection)) this.#takeBack(connection);
-    else void this.discard(connection);
+    else inBackground(this.discard(connection));
   }
 }

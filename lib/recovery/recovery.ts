@@ -1,6 +1,7 @@
 // What follows a fatal error: the connection that had it is discarded, and the others with it where one death means many.
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
+import { inBackground, read, textOf } from '../words/foreign';
 import { within } from '../words/waiting';
 
 /** A statement failed. A connection that had a fatal error is not lent again. */
@@ -22,11 +23,10 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
   if (connection.evictionCount !== pool.evictionCount || connection.generation !== pool.generation) return;
   if (settings.onFatal === 'evict') pool.evict();
   if (settings.onFatal === 'reset') {
-    const { code, message } = error as { code?: string; message?: string };
-    const reason = `fatal error ${code ?? message ?? ''}`.trim();
+    const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
     const earlier = instance.resets;
     // Whoever waits for a checked connection has asked nothing on it: another is as good.
-    void instance.reset({ reason, waiting: connection.isChecked ? 'requeue' : 'reject' });
+    inBackground(instance.reset({ reason, waiting: connection.isChecked ? 'requeue' : 'reject' }));
     if (instance.resets > earlier) instance.fatalReset = { error, number: instance.resets };
   }
 }

@@ -59,8 +59,7 @@ export class Lifecycle {
     }
     this.reopen();
     this.#instance.resets++;
-    const report = await endGeneration(this.#instance, options);
-    pool.openGate();
+    const report = await endGeneration(this.#instance, options).finally(() => pool.openGate());
     if (resets.hasSubscribers) resets.publish(report);
     return report;
   }
@@ -72,7 +71,6 @@ export class Lifecycle {
     const { timeoutMillis } = settings;
     const options = { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis };
     this.#hurry = defer();
-    await endGeneration(this.#instance, options, this.#hurry.promise);
-    pool.openGate();
+    await endGeneration(this.#instance, options, this.#hurry.promise).finally(() => pool.openGate());
   }
 }

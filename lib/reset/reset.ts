@@ -1,5 +1,6 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
 import { ResetError } from '../words/errors';
+import { inBackground, step, valueOr } from '../words/foreign';
 import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../words/options';
 import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
 import type { Connection } from '../connection/connection';
@@ -83,7 +84,7 @@ export async function endGeneration(
       const entry = entries.find((candidate) => candidate.connection === connection);
       if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
       connection.seized = true;
-      if (connection.lent) abort(connection, entry, error(), report);
+      if (connection.lent) step(() => abort(connection, entry, error(), report));
       const how = kept.includes(connection) ? 'keep' : connections;
       return endConnection(instance, connection, how, deadline.leftMillis);
     });
@@ -95,15 +96,16 @@ export async function endGeneration(
         if (result === 'forced') report.forcedConnections++;
       }
       if (pool.openings.isOpening) await stopOpening(instance, deadline.leftMillis);
-      pool.abandonOpenings();
+      await pool.abandonOpenings(deadline.leftMillis);
     });
     await (isLast ? Promise.race([ended, cutOff(instance, isLast, ended)]) : ended);
 
     // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
     if (entries.length > 0) {
-      void nextTurn().then(() => {
-        for (const entry of entries) entry.settle();
-      });
+      const settle = () => {
+        for (const entry of entries) step(() => entry.settle());
+      };
+      inBackground(nextTurn().then(settle));
     }
   }
   report.durationMillis = performance.now() - startedAt;
@@ -142,7 +144,7 @@ async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ende
   );
   if (isOver) return;
   for (const { raw } of pool.connections) driver.destroySocket(raw);
-  pool.openings.cut();
+  await pool.openings.cut(0);
 }
 
 /** Tells everybody who holds the connection or waits for its answer. */
@@ -151,7 +153,9 @@ function abort(connection: Connection, entry: OpenEntry | undefined, error: Rese
   const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
   if (transaction) report.abortedTransactions.push(transaction);
   else if (connection.running > 0) report.abortedQueries++;
-  const told = entry?.abort(error) ?? (transaction && new ResetError({ reason, generation, transaction }));
+  const told =
+    valueOr(undefined, () => entry?.abort(error)) ??
+    (transaction && new ResetError({ reason, generation, transaction }));
   connection.refuse(told ?? error);
 }
 

@@ -89,7 +89,7 @@ export class OpenSandbox implements SandboxOwner {
       transactions: this.#held.describeInside(),
       queries: [...this.guests].map(({ asked }) => ({
         sql: sqlOf(asked?.builder) ?? lastSql ?? '',
-        stack: userFrames(asked?.stack),
+        stack: userFrames(asked),
       })),
     };
   }

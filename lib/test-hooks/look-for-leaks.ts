@@ -30,7 +30,7 @@ export async function lookForLeaks(instance: Instance): Promise<LeakReport> {
 }
 
 function describeQuery({ lastSql = '', askedAt }: Connection): LeakReport['queries'][number] {
-  return { sql: lastSql, stack: userFrames(askedAt?.stack) };
+  return { sql: lastSql, stack: userFrames(askedAt) };
 }
 
 function waiting({ pool }: Instance): LeakReport['queries'] {

@@ -242,7 +242,7 @@ export abstract class TransactionRecord {
       openedAt: new Date(this.openedAt),
       ageMillis: Date.now() - this.openedAt,
       depth: 1 + this.openInside().filter(({ phase }) => phase !== 'waiting').length,
-      stack: userFrames(this.stack.stack),
+      stack: userFrames(this.stack),
     };
   }
 }

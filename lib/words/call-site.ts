@@ -1,13 +1,17 @@
 // Where something was asked or opened: captured cheaply, formatted only when read.
 
 import { dirname, join, sep } from 'node:path';
+import { read, textOf } from './foreign';
 
-const FRAMES = 12;
+/** Enough to get through an ORM to whoever called it. */
+const FRAMES = 20;
 const PACKAGE = dirname(dirname(__dirname));
 /** The build, and what it is built from, which is what stacks show with source maps. */
 const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
 const NOT_THE_USERS =
   /[\\/]node_modules[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
+
+const PACKAGES = /[\\/]node_modules[\\/]/;
 
 /** A stack that is formatted when it is read. */
 export interface CallSite {
@@ -18,17 +22,34 @@ export interface CallSite {
 export function captureCallSite(entry: unknown): CallSite {
   const holder: CallSite = {};
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = FRAMES;
-  Error.captureStackTrace(holder, entry as () => void);
-  Error.stackTraceLimit = limit;
+  try {
+    Error.stackTraceLimit = FRAMES;
+    Error.captureStackTrace(holder, entry as () => void);
+  } catch {
+    // A library's Error.prepareStackTrace throws: it is not known where this was.
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
   return holder;
 }
 
-/** The user's lines of a stack: neither this package's nor knex's, where there are others. */
-export function userFrames(stack: string | undefined): string {
-  const lines = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  const own = lines.filter((line) => !NOT_THE_USERS.test(line) && !OWN_FOLDERS.some((folder) => line.includes(folder)));
-  return (own.length > 0 ? own : lines).map((line) => line.trim()).join('\n');
+/** The user's lines of a stack, those of other packages after them: neither this package's nor knex's, where there are others. */
+export function userFrames(site: CallSite | undefined): string {
+  const lines = linesOf(read(site, 'stack'));
+  const foreign = lines.filter(
+    (line) => !NOT_THE_USERS.test(line) && !OWN_FOLDERS.some((folder) => line.includes(folder)),
+  );
+  const [users, packages] = [false, true].map((isPackage) =>
+    foreign.filter((line) => isPackage === PACKAGES.test(line)),
+  );
+  const found = [...(users ?? []), ...(packages ?? [])];
+  return (found.length > 0 ? found : lines).map((line) => line.trim()).join('\n');
+}
+
+/** A library's Error.prepareStackTrace may make an array of call sites of it, or anything else. */
+function linesOf(stack: unknown): string[] {
+  if (Array.isArray(stack)) return stack.map((callSite) => `    at ${textOf(callSite)}`);
+  return typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];
 }
 
 /** Where something was asked, and by which builder, while that is recorded. */

@@ -1,0 +1,46 @@
+// The door to a driver: what throws in its client, or in what a user has put over it, costs that connection only.
+import { valueOr } from '../words/foreign';
+import type { Driver } from './driver';
+
+/** The same driver, of which only `send()`, `resetSession()` and `carry()` fail, by a rejection. */
+export function guarded<C>(driver: Driver<C>): Driver<C> {
+  const { cancel, openSideConnection, losesDataOnClose, resetSession, wasRestarted } = driver;
+  return {
+    ...driver,
+    backendId: (connection) => valueOr(undefined, () => driver.backendId(connection)),
+    // One that cannot be asked is in doubt: it is not lent as it is.
+    status: otherwise('failed', driver.status),
+    isGone: otherwise(true, driver.isGone),
+    closeGracefully: async (connection) => driver.closeGracefully(connection),
+    destroySocket: (connection) => valueOr(undefined, () => driver.destroySocket(connection)),
+    send: async (connection, sql) => driver.send(connection, sql),
+    saysRolledBack: otherwise(false, driver.saysRolledBack),
+    ...(cancel && { cancel: (connection, millis) => cancelled(cancel, connection, millis) }),
+    ...(openSideConnection && { openSideConnection: otherwise(undefined as never, openSideConnection) }),
+    ...(losesDataOnClose && { losesDataOnClose: otherwise(false, losesDataOnClose) }),
+    ...(resetSession && { resetSession: async (connection: C) => resetSession(connection) }),
+    ...(wasRestarted && { wasRestarted: (result, sql) => valueOr(false, () => wasRestarted(result, sql)) }),
+  };
+}
+
+function otherwise<A, T>(fallback: T, work: (given: A) => T): (given: A) => T {
+  return (given) => {
+    try {
+      return work(given);
+    } catch {
+      return fallback;
+    }
+  };
+}
+
+async function cancelled<C>(
+  cancel: NonNullable<Driver<C>['cancel']>,
+  connection: C,
+  timeoutMillis: number,
+): Promise<boolean> {
+  try {
+    return await cancel(connection, timeoutMillis);
+  } catch {
+    return false;
+  }
+}

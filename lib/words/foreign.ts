@@ -1,0 +1,68 @@
+// The door to code that is not ours: drivers, pools, callbacks, listeners, loggers, getters, hooks. Nothing here throws or rejects.
+import { within } from './waiting';
+
+// Taken when this is loaded: a test may fake it.
+const nextTick = process.nextTick.bind(process);
+
+/** Throws the error where it is the process's business, as it is for a callback of the user's without this package. */
+export function throwLater(error: unknown): void {
+  nextTick(() => {
+    throw error;
+  });
+}
+
+/** Calls a callback or listener of the user's own. */
+export function callUser(work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    throwLater(error);
+  }
+}
+
+/** What foreign code returns, or `otherwise` where it throws. */
+export function valueOr<T>(otherwise: T, work: () => T): T {
+  try {
+    return work();
+  } catch {
+    return otherwise;
+  }
+}
+
+/** Calls foreign code that may throw, reject or never settle. Resolves with its value; with undefined in the other cases. */
+export function bounded<T>(timeoutMillis: number, work: () => PromiseLike<T> | T): Promise<T | undefined> {
+  return within(timeoutMillis, promised(work));
+}
+
+async function promised<T>(work: () => PromiseLike<T> | T): Promise<T> {
+  return work();
+}
+
+/** Does a step that others after it rely on: what it throws is a warning, and they go on. */
+export function step(work: () => unknown): void {
+  try {
+    work();
+  } catch (error) {
+    warn(error);
+  }
+}
+
+/** Lets work go on that nobody waits for. What it rejects with is a warning. */
+export function inBackground(work: PromiseLike<unknown> | undefined): void {
+  work?.then(undefined, warn);
+}
+
+/** A warning of what went wrong where nobody waits. */
+export function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : new Error(textOf(error)));
+}
+
+/** The text of whatever was thrown. */
+export function textOf(value: unknown): string {
+  return valueOr('something that has no text', () => String(value));
+}
+
+/** A property of something foreign, whose getter may throw. */
+export function read(value: unknown, key: string): unknown {
+  return valueOr(undefined, () => (value as Record<string, unknown> | null | undefined)?.[key]);
+}
