@@ -1,0 +1,41 @@
+// Whoever is told something is told the truth about it: his own value, his own rows, his own error.
+import type { Unit } from '../run/ledger';
+import { codeOf } from '../run/ledger';
+import type { Evidence } from '../run/run';
+import { OwnError } from '../run/own-error';
+import { Verdict, type Violation } from './violation';
+
+const VALUES = new Set(['block', 'joined', 'transaction', 'handle']);
+
+export function answersAreOnesOwn({ ledger }: Evidence): Violation[] {
+  const verdict = new Verdict('own answer');
+  for (const { told, token, sql } of ledger.asked) {
+    if (told.is !== 'done' || sql.includes('generate_series')) continue;
+    const row = (told.value as { rows?: { token?: unknown }[] } | undefined)?.rows?.[0];
+    verdict.hold(Number(row?.token) === token, () => `t${token} was answered with ${JSON.stringify(row)}`);
+  }
+  for (const unit of ledger.units) {
+    const { told, name, kind, attempts } = unit;
+    if (told.is === 'done' && VALUES.has(kind) && !attempts.at(-1)?.isGivenUp) {
+      verdict.hold(told.value === name, () => `${name} resolved with ${String(told.value)}`);
+      verdict.hold(!attempts.at(-1)?.ended?.threw, () => `${name} resolved, though its callback threw`);
+      verdict.hold(attempts.at(-1)?.ended !== undefined, () => `${name} resolved, though its callback has not ended`);
+    }
+    if (told.is === 'failed') firstErrorWins(verdict, unit);
+  }
+  return verdict.violations;
+}
+
+/** What the callback threw comes out, unless the unit was ended from outside before. */
+function firstErrorWins(verdict: Verdict, { told, attempts, name, kind }: Unit): void {
+  if (told.is !== 'failed' || kind === 'sandbox') return;
+  const ended = attempts.at(-1)?.ended;
+  const error = ended?.threw?.error;
+  if (!ended || !(error instanceof OwnError) || ended.order > told.order) return;
+  const isOvertaken =
+    ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(codeOf(told.error) ?? '') || told.error instanceof OwnError;
+  verdict.hold(
+    told.error === error || isOvertaken,
+    () => `${name} threw "${error.message}" and was told ${String(told.error)}`,
+  );
+}

@@ -1,0 +1,32 @@
+// All invariants that hold after every schedule.
+import type { Evidence } from '../run/run';
+import { answersAreOnesOwn } from './answers';
+import { countsAddUp } from './counts';
+import { transactionsEndOnce } from './events';
+import { rejectionsAreExplained } from './explained';
+import { resetIsFence } from './fence';
+import { transactionsAreApart } from './isolation';
+import { nothingIsLeft, serverHasLetGo } from './let-go';
+import { nothingGoesWrongBeside } from './problems';
+import { limitsHold, promisesSettle } from './settled';
+import { toldIsStored } from './stored';
+import type { Violation } from './violation';
+
+const invariants: ((evidence: Evidence) => Violation[])[] = [
+  nothingGoesWrongBeside,
+  promisesSettle,
+  limitsHold,
+  toldIsStored,
+  transactionsAreApart,
+  resetIsFence,
+  serverHasLetGo,
+  transactionsEndOnce,
+  countsAddUp,
+  answersAreOnesOwn,
+  rejectionsAreExplained,
+  nothingIsLeft,
+];
+
+export function judge(evidence: Evidence): Violation[] {
+  return invariants.flatMap((invariant) => invariant(evidence));
+}

@@ -1,0 +1,145 @@
+// Performs the actions of a schedule. Each is on its own: none waits for another, and none fails the run.
+import type { Knex } from 'knex';
+import type { Action, Part } from '../schedule/schedule';
+import { blockOptions, ask, performBody, runCallback } from './body';
+import type { Unit } from './ledger';
+import { hurt } from './hurt';
+import { performReset } from './reset';
+import type { Stage } from './stage';
+
+type Of<A extends Action['act']> = Extract<Action, { act: A }>;
+
+export async function act(stage: Stage, action: Action): Promise<void> {
+  const { db, ledger, server, clock } = stage;
+  switch (action.act) {
+    case 'ask':
+      return askAlone(stage, action);
+    case 'block':
+      return block(stage, action);
+    case 'transaction':
+      return action.form === 'handle' ? handle(stage, action) : transaction(stage, action);
+    case 'stream':
+      return stream(stage, action);
+    case 'by hand':
+      return byHand(stage, action);
+    case 'sandbox':
+      return sandbox(stage, action);
+    case 'reset':
+      return void (await performReset(stage, action.options));
+    case 'destroy':
+      ledger.destroys.push(ledger.now());
+      return db.destroy();
+    case 'initialize':
+      return db.initialize();
+    case 'ambush':
+      return server.ambushes.lay(action.ambush);
+    case 'stall':
+      ledger.stalls.push({ ...ledger.now(), millis: action.millis });
+      return clock.block(action.millis);
+    default:
+      return hurt(stage, action);
+  }
+}
+
+async function askAlone(stage: Stage, { statement, onCopy }: Of<'ask'>): Promise<void> {
+  const unit = stage.ledger.unit('statement');
+  const attempt = stage.ledger.attempt(unit);
+  await stage.ledger.watch(unit, ask(stage, onCopy ? stage.copy : stage.db, statement, attempt));
+}
+
+async function block(stage: Stage, { body, options, onCopy }: Of<'block'>): Promise<void> {
+  const unit = stage.ledger.unit('block');
+  const db = onCopy ? stage.copy : stage.db;
+  const work = db.atomic(
+    async (trx) => {
+      await runCallback(stage, trx, body, unit);
+      return unit.name;
+    },
+    blockOptions(stage, unit, options),
+  );
+  await stage.ledger.watch(unit, work);
+}
+
+async function transaction(stage: Stage, { body, end }: Of<'transaction'>): Promise<void> {
+  const unit = stage.ledger.unit('transaction');
+  const work = stage.db.transaction(async (trx) => {
+    await runCallback(stage, trx, body, unit);
+    if (end === 'rollback') await giveUp(unit, trx);
+    return unit.name;
+  });
+  await stage.ledger.watch(unit, work);
+}
+
+async function giveUp(unit: Unit, trx: Knex.Transaction): Promise<void> {
+  unit.attempts.at(-1)!.isGivenUp = true;
+  await trx.rollback(new Error('given up'));
+}
+
+/** A handle that the caller ends, or leaves. What it was told is what `commit()` said. */
+async function handle(stage: Stage, { body, end }: Of<'transaction'>): Promise<void> {
+  const { ledger, db } = stage;
+  const unit = ledger.unit('handle');
+  const trx = await ledger.watch(unit, db.transaction());
+  unit.told = { is: 'nothing' };
+  const attempt = ledger.attempt(unit);
+  trx.executionPromise.catch(() => {});
+  const work = async () => {
+    await performBody(stage, trx, body, attempt).catch(async (error: unknown) => {
+      await trx.rollback();
+      throw error;
+    });
+    if (end === 'commit') await trx.commit();
+    if (end === 'rollback') await giveUp(unit, trx);
+    if (end === 'leave') {
+      attempt.isGivenUp = true;
+      await stage.released;
+    }
+    return unit.name;
+  };
+  await ledger.watch(unit, work());
+}
+
+async function stream(stage: Stage, { rows, read }: Of<'stream'>): Promise<void> {
+  const unit = stage.ledger.unit('stream');
+  const attempt = stage.ledger.attempt(unit);
+  const parts: Part[] = [{ part: 'stream', rows, read }];
+  await stage.ledger.watch(unit, performBody(stage, stage.db, parts, attempt));
+}
+
+/** A connection taken from the pool: its statements go past knex's queries. */
+async function byHand(stage: Stage, { statements, pauseMillis, gives }: Of<'by hand'>): Promise<void> {
+  const { ledger, db, clock } = stage;
+  const unit = ledger.unit('by hand');
+  const attempt = ledger.attempt(unit);
+  const work = async () => {
+    const connection: unknown = await db.client.acquireConnection();
+    try {
+      for (const statement of statements) {
+        const on = { raw: (sql: string, bindings: number[]) => db.raw(sql, bindings).connection(connection as never) };
+        await ask(stage, on as unknown as Knex, statement, attempt);
+        await clock.wait(pauseMillis);
+      }
+    } finally {
+      if (gives === 'nothing') await stage.released;
+      await db.client.releaseConnection(connection);
+    }
+  };
+  await ledger.watch(unit, work());
+}
+
+/** What runs in a sandbox is undone. */
+async function sandbox(stage: Stage, { form, body }: Of<'sandbox'>): Promise<void> {
+  const { ledger, db } = stage;
+  const unit = ledger.unit('sandbox');
+  const attempt = ledger.attempt(unit);
+  const work = async () => {
+    if (form === 'body') return db.sandbox(() => performBody(stage, db, body, attempt));
+    const opened = await db.openSandbox();
+    try {
+      await performBody(stage, db, body, attempt);
+    } finally {
+      await opened.close();
+    }
+  };
+  await ledger.watch(unit, work());
+}

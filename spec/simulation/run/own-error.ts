@@ -1,0 +1,3 @@
+// The errors of the workload's own code, told apart from all others.
+
+export class OwnError extends Error {}

@@ -1,0 +1,110 @@
+// Runs one schedule from its first step to the end of the instance, and returns the evidence.
+import type { Schedule } from '../schedule/schedule';
+import type { Journal } from '../server/journal';
+import { act } from './act';
+import { ask } from './body';
+import type { Ledger, Moment, Told } from './ledger';
+import { performReset } from './reset';
+import { Stage } from './stage';
+
+/** After the last step what is under way goes on for so long, before the final reset. */
+const LAST_STEPS_MILLIS = 400;
+/** Whatever is asked has ended so long after the final reset. */
+const END_MILLIS = 60_000;
+
+export interface Rest {
+  backends: number[];
+  locks: string[];
+  openTransactions: number;
+  timers: number;
+  sockets: number;
+}
+
+/** All that the oracle judges by. */
+export interface Evidence {
+  schedule: Schedule;
+  ledger: Ledger;
+  journal: Journal;
+  /** What is stored: statement by statement. */
+  stored: { token: number; value: number; transaction: number }[];
+  /** When the final reset was over. */
+  finalReset: Moment | undefined;
+  /** A query on the instance after it. */
+  lastQuery: { told: Told };
+  destroyed: { told: Told };
+  rest: Rest;
+  /** Backends that were frozen at some time: they act late, whatever they are told. */
+  frozen: Set<number>;
+}
+
+export async function run(schedule: Schedule): Promise<Evidence> {
+  const stage = new Stage(schedule);
+  try {
+    return await play(stage);
+  } finally {
+    stage.stop();
+  }
+}
+
+async function play(stage: Stage): Promise<Evidence> {
+  const { clock, ledger, server, db, schedule } = stage;
+  let lateEnd = 0;
+  let isOver = false;
+  const lastQuery: { told: Told } = { told: { is: 'nothing' } };
+  const destroyed: { told: Told } = { told: { is: 'nothing' } };
+  let finalReset: Moment | undefined;
+  const ends = async () => {
+    server.ambushes.clear();
+    server.reachability = 'open';
+    await performReset(stage, { reason: 'the end', timeoutMillis: 4000 });
+    finalReset = ledger.now();
+    stage.release();
+    await clock.wait(200);
+    const unit = ledger.unit('statement');
+    const query = ask(stage, db, { ask: 'insert', number: 0, hasBindings: false }, ledger.attempt(unit));
+    await ledger.watch(lastQuery, ledger.watch(unit, query)).catch(() => {});
+    await ledger.watch(destroyed, db.destroy()).catch(() => {});
+    await clock.wait(50);
+    isOver = true;
+  };
+  for (const { afterMillis, action } of schedule.steps) {
+    lateEnd += afterMillis;
+    clock.input(lateEnd, () => {
+      sample(stage);
+      act(stage, action).catch(() => {});
+    });
+  }
+  clock.input(lateEnd + LAST_STEPS_MILLIS, () => {
+    sample(stage);
+    ends().catch((error: unknown) => ledger.problems.push(`the end failed: ${String(error)}`));
+  });
+  await clock.run(() => isOver, lateEnd + LAST_STEPS_MILLIS + END_MILLIS);
+  return {
+    schedule,
+    ledger,
+    journal: server.journal,
+    stored: server.database.stored,
+    finalReset,
+    lastQuery,
+    destroyed,
+    rest: restOf(stage),
+    frozen: server.everFrozen,
+  };
+}
+
+function sample({ ledger, db, network }: Stage): void {
+  const pendingResets = ledger.resets.filter(({ told }) => told.is === 'nothing').length;
+  const state = db.connectionState();
+  ledger.samples.push({ ...ledger.now(), state, openSockets: network.openSockets, pendingResets });
+}
+
+function restOf({ server, clock, network }: Stage): Rest {
+  const isFrozen = [...server.backends.values()].some((backend) => backend.isFrozen);
+  return {
+    backends: [...server.backends.values()].filter((backend) => !backend.isFrozen).map(({ pid }) => pid),
+    locks: isFrozen ? [] : server.database.locks.held,
+    openTransactions: isFrozen ? 0 : server.database.openTransactions,
+    timers: clock.pending.length,
+    sockets: network.openSockets,
+  };
+}

@@ -1,0 +1,74 @@
+// One schedule's world: a clock, a server, a network between, a knex instance, and the ledger of what is asked of it.
+import diagnostics from 'node:diagnostics_channel';
+import type { Knex } from 'knex';
+import { startClock } from '../clock/install';
+import type { VirtualClock } from '../clock/virtual-clock';
+import type { Resettable, TransactionEvent } from '../../../lib';
+import { Network } from '../network/network';
+import { Random } from '../random';
+import type { Schedule } from '../schedule/schedule';
+import { SimulatedServer } from '../server/server';
+import { Ledger } from './ledger';
+import { watchOverlaps, watchProblems } from './problems';
+import { knex, prepare, subject } from './subject';
+
+const silent = () => {};
+const log = { warn: silent, error: silent, deprecate: silent, debug: silent };
+const realRandom = Math.random;
+
+export class Stage {
+  readonly clock: VirtualClock;
+  readonly server: SimulatedServer;
+  readonly network: Network;
+  readonly ledger: Ledger;
+  readonly db: Knex & Resettable;
+  readonly copy: Knex & Resettable;
+  /** Until then callbacks that hang do so. */
+  readonly released: Promise<void>;
+  release!: () => void;
+  readonly #stop: (() => void)[];
+
+  constructor(readonly schedule: Schedule) {
+    const { seed, setting } = schedule;
+    this.clock = startClock();
+    this.server = new SimulatedServer(this.clock, seed);
+    this.network = new Network(this.clock, this.server, seed, setting.fragmentation, setting.way === 'address');
+    this.ledger = new Ledger(this.clock);
+    this.released = new Promise((resolve) => {
+      this.release = resolve;
+    });
+    const random = Random.keyed(seed, 'Math.random');
+    const next = () => random.next();
+    Math.random = next;
+    prepare(() => this.network.socket('address'));
+    this.#stop = [watchProblems(this.ledger), watchOverlaps(this.ledger), this.#watchEvents()];
+    const way =
+      setting.way === 'factory' ? { stream: () => this.network.socket('factory') } : { host: 'db.test', port: 5432 };
+    this.db = subject.resettable(
+      knex({
+        client: 'pg',
+        // pg's own types know nothing of a user without a password.
+        connection: { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig,
+        pool: { min: setting.poolMin, max: setting.poolMax },
+        acquireConnectionTimeout: setting.acquireMillis,
+        log,
+      }),
+      setting.options,
+    );
+    this.copy = this.db.withUserParams({ copy: true }) as Knex & Resettable;
+  }
+
+  /** Puts the process back as it was. */
+  stop(): void {
+    Math.random = realRandom;
+    for (const stop of this.#stop) stop();
+  }
+
+  #watchEvents(): () => void {
+    const hear = (message: unknown) => {
+      this.ledger.events.push({ ...this.ledger.now(), ...(message as TransactionEvent) });
+    };
+    diagnostics.subscribe('knex-reset:transaction', hear);
+    return () => diagnostics.unsubscribe('knex-reset:transaction', hear);
+  }
+}

@@ -1,0 +1,110 @@
+// Draws a schedule from a seed.
+import { Random } from '../random';
+import { drawBody, drawStatement } from './bodies';
+import { drawFault } from './faults';
+import type { Action, BlockOptions, Schedule, Setting } from './schedule';
+
+/** How wild a schedule is. `calm`: nothing but work. `resets`: resets as well. `storm`: all that can happen. */
+type Weather = 'calm' | 'resets' | 'storm';
+
+export function generate(seed: number): Schedule {
+  const random = Random.keyed(seed, 'schedule');
+  const weather = random.weighted<Weather>([
+    [2, 'calm'],
+    [3, 'resets'],
+    [5, 'storm'],
+  ]);
+  const setting = drawSetting(random);
+  const steps = Array.from({ length: random.int(4, 14) }, () => ({
+    afterMillis: random.chance(0.5) ? random.int(0, 2) : random.int(0, 40),
+    action: drawAction(random, weather),
+  }));
+  return { seed, setting, steps };
+}
+
+function drawSetting(random: Random): Setting {
+  const options: Setting['options'] = { timeoutMillis: random.int(300, 3000) };
+  if (random.chance(0.3)) options.graceMillis = random.int(0, 200);
+  if (random.chance(0.4)) options.onFatal = random.pick(['discard', 'evict', 'reset']);
+  if (random.chance(0.3))
+    Object.assign(options, { checkIdleMillis: random.int(1, 20), checkTimeoutMillis: random.int(20, 300) });
+  if (random.chance(0.1)) options.leakAfterMillis = random.int(20, 200);
+  if (random.chance(0.15)) options.ambient = true;
+  return {
+    way: random.pick(['factory', 'address']),
+    fragmentation: random.pick([0, 0, 0.05, 0.4]),
+    poolMin: random.chance(0.8) ? 0 : 2,
+    poolMax: random.int(2, 4),
+    acquireMillis: random.int(300, 3000),
+    options,
+  };
+}
+
+function drawAction(random: Random, weather: Weather): Action {
+  const storm = weather === 'storm' ? 1 : 0;
+  const resets = weather === 'calm' ? 0 : 1;
+  const isTame = weather === 'calm' && random.chance(0.7);
+  const kind = { isBlock: true, canReset: resets === 1, isTame };
+  return random.weighted<() => Action>([
+    [4, () => ({ act: 'ask', statement: drawStatement(random), onCopy: random.chance(0.2) })],
+    [
+      6,
+      () => ({
+        act: 'block',
+        body: drawBody(random, kind),
+        options: drawOptions(random, storm),
+        onCopy: random.chance(0.2),
+      }),
+    ],
+    [3, () => drawTransaction(random, { ...kind, isBlock: false })],
+    [0.5, () => drawStream(random)],
+    [0.5, () => drawByHand(random, isTame)],
+    [3 * resets, () => ({ act: 'reset', options: drawResetOptions(random) })],
+    [4 * storm, () => drawFault(random)],
+  ])();
+}
+
+function drawTransaction(random: Random, kind: Parameters<typeof drawBody>[1]): Action {
+  const end = random.weighted<'commit' | 'rollback' | 'leave'>([
+    [6, 'commit'],
+    [2, 'rollback'],
+    [kind.isTame ? 0 : 0.5, 'leave'],
+  ]);
+  const form = random.pick(['callback', 'handle'] as const);
+  return {
+    act: 'transaction',
+    form,
+    body: drawBody(random, kind),
+    end: form === 'callback' && end === 'leave' ? 'commit' : end,
+  };
+}
+
+function drawStream(random: Random): Action {
+  const rows = random.int(1, 300);
+  return { act: 'stream', rows, read: random.chance(0.7) ? rows + 1 : random.int(1, rows) };
+}
+
+function drawByHand(random: Random, isTame: boolean): Action {
+  const statements = Array.from({ length: random.int(1, 3) }, () => drawStatement(random));
+  const gives = isTame || random.chance(0.8) ? 'back' : 'nothing';
+  return { act: 'by hand', statements, pauseMillis: random.int(0, 30), gives };
+}
+
+function drawOptions(random: Random, storm: number): BlockOptions {
+  const options: BlockOptions = {};
+  if (random.chance(0.2)) options.timeoutMillis = random.int(1, 200);
+  if (random.chance(0.25)) options.attempts = random.int(2, 3);
+  if (random.chance(0.2 * storm + 0.05)) options.verifyCommit = true;
+  if (random.chance(0.05)) options.readOnly = true;
+  if (random.chance(0.08)) options.abortAfterMillis = random.int(0, 60);
+  return options;
+}
+
+function drawResetOptions(random: Random): Extract<Action, { act: 'reset' }>['options'] {
+  const options: Extract<Action, { act: 'reset' }>['options'] = {};
+  if (random.chance(0.3)) options.graceMillis = random.int(0, 100);
+  if (random.chance(0.3)) options.timeoutMillis = random.int(50, 2000);
+  if (random.chance(0.3)) options.connections = 'recycle';
+  if (random.chance(0.3)) options.waiting = 'requeue';
+  return options;
+}

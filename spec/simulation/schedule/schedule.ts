@@ -1,0 +1,99 @@
+// A schedule: all that an application does, and all that happens to it, as plain data. What it does not say is drawn from its seed.
+import type { ResetOptions, ResettableOptions } from '../../../lib';
+import type { Ambush } from '../server/ambush';
+
+export interface Schedule {
+  seed: number;
+  setting: Setting;
+  steps: Step[];
+}
+
+/** How the instance was made. */
+export interface Setting {
+  /** The server is reached by an address, or through a `stream` factory only. */
+  way: 'factory' | 'address';
+  fragmentation: number;
+  poolMin: number;
+  poolMax: number;
+  acquireMillis: number;
+  options: Pick<
+    ResettableOptions,
+    | 'graceMillis'
+    | 'timeoutMillis'
+    | 'onFatal'
+    | 'checkIdleMillis'
+    | 'checkTimeoutMillis'
+    | 'leakAfterMillis'
+    | 'ambient'
+  >;
+}
+
+export interface Step {
+  /** Since the step before, which may still be under way. */
+  afterMillis: number;
+  action: Action;
+}
+
+export interface Statement {
+  ask: 'insert' | 'insert key' | 'update' | 'select' | 'sleep' | 'divide' | 'series';
+  /** The key, the slot, the milliseconds, the rows. */
+  number: number;
+  /** Through the extended protocol. */
+  hasBindings: boolean;
+}
+
+/** Awaited; awaited, and its failure ignored; not awaited. */
+export type How = 'await' | 'swallow' | 'float';
+
+/** One piece of a transaction's callback. */
+export type Part =
+  | { part: 'ask'; statement: Statement; how: How }
+  | { part: 'nest'; form: 'block' | 'joined' | 'transaction'; body: Part[]; how: How; options?: BlockOptions }
+  | { part: 'together'; parts: Part[] }
+  | { part: 'pause'; millis: number }
+  | { part: 'throw' }
+  | { part: 'hang' }
+  | { part: 'raw'; sql: 'commit' | 'rollback' | 'rollback and chain' }
+  | { part: 'control'; call: 'commit' | 'rollback'; how: How }
+  | { part: 'hook'; hook: 'beforeCommit' | 'afterCommit' | 'afterRollback'; does: 'nothing' | 'ask' | 'throw' }
+  | { part: 'stream'; rows: number; read: number }
+  | { part: 'reset'; options: ResetOptions };
+
+export interface BlockOptions {
+  timeoutMillis?: number;
+  attempts?: number;
+  verifyCommit?: boolean;
+  readOnly?: boolean;
+  /** A signal is aborted so long after the block was asked for. */
+  abortAfterMillis?: number;
+}
+
+export type Action =
+  | { act: 'ask'; statement: Statement; onCopy: boolean }
+  | { act: 'block'; body: Part[]; options: BlockOptions; onCopy: boolean }
+  | { act: 'transaction'; form: 'callback' | 'handle'; body: Part[]; end: 'commit' | 'rollback' | 'leave' }
+  | { act: 'stream'; rows: number; read: number }
+  | { act: 'by hand'; statements: Statement[]; pauseMillis: number; gives: 'back' | 'nothing' }
+  | { act: 'sandbox'; form: 'body' | 'open'; body: Part[] }
+  | { act: 'reset'; options: ResetOptions }
+  | { act: 'destroy' }
+  | { act: 'initialize' }
+  | { act: 'ambush'; ambush: Ambush }
+  | { act: 'hurt'; link: number; how: Hurt }
+  | { act: 'crash'; downMillis: number }
+  | { act: 'freeze'; millis: number }
+  | { act: 'unreachable'; how: 'refused' | 'silent'; millis: number }
+  | { act: 'terminate'; backend: number; code: string }
+  | { act: 'stall'; millis: number };
+
+/** What happens to a link that is in use, at any moment. */
+export type Hurt =
+  | 'end'
+  | 'reset'
+  | 'reset the client'
+  | 'reset the server'
+  | 'forget'
+  | 'swallow'
+  | 'swallow answers'
+  | 'swallow requests'
+  | 'slow';

@@ -1,0 +1,123 @@
+// A PostgreSQL server in one object: its processes, its data, and what can happen to them.
+import type { VirtualClock } from '../clock/virtual-clock';
+import type { End, Link } from '../network/link';
+import type { Listener } from '../network/network';
+import { type Asked, Reader } from '../wire/frontend';
+import { Ambushes, type Effect } from './ambush';
+import { Backend } from './backend';
+import { Database, type ServerTransaction } from './database';
+import { Journal } from './journal';
+import type { SqlError } from './sql-error';
+import { sufferEffect } from './suffer';
+
+export class SimulatedServer implements Listener {
+  readonly database = new Database();
+  readonly journal: Journal;
+  readonly ambushes = new Ambushes();
+  readonly backends = new Map<number, Backend>();
+  readonly everFrozen = new Set<number>();
+  readonly parameters: Record<string, string> = {
+    server_version: '18.0',
+    client_encoding: 'UTF8',
+    in_hot_standby: 'off',
+    default_transaction_read_only: 'off',
+  };
+  reachability: 'open' | 'refused' | 'silent' = 'open';
+  /** Starts of the postmaster; a crash recovery is none. */
+  readonly starts = 1;
+  #pids = 100;
+
+  constructor(
+    readonly clock: VirtualClock,
+    private readonly seed: number,
+  ) {
+    this.journal = new Journal(clock);
+  }
+
+  /** The first message says what the connection is for. */
+  accept(link: Link): void {
+    const order = this.clock.tick();
+    const reader = new Reader();
+    const reception: End = {
+      bytes: (chunk) => {
+        for (const asked of reader.read(chunk)) {
+          if (asked.is === 'cancel') {
+            const wanted = this.backends.get(asked.pid);
+            if (wanted?.key === asked.key) this.cancel(asked.pid);
+            link.close('server');
+            return;
+          }
+          this.#pids += 1;
+          this.#open(new Backend(this, link, this.#pids, order, this.seed), asked, reader);
+          return;
+        }
+      },
+      ended: () => link.close('server'),
+      reset: () => {},
+    };
+    link.attach('server', reception);
+  }
+
+  #open(backend: Backend, opening: Asked, reader: Reader): void {
+    this.backends.set(backend.pid, backend);
+    this.journal.write(backend.pid, 'connected', `link ${backend.link.number}`);
+    backend.serve(opening, reader).catch((error: unknown) => {
+      this.journal.gaps.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    });
+  }
+
+  cancel(pid: number): boolean {
+    const backend = this.backends.get(pid);
+    this.journal.write(pid, 'received', 'cancel');
+    backend?.cancel();
+    return backend !== undefined;
+  }
+
+  terminate(pid: number): boolean {
+    const backend = this.backends.get(pid);
+    this.journal.write(pid, 'received', 'terminate');
+    backend?.terminate();
+    return backend !== undefined;
+  }
+
+  /** Every process dies at once; what is committed stays. The server is back after a while. */
+  crash(downMillis: number): void {
+    this.reachability = 'refused';
+    for (const backend of this.backends.values()) backend.kill();
+    this.clock.input(downMillis, () => {
+      this.reachability = 'open';
+    });
+  }
+
+  async suffer(effect: Effect, backend: Backend): Promise<void> {
+    this.journal.write(backend.pid, 'fault', JSON.stringify(effect));
+    await sufferEffect(effect, backend);
+  }
+
+  received(backend: Backend, sql: string): void {
+    this.journal.write(backend.pid, 'received', sql);
+  }
+
+  executed(backend: Backend, sql: string, token: number | undefined, transaction: ServerTransaction | undefined): void {
+    const details = { token, transaction: transaction?.number, isExplicit: transaction?.isExplicit };
+    this.journal.write(backend.pid, 'executed', sql, details);
+  }
+
+  failed(backend: Backend, error: SqlError): void {
+    this.journal.write(backend.pid, 'failed', `${error.code} ${error.message}`);
+    if (error.message.startsWith('not simulated')) this.journal.gaps.push(error.message);
+  }
+
+  committed(backend: Backend, transaction: ServerTransaction): void {
+    this.journal.write(backend.pid, 'committed', '', { transaction: transaction.number });
+  }
+
+  rolledBack(backend: Backend, transaction: ServerTransaction): void {
+    this.journal.write(backend.pid, 'rolled back', '', { transaction: transaction.number });
+  }
+
+  left(backend: Backend): void {
+    this.backends.delete(backend.pid);
+    this.journal.write(backend.pid, 'gone', '');
+  }
+}
