@@ -46,8 +46,12 @@ export class KnexResetError extends Error {
   }
 }
 
-Object.defineProperty(KnexResetError.prototype, 'name', {
-  value: 'KnexResetError',
-  configurable: true,
-  writable: true,
-});
+/** Gives classes and their errors the names that users see, also where a bundler has renamed the classes. */
+export function nameErrors(types: Record<string, { prototype: Error }>): void {
+  for (const [value, type] of Object.entries(types)) {
+    Object.defineProperty(type, 'name', { value, configurable: true });
+    Object.defineProperty(type.prototype, 'name', { value, configurable: true, writable: true });
+  }
+}
+
+nameErrors({ KnexResetError });

@@ -1,11 +1,15 @@
 // Where something was asked or opened: captured cheaply, formatted only when read.
 
-import { dirname, join, sep } from 'node:path';
+import { join, sep } from 'node:path';
 import { read, textOf } from './foreign';
 
 /** Enough to get through an ORM to whoever called it. */
 const FRAMES = 20;
-const PACKAGE = dirname(dirname(__dirname));
+/** The folder of the package: this file is in its lib/words/, or bundled in its dist/. */
+const PACKAGE = __dirname.slice(
+  0,
+  Math.max(...['lib', 'dist'].map((name) => `${__dirname}${sep}`.lastIndexOf(`${sep}${name}${sep}`))),
+);
 /** The build, and what it is built from, which is what stacks show with source maps. */
 const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
 const NOT_THE_USERS =

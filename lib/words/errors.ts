@@ -1,5 +1,5 @@
 // Every error of this package, one class for each code. A message says what happened to which transaction, and no more.
-import { type ErrorDetails, KnexResetError } from './base-error';
+import { type ErrorDetails, KnexResetError, nameErrors } from './base-error';
 import type { OpenTransaction } from './report-types';
 
 export { KnexResetError };
@@ -138,7 +138,7 @@ export class MigrationLockError extends KnexResetError {
   }
 }
 
-for (const type of [
+nameErrors({
   ResetError,
   TransactionFailedError,
   TransactionTimeoutError,
@@ -148,9 +148,7 @@ for (const type of [
   BlockControlError,
   SandboxError,
   MigrationLockError,
-]) {
-  Object.defineProperty(type.prototype, 'name', { value: type.name, configurable: true, writable: true });
-}
+});
 
 /** Attaches to an error what came after it and would have hidden it; what cannot carry it is left alone. */
 export function suppress(first: unknown, later: unknown): void {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { promisify } from 'node:util';
+import { buildCode } from '../../script/build';
 import { freshDatabase, type TestDatabase } from '../support/database';
 
 const checkout = path.resolve(__dirname, '..', '..');
@@ -98,19 +98,7 @@ export class Project {
       await fs.rm(path.join(modules, name), { force: true });
       await fs.symlink(path.join(checkout, 'node_modules', source), path.join(modules, name));
     }
-    const tsc = path.join(checkout, 'node_modules', '.bin', 'tsc');
-    const project = path.join(checkout, 'tsconfig.build.json');
-    await promisify(execFile)(tsc, [
-      '-p',
-      project,
-      '--noCheck',
-      '--declaration',
-      'false',
-      '--declarationMap',
-      'false',
-      '--outDir',
-      path.join(own, 'dist'),
-    ]);
+    await buildCode(path.join(own, 'dist'));
   }
 }
 

@@ -1,0 +1,103 @@
+// `npm run build`: makes dist/ of lib/. All code goes into one file, so that the entry points share one instance of everything and loading is
+// quick; each entry point is a few lines that pass on its names. The declarations are the compiler's, without those that no entry point needs.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+const ROOT = path.resolve(__dirname, '..');
+const CODE = 'knex-reset.js';
+
+interface Manifest {
+  exports: Record<string, string | { default: string }>;
+  engines: { node: string };
+}
+
+/** `index`, `mocha`, …: what package.json exports. */
+function entryNames({ exports }: Manifest): string[] {
+  return Object.values(exports).flatMap((target) =>
+    typeof target === 'string' ? [] : path.parse(target.default).name,
+  );
+}
+
+async function bundle(entries: string[], dist: string, node: string): Promise<void> {
+  await build({
+    stdin: {
+      contents: entries.map((name) => `export * as ${name} from './lib/${name}';`).join('\n'),
+      resolveDir: ROOT,
+    },
+    outfile: path.join(dist, CODE),
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'cjs',
+    target: node.replace(/^\D+/, 'node'),
+    sourcemap: true,
+    // Stacks name the file and line; the text is in the repository.
+    sourcesContent: false,
+    logLevel: 'warning',
+  });
+}
+
+/** Assignments that Node's lexer finds, so that `import { atomic } from 'knex-reset'` works. */
+function entry(name: string, names: string[]): string {
+  return [
+    '"use strict";',
+    'Object.defineProperty(exports, "__esModule", { value: true });',
+    `const { ${name} } = require("./${CODE}");`,
+    ...names.map((each) => `exports.${each} = ${name}.${each};`),
+    '',
+  ].join('\n');
+}
+
+/** The declaration files that a file needs, itself included. */
+function needed(file: string, found = new Set<string>()): Set<string> {
+  if (found.has(file)) return found;
+  found.add(file);
+  for (const [, from = ''] of fs.readFileSync(file, 'utf8').matchAll(/(?:from |import\()['"](\.[^'"]+)['"]/g)) {
+    needed(path.resolve(path.dirname(file), `${from}.d.ts`), found);
+  }
+  return found;
+}
+
+function removeOthers(folder: string, kept: Set<string>): void {
+  for (const item of fs.readdirSync(folder, { withFileTypes: true })) {
+    const file = path.join(folder, item.name);
+    if (item.isDirectory()) {
+      removeOthers(file, kept);
+      if (fs.readdirSync(file).length === 0) fs.rmdirSync(file);
+    } else if (file.endsWith('.d.ts') && !kept.has(file)) {
+      fs.rmSync(file);
+    }
+  }
+}
+
+/** Without declarations. Resolves with the names of the entry points. */
+export async function buildCode(dist: string): Promise<string[]> {
+  const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as Manifest;
+  const entries = entryNames(manifest);
+  await bundle(entries, dist, manifest.engines.node);
+  const code = require(path.join(dist, CODE)) as Record<string, object>;
+  for (const name of entries) {
+    fs.writeFileSync(path.join(dist, `${name}.js`), entry(name, Object.keys(code[name] ?? {})));
+  }
+  return entries;
+}
+
+async function buildAll(dist: string): Promise<void> {
+  fs.rmSync(dist, { recursive: true, force: true });
+  const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
+  execFileSync(process.execPath, [tsc, '-p', path.join(ROOT, 'tsconfig.build.json'), '--outDir', dist], {
+    stdio: 'inherit',
+  });
+  const entries = await buildCode(dist);
+  const kept = entries.flatMap((name) => [...needed(path.join(dist, `${name}.d.ts`))]);
+  removeOthers(dist, new Set(kept));
+}
+
+if (require.main === module) {
+  buildAll(path.join(ROOT, 'dist')).catch((error: Error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}
