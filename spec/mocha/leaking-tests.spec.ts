@@ -1,5 +1,6 @@
 // Real mocha runs of a project with a root hook file: each test comes out as it should, by its own name, and no hook ever fails.
 import { expect } from 'chai';
+import { casesOf } from '../support/in-soak';
 import { Project, type Run } from './project';
 
 const OWN = ['with a lock held', 'with a query running', 'in a callback'].map((title) => `timeouts ${title}`);
@@ -50,11 +51,15 @@ const FILES = ['leaks.test.js', 'mocha.test.js', 'others.test.js', 'yet-others.t
 describe('resetHooks() as a root hook file', () => {
   const project = Project.use('rooted');
 
+  const serial = ['serial', []] as const;
+  const parallel = ['parallel', ['--parallel', '--jobs', '2']] as const;
+  const runs = {
+    reset: casesOf<typeof serial | typeof parallel>(serial, parallel),
+    recycle: casesOf<typeof serial | typeof parallel>(serial, parallel),
+    sandbox: casesOf<typeof serial | typeof parallel>(parallel, serial),
+  };
   for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
-    for (const [name, flags] of [
-      ['serial', []],
-      ['parallel', ['--parallel', '--jobs', '2']],
-    ] as const) {
+    for (const [name, flags] of runs[isolation]) {
       describe(`with isolation '${isolation}', ${name}`, () => {
         let run: Run;
         before(async () => {
@@ -153,7 +158,7 @@ describe('resetHooks() inside one describe', () => {
   const project = Project.use('in-describe');
 
   for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
-    for (const flags of [[], ['--parallel']]) {
+    for (const flags of casesOf<string[]>([], ['--parallel'])) {
       it(`works for it, and for nothing outside (${[isolation, ...flags].join(' ')})`, async () => {
         const run = await project().mocha({ isolation }, ...flags, 'hooks.test.js');
         // A worker keeps the instance for its next file.

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { ResetError } from '../../lib';
 import { defer } from '../../lib/words/waiting';
+import { casesOf } from '../support/in-soak';
 import { type Outcome, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -22,8 +23,11 @@ describe('resetConnection() at random', () => {
   before(() => stage.database.query('create table acknowledged (seed bigint, id int)'));
   afterEach(() => stage.database.query('truncate acknowledged'));
 
-  const seed = Number(process.env.SOAK_SEED ?? Math.floor(Math.random() * 1e9));
-  for (const waiting of ['reject', 'requeue'] as const) {
+  const seedNow = Number(process.env.SOAK_SEED ?? Math.floor(Math.random() * 1e9));
+  const all = casesOf(0, 1, 2, 3, 4).flatMap((n) =>
+    (['reject', 'requeue'] as const).map((waiting) => ({ waiting, seed: seedNow + n })),
+  );
+  for (const { waiting, seed } of all) {
     it(`loses and leaks nothing of ${BLOCKS} blocks, waiting: '${waiting}' (SOAK_SEED=${seed})`, async function () {
       this.timeout(60_000);
       const random = randomFrom(seed);

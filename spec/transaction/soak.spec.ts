@@ -1,6 +1,7 @@
 // Everything at once: many transfers on a small pool while connections are killed, resets come, limits strike.
 import { expect } from 'chai';
 import { type Atomic, type AtomicOptions, type AtomicTransaction, isFatal } from '../../lib';
+import { casesOf } from '../support/in-soak';
 import { until } from '../support/until';
 import { type AnyError, rejection, useStage } from './stage';
 
@@ -113,7 +114,7 @@ describe('100 concurrent blocks on a pool of 5', () => {
     return done;
   }
 
-  for (const seed of [1, 2, 3]) {
+  for (const seed of casesOf(1, 2, 3)) {
     it(`settle, and lose or invent nothing (seed ${seed})`, async () => {
       await stage.database.query('truncate transfers');
       await stage.database.query(`insert into accounts select id, 1000 from generate_series(0, ${ACCOUNTS - 1}) id`);
