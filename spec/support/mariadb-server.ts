@@ -19,6 +19,7 @@ export function whyNoMariadb(): string | undefined {
 
 export class MariadbServer {
   readonly port: number;
+  readonly #settings: Record<string, string>;
   readonly #folder: string;
   readonly #user: ServerUser;
   readonly #watchdog: Watchdog;
@@ -27,10 +28,10 @@ export class MariadbServer {
 
   /** Makes a data folder where root needs no password, and starts the server; `settings` are options of mariadbd. */
   static async create(settings: Record<string, string> = {}): Promise<MariadbServer> {
-    const server = new MariadbServer(await freePort());
+    const server = new MariadbServer(await freePort(), settings);
     try {
       await server.#initialize();
-      await server.#start(settings);
+      await server.#start();
       return server;
     } catch (error) {
       await server.dispose();
@@ -38,8 +39,9 @@ export class MariadbServer {
     }
   }
 
-  private constructor(port: number) {
+  private constructor(port: number, settings: Record<string, string>) {
     this.port = port;
+    this.#settings = settings;
     this.#user = serverUser();
     this.#folder = path.join(os.tmpdir(), `knex-reset-mariadb-${randomBytes(6).toString('hex')}`);
     this.#watchdog = new Watchdog([this.#folder]);
@@ -51,16 +53,30 @@ export class MariadbServer {
     return { host: '127.0.0.1', port: this.port, user: 'root' };
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#process?.kill(name);
+  }
+
+  /** Ends the server by a signal, and starts it again on its data and port. */
+  async restart(name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.#end(name);
+    this.#log = '';
+    await this.#start();
+  }
+
   async dispose(): Promise<void> {
-    const child = this.#process;
-    if (child && child.exitCode === null && child.signalCode === null) {
-      child.ref();
-      const exited = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exited;
-      this.#watchdog.guard(undefined);
-    }
+    await this.#end('SIGKILL');
     await this.#watchdog.dismiss();
+  }
+
+  async #end(name: NodeJS.Signals): Promise<void> {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.ref();
+    const exited = once(child, 'exit');
+    child.kill(name);
+    await exited;
+    this.#watchdog.guard(undefined);
   }
 
   async #initialize(): Promise<void> {
@@ -74,7 +90,7 @@ export class MariadbServer {
     await running;
   }
 
-  async #start(settings: Record<string, string>): Promise<void> {
+  async #start(): Promise<void> {
     const all = {
       datadir: this.#data,
       port: String(this.port),
@@ -82,7 +98,7 @@ export class MariadbServer {
       socket: path.join(this.#folder, 'socket'),
       'pid-file': path.join(this.#folder, 'pid'),
       'innodb-flush-log-at-trx-commit': '0',
-      ...settings,
+      ...this.#settings,
     };
     const flags = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
     const child = spawn(findProgram('mariadbd') as string, ['--no-defaults', ...flags], {
