@@ -23,9 +23,10 @@ export class ExampleFiles {
   readonly #folder: string;
 
   constructor(examples: Example[]) {
-    const caches = path.join(ROOT, 'node_modules', '.cache');
+    // Not in node_modules: what is there comes last in stacks.
+    const caches = path.join(ROOT, '.cache');
     fs.mkdirSync(caches, { recursive: true });
-    this.#folder = fs.mkdtempSync(path.join(caches, 'knex-reset-readme-'));
+    this.#folder = fs.mkdtempSync(path.join(caches, 'readme-'));
     // What an example's own project has.
     const db = `import type { Prelude } from '${this.#from('spec/readme/prelude')}';\nexport declare const db: Prelude['db'];\n`;
     fs.writeFileSync(path.join(this.#folder, 'db.ts'), db);
