@@ -55,7 +55,7 @@ type Outcome<T> = { value: T } | { error: unknown };
  * const [batch, names] = await withMigrationLock(db, () => db.migrate.latest());
  *
  * @returns what `work` returned
- * @throws MigrationLockError (`ERR_MIGRATION_LOCK`) when the lock was not to be had within `waitMillis`, with who holds it in the
+ * @throws MigrationLockError (`ERR_MIGRATION_LOCK`) when the lock was not free within `waitMillis`, with its holder in the
  * message, and when it was lost while the work ran: the work's connections are reset then, `cause` is what ended the lock's connection.
  * @throws TypeError for anything but a resettable instance, and for bad options
  * @see docs/migrations.md

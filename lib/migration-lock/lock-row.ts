@@ -89,7 +89,7 @@ export class LockRow {
     if (!force) {
       throw new MigrationLockError(
         `the row in ${this.table.text}_lock was not free within ${waitMillis} ms: a plain runner holds it (\`knex migrate\`, or db.migrate ` +
-          'outside of withMigrationLock), which is at work or was killed. If it is dead, free the row with `knex migrate:unlock` or with force: true',
+          'outside of withMigrationLock). If that runner is dead, free the row with `knex migrate:unlock` or force: true',
       );
     }
     await send(connection, this.#freeingAll);

@@ -62,7 +62,7 @@ export async function takeLock(
     if (deadline.leftMillis === 0) {
       const [holder] = await connection.ask(lock.holder, [key]);
       throw new MigrationLockError(
-        `the migration lock of ${table.text} was not to be had within ${waitMillis} ms: it is held by ${holder?.who ?? 'somebody who has just let go of it'}`,
+        `the migration lock of ${table.text} was not free within ${waitMillis} ms: ${holder ? `${holder.who} holds it` : 'its holder has just released it'}`,
       );
     }
     await pause(deadline);

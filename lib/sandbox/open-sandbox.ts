@@ -55,9 +55,7 @@ export class OpenSandbox implements SandboxOwner {
   }
 
   escaped(sql: string): Error {
-    this.#escape ??= new SandboxError(
-      `the sandbox was ended by "${sql}", which a test's code must not send: what came before may be stored`,
-    );
+    this.#escape ??= new SandboxError(`the sandbox was ended by "${sql}": what came before it may be stored`);
     return this.#escape;
   }
 

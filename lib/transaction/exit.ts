@@ -36,7 +36,7 @@ function endAsked(transaction: Transaction, call: string): void {
     (transaction.block && (transaction.isCallbackRunning || (transaction.isEndAsked && !transaction.isConcluded)));
   if (isByHand) {
     throw new BlockControlError(
-      `transaction ${transaction.name} belongs to a block, which ends it: ${call} is not for its callback`,
+      `transaction ${transaction.name} belongs to a block: return or throw instead of calling ${call}`,
     );
   }
   transaction.isEndAsked = true;
