@@ -24,13 +24,14 @@ import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { connectionOf } from './connection/connection';
 import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
+import { RightServer } from './recovery/right-server';
 import { Lifecycle } from './reset/lifecycle';
 import { methodsOf } from './methods';
 import { checkSettings, judge } from './settings';
 import { type RegisteredInstance, registry } from './registry';
 import { beginTransaction } from './transaction/begin';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
-import { SharedLimit } from './transaction/shared-limit';
+import { sharedLimit } from './transaction/shared-limit';
 import { watchRunner } from './transaction/pending';
 import type { Resettable, ResettableOptions } from './words/types';
 
@@ -82,10 +83,10 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   const first = client.pool as KnexPool;
   const isExternal = hasExternalPool(client);
   const driver = driverOf(client);
+  const rightServer = new RightServer(driver, settings, isExternal);
   const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
-  const { transactionTimeoutMillis } = settings;
-  const limit = transactionTimeoutMillis === undefined ? undefined : new SharedLimit(transactionTimeoutMillis);
+  const transactionLimit = sharedLimit(settings);
   let config: object = client.config;
 
   const pool: ResettablePool = new ResettablePool({
@@ -94,14 +95,14 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     timeoutMillis: settings.timeoutMillis,
     build: () => new TarnPool(buildRealPool(client, config), pool.guards),
     makeAfresh: (make) => openWithFreshSettings(client, make),
-    opened: (raw) => hidePassword(client, raw),
+    opened: (connection) => rightServer.opened(connection, hidePassword(client, connection.raw)),
     whereAsked: () => recording.take(),
     enclosing: () => ambient.current(),
     lendsUnasked: lendsUnasked(client),
     needsCheck: (connection) => needsCheck(instance, connection),
     check: (connection) => check(instance, connection),
     onDeath: (connection, error) => afterDeath(instance, connection, error),
-    onError: (connection, error) => afterError(instance, connection, error),
+    onError: (connection, error) => afterError(instance, connection, rightServer.seen(connection, error)),
     async explain(error) {
       // Knex logs ten lines for each.
       if (error instanceof KnexResetError) throw error;
@@ -118,11 +119,11 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     settings,
     open: new Set<OpenEntry>(),
     ambient,
-    transactionLimit: limit,
+    transactionLimit,
     pausedRetries: new Set(),
     resets: 0,
     latestReset: undefined,
-    isFatal: (error) => judge(error, settings),
+    isFatal: (error) => judge(error, settings, rightServer.isRefusal(error)),
     opened(entry) {
       instance.open.add(entry);
       leakWatch.opened();
@@ -130,7 +131,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     closed(entry) {
       instance.open.delete(entry);
       leakWatch.closed();
-      limit?.ended(entry);
+      transactionLimit?.ended(entry);
     },
     reset: (options) => lifecycle.reset(options),
     hold: (holder, stack) => openSandboxTransaction(instance, holder, stack),
@@ -169,7 +170,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   } else {
     pool.takeOverPool(new ExternalPool(first));
   }
-
+  if (rightServer.isPicky) pool.evict();
   const registered: RegisteredInstance = {
     instance,
     recording,

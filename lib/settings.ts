@@ -19,6 +19,7 @@ export function checkSettings(given: unknown): Settings {
     onLeak: callable,
     ambient: flag,
     transactionTimeoutMillis: positiveMillis,
+    targetSessionAttrs: oneOf('any', 'read-write', 'read-only', 'primary', 'standby'),
     hooks: { expected: 'an object with hooks', accepts: isPlainObject },
   });
   checkHooks('resettable: hooks', options.hooks);
@@ -27,8 +28,8 @@ export function checkSettings(given: unknown): Settings {
 }
 
 /** The built-in verdict, or the user's; one that throws is reported as a warning, and has no say. */
-export function judge(error: unknown, { isFatal: override }: Settings): boolean {
-  const standard = isFatal(error);
+export function judge(error: unknown, { isFatal: override }: Settings, isWrongServer: boolean): boolean {
+  const standard = isWrongServer || isFatal(error);
   // A transaction that is rolled back without an error has none to judge.
   if (!override || error === undefined) return standard;
   try {

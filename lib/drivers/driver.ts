@@ -1,5 +1,6 @@
 // What a database driver must be able to do for a reset, and how it reports what happens on the wire.
 import type { Duplex } from 'node:stream';
+import type { ServerKind, TargetSessionAttrs } from './server-kind';
 
 /** `idle`: between transactions. `unknown`: the driver cannot tell. */
 export type TransactionStatus = 'idle' | 'open' | 'failed' | 'unknown';
@@ -86,6 +87,10 @@ export interface Driver<C = unknown> {
   losesDataOnClose?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */
   resetSession?(connection: C): Promise<void>;
+  /** What `targetSessionAttrs` can ask for, beside 'any'. Absent: nothing. */
+  readonly serverKinds?: readonly TargetSessionAttrs[];
+  /** What kind of server a connection leads to. @param ask sends one statement of this package's own */
+  serverKind?(connection: C, ask: (sql: string) => Promise<unknown>): Promise<ServerKind>;
   /** The driver's module, made to tell of every raw connection that it starts to open; absent where it cannot be told. */
   observeOpening?(module: unknown, openings: Openings<C>): unknown;
 }

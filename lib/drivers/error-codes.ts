@@ -80,3 +80,16 @@ export function isNoSavepoint(error: unknown): boolean {
 export function isInFailedTransaction(error: unknown): boolean {
   return codeOf(error) === '25P02';
 }
+
+/** 1290 is for every option that forbids a statement: it names the one, which no server translates. */
+const READ_ONLY_OPTION = /read[-_]only/i;
+const ER_OPTION_PREVENTS_STATEMENT = 1290;
+const READ_ONLY_ERRNOS = new Set([1792, 1836]);
+
+/** A statement refused because the server, or its session, has become read-only. */
+export function isRefusedAsReadOnly(error: unknown): boolean {
+  if (codeOf(error) === '25006') return true;
+  const { errno, message } = (error ?? {}) as { errno?: unknown; message?: unknown };
+  if (errno === ER_OPTION_PREVENTS_STATEMENT) return READ_ONLY_OPTION.test(String(message));
+  return READ_ONLY_ERRNOS.has(errno as number);
+}

@@ -3,6 +3,7 @@ import { inBackground } from '../words/foreign';
 import { within } from '../words/waiting';
 import type { Driver, Openings, SideConnection } from './driver';
 import { mayRollBack, Watch } from './mysql-watch';
+import { mysqlServerKind } from './mysql-server-kind';
 import { tapConnection } from './mysql-tap';
 import { isControl, isRollback } from './statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
@@ -181,5 +182,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     closeGracefully: end,
     destroySocket: cut,
     observeOpening,
+    serverKinds: ['read-write', 'read-only'],
+    serverKind: mysqlServerKind,
   };
 }

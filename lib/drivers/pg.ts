@@ -2,6 +2,7 @@
 import type { Driver, Openings, TransactionStatus } from './driver';
 import { cancel, openSideConnection } from './pg-cancel';
 import type { PgConnection } from './pg-client';
+import { keepParameters, pgServerKind } from './pg-server-kind';
 import { tap } from './pg-tap';
 
 function status(connection: PgConnection): TransactionStatus {
@@ -41,6 +42,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
   class Client extends pg.Client {
     constructor(...args: unknown[]) {
       super(...args);
+      keepParameters(this);
       openings.add(this);
       this.on('end', () => openings.delete(this));
     }
@@ -58,6 +60,8 @@ export const pgDriver: Driver<PgConnection> = {
   cancel,
   openSideConnection,
   observeOpening,
+  serverKinds: ['read-write', 'read-only', 'primary', 'standby'],
+  serverKind: pgServerKind,
   backendId: (connection) => connection.processID ?? undefined,
   isGone: (connection) => connection._ended === true || connection._queryable === false,
   closeGracefully: (connection) => connection.end(),

@@ -94,8 +94,8 @@ export class Openings implements RawOpenings {
       const raw = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
       const connection = this.#tracked(raw, stamp);
-      const preparing = pool.host.opened(raw);
-      if (preparing) await preparing;
+      const preparing = pool.host.opened(connection);
+      if (preparing) await this.#prepared(connection, preparing);
       if (pool.generation === generation) return raw;
       await pool.discard(connection);
       throw new Error('opened for a generation that a reset has ended');
@@ -107,6 +107,16 @@ export class Openings implements RawOpenings {
       throw error;
     } finally {
       inBackground(this.#ends(stamp));
+    }
+  }
+
+  /** One that is of no use is closed. */
+  async #prepared(connection: Connection, preparing: Promise<unknown>): Promise<void> {
+    try {
+      await preparing;
+    } catch (error) {
+      inBackground(this.#pool.discard(connection));
+      throw error;
     }
   }
 

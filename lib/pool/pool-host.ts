@@ -13,8 +13,8 @@ export interface PoolHost {
   build(): TarnPool;
   /** Opens a connection, having asked again with what settings. */
   makeAfresh(make: () => Promise<object>): Promise<object>;
-  /** A connection is open, and about to be lent for the first time. Undefined: at once. */
-  opened(raw: object): Promise<unknown> | undefined;
+  /** A connection is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
+  opened(connection: Connection): Promise<unknown> | undefined;
   /** Where a borrower came from, while that is recorded. */
   whereAsked(): QueryOrigin | undefined;
   /** The transaction that a query asked here has to run in, if any. */

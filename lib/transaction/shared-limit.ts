@@ -1,12 +1,13 @@
 // `transactionTimeoutMillis`: the time limit of every outermost transaction that has none of its own. All have the same time, so that
 // they reach it in the order in which they began, and one timer is enough.
 import { TransactionTimeoutError } from '../words/errors';
-import type { TransactionLimit } from '../pool/instance';
+import type { Settings, TransactionLimit } from '../pool/instance';
+import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 import { interrupt } from './block';
 import type { Transaction } from './transaction';
 
-export class SharedLimit implements TransactionLimit {
+class SharedLimit implements TransactionLimit {
   readonly #millis: number;
   /** When each began. The oldest comes first. */
   readonly #begun = new Map<Transaction, number>();
@@ -40,11 +41,11 @@ export class SharedLimit implements TransactionLimit {
         return;
       }
       this.#begun.delete(transaction);
-      void this.#stop(transaction);
+      inBackground(this.#stop(transaction));
     }
   };
 
-  /** Never rejects: the transaction's promise tells. Where the event loop was blocked, an answer may be there that has not been read. */
+  /** The transaction's promise tells. Where the event loop was blocked, an answer may be there that has not been read. */
   async #stop(transaction: Transaction): Promise<void> {
     await nextTurn();
     if (transaction.isOver) return;
@@ -52,6 +53,11 @@ export class SharedLimit implements TransactionLimit {
     const [where] = description.stack.split('\n');
     const name = where ? `${transaction.name}, opened ${where},` : transaction.name;
     const error = new TransactionTimeoutError(name, this.#millis, description);
-    await interrupt(transaction, error).catch(() => {});
+    await interrupt(transaction, error);
   }
+}
+
+/** Undefined: it is off. */
+export function sharedLimit({ transactionTimeoutMillis }: Settings): SharedLimit | undefined {
+  return transactionTimeoutMillis === undefined ? undefined : new SharedLimit(transactionTimeoutMillis);
 }

@@ -66,6 +66,13 @@ export interface ResettableOptions {
    * @default off
    */
   transactionTimeoutMillis?: number | undefined;
+  /**
+   * The kind of server that connections have to lead to, as libpq has it. One that turns out to be to another kind is closed when it is opened,
+   * and a connection function in the config is asked again. With `'read-write'` and `'primary'`, a statement that is refused because
+   * the server has become read-only is a fatal error, unless its transaction is `readOnly`. MySQL and MariaDB have `'read-write'` and `'read-only'`.
+   * @default 'any'
+   */
+  targetSessionAttrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 // A PostgreSQL server of our own for a run of specs: it dies, files included, with the process that made it.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -80,6 +80,24 @@ export class PostgresServer {
     };
   }
 
+  /** A hot standby of this server, which is stopped while its data is copied: its clients lose their connections. */
+  async makeStandby(settings: Record<string, string> = {}): Promise<PostgresServer> {
+    const primary_conninfo = `host=127.0.0.1 port=${this.port} user=postgres sslmode=disable`;
+    const standby = new PostgresServer(await freePort(), { primary_conninfo, ...settings });
+    try {
+      await this.stop('fast');
+      execFileSync('cp', ['-R', this.#data, standby.#data]);
+      fs.writeFileSync(path.join(standby.#data, 'standby.signal'), '');
+      giveTo(standby.#user, standby.#data);
+      await this.start();
+      await standby.start();
+      return standby;
+    } catch (error) {
+      await standby.dispose();
+      throw error;
+    }
+  }
+
   /** For a superuser. */
   get url(): string {
     return this.urlFor('postgres');
@@ -115,7 +133,7 @@ export class PostgresServer {
       );
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
         this.#log += text;
-        if (this.#log.includes('ready to accept connections')) resolve();
+        if (/ready to accept (read-only )?connections/.test(this.#log)) resolve();
       });
     });
     child.unref();

@@ -10,6 +10,7 @@ host    all postgres 127.0.0.1/32  trust
 local   all all                    scram-sha-256
 hostssl all all      127.0.0.1/32  scram-sha-256
 host    all all      127.0.0.1/32  scram-sha-256
+host    replication postgres 127.0.0.1/32 trust
 `;
 
 export function secure(dataFolder: string): void {

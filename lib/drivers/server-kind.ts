@@ -1,0 +1,28 @@
+// What kind of server a connection leads to, as `targetSessionAttrs` asks for it (the same as libpq's target_session_attrs).
+
+export type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby';
+
+export interface ServerKind {
+  /** Sessions may not write, unless they say so themselves. */
+  readonly isReadOnly: boolean;
+  /** It follows another server. Undefined: the database has no such notion. */
+  readonly isStandby?: boolean;
+  /** Where it is, for errors. */
+  readonly address: string | undefined;
+}
+
+/** What a server is called that is not of the kind that is wanted. Undefined: it is. */
+export function otherKind(wanted: TargetSessionAttrs, { isReadOnly, isStandby }: ServerKind): string | undefined {
+  switch (wanted) {
+    case 'read-write':
+      return isReadOnly ? `'read-only'${isStandby ? ' (a standby)' : ''}` : undefined;
+    case 'read-only':
+      return isReadOnly ? undefined : `'read-write'`;
+    case 'primary':
+      return isStandby ? `'standby'` : undefined;
+    case 'standby':
+      return isStandby ? undefined : `'primary'`;
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+// `targetSessionAttrs`: connections lead to the kind of server that was asked for, also when a server has become another kind.
+import { isRefusedAsReadOnly } from '../drivers/error-codes';
+import type { Driver } from '../drivers/driver';
+import { otherKind, type ServerKind, type TargetSessionAttrs } from '../drivers/server-kind';
+import type { Settings } from '../pool/instance';
+import type { Connection } from '../connection/connection';
+import { refuse } from '../words/options';
+import { within } from '../words/waiting';
+
+/** SQLSTATE of a connection that could not be established. It is fatal, so that a block may be tried again for it. */
+const NOT_ESTABLISHED = '08001';
+
+export class RightServer {
+  readonly #wanted: TargetSessionAttrs;
+  readonly #timeoutMillis: number;
+  /** Errors of statements that a server refused which has become read-only: from then on it is the wrong one. */
+  readonly #refusals = new WeakSet<object>();
+
+  /** @throws TypeError where the database has no such kind of server, or the pool is the user's */
+  constructor(driver: Driver, { targetSessionAttrs = 'any', timeoutMillis }: Settings, isExternal: boolean) {
+    this.#wanted = targetSessionAttrs;
+    this.#timeoutMillis = timeoutMillis;
+    if (!this.isPicky) return;
+    const kinds = ['any', ...(driver.serverKinds ?? [])];
+    if (!kinds.includes(this.#wanted)) {
+      const expected = kinds.map((kind) => `'${kind}'`).join(' or ');
+      refuse(`resettable: targetSessionAttrs with ${driver.name}`, this.#wanted, expected);
+    }
+    const expected = `'any', as the pool opens its connections itself`;
+    if (isExternal) refuse('resettable: targetSessionAttrs with connectionPool', this.#wanted, expected);
+  }
+
+  /** Not any server will do: nor will what was opened before anybody asked for its kind. */
+  get isPicky(): boolean {
+    return this.#wanted !== 'any';
+  }
+
+  /** A connection is open. Rejects where it leads to another kind of server. @param preparing what else is done to it */
+  opened(connection: Connection, preparing: Promise<unknown> | undefined): Promise<unknown> | undefined {
+    return this.isPicky ? Promise.all([preparing, this.#check(connection)]) : preparing;
+  }
+
+  /** A statement failed: for how its server is by now, or for what its own transaction is. Returns its error. */
+  seen(connection: Connection, error: unknown): unknown {
+    const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
+    if (takesWrites && isRefusedAsReadOnly(error) && !isInReadOnly(connection)) this.#refusals.add(error as object);
+    return error;
+  }
+
+  /** Whether an error says that its server is the wrong one. */
+  isRefusal(error: unknown): boolean {
+    return this.#refusals.has(error as object);
+  }
+
+  async #check(connection: Connection): Promise<void> {
+    const asked = this.#kindOf(connection).then(
+      (kind) => ({ kind }),
+      (error: unknown) => ({ error }),
+    );
+    const answer = await within(this.#timeoutMillis, asked);
+    if (answer && 'error' in answer) throw answer.error;
+    const found = answer
+      ? otherKind(this.#wanted, answer.kind)
+      : `one that did not say within ${this.#timeoutMillis} ms`;
+    if (found === undefined) return;
+    const where = answer?.kind.address ?? 'the server';
+    const message = `targetSessionAttrs: expected a '${this.#wanted}' server, but ${where} is ${found}`;
+    throw Object.assign(new Error(message), { code: NOT_ESTABLISHED });
+  }
+
+  #kindOf(connection: Connection): Promise<ServerKind> {
+    const { driver, raw } = connection;
+    const kind = driver.serverKind?.(raw, (sql) => connection.send(sql));
+    return kind ?? Promise.reject(new Error('the driver cannot tell'));
+  }
+}
+
+/** Whether its transaction was begun with `readOnly`. */
+function isInReadOnly({ user }: Connection): boolean {
+  const { trx } = (user ?? {}) as { trx?: { readOnly?: boolean } };
+  return trx?.readOnly === true;
+}

@@ -1,0 +1,309 @@
+// `targetSessionAttrs` on a real primary and a real hot standby: where connections lead, and what follows when a server changes.
+import net from 'node:net';
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import sinon from 'sinon';
+import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
+import { makeKnex } from '../support/quiet-knex';
+import { failure } from '../support/outcome';
+import { ordinaryUrl } from '../support/database';
+import { ReplicatedServers, superuser } from '../support/replicated-servers';
+import { until } from '../support/until';
+
+type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
+
+describe('targetSessionAttrs', () => {
+  let servers: ReplicatedServers;
+  /** Of a database and a role on both. */
+  let url: string;
+  let made: Knex[];
+
+  before(async function () {
+    this.timeout(60_000);
+    servers = await ReplicatedServers.create();
+    url = await ordinaryUrl(servers.primary.url);
+    const db = makeKnex(url);
+    await db.schema.createTable('t', (table) => void table.integer('id').primary());
+    await db.destroy();
+  });
+  after(() => servers.dispose());
+  beforeEach(() => {
+    made = [];
+  });
+  afterEach(() => Promise.all(made.map((db) => db.destroy())));
+
+  function urlOf(server: { port: number }): string {
+    const there = new URL(url);
+    there.port = String(server.port);
+    return there.href;
+  }
+
+  /** An instance whose connections lead to what the provider says. */
+  function make(
+    wanted: Wanted | undefined,
+    connection: Knex.Config['connection'] | (() => Knex.PgConnectionConfig),
+    config: Knex.Config = {},
+    options: ResettableOptions = {},
+  ) {
+    const db = makeKnex(connection as Knex.Config['connection'], config);
+    made.push(db);
+    return resettable(db, { ...(wanted && { targetSessionAttrs: wanted }), ...options });
+  }
+
+  /** A connection function that goes to one server after the other. */
+  function inTurns(...turns: { port: number }[]) {
+    let asked = 0;
+    return {
+      provider: (): Knex.PgConnectionConfig => ({
+        connectionString: urlOf(turns[asked++ % turns.length] as { port: number }),
+      }),
+      get asked() {
+        return asked;
+      },
+    };
+  }
+
+  const portOf = async (db: Knex) => Number((await db.raw<{ rows: [{ port: string }] }>('show port')).rows[0].port);
+
+  const idle = (db: Resettable, count: number) =>
+    until(`${count} are idle`, () => db.connectionState().connections.idle === count);
+
+  const kinds: [wanted: Wanted, onPrimary: string | undefined, onStandby: string | undefined][] = [
+    ['any', undefined, undefined],
+    ['read-write', undefined, "'read-only' (a standby)"],
+    ['read-only', "'read-write'", undefined],
+    ['primary', undefined, "'standby'"],
+    ['standby', "'primary'", undefined],
+  ];
+  for (const [wanted, onPrimary, onStandby] of kinds) {
+    describe(wanted, () => {
+      for (const [name, found] of [['primary', onPrimary] as const, ['standby', onStandby] as const]) {
+        it(`${found ? 'refuses' : 'takes'} the ${name}`, async () => {
+          const db = make(wanted, urlOf(servers[name]));
+          if (!found) {
+            expect(await portOf(db)).to.equal(servers[name].port);
+            return;
+          }
+          const error = await failure(db.raw('select 1'));
+          expect(error.message).to.include(`expected a '${wanted}' server`).and.include(`is ${found}`);
+          expect(error.message).to.include(`127.0.0.1:${servers[name].port}`);
+          expect([error.code, isFatal(error)]).to.deep.equal(['08001', true]);
+          await until('the connection is closed', async () => {
+            const sql = `select count(*)::int as n from pg_stat_activity where datname = '${new URL(url).pathname.slice(1)}'`;
+            return (await superuser(servers[name], sql))[0]?.n === 0;
+          });
+          expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
+        });
+      }
+    });
+  }
+
+  it('counts a primary whose sessions are read-only as read-only, and as a primary', async () => {
+    const options = '-c default_transaction_read_only=on';
+    const connection = { connectionString: urlOf(servers.primary), options };
+    expect(await failure(make('read-write', connection).raw('select 1'))).to.match(/is 'read-only'$/);
+    await make('read-only', connection).raw('select 1');
+    await make('primary', connection).raw('select 1');
+  });
+
+  it('asks the connection function again after each server of another kind', async () => {
+    const turns = inTurns(servers.standby, servers.standby, servers.primary);
+    const db = make('read-write', turns.provider);
+    for (const asked of [1, 2]) {
+      await failure(db.raw('select 1'));
+      expect(turns.asked).to.equal(asked);
+    }
+    expect(await portOf(db)).to.equal(servers.primary.port);
+  });
+
+  it('goes on opening within the pool’s own settings', async () => {
+    const turns = inTurns(servers.standby, servers.standby, servers.primary);
+    const pool = { min: 0, max: 2, propagateCreateError: false, createRetryIntervalMillis: 10 };
+    expect(await portOf(make('read-write', turns.provider, { pool }))).to.equal(servers.primary.port);
+    expect(turns.asked).to.equal(3);
+  });
+
+  it('is what a block with retry gets over', async () => {
+    const turns = inTurns(servers.standby, servers.standby, servers.primary);
+    const db = make('primary', turns.provider);
+    expect(await db.atomic((trx) => portOf(trx), { retry: 5 })).to.equal(servers.primary.port);
+  });
+
+  it('sends nothing to a server that tells by itself', async () => {
+    const db = make('read-write', urlOf(servers.primary));
+    const { Client } = db.client.driver as { Client: { prototype: { query(...args: unknown[]): unknown } } };
+    const query = sinon.spy(Client.prototype, 'query');
+    try {
+      await db.raw('select 1');
+      const sent = query.getCalls().map(({ args: [config] }) => (config as { text?: string }).text ?? String(config));
+      expect(sent).to.include('select 1');
+      expect(sent.filter((sql) => /recovery|read_only/.test(sql))).to.be.empty;
+    } finally {
+      query.restore();
+    }
+  });
+
+  it('leaves connections that were there before to be replaced', async () => {
+    const turns = inTurns(servers.standby, servers.primary);
+    const plain = makeKnex(turns.provider as never, { pool: { min: 0, max: 2 } });
+    made.push(plain);
+    const trx = await plain.transaction();
+    await plain.raw('select 1');
+    const db = resettable(plain, { targetSessionAttrs: 'primary' });
+    expect(await portOf(trx)).to.equal(servers.standby.port);
+    await trx.commit();
+    expect(await portOf(db)).to.equal(servers.primary.port);
+  });
+
+  describe('when the server becomes read-only', () => {
+    const setReadOnly = async (value: 'on' | 'off') => {
+      await superuser(servers.primary, `alter system set default_transaction_read_only = ${value}`);
+      await superuser(servers.primary, 'select pg_reload_conf()');
+    };
+    afterEach(() => setReadOnly('off'));
+
+    /** Idle connections to the primary; what is opened after goes to another server that takes writes: for this spec, the same one by another name. */
+    async function makeIdle(wanted: Wanted | undefined, options: ResettableOptions = {}) {
+      const db = make(
+        wanted,
+        () => ({ connectionString: urlOf(servers.primary) }),
+        { pool: { min: 0, max: 3 } },
+        options,
+      );
+      await Promise.all([1, 2, 3].map(() => db.raw('select pg_sleep(0.05)')));
+      await setReadOnly('on');
+      await until('all sessions have heard of it', async () => {
+        const shown = await db.raw<{ rows: [{ default_transaction_read_only: string }] }>(
+          'show default_transaction_read_only',
+        );
+        return shown.rows[0].default_transaction_read_only === 'on';
+      });
+      return db;
+    }
+
+    for (const wanted of ['read-write', 'primary'] as const) {
+      it(`has a refused statement cost one failure, and the idle rest go, with '${wanted}'`, async () => {
+        const db = await makeIdle(wanted);
+        expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
+        expect(db.connectionState().connections.idle).to.equal(0);
+        await setReadOnly('off');
+        await until('a session takes writes again', async () => {
+          const [row] = await superuser(servers.primary, 'show default_transaction_read_only');
+          return row?.default_transaction_read_only === 'off';
+        });
+        await db('t').insert({ id: 1 });
+        await db('t').delete();
+      });
+    }
+
+    it('has a block with retry succeed on what comes after', async () => {
+      const db = await makeIdle('read-write');
+      let attempts = 0;
+      await db.atomic(
+        async (trx) => {
+          if (++attempts === 2) await setReadOnly('off');
+          await trx('t').insert({ id: attempts });
+        },
+        {
+          retry: { attempts: 30, minDelayMillis: 5, maxDelayMillis: 20 },
+          hooks: { onRetry: () => setReadOnly('off') },
+        },
+      );
+      expect(attempts).to.equal(2);
+      await db('t').delete();
+    });
+
+    it('has the whole transaction doomed, also where the error is swallowed', async () => {
+      const db = await makeIdle('read-write');
+      const block = db.atomic(async (trx) => {
+        await trx.atomic((inner) => inner('t').insert({ id: 1 })).catch(() => {});
+      });
+      expect(await failure(block)).to.include({ code: '25006' });
+    });
+
+    it('means nothing more in a readOnly transaction', async () => {
+      const db = make('primary', urlOf(servers.primary));
+      await db.raw('select 1');
+      for (const run of [
+        () => db.atomic((trx) => trx('t').insert({ id: 1 }), { readOnly: true }),
+        () => db.transaction((trx) => trx('t').insert({ id: 1 }), { readOnly: true }),
+      ]) {
+        expect(await failure(run())).to.include({ code: '25006' });
+        await idle(db, 1);
+      }
+    });
+
+    it('means nothing more without the option, nor with others', async () => {
+      for (const wanted of [undefined, 'any'] as const) {
+        const db = await makeIdle(wanted);
+        expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
+        await idle(db, 3);
+        await setReadOnly('off');
+      }
+    });
+
+    it('is what an isFatal of the user’s may overrule', async () => {
+      const db = await makeIdle('read-write', { isFatal: (error, standard) => standard && !error });
+      expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
+      await idle(db, 3);
+    });
+  });
+
+  describe('on a server that does not tell by itself, as one before 14', () => {
+    /** What the server sends, with the names of what it tells in letters that nobody knows. */
+    class Mute extends net.Socket {
+      override emit(event: string | symbol, ...args: unknown[]): boolean {
+        const [chunk] = args;
+        if (event !== 'data' || !Buffer.isBuffer(chunk)) return super.emit(event, ...args);
+        const told = chunk.toString('latin1').replaceAll('in_hot_standby', 'xx_hot_standby');
+        return super.emit(event, Buffer.from(told, 'latin1'));
+      }
+    }
+
+    for (const name of ['primary', 'standby'] as const) {
+      it(`asks the ${name}`, async () => {
+        const connection = { connectionString: urlOf(servers[name]), stream: () => new Mute() } as never;
+        const other = name === 'primary' ? 'standby' : 'primary';
+        expect(await failure(make(other, connection).raw('select 1'))).to.match(new RegExp(`is '${name}'$`));
+        await make(name, connection).raw('select 1');
+        const takesWrites = make('read-write', connection).raw('select 1');
+        if (name === 'primary') await takesWrites;
+        else expect(await failure(takesWrites)).to.match(/is 'read-only' \(a standby\)$/);
+      });
+    }
+  });
+
+  describe('given something else', () => {
+    const refuse = (config: Knex.Config, given: unknown) => () =>
+      resettable(makeKnex({}, config), { targetSessionAttrs: given as Wanted });
+
+    it('is a TypeError that names it, and what is expected', () => {
+      for (const given of ['prefer-standby', '', 1, true, null, ['primary']]) {
+        expect(refuse({}, given)).to.throw(
+          TypeError,
+          /targetSessionAttrs: expected 'any' or 'read-write' or .*, but was given/,
+        );
+      }
+    });
+
+    it('is a TypeError on databases that have no such thing', () => {
+      for (const wanted of ['primary', 'standby'] as const) {
+        expect(refuse({ client: 'mysql2' }, wanted)).to.throw(
+          TypeError,
+          `targetSessionAttrs with mysql2: expected 'any' or 'read-write' or 'read-only', but was given '${wanted}'`,
+        );
+      }
+      for (const [client, wanted] of [['cockroachdb', 'read-write'] as const, ['redshift', 'primary'] as const]) {
+        expect(refuse({ client }, wanted)).to.throw(TypeError, `expected 'any', but was given '${wanted}'`);
+        refuse({ client }, 'any')();
+      }
+    });
+
+    it('is a TypeError with a pool of the user’s, which opens connections by itself', async () => {
+      const owner = makeKnex({});
+      const shared = { connection: undefined as never, connectionPool: owner.client.pool } as Knex.Config;
+      expect(refuse(shared, 'primary')).to.throw(TypeError, /targetSessionAttrs with connectionPool/);
+      await owner.destroy();
+    });
+  });
+});
