@@ -158,7 +158,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
       if (asking.transacting) watchRunner(asking, runner);
       else recording.running(builder);
     },
-    readsWhole: (raw) => connectionOf(raw)?.mutex !== undefined,
+    readsWhole: (raw) => connectionOf(raw)?.mutex.isShared === true,
   });
   const carry = driver.carry?.bind(driver);
   if (carry) carryQueries(prototype, carry);

@@ -4,7 +4,7 @@ import { type Deferred, defer } from '../words/waiting';
 import { read, step } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
 import { StatementQueue } from './statement-queue';
-import type { SavepointMutex } from './savepoint-mutex';
+import { type Mutex, NO_MUTEX } from './mutex';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface ConnectionUser {
@@ -52,8 +52,8 @@ export class Connection extends StatementQueue implements StatementSink {
   lentAt = 0;
   /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
   readonly guests: (() => void)[] = [];
-  /** One at a time, in a sandbox. */
-  mutex: SavepointMutex | undefined;
+  /** Who may send on it now. */
+  mutex: Mutex = NO_MUTEX;
   /** How many have it who were inside its transaction, which is over: they may use it, and give it back. */
   heldByHand = 0;
   idleSince = this.openedAt;
@@ -129,7 +129,7 @@ export class Connection extends StatementQueue implements StatementSink {
     this.lent = false;
     this.isGivenBack = false;
     if (this.guests.length > 0) this.guests.length = 0;
-    this.mutex = undefined;
+    this.mutex = NO_MUTEX;
     this.heldByHand = 0;
     this.user = undefined;
     this.askedAt = undefined;
@@ -150,17 +150,17 @@ export class Connection extends StatementQueue implements StatementSink {
     this.heldByHand = this.guests.length;
     this.guests.length = 0;
     this.doomed = true;
-    this.mutex?.close(refusal());
+    this.mutex.close(refusal());
   }
 
   override refuse(error: Error): void {
     super.refuse(error);
-    this.mutex?.close(error);
+    this.mutex.close(error);
   }
 
   protected override abandon(error: Error): void {
     super.abandon(error);
-    this.mutex?.close(error);
+    this.mutex.close(error);
   }
 
   protected override heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown {

@@ -1,6 +1,11 @@
 // One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
+// Nobody waits for a turn longer than `waitMillis`, and no statement of the mutex's own longer than `timeoutMillis`.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';
+import { SandboxError } from '../words/errors';
+import { within } from '../words/waiting';
+import type { Mutex, TurnHolder } from './mutex';
+import { TurnQueue } from './turn-queue';
 
 /** What turns are taken on. */
 interface Connection {
@@ -12,6 +17,19 @@ interface Connection {
   whenQuiet(): Promise<void>;
 }
 
+export interface MutexSettings {
+  /** The savepoint for the first query was set already. */
+  hasSavepoint: boolean;
+  /** How long anybody waits for a turn. */
+  waitMillis: number;
+  /** How long the server has to answer what is sent here. */
+  timeoutMillis: number;
+  /** Told of a query after which the savepoint was gone, and so was the transaction that it was in. */
+  onEscape(sql: string): void;
+  /** The server did not answer in time: nothing more can be sent. */
+  onSilence(error: Error): void;
+}
+
 const NAME = 'sandbox';
 export const SET_SAVEPOINT = `SAVEPOINT ${NAME}`;
 const UNDO = `ROLLBACK TO SAVEPOINT ${NAME}`;
@@ -21,99 +39,106 @@ const RELEASE = `RELEASE SAVEPOINT ${NAME}`;
  * A query that fails is undone by itself, so that it does not poison what comes after it. The savepoint for that stays until it is in
  * the way: the next query renews it in the same message, and whatever is not such a query, and may set savepoints of its own, finds none.
  */
-export class SavepointMutex {
+export class SavepointMutex implements Mutex {
+  readonly isShared = true;
   readonly #connection: Connection;
-  #isTaken = false;
-  readonly #waiting: (() => void)[] = [];
-  /** Nothing more is sent. */
-  #closed: Error | undefined;
+  readonly #settings: MutexSettings;
+  readonly #queue: TurnQueue;
   /** `unused`: nothing was sent since it was set. */
   #savepoint: 'none' | 'unused' | 'used';
-  readonly #onEscape: (sql: string) => void;
+  /** Waits of another kind. */
+  #counted = 0;
   /** Of the last query that ended. */
   #lastSql = '';
 
-  /**
-   * @param hasSavepoint it was set already
-   * @param onEscape told of a query after which the savepoint was gone, and so was the transaction that it was in
-   */
-  constructor(connection: Connection, hasSavepoint: boolean, onEscape: (sql: string) => void) {
+  constructor(connection: Connection, settings: MutexSettings) {
     this.#connection = connection;
-    this.#savepoint = hasSavepoint ? 'unused' : 'none';
-    this.#onEscape = onEscape;
+    this.#settings = settings;
+    this.#queue = new TurnQueue(settings.waitMillis);
+    this.#savepoint = settings.hasSavepoint ? 'unused' : 'none';
   }
 
-  /** For one statement of a transaction. Resolves when it is the caller's turn, in the order of the calls; `end()` ends it. */
-  async take(): Promise<void> {
-    await this.#next();
-    if (this.#savepoint !== 'none') await this.#send('none', RELEASE).catch(() => {});
+  get waiting(): number {
+    return this.#queue.waiting + this.#counted;
   }
 
-  /** Lets the next one have its turn. */
-  end(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#isTaken = false;
+  count<T>(wait: Promise<T>): Promise<T> {
+    this.#counted++;
+    return wait.finally(() => {
+      this.#counted--;
+    });
+  }
+
+  async run<T>(holder: TurnHolder, work: () => Promise<T>): Promise<T> {
+    const end = await this.take(holder);
+    try {
+      return await work();
+    } finally {
+      end();
+    }
+  }
+
+  async take(holder: TurnHolder): Promise<() => void> {
+    await this.#queue.next(holder);
+    if (this.#savepoint !== 'none') await this.#release();
+    return () => this.#queue.end();
   }
 
   /**
    * For a query of the instance, its savepoint included. Undefined: it is its turn at once. `endQuery()` ends it.
    * @param allow throws where the query may not be sent any more
    */
-  takeForQuery(allow: () => void): Promise<void> | undefined {
-    if (this.#closed || this.#isTaken || this.#savepoint !== 'unused') return this.#takeForQuery(allow);
-    this.#isTaken = true;
+  takeForQuery(holder: TurnHolder, allow: () => void): Promise<void> | undefined {
+    if (this.#savepoint !== 'unused' || !this.#queue.takeNow(holder)) return this.#takeForQuery(holder, allow);
     return undefined;
   }
 
   /** Undoes the query if it failed, and ends its turn. Undefined: that is done. */
   endQuery(): Promise<void> | undefined {
-    if (this.#closed) return undefined;
+    if (this.#queue.isClosed) return undefined;
     const { isQuiet, status, lastSql = '' } = this.#connection;
     this.#savepoint = 'used';
     this.#lastSql = lastSql;
-    if (!isQuiet || status !== 'open') return this.#lookAfterQuery().finally(() => this.end());
-    this.end();
+    if (!isQuiet || status !== 'open') return this.#lookAfterQuery().finally(() => this.#queue.end());
+    this.#queue.end();
     return undefined;
   }
 
   /** For what ends everything, in one message with the savepoint's end. */
-  async finish(statements: string[]): Promise<void> {
-    await this.#next();
+  async finish(holder: TurnHolder, statements: string[]): Promise<void> {
+    await this.#queue.next(holder);
     const release = this.#savepoint === 'none' ? [] : [RELEASE];
-    await this.#send('none', ...release, ...statements).finally(() => this.end());
+    await this.#send('none', ...release, ...statements).finally(() => this.#queue.end());
   }
 
-  /** The connection is not to be used any more: who waits for a turn, or asks for one, is told. */
   close(error: Error): void {
-    this.#closed ??= error;
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#queue.close(error);
   }
 
-  async #next(): Promise<void> {
-    if (this.#isTaken && !this.#closed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    // Also where it came between the turn and its start.
-    if (this.#closed) throw this.#closed;
-    this.#isTaken = true;
-  }
-
-  async #takeForQuery(allow: () => void): Promise<void> {
-    await this.#next();
+  async #takeForQuery(holder: TurnHolder, allow: () => void): Promise<void> {
+    await this.#queue.next(holder);
     try {
       allow();
       if (this.#savepoint === 'none') await this.#send('unused', SET_SAVEPOINT);
       else if (this.#savepoint === 'used') await this.#send('unused', RELEASE, SET_SAVEPOINT);
       allow();
     } catch (error) {
-      this.end();
+      this.#queue.end();
       throw error;
     }
   }
 
+  /** Where it is not answered in time, nobody has a turn any more. What else it fails of is said to whoever asks next. */
+  async #release(): Promise<void> {
+    await this.#send('none', RELEASE).catch((error: unknown) => {
+      if (this.#queue.isClosed) throw error;
+    });
+  }
+
   async #lookAfterQuery(): Promise<void> {
     const connection = this.#connection;
-    await connection.whenQuiet();
-    if (this.#closed) return;
+    await this.#answered(connection.whenQuiet()).catch(() => {});
+    if (this.#queue.isClosed) return;
     // Where a statement ended the transaction, the savepoint went with it.
     if (connection.status === 'idle') this.#savepoint = 'none';
     // What is wrong with the connection is said to whoever asks next.
@@ -123,11 +148,27 @@ export class SavepointMutex {
   async #send(savepoint: 'none' | 'unused', ...statements: string[]): Promise<void> {
     this.#savepoint = 'none';
     try {
-      await this.#connection.sendAll(statements);
+      await this.#answered(this.#connection.sendAll(statements));
     } catch (error) {
-      if (isNoSavepoint(error)) this.#onEscape(this.#lastSql);
+      if (isNoSavepoint(error)) this.#settings.onEscape(this.#lastSql);
       throw error;
     }
     this.#savepoint = savepoint;
+  }
+
+  /** @throws SandboxError where the server does not answer: then nobody gets a turn any more */
+  async #answered(asked: Promise<unknown>): Promise<void> {
+    const { timeoutMillis } = this.#settings;
+    const answer = asked.then(
+      () => ({ failed: false, error: undefined as unknown }),
+      (error: unknown) => ({ failed: true, error }),
+    );
+    const known = await within(timeoutMillis, answer);
+    if (known?.failed) throw known.error;
+    if (known) return;
+    const silence = new SandboxError(`the server did not answer the sandbox within ${timeoutMillis} ms`);
+    this.#queue.close(silence);
+    this.#settings.onSilence(silence);
+    throw silence;
   }
 }

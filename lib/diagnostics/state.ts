@@ -5,10 +5,17 @@ import type { ConnectionState } from '../words/types';
 export function connectionState({ pool, open, resets }: Instance): ConnectionState {
   const connections = [...pool.connections].filter((connection) => connection.closing === undefined);
   const inUse = connections.filter((connection) => connection.lent).length;
+  const transactions = [...open].filter((entry) => !entry.isOver);
+  const inSandboxes = connections.reduce((total, { mutex }) => total + mutex.waiting, 0);
   return {
     generation: resets,
     resetting: pool.isResetting,
-    connections: { idle: connections.length - inUse, inUse, opening: pool.openings.size, waiting: pool.waiting },
-    transactions: [...open].filter((entry) => !entry.isOver).map((entry) => entry.describe()),
+    connections: {
+      idle: connections.length - inUse,
+      inUse,
+      opening: pool.openings.size,
+      waiting: pool.waiting + inSandboxes,
+    },
+    transactions: transactions.map((entry) => entry.describe()),
   };
 }

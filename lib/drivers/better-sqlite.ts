@@ -2,6 +2,7 @@
 import type { Driver, StatementSink } from './driver';
 import { isInMemory } from './in-memory';
 import { isRollback } from './statement-text';
+import { SCHEMA_CHANGE } from './sqlite-schema';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -110,4 +111,5 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),
   saysRolledBack: (_result, sql) => isRollback(sql),
+  schemaChange: SCHEMA_CHANGE,
 };

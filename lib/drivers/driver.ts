@@ -73,6 +73,8 @@ export interface Driver<C = unknown> {
   readonly takesScripts?: boolean;
   /** Checks the deferred constraints of the transaction; absent where the database has none. */
   readonly constraintCheck?: string;
+  /** Around a schema change of several steps inside a transaction, which drops a table that others refer to; absent where none is made so. */
+  readonly schemaChange?: { before: string; after: string };
   /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */
   readonly isPostgres?: boolean;
   /** Whether the answer to a statement that ended the transaction says that the server rolled it back. */

@@ -3,6 +3,7 @@ import { throwLater } from '../words/foreign';
 import type { Driver, PendingStatement, StatementSink, TransactionStatus } from './driver';
 import { isInMemory } from './in-memory';
 import { isRollback } from './statement-text';
+import { SCHEMA_CHANGE } from './sqlite-schema';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
 type Method = (...args: unknown[]) => unknown;
@@ -161,4 +162,5 @@ export const sqliteDriver: Driver<SqliteConnection> = {
       });
     }),
   saysRolledBack: (_result, sql) => isRollback(sql),
+  schemaChange: SCHEMA_CHANGE,
 };

@@ -75,6 +75,8 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   /** Whether a rollback by hand without an error resolves. */
   doNotRejectOnRollback?: boolean;
   _completed: boolean;
+  /** Resolves when the transactions inside it are over that were made so far. */
+  _lastChild: Promise<unknown>;
   /** Settle the transaction's `executionPromise`, and by it the transaction. */
   _resolver(value: unknown): void;
   _rejecter(error: unknown): void;
@@ -112,6 +114,13 @@ export function lendsUnasked({ config, connectionConfigProvider, driverName }: K
     maxConnectionLifetimeMillis?: unknown;
   };
   return driverName === 'pg' && !validate && !maxConnectionLifetimeMillis && !connectionConfigProvider;
+}
+
+/** How long knex waits for a connection: the smaller of two settings, as knex has it. */
+export function acquireTimeoutMillisOf({ config }: KnexClient): number {
+  const { acquireTimeoutMillis } = (config.pool ?? {}) as { acquireTimeoutMillis?: unknown };
+  const given = [config.acquireConnectionTimeout, acquireTimeoutMillis].filter((each) => typeof each === 'number');
+  return given.length > 0 ? Math.min(...given) : 60_000;
 }
 
 export function isDisposed(connection: object): boolean {

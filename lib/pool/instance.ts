@@ -5,7 +5,6 @@ import type { KnexClient } from '../knex/insides';
 import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../words/types';
 import type { Deferred } from '../words/waiting';
 import type { Ambient, EnclosingTransaction } from './ambient';
-import type { QueryOrigin } from '../words/call-site';
 import type { ResettablePool } from './resettable-pool';
 import type { Connection } from '../connection/connection';
 import type { CallSite } from '../words/call-site';
@@ -59,8 +58,12 @@ export interface SandboxOwner {
   closed(): Error;
 }
 
+/** A query of the instance, or a connection taken by hand, that is in a sandbox or waits for its turn there. */
 export interface Guest {
-  asked: QueryOrigin | undefined;
+  /** The query's text; undefined for a connection taken by hand. */
+  readonly sql: string | undefined;
+  /** The user's frames where it was asked. */
+  readonly stack: string;
 }
 
 /** Ends transactions that take too long. */

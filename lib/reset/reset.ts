@@ -126,10 +126,12 @@ async function settled(
   while (hurry === undefined && deadline.leftMillis > 0) {
     // A sandbox never ends by itself: what runs in it may.
     const busy = [...instance.pool.connections].filter(
-      ({ lent, mutex: turns, isQuiet }) => lent && !(turns && isQuiet),
+      ({ lent, mutex, isQuiet }) => lent && !(mutex.isShared && isQuiet),
     );
     if (busy.length === 0) break;
-    const rests = busy.map((connection) => (connection.mutex ? connection.whenQuiet() : connection.whenReturned()));
+    const rests = busy.map((connection) =>
+      connection.mutex.isShared ? connection.whenQuiet() : connection.whenReturned(),
+    );
     await within(deadline.leftMillis, Promise.race(hurried ? [hurried, ...rests] : rests));
   }
   return hurry;

@@ -1,10 +1,9 @@
 // One sandbox from BEGIN to ROLLBACK: what escaped from it, what was left open in it, whether its constraints hold.
 import type { Recording } from '../diagnostics/recording';
 import { ResetError, SandboxError } from '../words/errors';
-import { sqlOf } from '../knex/insides';
 import type { EnclosingTransaction } from '../pool/ambient';
 import type { Guest, SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
-import { type CallSite, userFrames } from '../words/call-site';
+import type { CallSite } from '../words/call-site';
 import type { LeakReport, SandboxOptions } from '../words/types';
 
 export class OpenSandbox implements SandboxOwner {
@@ -85,10 +84,7 @@ export class OpenSandbox implements SandboxOwner {
     const { lastSql } = this.enclosing.connection;
     return {
       transactions: this.#held.describeInside(),
-      queries: [...this.guests].map(({ asked }) => ({
-        sql: sqlOf(asked?.builder) ?? lastSql ?? '',
-        stack: userFrames(asked),
-      })),
+      queries: [...this.guests].map(({ sql, stack }) => ({ sql: sql ?? lastSql ?? '', stack })),
     };
   }
 

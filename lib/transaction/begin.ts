@@ -2,12 +2,15 @@
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
+import { makeWithWait } from '../knex/siblings';
+import { type Connection, connectionOf } from '../connection/connection';
 import type { Instance } from '../pool/instance';
 import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
 import { Transaction } from './transaction';
 import type { BlockSpec, HeldSpec } from './transaction-details';
-import { transactionOfClient } from './control';
+import { borrowTurn, transactionOfClient } from './control';
+import { waitForSiblings } from './siblings';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
@@ -17,6 +20,9 @@ export const HELD = Symbol('knex-reset.held');
 
 /** Marks a transaction that is a savepoint only because it runs in a sandbox. */
 const STANDS_ALONE = Symbol('knex-reset.stands-alone');
+
+/** Marks a transaction that is begun on a connection which its beginner was lent inside another one. */
+const BORROWS_TURN = Symbol('knex-reset.borrows-turn');
 
 export interface TransactionRequest {
   container: Container;
@@ -38,8 +44,7 @@ export function beginTransaction(
   make: Make,
 ): KnexTransaction {
   const { config, container } = asked;
-  const enclosing =
-    client.transacting || config?.connection ? undefined : (instance.ambient.current() as Transaction | undefined);
+  const enclosing = client.transacting ? undefined : enclosingOf(instance, config);
   if (enclosing) return beginInside(instance, enclosing, asked);
   const parent =
     (controllerOf(asked.outer) as Transaction | undefined) ??
@@ -50,14 +55,27 @@ export function beginTransaction(
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
   const stack = (block ?? held)?.stack ?? captureCallSite((Object.getPrototypeOf(client) as KnexClient).transaction);
 
-  const trx = makeControlled(client, make, [
-    (handle) => start(transaction, handle, container),
-    config,
-    asked.outer ?? null,
-  ]);
+  const borrowsTurn = config?.[BORROWS_TURN] === true;
+  const { outer = null } = asked;
+  const makeOurs = () =>
+    makeControlled(client, make, [(handle) => start(transaction, handle, container), config, outer]);
+  const wait = (earlier: Promise<unknown>) =>
+    borrowsTurn ? Promise.resolve() : waitForSiblings(parent as Transaction, earlier, () => transaction);
+  const isShared = parent?.connection.mutex.isShared === true;
+  const trx = outer && isShared ? makeWithWait(outer, wait, makeOurs) : makeOurs();
   const transaction: Transaction = new Transaction(instance, trx, { parent, block, stack, emulatesRoot, held });
+  if (borrowsTurn) borrowTurn(transaction);
   control(trx, transaction);
   return trx;
+}
+
+/** The transaction that one asked of the instance has to run in: by its context, or because its connection is lent inside that. */
+function enclosingOf({ ambient }: Instance, config: TransactionConfig | undefined): Transaction | undefined {
+  const current = ambient.current() as Transaction | undefined;
+  if (!config?.connection) return current;
+  const lent = connectionOf(config.connection);
+  if (!lent || lent.guests.length === 0) return undefined;
+  return current?.connection === lent ? current : (lent.user as Transaction | undefined);
 }
 
 /** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */
@@ -70,7 +88,25 @@ function beginInside(
   const outer = isInSandbox ? innermostHandle(enclosing) : enclosing;
   const emulatesRoot = isInSandbox && (enclosing.sandbox !== undefined || !instance.settings.ambient);
   const { trxClient } = outer.trx;
-  return (trxClient as KnexClient).transaction(container, { ...config, [STANDS_ALONE]: emulatesRoot }, outer.trx);
+  const isOnLent = config?.connection !== undefined;
+  const onLent = isOnLent ? { [BORROWS_TURN]: true, enforceForeignCheck: null } : {};
+  const work = isOnLent && isInSandbox ? asSchemaChange(enclosing.connection, container) : container;
+  const given = { ...config, ...onLent, [STANDS_ALONE]: emulatesRoot };
+  return (trxClient as KnexClient).transaction(work, given, outer.trx);
+}
+
+/** Knex's schema changes on SQLite: what was lent the connection waits for the transaction that is begun on it. */
+function asSchemaChange(connection: Connection, container: Container): Container {
+  const { schemaChange } = connection.driver;
+  if (!schemaChange) return container;
+  return async (trx) => {
+    await connection.send(schemaChange.before);
+    try {
+      return await container(trx);
+    } finally {
+      await connection.send(schemaChange.after);
+    }
+  };
 }
 
 /** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */

@@ -45,7 +45,7 @@ async function commitOnceReady(transaction: Transaction, send: Send): Promise<vo
     }
   }
   // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
-  if (!connection.mutex && transaction.refusal === undefined) await connection.whenQuiet();
+  if (!connection.mutex.isShared && transaction.refusal === undefined) await connection.whenQuiet();
   // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
   // Which of them it was is known now: an error arrives before the status of the transaction does.
   if (
@@ -104,7 +104,7 @@ async function releaseSavepoint(transaction: Transaction, send: Send): Promise<v
   const { connection, value } = transaction;
   transaction.phase = 'ending';
   // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
-  const isOutlived = connection.mutex !== undefined && transaction.children.size > 0;
+  const isOutlived = connection.mutex.isShared && transaction.children.size > 0;
   if (isOutlived) return transaction.decide({ kind: 'committed', value });
   const { isDone, error } = await sendControl(transaction, send);
   if (isDone) return transaction.decide({ kind: 'committed', value });

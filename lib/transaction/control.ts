@@ -2,7 +2,8 @@
 import type { KnexClient } from '../knex/insides';
 import { guardOf } from '../knex/guard';
 import { markCompleted, type Send } from '../knex/transaction-class';
-import { SET_SAVEPOINT, type SavepointMutex } from '../connection/savepoint-mutex';
+import { type Mutex, NO_MUTEX } from '../connection/mutex';
+import { SET_SAVEPOINT } from '../connection/savepoint-mutex';
 import { within } from '../words/waiting';
 import { publish } from './channel';
 import type { Transaction } from './transaction';
@@ -17,6 +18,22 @@ export interface StepResult {
 /** The scope whose queries go through a client, be it by way of a client derived from it. */
 export function transactionOfClient(client: KnexClient): Transaction | undefined {
   return guardOf(client) as Transaction | undefined;
+}
+
+const borrowers = new WeakSet<Transaction>();
+
+/** What holds the turn on a sandbox's connection has begun this transaction on it, and waits for it: its statements take no turns. */
+export function borrowTurn(transaction: Transaction): void {
+  borrowers.add(transaction);
+}
+
+/** Who may send now, and when it may. */
+export function mutexOf(transaction: Transaction): Mutex {
+  const { mutex } = transaction.connection;
+  if (!mutex.isShared) return mutex;
+  for (let each: Transaction | undefined = transaction; each; each = each.parent)
+    if (borrowers.has(each)) return NO_MUTEX;
+  return mutex;
 }
 
 /** BEGIN or SAVEPOINT. Rejects where it failed: knex would go on to the callback. */
@@ -78,11 +95,11 @@ export function sendControl(
   send: Send,
   timeoutMillis?: number,
 ): Promise<StepResult | undefined> {
-  const { mutex: turns } = transaction.connection;
+  const turn = mutexOf(transaction).take(transaction);
   const bounded = (sent: Promise<StepResult>) => (timeoutMillis === undefined ? sent : within(timeoutMillis, sent));
-  if (!turns) return bounded(sendStep(transaction, send));
-  return turns.take().then(
-    () => bounded(sendStep(transaction, send).finally(() => turns.end())),
+  if (!turn) return bounded(sendStep(transaction, send));
+  return turn.then(
+    (end) => bounded(sendStep(transaction, send).finally(end)),
     (error: unknown) => ({ isDone: false, error, result: undefined }),
   );
 }
@@ -113,24 +130,27 @@ function sendStep(transaction: Transaction, send: Send): Promise<StepResult> {
 }
 
 /** Sends a statement of this package's own. */
-export async function sendInternal({ connection }: Transaction, sql: string): Promise<unknown> {
-  const { mutex: turns } = connection;
-  if (!turns) return connection.send(sql);
-  await turns.take();
-  return connection.send(sql).finally(() => turns.end());
+export function sendInternal(transaction: Transaction, sql: string): Promise<unknown> {
+  return mutexOf(transaction).run(transaction, () => transaction.connection.send(sql));
 }
 
-/** In a sandbox: resolves when one statement of this transaction may be sent, with what says that it is answered. */
-export async function takeTurn(transaction: Transaction, turns: SavepointMutex): Promise<() => void> {
+/** Resolves when one statement of this transaction may be sent, with what says that it is answered. Undefined: at once. */
+export function takeTurn(transaction: Transaction): Promise<() => void> | undefined {
+  const turn = mutexOf(transaction).take(transaction);
+  return turn && counted(transaction, turn);
+}
+
+/** Counts a statement that waits for its turn or has it. */
+async function counted(transaction: Transaction, turn: Promise<() => void>): Promise<() => void> {
   transaction.running++;
   try {
-    await turns.take();
+    const end = await turn;
+    return () => {
+      transaction.running--;
+      end();
+    };
   } catch (error) {
     transaction.running--;
     throw error;
   }
-  return () => {
-    transaction.running--;
-    turns.end();
-  };
 }

@@ -1,39 +1,64 @@
 // Queries that were asked of the instance itself and run inside a transaction: by `ambient`, or in a sandbox, where each takes its turn.
-import type { QueryOrigin } from '../words/call-site';
+import { captureCallSite, type QueryOrigin, userFrames } from '../words/call-site';
+import type { TurnDescription, TurnHolder } from '../connection/mutex';
+import { SavepointMutex } from '../connection/savepoint-mutex';
+import { sqlOf } from '../knex/insides';
 import type { Guest } from '../pool/instance';
 import type { Transaction } from './transaction';
 
 /** Resolves with the connection when it is the query's turn; the pool says when it is done. */
 export async function enlist(transaction: Transaction, asked: QueryOrigin | undefined): Promise<object> {
   refuseIfOver(transaction);
+  const { connection } = transaction;
+  const { mutex } = connection;
+  if (mutex instanceof SavepointMutex) return enlistInSandbox(transaction, mutex, new SandboxGuest(asked));
+  connection.guests.push(transaction.enter());
+  return connection.raw;
+}
+
+async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, guest: SandboxGuest): Promise<object> {
   const { connection, root } = transaction;
-  const guest: Guest = { asked };
   root.sandbox?.guests.add(guest);
   const leaveScope = transaction.enter();
-  const leave = () => {
-    root.sandbox?.guests.delete(guest);
-    leaveScope();
-  };
-  const { mutex: turns } = connection;
-  if (!turns) {
-    connection.guests.push(leave);
-    return connection.raw;
-  }
   try {
     // The sandbox may be closed while it waits, which would have to wait for the query.
-    await turns.takeForQuery(() => refuseIfOver(transaction));
+    await mutex.takeForQuery(guest, () => refuseIfOver(transaction));
   } catch (error) {
-    leave();
+    root.sandbox?.guests.delete(guest);
+    leaveScope();
     throw error;
   }
   connection.guests.push(() => {
     // Its asker has the answer: what is left is the savepoint's affair.
     root.sandbox?.guests.delete(guest);
-    const ending = turns.endQuery();
+    const ending = mutex.endQuery();
     if (ending) void ending.finally(leaveScope);
     else leaveScope();
   });
   return connection.raw;
+}
+
+class SandboxGuest implements Guest, TurnHolder {
+  readonly #asked: QueryOrigin;
+
+  constructor(asked: QueryOrigin | undefined) {
+    // Nobody has recorded where a connection was taken by hand; it is still on the stack.
+    this.#asked = asked ?? captureCallSite(enlist);
+  }
+
+  get sql(): string | undefined {
+    const { builder } = this.#asked;
+    return builder && sqlOf(builder);
+  }
+
+  get stack(): string {
+    return userFrames(this.#asked);
+  }
+
+  describe(): TurnDescription {
+    const { sql, stack } = this;
+    return { what: sql === undefined ? 'somebody who took it by hand' : `the query "${sql}"`, stack };
+  }
 }
 
 function refuseIfOver(transaction: Transaction): void {

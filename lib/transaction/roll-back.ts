@@ -76,7 +76,7 @@ async function dropSavepoint(transaction: Transaction): Promise<void> {
 async function comeToRest(transaction: Transaction): Promise<boolean> {
   const { connection } = transaction;
   // In a sandbox what runs may be somebody else's; it is waited for like any turn.
-  if (connection.mutex && transaction.isSavepoint && transaction.running === 0) return true;
+  if (connection.mutex.isShared && transaction.isSavepoint && transaction.running === 0) return true;
   if (connection.running > 0) {
     const how = (when: string) =>
       new Error(`Transaction query already complete: its transaction was rolled back ${when}`);

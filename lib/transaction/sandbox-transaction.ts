@@ -2,6 +2,7 @@
 import type { SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex } from '../connection/savepoint-mutex';
+import { acquireTimeoutMillisOf } from '../knex/insides';
 import { within } from '../words/waiting';
 import { endedByUser } from './server-view';
 import { HELD } from './begin';
@@ -24,21 +25,31 @@ export async function openSandboxTransaction(
       .catch(reject);
   });
   const { connection } = transaction;
-  connection.mutex = new SavepointMutex(connection, connection.driver.takesScripts === true, (sql) =>
-    endedByUser(transaction, { sql, rolledBack: false }),
-  );
-  return new HeldScope(transaction, holder);
+  const mutex = new SavepointMutex(connection, {
+    hasSavepoint: connection.driver.takesScripts === true,
+    waitMillis: acquireTimeoutMillisOf(client),
+    timeoutMillis: instance.settings.timeoutMillis,
+    onEscape: (sql) => endedByUser(transaction, { sql, rolledBack: false }),
+    onSilence(error) {
+      transaction.doom ??= error;
+    },
+  });
+  connection.mutex = mutex;
+  return new HeldScope(transaction, holder, mutex);
 }
 
 // A class: an object literal with getters has a hidden class of its own each time, which V8 keeps, with all that it refers to, until a full collection.
 class HeldScope implements SandboxTransaction {
   readonly #holder: SandboxOwner;
+  readonly #mutex: SavepointMutex;
 
   constructor(
     readonly enclosing: Transaction,
     holder: SandboxOwner,
+    mutex: SavepointMutex,
   ) {
     this.#holder = holder;
+    this.#mutex = mutex;
   }
 
   get doom(): unknown {
@@ -55,21 +66,25 @@ class HeldScope implements SandboxTransaction {
   }
 
   letGo(constraintCheck: string | undefined): Promise<unknown> {
-    return letGo(this.enclosing, constraintCheck);
+    return letGo(this.enclosing, this.#mutex, constraintCheck);
   }
 }
 
 const neverCalled = () => {};
 
 /** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
-async function letGo(transaction: Transaction, constraintCheck: string | undefined): Promise<unknown> {
+async function letGo(
+  transaction: Transaction,
+  mutex: SavepointMutex,
+  constraintCheck: string | undefined,
+): Promise<unknown> {
   let violation: unknown;
   if (transaction.isAborted) {
     transaction.settle();
   } else if (transaction.phase === 'open') {
     transaction.phase = 'ending';
     if (transaction.children.size > 0) endWithin(transaction, transaction.refusal);
-    if (constraintCheck !== undefined) violation = await checkAndUndo(transaction, constraintCheck);
+    if (constraintCheck !== undefined) violation = await checkAndUndo(transaction, mutex, constraintCheck);
     if (!transaction.outcome) await rollBack(transaction, transaction.doom);
   }
   await transaction.whenOver;
@@ -77,10 +92,14 @@ async function letGo(transaction: Transaction, constraintCheck: string | undefin
 }
 
 /** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checkAndUndo(transaction: Transaction, constraintCheck: string): Promise<unknown> {
+async function checkAndUndo(
+  transaction: Transaction,
+  mutex: SavepointMutex,
+  constraintCheck: string,
+): Promise<unknown> {
   const { connection, instance } = transaction;
   const { timeoutMillis } = instance.settings;
-  const sent = (connection.mutex as SavepointMutex).finish([constraintCheck, 'ROLLBACK']).then(
+  const sent = mutex.finish(transaction, [constraintCheck, 'ROLLBACK']).then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );

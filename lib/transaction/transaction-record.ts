@@ -136,7 +136,7 @@ export abstract class TransactionRecord {
 
   /** The transaction around it has ended, or is about to. In a sandbox only its root's end counts. */
   get parentHasEnded(): boolean {
-    if (this.connection.mutex) return this.isSavepoint && this.root.phase !== 'open';
+    if (this.connection.mutex.isShared) return this.isSavepoint && this.root.phase !== 'open';
     return this.parent !== undefined && (this.parent.phase !== 'open' || this.parent.parentHasEnded);
   }
 

@@ -108,7 +108,7 @@ export class Transaction
   }
 
   takeTurn(): Promise<() => void> | undefined {
-    return this.connection.mutex && !this.isStepping ? takeTurn(this, this.connection.mutex) : undefined;
+    return this.isStepping ? undefined : takeTurn(this);
   }
 
   giveBack(raw: object): void {

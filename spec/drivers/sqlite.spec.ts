@@ -8,6 +8,7 @@ import { ResetError, type Resettable, resettable, type ResettableOptions, Transa
 import { nextTurn } from '../../lib/words/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
+import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
 import { until } from '../support/until';
 
 type ResettableKnex = Knex & Resettable;
@@ -15,7 +16,7 @@ type ResettableKnex = Knex & Resettable;
 /** Counts without an end: what a long statement is to SQLite. */
 const ENDLESS = 'with recursive n(i) as (select 1 union all select i + 1 from n) select max(i) from n';
 
-for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
+for (const engine of SQLITE_ENGINES) {
   const reason = whyNot(engine);
 
   describe(`the driver for ${engine}${reason ? ` (skipped: ${reason})` : ''}`, () => {
@@ -36,7 +37,7 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
     });
 
     function plain(filename: string, config: Knex.Config = {}): Knex {
-      const client = engine === 'libsql' ? withLibsql() : engine;
+      const client = sqliteClient(engine);
       const pool = filename === ':memory:' ? { min: 1, max: 1 } : { min: 0, max: 4 };
       return makeKnex({ filename }, { client, useNullAsDefault: true, ...config, pool: { ...pool, ...config.pool } });
     }
@@ -285,27 +286,6 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       expect(await waiting).to.deep.equal([]);
     });
   });
-}
-
-/** Native modules are built when they are installed, where that is allowed and possible: they are there or not. */
-function whyNot(engine: string): string | undefined {
-  try {
-    const module = require(engine);
-    if (engine !== 'sqlite3') new module(':memory:').close();
-    return undefined;
-  } catch (error) {
-    return `${engine} cannot be loaded, ${(error as { code?: string }).code ?? 'built for another version'}`;
-  }
-}
-
-/** knex's dialect for better-sqlite3 with another driver in it. */
-function withLibsql(): typeof Knex.Client {
-  const Dialect = makeKnex(undefined as never, { client: 'better-sqlite3', useNullAsDefault: true }).client.constructor;
-  return class extends Dialect {
-    _driver() {
-      return require('libsql');
-    }
-  } as unknown as typeof Knex.Client;
 }
 
 function openFiles(folder: string): string[] {

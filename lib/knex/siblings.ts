@@ -1,0 +1,18 @@
+// Knex begins the transactions inside another one after the other: each waits for the promise of the one before, without a bound.
+import type { KnexTransaction } from './insides';
+
+/** Makes a transaction inside `outer` that waits for another promise instead, made from knex's own: where that rejects, so does the transaction. */
+export function makeWithWait(
+  outer: KnexTransaction,
+  wait: (earlier: Promise<unknown>) => Promise<unknown>,
+  make: () => KnexTransaction,
+): KnexTransaction {
+  const earlier = outer._lastChild;
+  outer._lastChild = wait(earlier);
+  try {
+    return make();
+  } finally {
+    // One that gives up its wait must not let those behind it pass.
+    outer._lastChild = Promise.all([earlier, outer._lastChild.catch(() => {})]);
+  }
+}
