@@ -36,7 +36,7 @@ export async function atomic<T>(
       stack: captureCallSite(atomic),
       userParams: dbOrTrx.userParams,
     });
-  // What knex hands to a non-transactional migration under its command line: an instance that nobody has made resettable.
+  // Knex gives a plain instance to a non-transactional migration under its command line.
   if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
   throw new TypeError(
     `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,

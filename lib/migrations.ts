@@ -48,7 +48,7 @@ type Outcome<T> = { value: T } | { error: unknown };
  * killed `withMigrationLock` process left in knex's lock table is freed; a row that a plain runner holds is waited for.
  * Afterwards, also when the work threw, the connections of `db` are reset, so that no cached plan or type outlives the DDL.
  *
- * Two calls in one process wait for each other like two processes; one inside another waits in vain. Session locks need a
+ * Two calls in one process wait for each other like two processes; one inside another waits until `waitMillis`. Session locks need a
  * direct connection: not through a pooler that lends connections by the transaction.
  *
  * @example

@@ -1,4 +1,4 @@
-// What stands behind each resettable instance, for those who are given only the instance.
+// Finds what stands behind a resettable instance, from the instance alone.
 import type { Recording } from './diagnostics/recording';
 import type { KnexClient } from './knex/insides';
 import { refuse } from './words/options';

@@ -1,4 +1,4 @@
-// One raw connection from opening to end: who holds it, whether it may be trusted. What is sent on it is in traffic.ts.
+// One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
 import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
 import { type Deferred, defer } from '../words/waiting';
 import { read, step } from '../words/foreign';
@@ -8,7 +8,7 @@ import { type Mutex, NO_MUTEX } from './mutex';
 
 /** The transaction on a connection, as the connection sees it. */
 export interface ConnectionUser {
-  /** Somebody else took the connection, and gives it back. */
+  /** Other code took the connection, and gives it back. */
   readonly usesCallersConnection: boolean;
   /** COMMIT is under way: it is done soon, with or without us. */
   readonly isCommitting: boolean;
@@ -52,9 +52,9 @@ export class Connection extends StatementQueue implements StatementSink {
   lentAt = 0;
   /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
   readonly guests: (() => void)[] = [];
-  /** Who may send on it now. */
+  /** Decides which code may send on it now. */
   mutex: Mutex = NO_MUTEX;
-  /** How many have it who were inside its transaction, which is over: they may use it, and give it back. */
+  /** How many users from inside its transaction still have it after the end: they may use it, and give it back. */
   heldByHand = 0;
   idleSince = this.openedAt;
   /** Idle, and asked whether it is still there. */
@@ -139,12 +139,12 @@ export class Connection extends StatementQueue implements StatementSink {
     this.#returned = undefined;
   }
 
-  /** Somebody inside its transaction, or left over from it, has it. */
+  /** Code inside its transaction, or left over from it, has it. */
   get isHeldInside(): boolean {
     return this.guests.length + this.heldByHand > 0;
   }
 
-  /** Its transaction gives it back. Who is still inside keeps it from the next borrower. */
+  /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
   leave(refusal: () => Error): void {
     if (this.guests.length === 0) return;
     this.heldByHand = this.guests.length;

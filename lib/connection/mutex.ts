@@ -1,9 +1,9 @@
-// Who may send on a connection now. On an ordinary connection everybody may, and the statement queue keeps the order; in a sandbox
+// Decides which code may send on a connection now. On an ordinary connection all code may, and the statement queue keeps the order; in a sandbox
 // (savepoint-mutex.ts) queries and transactions that would have a connection each share one, and take turns.
 import type { OpenTransaction } from '../words/types';
 import { SandboxError } from '../words/errors';
 
-/** Who has a turn or asks for one, as those are told who waited for it in vain. */
+/** The holder of a turn, or a request for one, as the error of a wait that was too long names it. */
 export interface TurnHolder {
   describe(): TurnDescription;
 }
@@ -25,11 +25,11 @@ export interface Mutex {
   run<T>(holder: TurnHolder, work: () => Promise<T>): Promise<T>;
   /** The same in two steps: resolves with what ends the turn. Undefined: nothing is to be waited for or ended. */
   take(holder: TurnHolder): Promise<() => void> | undefined;
-  /** Nothing more may be sent: those who wait, or ask later, are told. */
+  /** Nothing more may be sent: pending and later requests reject. */
   close(error: Error): void;
 }
 
-/** Of a connection that nobody shares. */
+/** Of a connection with one user. */
 export const NO_MUTEX: Mutex = {
   isShared: false,
   waiting: 0,
@@ -39,7 +39,7 @@ export const NO_MUTEX: Mutex = {
   close: () => {},
 };
 
-/** What is told after a wait that was too long. `how` says what is in the way. */
+/** The error of a wait that was too long. `how` says what is in the way. */
 export function turnRefused(waitMillis: number, how: string, inTheWay: TurnDescription): Error {
   const isTransaction = !('what' in inTheWay);
   const what = isTransaction ? `transaction ${inTheWay.label ?? inTheWay.id}` : inTheWay.what;

@@ -1,5 +1,5 @@
 // One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
-// Nobody waits for a turn longer than `waitMillis`, and no statement of the mutex's own longer than `timeoutMillis`.
+// A wait for a turn ends after `waitMillis`, a statement of the mutex's own after `timeoutMillis`.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';
 import { SandboxError } from '../words/errors';
@@ -128,7 +128,7 @@ export class SavepointMutex implements Mutex {
     }
   }
 
-  /** Where it is not answered in time, nobody has a turn any more. What else it fails of is said to whoever asks next. */
+  /** If it is not answered in time, no turn is given any more. Any other failure rejects the next request for a turn. */
   async #release(): Promise<void> {
     await this.#send('none', RELEASE).catch((error: unknown) => {
       if (this.#queue.isClosed) throw error;
@@ -141,7 +141,7 @@ export class SavepointMutex implements Mutex {
     if (this.#queue.isClosed) return;
     // Where a statement ended the transaction, the savepoint went with it.
     if (connection.status === 'idle') this.#savepoint = 'none';
-    // What is wrong with the connection is said to whoever asks next.
+    // The next request for a turn rejects with what is wrong with the connection.
     else if (connection.status === 'failed') await this.#send('unused', UNDO).catch(() => {});
   }
 
@@ -156,7 +156,7 @@ export class SavepointMutex implements Mutex {
     this.#savepoint = savepoint;
   }
 
-  /** @throws SandboxError where the server does not answer: then nobody gets a turn any more */
+  /** @throws SandboxError when the server does not answer: then no turn is given any more */
   async #answered(asked: Promise<unknown>): Promise<void> {
     const { timeoutMillis } = this.#settings;
     const answer = asked.then(

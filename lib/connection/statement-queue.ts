@@ -154,7 +154,7 @@ export abstract class StatementQueue {
     }
   }
 
-  /** Nothing more is sent: whoever asked or asks something is told `error`. What the server runs, runs on until it is cancelled. */
+  /** Nothing more is sent: every pending and later statement rejects with `error`. What the server runs, runs on until it is cancelled. */
   refuse(error: Error): void {
     this.#refusal = error;
     const flying = this.#isFlying ? this.#statements[0] : undefined;

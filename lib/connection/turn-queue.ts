@@ -20,7 +20,7 @@ export class TurnQueue {
     return this.#waiting.length;
   }
 
-  /** False: it is somebody else's turn. */
+  /** False: it is the turn of another holder. */
   takeNow(holder: TurnHolder): boolean {
     if (this.#closed || this.#holder) return false;
     this.#holder = holder;

@@ -1,4 +1,4 @@
-// Who holds the connections when the pool is full: added to knex's own error.
+// Adds to knex's error of a full pool what holds the connections.
 import { transactionIdOf } from '../knex/insides';
 import { describeUnregistered, type Instance } from '../pool/instance';
 import { userFrames } from '../words/call-site';
@@ -23,7 +23,7 @@ export function holders({ pool, open }: Instance): OpenTransaction[] {
   return all.sort((a, b) => b.ageMillis - a.ageMillis);
 }
 
-/** Knex's "pool is probably full", with the list of those who hold it in its message and in `holders`. */
+/** Knex's "pool is probably full", with the list of the holders in its message and in `holders`. */
 export function explainFullPool(instance: Instance, error: unknown): unknown {
   if ((error as Error | undefined)?.name !== 'KnexTimeoutError') return error;
   const list = holders(instance);

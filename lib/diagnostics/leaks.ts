@@ -42,7 +42,7 @@ export class LeakWatch {
   }
 }
 
-/** Nobody waits for it, so what it throws, at once or later, is a warning. */
+/** It is not awaited, so what it throws, at once or later, is a warning. */
 async function tell(onLeak: ResettableOptions['onLeak'], entry: OpenEntry): Promise<void> {
   try {
     const told: unknown = onLeak?.(entry.describe());

@@ -1,4 +1,4 @@
-// Where queries are asked: recorded only while somebody wants to know, because a stack costs more than the rest of this package together.
+// Records where queries are asked. Only on demand, because a stack costs more than the rest of this package together.
 import type { QueryOrigin } from '../words/call-site';
 import { captureCallSite } from '../words/call-site';
 

@@ -1,4 +1,4 @@
-// SQLite through `better-sqlite3`: every statement is answered when its method returns, so that nothing ever runs while somebody else does.
+// SQLite through `better-sqlite3`: every statement is answered when its method returns, so no statement ever runs while other code does.
 import type { Driver, StatementSink } from './driver';
 import { isInMemory } from './in-memory';
 import { isRollback } from './statement-text';

@@ -29,7 +29,7 @@ export interface StatementSink {
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown;
   /** The first statement has failed, and is answered later. */
   hasFailed?(error: unknown): void;
-  /** The first statement's asker was told: the next one may start. */
+  /** The first statement is answered: the next one may start. */
   next(): void;
   /** The connection is gone or going, with what is known of the reason. */
   died(error: Error): void;

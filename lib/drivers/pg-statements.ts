@@ -77,7 +77,7 @@ export class StreamStatement implements PendingStatement {
     const { stream } = this;
     const close = stream._destroy;
     if (typeof close === 'function') {
-      // Destroying waits until the portal is closed, on a dead connection for ever; whoever reads shall hear of an error at once.
+      // Destroying waits until the portal is closed, on a dead connection for ever; the reader must get the error at once.
       const destroy: Duplex['_destroy'] = (reason, done) => {
         close.call(stream as Duplex, reason, reason ? ignore : done);
         if (reason) done(reason);

@@ -167,7 +167,7 @@ export function watchBuilders(prototype: object, made: (builder: object, entry: 
   }
 }
 
-/** Has each statement that knex sends over a connection handed on by somebody else. */
+/** Passes each statement that knex sends on a connection through `carry`. */
 export function carryQueries(prototype: object, carry: Carry): void {
   const { _query, _stream } = Object.getPrototypeOf(prototype) as KnexClient;
   const query: KnexClient['_query'] = function (this: KnexClient, connection, statement) {

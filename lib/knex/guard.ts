@@ -2,7 +2,7 @@
 import type { Writable } from 'node:stream';
 import type { KnexClient } from './insides';
 
-/** Who may query through a transaction's client. */
+/** Decides which queries may go through a transaction's client. */
 export interface Guard {
   /** The error that a query asked now gets, as it is, without knex's prefix; undefined: none. */
   refuse(): unknown;
@@ -19,7 +19,7 @@ interface Kept {
   [GUARD]?: Guard;
 }
 
-/** Who decides on the queries of a client, be it by way of a client derived from it. */
+/** The guard of a client, or of the client that it was derived from. */
 export function guardOf(client: object): Guard | undefined {
   return (client as Kept)[GUARD];
 }

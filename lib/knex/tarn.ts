@@ -121,7 +121,7 @@ export class TarnPool {
 
   /**
    * Lends an idle connection at once: tarn's own way there makes two timers and some twenty promises.
-   * Undefined: somebody waits, or nothing that is fit is idle, and tarn has to be asked.
+   * Undefined: an acquire waits already, or no usable connection is idle. Then tarn has to be asked.
    */
   lendNow(isFit: (connection: object) => boolean): object | undefined {
     const tarn = this.#tarn;
@@ -133,13 +133,13 @@ export class TarnPool {
     return entry.resource;
   }
 
-  /** Rejects one who waits, and takes it out of the queue at once: tarn itself would still open a connection for it. */
+  /** Rejects a pending acquire and takes it out of the queue at once: tarn itself would still open a connection for it. */
   turnAway(pending: PendingAcquire, error: unknown): void {
     this.#tarn.pendingAcquires = this.#tarn.pendingAcquires.filter((candidate) => candidate !== pending);
     pending.reject(error);
   }
 
-  /** Who waits, and what is being opened, at this moment. */
+  /** The pending acquires, and the connections that are being opened, at this moment. */
   underWay(): { acquires: PendingAcquire[]; creates: Promise<object>[] } {
     const { pendingAcquires, pendingValidations, pendingCreates } = this.#tarn;
     return {
@@ -188,7 +188,7 @@ export class TarnPool {
     };
   }
 
-  /** Who listens to it, by event. */
+  /** Its listeners, by event. */
   listeners(): [event: string, listener: Listener][] {
     const { emitter } = this.#tarn;
     return emitter

@@ -82,7 +82,7 @@ export function markCompleted(trx: KnexTransaction, isCompleted: boolean): void 
   trx._completed = isCompleted;
 }
 
-/** Says who controls a transaction, before its first step. */
+/** Gives a transaction its controller, before its first step. */
 export function control(trx: KnexTransaction, controller: TransactionController): void {
   (trx as Controlled)[CONTROLLER] = controller;
 }

@@ -13,7 +13,7 @@ export interface LockConnection {
   readonly kind: 'postgres' | 'mysql';
   /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
   ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
-  /** Resolves with the reason when the connection ends without having been told to. */
+  /** Resolves with the reason when the connection ends before `close()`. */
   readonly whenLost: Promise<Error>;
   /** Resolves when the server has let go, or does not answer. */
   close(): Promise<void>;

@@ -8,7 +8,7 @@ import { pause } from './session-lock';
 
 const FREE = 0;
 const PLAIN = 1;
-/** Locked for every runner, since they all look for 0; written by nobody else. */
+/** Locked for every runner, since all look for 0. No other code writes it. */
 const GUARDED = 2;
 
 const NO_SUCH_TABLE = new Set(['42P01', 'ER_NO_SUCH_TABLE']);

@@ -12,7 +12,7 @@ interface SessionLock {
   /** Where the table is, if the config does not say; and what keeps the server from ending a session that is idle for long. */
   prepare: string;
   take: string;
-  /** Who has it, in words. */
+  /** Describes the holder. */
   holder: string;
   key(schema: string, table: string): string;
 }
@@ -22,7 +22,7 @@ const digest = (schema: string, table: string) =>
   createHash('sha256').update(`knex-reset migrations ${schema}.${table}`).digest();
 
 // Tried again and again rather than waited for: a session that waits inside a statement would hold a snapshot,
-// and a CREATE INDEX CONCURRENTLY of the one who has the lock waits for the end of every older snapshot.
+// and a CREATE INDEX CONCURRENTLY of the holder waits for the end of every older snapshot.
 const LOCKS: Record<LockConnection['kind'], SessionLock> = {
   postgres: {
     prepare: `select current_schema() as home,

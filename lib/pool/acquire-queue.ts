@@ -1,4 +1,4 @@
-// Who waits for a connection, and the gate that a reset closes before those who come after it.
+// The acquires that wait for a connection, and the gate that a reset closes for later ones.
 import type { PendingAcquire } from '../knex/tarn';
 import { type Deferred, defer } from '../words/waiting';
 import type { QueryOrigin } from '../words/call-site';
@@ -13,18 +13,18 @@ export interface Waiter {
   isEarlier?: boolean;
 }
 
-/** The fate of one who shall ask again behind the gate. */
+/** The verdict on a pending acquire that is to be asked again behind the gate. */
 export const REQUEUE = Symbol('ask again');
 
 export class AcquireQueue {
   readonly #waiters = new Set<Waiter>();
-  /** Closed while a reset runs: who asks now waits for its end. */
+  /** Closed while a reset runs: an acquire waits for its end. */
   #gate: Deferred<void> | undefined;
   #heldAtGate = 0;
-  /** After `destroy()`: who asks is told that there is nothing to be had. */
+  /** After `destroy()`: every acquire rejects. */
   isClosed = false;
 
-  /** Whether somebody who asks now need not wait for a reset. */
+  /** Whether an acquire need not wait for a reset. */
   get isOpen(): boolean {
     return this.#gate === undefined && !this.isClosed;
   }
@@ -38,7 +38,7 @@ export class AcquireQueue {
     return this.#heldAtGate;
   }
 
-  /** Those who wait for a connection of the real pool. */
+  /** The acquires that wait for a connection of the real pool. */
   get waiting(): number {
     return this.#waiters.size;
   }
@@ -61,7 +61,7 @@ export class AcquireQueue {
     this.#waiters.delete(waiter);
   }
 
-  /** Decides what becomes of everybody who waits, and has each told. Returns their number. */
+  /** Settles every pending acquire by one verdict. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
     const waiters = [...this.#waiters];
     for (const waiter of waiters) {

@@ -32,7 +32,7 @@ export abstract class Generations {
     return this.#listeners.length > 0;
   }
 
-  /** Begins with the pool that the instance had before, and with who listens to it. */
+  /** Begins with the pool that the instance had before, and with its listeners. */
   protected beginWith(first: RealPool): void {
     this.#real = first;
     this.#listeners = this.tarn?.listeners() ?? [];

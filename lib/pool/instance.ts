@@ -88,7 +88,7 @@ export interface Instance {
   readonly pausedRetries: Set<Deferred<never>>;
   /** How many resets there have been. */
   resets: number;
-  /** What the last of them makes of those who wait for a connection. */
+  /** What the last reset does with pending acquires. */
   latestReset: { reason: string | undefined; waiting: 'reject' | 'requeue' } | undefined;
   /** The fatal error that the latest reset by `onFatal: 'reset'` was made for, and which reset that was. */
   fatalReset?: { error: unknown; number: number };
@@ -100,7 +100,7 @@ export interface Instance {
   hold(holder: SandboxOwner, stack: CallSite): Promise<SandboxTransaction>;
 }
 
-/** A transaction of a connection that nobody registered: begun before the instance was resettable, or by hand. */
+/** A transaction that is not registered: begun before the instance was resettable, or by hand. */
 export function describeUnregistered(
   connection: Connection,
   id: string,

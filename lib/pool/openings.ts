@@ -5,7 +5,7 @@ import { type Deferred, defer, nextTurn } from '../words/waiting';
 import type { PoolHost } from './pool-host';
 import { type Connection, connectionOf } from '../connection/connection';
 
-/** When an opening started: what is open by the end of a reset is not for those who come after. */
+/** When an opening started. A connection that was opened before the end of a reset is not lent after it. */
 export interface Stamp {
   generation: number;
   evictionCount: number;
@@ -19,7 +19,7 @@ interface Opener extends Readonly<Stamp> {
   readonly host: PoolHost;
   /** The real pool of now. */
   readonly lender: object | undefined;
-  /** Somebody waits, who may be served. */
+  /** An acquire waits that may be served. */
   readonly isWanted: boolean;
   track(raw: object, stamp?: Stamp): Connection;
   discard(connection: Connection, timeoutMillis?: number): Promise<unknown>;
@@ -101,7 +101,7 @@ export class Openings implements RawOpenings {
       throw new Error('opened for a generation that a reset has ended');
     } catch (error) {
       this.invalidateSettings();
-      // A reset that kept the pool has ended an opening that somebody relies on who asked after it.
+      // A reset that kept the pool has ended this opening, but a later acquire relies on it.
       const isEnded = generation !== pool.generation;
       if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
       throw error;
@@ -138,7 +138,7 @@ export class Openings implements RawOpenings {
     adopted().catch(() => {});
   }
 
-  /** One has come to its end. It counts for a turn more: the real pool has to hear of a failure first, and tells it to whoever waits there then. */
+  /** An opening has ended. It counts for one more turn: the real pool must get a failure first, and passes it to its pending acquires. */
   async #ends(stamp: Stamp): Promise<void> {
     await nextTurn();
     this.#creating.delete(stamp);

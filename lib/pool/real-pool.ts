@@ -9,7 +9,7 @@ export interface RealPool {
   readonly max: number;
   acquire(): PendingAcquire;
   release(raw: object): boolean;
-  /** Rejects one who waits. */
+  /** Rejects a pending acquire. */
   turnAway(pending: PendingAcquire, error: unknown): void;
   /** Forgets a connection that is closed elsewhere. */
   remove(raw: object): void;

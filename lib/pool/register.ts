@@ -15,7 +15,7 @@ export abstract class Register extends Generations {
   /** The number of evictions: connections opened before the last one are not lent again. */
   evictionCount = 0;
 
-  /** Somebody waits, who may be served. */
+  /** An acquire waits that may be served. */
   abstract get isWanted(): boolean;
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
@@ -31,7 +31,7 @@ export abstract class Register extends Generations {
     return driver.losesDataOnClose?.(raw) ?? false;
   }
 
-  /** A connection from elsewhere that a transaction was told to use: tapped, but not ours to lend or close. */
+  /** A connection from elsewhere that a transaction was given: tapped, but never lent or closed here. */
   trackForeign(raw: object): Connection {
     const connection = this.track(raw);
     this.connections.delete(connection);

@@ -10,7 +10,7 @@ import { type Connection, connectionOf } from '../connection/connection';
 import { REQUEUE, type Waiter, AcquireQueue } from './acquire-queue';
 
 export class ResettablePool extends Register implements KnexPool {
-  /** Like tarn's: read by people who want to know whether `knex.destroy()` was called. */
+  /** Like tarn's: users read it to know whether `knex.destroy()` was called. */
   destroyed = false;
   readonly #room = new AcquireQueue();
 
@@ -102,7 +102,7 @@ export class ResettablePool extends Register implements KnexPool {
     return this.#room.waiting + this.#room.heldAtGate;
   }
 
-  /** From here on everybody who asks for a connection waits. */
+  /** From here on every acquire waits. */
   closeGate(): void {
     this.#room.closeGate();
   }
@@ -129,14 +129,14 @@ export class ResettablePool extends Register implements KnexPool {
     step(() => this.lender?.release(connection.raw));
   }
 
-  /** Rejects everybody who waits for a connection, or makes them ask again behind the gate. Returns their number. */
+  /** Rejects all pending acquires, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: Error, how: 'reject' | 'requeue'): number {
     return this.#room.turnAway(error, how, ({ pending, verdict }) =>
       step(() => this.lender?.turnAway(pending, verdict)),
     );
   }
 
-  /** Who is still opening one for the ended generation is of no interest any more. */
+  /** Openings for the ended generation no longer count. */
   async abandonOpenings(timeoutMillis: number): Promise<void> {
     const cut = this.openings.cut(timeoutMillis);
     this.abandonRetired();
@@ -149,7 +149,7 @@ export class ResettablePool extends Register implements KnexPool {
     return connectionOf(raw) as Connection;
   }
 
-  /** Somebody waits, who may be served. */
+  /** An acquire waits that may be served. */
   override get isWanted(): boolean {
     return !this.#room.isGated && this.#room.waiting > 0;
   }
@@ -211,7 +211,7 @@ export class ResettablePool extends Register implements KnexPool {
     if (connection.closing !== undefined) return;
     // A reset came meanwhile, and has it now.
     if (connection.seized) return connection.givenBack();
-    // Closing it would lose its data: whoever has it from inside its transaction gives it back.
+    // Closing it would lose its data: the code that has it from inside its transaction gives it back.
     if (keeps && connection.heldByHand > 0) {
       connection.heldByHand--;
       return;

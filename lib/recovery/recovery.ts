@@ -25,7 +25,7 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
   if (settings.onFatal === 'reset') {
     const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
     const earlier = instance.resets;
-    // Whoever waits for a checked connection has asked nothing on it: another is as good.
+    // An acquire that waits for a checked connection has asked nothing on it: another one is as good.
     inBackground(instance.reset({ reason, waiting: connection.isChecked ? 'requeue' : 'reject' }));
     if (instance.resets > earlier) instance.fatalReset = { error, number: instance.resets };
   }

@@ -18,13 +18,13 @@ export async function recycle(instance: Instance, connection: Connection, timeou
   return true;
 }
 
-/** Who holds a connection without a transaction or query on it might use it later, and so might a stream's reader give it back late. */
+/** Code that holds a connection by hand can use it later, and a stream's reader can give it back late. */
 function isWashable(connection: Connection): boolean {
   if (!connection.driver.resetSession || connection.death !== undefined || connection.hadStream) return false;
   return !connection.lent || connection.user !== undefined || connection.running > 0;
 }
 
-/** A query that was told of the reset gives its connection back in the same turn; who took one by hand does not know of it. */
+/** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
 const LET_GO_MILLIS = 20;
 
 async function resetSession(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
@@ -33,10 +33,10 @@ async function resetSession(instance: Instance, connection: Connection, deadline
   // A late release, or a query on it, would reach the next borrower. A transaction's own is fenced off by its use.
   if (connection.lent && (user === undefined || user.usesCallersConnection)) {
     await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());
-    if (!connection.isGivenBack) throw new Error('somebody holds the connection by hand');
+    if (!connection.isGivenBack) throw new Error('the connection is held by hand');
   }
   if (connection.isHeldInside) await nextTurn();
-  if (connection.isHeldInside) throw new Error('somebody holds the connection by hand inside');
+  if (connection.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
   if (driver.status(raw) !== 'idle') await connection.send('ROLLBACK');
   await connection.runOwn(async () => driver.resetSession?.(raw));
   connection.accept(instance.pool.generation);

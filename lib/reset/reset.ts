@@ -54,11 +54,11 @@ export async function endGeneration(
   // They were asked before it, and shall touch the database no more.
   for (const pause of instance.pausedRetries) pause.reject(new ResetError({ reason, generation: report.generation }));
   if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
-    // 1. Who asks from now on waits; who waits already is told, or asks again behind the gate.
+    // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
     pool.closeGate();
     const open = [...pool.connections];
     const { generation } = report;
-    // Made only where somebody hears it: its stack costs more than an idle connection's end.
+    // Made only if it is used: its stack costs more than the end of an idle connection.
     let made: ResetError | undefined;
     const error = () => {
       made ??= new ResetError({ reason, generation });
@@ -69,7 +69,7 @@ export async function endGeneration(
 
     // 2. What runs may end by itself.
     const graceMillis = options.graceMillis ?? settings.graceMillis;
-    // Waited for in any case: whoever has just lost a connection, for which this may be the reset, hears of that first.
+    // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
     const hurry = await (graceMillis > 0 ? settled(instance, graceMillis, isLast) : undefined);
     const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
 
@@ -78,7 +78,7 @@ export async function endGeneration(
     if (isLast) pool.retireForGood();
     else if (connections === 'close' && kept.length === 0) pool.retire();
 
-    // 4. Who asked for the rest is told, at once; only a COMMIT may still hear its answer.
+    // 4. Everything else that is open rejects at once; only a COMMIT may still hear its answer.
     const entries = [...instance.open];
     const ending = open.map(async (connection) => {
       const entry = entries.find((candidate) => candidate.connection === connection);
@@ -112,7 +112,7 @@ export async function endGeneration(
   return report;
 }
 
-/** Resolves when no transaction and no query is under way, or the time is up, or somebody is in a hurry: then with how much is left. */
+/** Waits out the grace period. Ends early when nothing runs, or when destroy() overtakes the reset; then returns destroy()'s deadline. */
 async function settled(
   instance: Instance,
   graceMillis: number,
@@ -137,7 +137,7 @@ async function settled(
   return hurry;
 }
 
-/** Cuts what has not ended when the time is up that somebody in a hurry has. */
+/** Cuts what has not ended by the deadline of a destroy() that overtook the reset. */
 async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ended: Promise<void>): Promise<void> {
   const { leftMillis } = await hurry;
   const isOver = await within(
@@ -149,7 +149,7 @@ async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ende
   await pool.openings.cut(0);
 }
 
-/** Tells everybody who holds the connection or waits for its answer. */
+/** Rejects everything that uses the connection or waits for its answer. */
 function abort(connection: Connection, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
   const { reason, generation } = error;
   const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);

@@ -3,7 +3,7 @@ import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { Deadline, nextTurn, within } from '../words/waiting';
 
-/** A query that was told of the reset gives its connection back in the same turn; who took one by hand does not know of it. */
+/** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
 const LET_GO_MILLIS = 20;
 
 /** Resolves when the connection is free for the next borrower, or waits for nothing but to be given back. */

@@ -9,7 +9,7 @@ import { REASON } from './unheard';
 export type IsolationKind = 'reset' | 'recycle' | 'sandbox';
 
 export interface Isolation {
-  /** Whether something is done at a test's end that may fail, so that it has to be done even if nobody asks for leaks. */
+  /** Whether the end of a test does something that can fail. Then it is done also with `leaks: 'ignore'`. */
   readonly hasEnd: boolean;
   /** Makes everything clean for a test, whatever the one before has left. */
   open(): Promise<void>;
@@ -58,7 +58,7 @@ class ResetIsolation implements Isolation {
   protected async reset(): Promise<void> {
     const connections = this.kind === 'recycle' ? 'recycle' : 'close';
     const report = await this.db.resetConnection({ reason: REASON, graceMillis: 0, connections });
-    // Whose callback never ends is told in the next turn.
+    // A transaction whose callback never ends is rejected in the next turn of the event loop.
     if (report.abortedTransactions.length > 0) await nextTurn();
     // A sandbox that a test opened and did not close is over; nothing of it may reach the next one.
     this.instance.ambient.pinned = undefined;

@@ -1,7 +1,7 @@
-// What a leaking test is told: what it left, and where that was opened.
+// The error of a leaking test: what it left open, and where that was opened.
 import type { LeakReport, OpenTransaction } from '../words/types';
 
-/** Not one of the package's errors: a failed assertion about the test, of which nobody needs to tell cases apart. */
+/** Not one of the package's errors: a failed assertion about the test. No program needs its code. */
 export function leakError(title: string, leaks: LeakReport): Error {
   const message = leakMessage(title, leaks);
   const error = new Error(message);

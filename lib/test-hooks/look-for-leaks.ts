@@ -1,4 +1,4 @@
-// What is open or running when a test is done, told apart from what is only on its way back to the pool.
+// Finds what is open or running when a test has ended. A connection on its way back to the pool does not count.
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { userFrames } from '../words/call-site';

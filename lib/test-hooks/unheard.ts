@@ -1,4 +1,4 @@
-// What these hooks abort may have nobody who listens: that is the leak, which is told to the test, and no second failure.
+// A promise that these hooks abort may have no handler. That is the leak, which the test reports already: no unhandled rejection follows.
 import { ResetError, SandboxError } from '../words/errors';
 
 export const REASON = 'the test that asked for it is over';

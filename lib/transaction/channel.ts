@@ -1,4 +1,4 @@
-// What happens to transactions, for whoever subscribes: `knex-reset:transaction`.
+// Publishes what happens to transactions on the channel `knex-reset:transaction`.
 import { channel } from 'node:diagnostics_channel';
 import type { OpenTransaction, TransactionEvent } from '../words/types';
 
@@ -11,7 +11,7 @@ interface Published {
 
 const transactions = channel('knex-reset:transaction');
 
-/** Of savepoints nobody hears, nor of the end of what never began. */
+/** Savepoints publish nothing, nor does the end of a transaction that never began. */
 export function publish(event: TransactionEvent['event'], transaction: Published, error?: unknown): void {
   if (!transactions.hasSubscribers || !transaction.isOutermost || !transaction.hasBegun) return;
   const message: TransactionEvent = { event, transaction: transaction.describe() };

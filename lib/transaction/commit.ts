@@ -44,7 +44,7 @@ async function commitOnceReady(transaction: Transaction, send: Send): Promise<vo
         : undefined;
     }
   }
-  // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
+  // COMMIT behind a running query might never be sent, and it would not be known whether it was. In a sandbox it has its turn.
   if (!connection.mutex.isShared && transaction.refusal === undefined) await connection.whenQuiet();
   // What failed on the server makes COMMIT fail; what failed before it got there, or on a server that goes on, must as well.
   // Which of them it was is known now: an error arrives before the status of the transaction does.

@@ -27,7 +27,7 @@ export function borrowTurn(transaction: Transaction): void {
   borrowers.add(transaction);
 }
 
-/** Who may send now, and when it may. */
+/** Decides which code may send, and when. */
 export function mutexOf(transaction: Transaction): Mutex {
   const { mutex } = transaction.connection;
   if (!mutex.isShared) return mutex;

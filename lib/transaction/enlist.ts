@@ -42,7 +42,7 @@ class SandboxGuest implements Guest, TurnHolder {
   readonly #asked: QueryOrigin;
 
   constructor(asked: QueryOrigin | undefined) {
-    // Nobody has recorded where a connection was taken by hand; it is still on the stack.
+    // Where a connection was taken by hand is not recorded; it is still on the stack.
     this.#asked = asked ?? captureCallSite(enlist);
   }
 
@@ -57,12 +57,12 @@ class SandboxGuest implements Guest, TurnHolder {
 
   describe(): TurnDescription {
     const { sql, stack } = this;
-    return { what: sql === undefined ? 'somebody who took it by hand' : `the query "${sql}"`, stack };
+    return { what: sql === undefined ? 'code that took it by hand' : `the query "${sql}"`, stack };
   }
 }
 
 function refuseIfOver(transaction: Transaction): void {
   if (transaction.refusal !== undefined) throw transaction.refusal;
-  // An inner one may still be open when the transaction around it has ended, and its connection is somebody else's.
+  // An inner transaction can still be open when the one around it has ended and the connection has another user.
   if (transaction.phase !== 'open' || transaction.parentHasEnded) throw new Error('Transaction query already complete');
 }

@@ -1,4 +1,4 @@
-// Who may end a transaction, and what they hear: knex after its callback, or whoever has its handle.
+// The requests to end a transaction: knex makes them after the callback, user code through the handle.
 import { BlockControlError, TransactionFailedError } from '../words/errors';
 import type { Send } from '../knex/transaction-class';
 import { commit } from './commit';
@@ -29,7 +29,7 @@ export async function requestRollback(transaction: Transaction, error: unknown):
   return undefined;
 }
 
-/** Knex asks for a block's end once its callback is done, and again only where that has failed; whoever else does is in the block or a hook. */
+/** Knex asks for the end of a block once its callback has ended, and again only if that failed. Any other request comes from the block or a hook. */
 function endAsked(transaction: Transaction, call: string): void {
   const isByHand =
     transaction.joined > 0 ||

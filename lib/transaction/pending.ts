@@ -11,7 +11,7 @@ export function watchRunner(client: KnexClient, runner: Runner): void {
     const isOfCallback = transaction.isCallbackRunning;
     const result = run.call(runner);
     result.then(leave, (error) => {
-      // The callback is done and has not waited for it: nobody else would make the block fail, but for the server.
+      // The callback has ended without waiting for it. Without this, only the server could make the block fail.
       if (isOfCallback && transaction.isEndAsked && transaction.phase === 'open')
         transaction.unawaitedFailure ??= error;
       leave();

@@ -20,7 +20,7 @@ export function register(transaction: Transaction, kind: LateHook, hook: unknown
 /** The same by a handle, at once; in a transaction that knex began without this package, as soon as control of it is taken. */
 export async function registerBy(trx: Knex.Transaction, kind: LateHook, hook: TransactionHook): Promise<void> {
   if (!transactionOf(trx)) {
-    // The connection of a finished one may be somebody else's by now.
+    // The connection of a finished transaction may have another user by now.
     if (trx.isCompleted()) throw finished(kind, 'of this handle');
     await takeControlOf(trx);
   }

@@ -90,7 +90,7 @@ function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt:
 function judge(when: NonNullable<RetryOptions['when']>, error: unknown, number: number): boolean {
   try {
     const verdict: unknown = when(error, number);
-    // Nobody waits for a promise, so nobody would hear of its failure either.
+    // A promise would not be awaited, so its failure would be lost.
     Promise.resolve(verdict).catch(() => {});
     if (typeof verdict !== 'boolean') refuse('atomic: retry: when', verdict, 'it to return true or false');
     return verdict;

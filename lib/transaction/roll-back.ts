@@ -24,7 +24,7 @@ async function rollBackNow(transaction: Transaction, error: unknown): Promise<vo
   markCompleted(transaction.trx, true);
   await runFatalHooks(transaction, error);
   const rolledBack = rolledBackFor(transaction, error);
-  // What was done inside was undone or stored with the transaction around it. Its connection may be somebody else's by now.
+  // What was done inside was undone or stored with the transaction around it. Its connection may have another user by now.
   if (transaction.parentHasEnded) return transaction.decide(rolledBack);
   if (connection.refusal !== undefined || root.isAborted) {
     // The connection is gone, and the server rolls back by itself.
@@ -35,7 +35,7 @@ async function rollBackNow(transaction: Transaction, error: unknown): Promise<vo
   // The one around it was rolled back meanwhile, and this with it.
   if (transaction.parentHasEnded) return transaction.decide(rolledBack);
   const undone = isAtRest ? await undo(transaction, error) : undefined;
-  // Knex has an error of its own for a rollback without one, where it was told to reject.
+  // Knex has an error of its own for a rollback without a reason, if it is configured to reject.
   if (undone && !undone.isDone && error === undefined && connection.death === undefined)
     return transaction.decide({ kind: 'rolledBack', error: undone.error });
   if (undone && (undone.isDone || undone.error === error)) {
@@ -49,7 +49,7 @@ async function rollBackNow(transaction: Transaction, error: unknown): Promise<vo
   return transaction.decide(rolledBack);
 }
 
-/** By hand and without a reason knex resolves, or has an error of its own where it was told to reject. */
+/** For a rollback by hand without a reason knex resolves, or has an error of its own if it is configured to reject. */
 function rolledBackFor({ block, trx }: Transaction, error: unknown): Outcome {
   const isByHand = error === undefined && !block;
   const resolves = isByHand && trx.doNotRejectOnRollback !== false;
@@ -57,7 +57,7 @@ function rolledBackFor({ block, trx }: Transaction, error: unknown): Outcome {
   return { kind: 'rolledBack', error: own, resolves };
 }
 
-/** Undefined: it was not answered in time. A savepoint's turn is waited for besides: its connection is others' as well, who may take their time. */
+/** Returns undefined on timeout. For a savepoint the clock starts when it has its turn, because other code may use the connection for long. */
 function undo(transaction: Transaction, error: unknown): Promise<StepResult | undefined> {
   const { timeoutMillis } = transaction.instance.settings;
   const sent = sendControl(transaction, () => transaction.undo(error), timeoutMillis);
@@ -75,7 +75,7 @@ async function dropSavepoint(transaction: Transaction): Promise<void> {
 /** Waits until nothing runs, having cancelled what does. False: it goes on running. */
 async function comeToRest(transaction: Transaction): Promise<boolean> {
   const { connection } = transaction;
-  // In a sandbox what runs may be somebody else's; it is waited for like any turn.
+  // In a sandbox the running statement may belong to other code; it is waited for like any turn.
   if (connection.mutex.isShared && transaction.isSavepoint && transaction.running === 0) return true;
   if (connection.running > 0) {
     const how = (when: string) =>

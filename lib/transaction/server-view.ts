@@ -63,7 +63,7 @@ export function readied(root: Transaction, sql: string, error: unknown): void {
 /** A statement of the user's has ended it. What waits behind that statement, and what is asked later, would be stored at once, each for itself. */
 export function endedByUser(root: Transaction, by: NonNullable<Transaction['endedByStatement']>): void {
   root.endedByStatement = by;
-  // Noticed only at the sandbox's own end, it still has to be told.
+  // If it is noticed only at the end of the sandbox itself, it still has to be reported.
   const escape = root.sandbox?.escaped(by.sql);
   if (escape) root.doom ??= escape;
   const isWaited = root.connection.running > 0 || by.rolledBack || by.wasRestarted;

@@ -14,7 +14,7 @@ import { watchRunner } from './pending';
 import { Transaction } from './transaction';
 import { transactionOfClient } from './control';
 
-/** Takes control of a transaction, if nobody has it yet, and of those around it: the hooks of the whole wait for the outermost COMMIT. */
+/** Takes control of a transaction that has no controller yet, and of those around it: all hooks wait for the outermost COMMIT. */
 export async function takeControlOf(trx: Knex.Transaction): Promise<void> {
   const { client } = trx as unknown as { client: KnexClient };
   if (transactionOfClient(client)) return;

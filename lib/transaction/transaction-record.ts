@@ -36,7 +36,7 @@ export abstract class TransactionRecord {
   doom: unknown;
   /** The server has confirmed its BEGIN or SAVEPOINT. */
   hasBegun = false;
-  /** Its holders were told that it is over, though knex has not ended it. */
+  /** Its users know that it is over, though knex has not ended it. */
   isAborted = false;
   /** The callback is still running. Knex's own commit and rollback come after it. Known of blocks and in sandboxes only. */
   isCallbackRunning = false;
@@ -48,7 +48,7 @@ export abstract class TransactionRecord {
   isByCallback = false;
   /** Control was taken of it when it was open already. */
   isAdopted = false;
-  /** It was told which connection to use, and whoever took that one gives it back. */
+  /** It uses a connection that it was given: the code that took the connection gives it back. */
   usesCallersConnection = false;
   /** A control statement is being handed to knex: it passes every gate. */
   isStepping = false;
@@ -167,7 +167,7 @@ export abstract class TransactionRecord {
   /** The error that a statement asked now gets; undefined: it is sent, or knex says that the transaction is over. */
   get refusal(): unknown {
     if (this.isStepping) return undefined;
-    // Made only where somebody gets it: an error costs as much as a query's way through here.
+    // Made only if it is used: an error costs as much as the way of a query through here.
     if (this.held && (this.phase === 'ending' || this.phase === 'over')) this.doom ??= this.held.holder.closed();
     return this.doom ?? this.parent?.refusal;
   }

@@ -56,7 +56,7 @@ export class Transaction
 
   // From knex, in the order of a transaction's life.
 
-  /** Knex asks some steps after it was made: a reset may have begun in between, and whoever was there before is not to touch the database after it. */
+  /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
   ask(): void {
     const { resets, latestReset } = this.instance;
     if (this.#resets === resets || this.isSavepoint || latestReset?.waiting !== 'reject') return;
@@ -84,7 +84,7 @@ export class Transaction
 
   commit(value: unknown, send: Send): Promise<unknown> {
     const committed = requestCommit(this, value, send);
-    // Whoever does not wait for it hears of its failure from the transaction's own promise.
+    // The transaction's own promise carries the failure too: this one need not be awaited.
     const handled = committed.catch(() => {});
     return this.isByCallback ? handled : committed;
   }
@@ -112,7 +112,7 @@ export class Transaction
   }
 
   giveBack(raw: object): void {
-    // A reset may have given it to somebody else.
+    // A reset may have given the connection to another user.
     if (this.isSavepoint || this.connection?.user !== this) return;
     this.connection.leave(() => this.refusal as Error);
     void this.trx.client.releaseConnection(raw);
@@ -122,7 +122,7 @@ export class Transaction
     this.parent?.removeChild(this);
     this.leaveParent();
     this.instance.closed(this);
-    // It was told which connection to use: that has its earlier user again.
+    // It used a connection that it was given: its earlier user has it again.
     if (this.connection?.user === this) this.connection.user = this.#earlierUser;
     return this.outcome ? finish(this) : this.#neverBegun(failure?.error);
   }
@@ -145,7 +145,7 @@ export class Transaction
     this.outcome = outcome;
     this.phase = 'over';
     this.#decided?.resolve();
-    // Knex waits for its own promise only, and not for the last hooks: it is told what they make of the outcome.
+    // Knex waits for its own promise only, not for the last hooks, so it gets the outcome after them.
     if (this.isAdopted) new Promise((resolve) => resolve(this.ended(undefined))).then(this.resolve, this.reject);
     else if (outcome.kind === 'committed') this.resolve(outcome.value);
     else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);

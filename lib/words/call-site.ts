@@ -3,7 +3,7 @@
 import { join, sep } from 'node:path';
 import { read, textOf } from './foreign';
 
-/** Enough to get through an ORM to whoever called it. */
+/** Enough to get through the frames of an ORM to the code that called it. */
 const FRAMES = 20;
 /** The folder of the package: this file is in its lib/words/, or bundled in its dist/. */
 const PACKAGE = __dirname.slice(
@@ -22,7 +22,7 @@ export interface CallSite {
   stack?: string;
 }
 
-/** Captures the frames above `entry` without formatting them: that is done by whoever reads `stack`. */
+/** Captures the frames above `entry`. They are formatted when `stack` is read. */
 export function captureCallSite(entry: unknown): CallSite {
   const holder: CallSite = {};
   const limit = Error.stackTraceLimit;

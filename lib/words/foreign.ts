@@ -47,12 +47,12 @@ export function step(work: () => unknown): void {
   }
 }
 
-/** Lets work go on that nobody waits for. What it rejects with is a warning. */
+/** Lets work go on without a wait. If it rejects, a warning is emitted. */
 export function inBackground(work: PromiseLike<unknown> | undefined): void {
   work?.then(undefined, warn);
 }
 
-/** A warning of what went wrong where nobody waits. */
+/** Emits a warning for a failure that no promise can carry. */
 export function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : new Error(textOf(error)));
 }
