@@ -1,6 +1,7 @@
 // Mocha root hooks: a test fails when an unhandled rejection or a process warning came up while it ran.
 import { callbackify } from 'node:util';
 import type { AsyncFunc, Context, Done, Func, RootHookObject, Test } from 'mocha';
+import { leftOpen } from './left-open';
 import { startCollecting, stopCollecting, takeProblems } from './process-problems';
 
 export { expectWarning } from './process-problems';
@@ -25,6 +26,7 @@ export const mochaHooks: RootHookObject = {
   async afterAll() {
     await blame(previous);
     previous = undefined;
+    late.push(...(await leftOpen()));
     stopCollecting();
     if (late.length > 0) throw new Error(late.splice(0).join('\n'));
   },
