@@ -14,7 +14,7 @@ const OURS = path.resolve(__dirname, '../../lib') + path.sep;
 export type FullPoolError = Error & { holders: OpenTransaction[] };
 
 /** How long those who ask for a connection wait in vain. */
-export const WAITS_MILLIS = 300;
+export const WAITS_MILLIS = 600;
 
 /** A pool of so many connections, whose askers give up soon. */
 export function narrow(max: number): StageConfig {

@@ -183,7 +183,7 @@ describe('knex’s client', () => {
 
   describe('KnexTimeoutError', () => {
     it('is what a borrower gets who waits too long, with its text', async () => {
-      const narrow = stage.knex({ pool: { max: 1 }, acquireConnectionTimeout: 20 });
+      const narrow = stage.knex({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
       const trx = await narrow.transaction();
       const error = await failure(narrow.raw('select 1'));
       expect(error).to.be.an.instanceof(knexBuild().KnexTimeoutError);

@@ -190,7 +190,7 @@ describe('resetHooks()', () => {
     }
 
     it('stops recording where queries are asked', async () => {
-      db = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 300 });
+      db = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 1500 });
       hooks = resetHooks(db, { leaks: 'ignore' });
       // A full pool's error says where the query was asked that holds the only connection, if that was recorded.
       const whereAsked = async () => {

@@ -101,7 +101,7 @@ describe('resetConnection()', () => {
 
   describe('while a waiter is timing out anyway', () => {
     it('leaves its error to knex', async () => {
-      const impatient = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 30 });
+      const impatient = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
       const held = await impatient.transaction();
       const { error } = await outcome(impatient.raw('select 1'));
       expect(error).to.have.property('name', 'KnexTimeoutError');
