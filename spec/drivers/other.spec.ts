@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { ResettableOptions } from '../../lib';
+import { pidOf } from '../support/backend';
 import type { FaultProxy } from '../support/fault-proxy';
 import { failure, millisOf, never, outcome, watch } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -111,7 +112,7 @@ describe('a driver that is not known', () => {
       for await (const _ of stream) count++;
       return count;
     };
-    const pid = async () => (await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid')).rows[0].pid;
+    const pid = () => pidOf(db);
 
     it('reads it to its end, and keeps its connection', async () => {
       const before = await pid();
@@ -195,8 +196,7 @@ describe('a driver that is not known', () => {
   it('has a block fail whose connection died, and the connection lent to nobody', async () => {
     const block = db.atomic(async (trx) => {
       await trx('t').insert({ id: 1 });
-      const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
-      await stage.database.terminate(rows[0].pid);
+      await stage.database.terminate(await pidOf(trx));
       await trx.raw('select 1').catch(() => {});
       return 'value';
     });
@@ -216,13 +216,13 @@ describe('a driver that is not known', () => {
   });
 
   it('has its connections closed where they shall be recycled', async () => {
-    const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+    const closed = await pidOf(db);
     expect(await db.resetConnection({ connections: 'recycle' })).to.include({
       closedConnections: 1,
       recycledConnections: 0,
     });
     await until('the server has let go', async () =>
-      (await stage.database.backends()).every(({ pid }) => pid !== rows[0].pid),
+      (await stage.database.backends()).every(({ pid }) => pid !== closed),
     );
     expect(await one()).to.deep.equal([{ one: 1 }]);
   });

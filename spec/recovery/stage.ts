@@ -1,20 +1,17 @@
 // What the specs of recovery share: pools filled to a known size, deaths of several backends at once, and what they cost.
 import type { Knex } from 'knex';
+import { pidOf } from '../support/backend';
 import type { FaultProxy } from '../support/fault-proxy';
 import { failure, outcome } from '../support/outcome';
 import type { ProxyLink } from '../support/proxy-link';
 import type { ResettableKnex, Stage } from '../support/stage';
 import { until } from '../support/until';
 
+export { pidOf };
+
 /** Has the server fail a statement with this SQLSTATE, the connection being sound. */
 export function raise(code: string): string {
   return `do $$ begin raise exception 'pretended' using errcode = '${code}'; end $$`;
-}
-
-/** The backend that a query gets. */
-export async function pidOf(db: Knex): Promise<number> {
-  const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
-  return rows[0].pid;
 }
 
 /** Opens so many connections and leaves them idle; the last of their backends is the one that is lent next. */

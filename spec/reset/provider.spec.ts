@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
 import { defer, type Deferred } from '../../lib/words/waiting';
+import { pidOf } from '../support/backend';
 import { failure, outcome, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -26,8 +27,6 @@ describe('a connection provider', () => {
     };
     return stage.resettable({ ...config, connection });
   }
-
-  const pidOf = async (db: Knex) => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
 
   it('is asked again after a reset before which every connection had died', async () => {
     const db = provided();

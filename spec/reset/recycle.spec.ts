@@ -4,6 +4,7 @@ import type { Knex } from 'knex';
 import type { PoolClient } from 'pg';
 import { type ResetOptions, ResetError } from '../../lib';
 import { defer } from '../../lib/words/waiting';
+import { pidOf } from '../support/backend';
 import { failure, never, nextTurn, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, type StageConfig, useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -19,7 +20,6 @@ describe("resetConnection({ connections: 'recycle' })", () => {
   const recycle = (db: ResettableKnex, options: ResetOptions = {}) =>
     db.resetConnection({ connections: 'recycle', ...options });
   const first = async <T>(db: Knex, sql: string) => ((await db.raw(sql)) as { rows: T[] }).rows[0] as T;
-  const pidOf = async (db: Knex) => (await first<{ pid: number }>(db, 'select pg_backend_pid() as pid')).pid;
   const alone = (config: StageConfig = {}) => stage.resettable({ ...config, pool: { max: 1, ...config.pool } });
 
   describe('an idle connection', () => {

@@ -1,5 +1,6 @@
 // What every spec of sandboxes needs: tables that must stay empty, and both kinds of sandbox behind one signature.
 import { expect } from 'chai';
+export { pidOf as idOfBackend } from '../support/backend';
 import { type ResettableKnex, type Stage, useStage } from '../support/stage';
 import type { LeakReport, SandboxOptions } from '../../lib';
 
@@ -62,8 +63,3 @@ export const KINDS: [name: string, run: RunInSandbox][] = [
     },
   ],
 ];
-
-export async function idOfBackend(db: ResettableKnex): Promise<number> {
-  const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
-  return rows[0].pid;
-}

@@ -45,7 +45,7 @@ export class MariadbServer {
     this.#user = serverUser();
     this.#folder = path.join(os.tmpdir(), `knex-reset-mariadb-${randomBytes(6).toString('hex')}`);
     this.#watchdog = new Watchdog([this.#folder]);
-    fs.mkdirSync(this.#folder, { mode: 0o700 });
+    for (const folder of [this.#folder, this.#temporary]) fs.mkdirSync(folder, { mode: 0o700 });
     giveTo(this.#user, this.#folder);
   }
 
@@ -81,6 +81,7 @@ export class MariadbServer {
 
   async #initialize(): Promise<void> {
     const flags = ['--auth-root-authentication-method=normal', '--skip-test-db', `--datadir=${this.#data}`];
+    flags.push(`--tmpdir=${this.#temporary}`);
     const running = promisify(execFile)(findProgram('mariadb-install-db') as string, ['--no-defaults', ...flags], {
       ...this.#user,
       cwd: this.#folder,
@@ -93,6 +94,7 @@ export class MariadbServer {
   async #start(): Promise<void> {
     const all = {
       datadir: this.#data,
+      tmpdir: this.#temporary,
       port: String(this.port),
       'bind-address': '127.0.0.1',
       socket: path.join(this.#folder, 'socket'),
@@ -127,5 +129,10 @@ export class MariadbServer {
 
   get #data(): string {
     return path.join(this.#folder, 'data');
+  }
+
+  /** Of its own: a server that starts removes the temporary tables that it finds, another's in the same folder too. */
+  get #temporary(): string {
+    return path.join(this.#folder, 'tmp');
   }
 }

@@ -2,12 +2,13 @@
 import type { Knex } from 'knex';
 import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
-import { type Resettable, resettable, type ResettableOptions } from '../../lib';
+import type { ResettableOptions } from '../../lib';
+import { Instances, type ResettableKnex } from './instances';
 import { MariadbServer } from './mariadb-server';
 import { makeKnex } from './quiet-knex';
 import { until } from './until';
 
-export type ResettableKnex = Knex & Resettable;
+export type { ResettableKnex } from './instances';
 
 interface Process extends RowDataPacket {
   id: number;
@@ -18,7 +19,7 @@ export class MysqlStage {
   readonly database = 'spec';
   #server!: MariadbServer;
   #root!: mysql.Connection;
-  readonly #instances = new Set<Knex>();
+  readonly #instances = new Instances();
 
   /** @param settings options of mariadbd */
   async open(settings: Record<string, string> = {}): Promise<void> {
@@ -41,8 +42,7 @@ export class MysqlStage {
 
   /** Ends the instances made since the last time, and what they could not end on the server; empties the table. */
   async clear(): Promise<void> {
-    await Promise.all([...this.#instances].map((db) => end(db)));
-    this.#instances.clear();
+    await this.#instances.end();
     for (const { id } of await this.processes()) await this.kill(id);
     await this.rows('delete from t');
   }
@@ -52,13 +52,11 @@ export class MysqlStage {
   }
 
   knex(client: string, config: Knex.Config = {}): Knex {
-    const db = makeKnex(this.connection, { client, ...config });
-    this.#instances.add(db);
-    return db;
+    return this.#instances.plain(makeKnex(this.connection, { client, ...config }));
   }
 
   resettable(client: string, config: Knex.Config = {}, options?: ResettableOptions): ResettableKnex {
-    return resettable(this.knex(client, config), options);
+    return this.#instances.resettable(this.knex(client, config), options);
   }
 
   /** Runs a statement as root, on a connection that no instance has. */
@@ -95,9 +93,4 @@ export class MysqlStage {
     await this.#root.query(`kill ${id}`).catch(() => {}); // it may have gone by itself
     await until(`thread ${id} is gone`, async () => (await this.processes()).every((each) => each.id !== id));
   }
-}
-
-async function end(db: Knex): Promise<void> {
-  if ('resetConnection' in db) await (db as ResettableKnex).resetConnection({ timeoutMillis: 500 });
-  await db.destroy();
 }

@@ -1,15 +1,16 @@
 // What the specs of a `describe` play on: a database of their own, instances on it, and proxies before it; all of it is cleared away by itself.
 import type { Knex } from 'knex';
-import { type Resettable, resettable, type ResettableOptions } from '../../lib';
+import type { ResettableOptions } from '../../lib';
 import { freshDatabase, type TestDatabase } from './database';
 import { FaultProxy } from './fault-proxy';
+import { Instances, type ResettableKnex } from './instances';
 import { makeKnex } from './quiet-knex';
 import { until } from './until';
 
 /** What `leftOnServer()` says once the server has let go. */
 export const NOTHING = { backends: [], locks: [] };
 
-export type ResettableKnex = Knex & Resettable;
+export type { ResettableKnex } from './instances';
 
 export interface StageConfig extends Knex.Config {
   /** The way to the database. */
@@ -27,8 +28,7 @@ export function useStage(): Stage {
 
 export class Stage {
   #database: TestDatabase | undefined;
-  readonly #plain = new Set<Knex>();
-  readonly #resettable = new Set<ResettableKnex>();
+  readonly #instances = new Instances();
   readonly #proxies = new Set<FaultProxy>();
 
   get database(): TestDatabase {
@@ -40,24 +40,22 @@ export class Stage {
   knex({ through, ...config }: StageConfig = {}): Knex {
     const { connection } = this.database;
     const isPooled = 'connectionPool' in config;
-    const db = makeKnex(through ? through.through(connection) : connection, {
-      ...(isPooled && { connection: undefined }),
-      ...config,
-    });
-    this.#plain.add(db);
-    return db;
+    return this.#instances.plain(
+      makeKnex(through ? through.through(connection) : connection, {
+        ...(isPooled && { connection: undefined }),
+        ...config,
+      }),
+    );
   }
 
   /** A resettable knex with an empty pool. */
   resettable(config: StageConfig = {}, options?: ResettableOptions): ResettableKnex {
-    return this.adopt(resettable(this.knex(config), options));
+    return this.#instances.resettable(this.knex(config), options);
   }
 
   /** Sees to the end of an instance that was made elsewhere. */
   adopt(db: ResettableKnex): ResettableKnex {
-    this.#plain.delete(db);
-    this.#resettable.add(db);
-    return db;
+    return this.#instances.adopt(db);
   }
 
   async proxy(): Promise<FaultProxy> {
@@ -66,15 +64,14 @@ export class Stage {
     return proxy;
   }
 
-  /** Resolves with the process ids of the backends that run a statement with this in it. */
-  async running(sql: string, count = 1): Promise<number[]> {
-    let pids: number[] = [];
-    await until(`${count} × "${sql}" run on the server`, async () => {
+  /** Resolves with the process ids of the backends that run a statement with this in it, or that matches. */
+  running(match: string | RegExp, count = 1): Promise<number[]> {
+    const isMeant = (sql: string) => (typeof match === 'string' ? sql.includes(match) : match.test(sql));
+    return until(`${count} × "${match}" run on the server`, async () => {
       const backends = await this.database.backends();
-      pids = backends.filter(({ state, query }) => state === 'active' && query.includes(sql)).map(({ pid }) => pid);
-      return pids.length >= count;
+      const pids = backends.filter(({ state, query }) => state === 'active' && isMeant(query)).map(({ pid }) => pid);
+      return pids.length >= count ? pids : undefined;
     });
-    return pids;
   }
 
   /** What the server holds for anybody on this database, at this moment: empty lists once it has let go. */
@@ -94,19 +91,12 @@ export class Stage {
   /** Ends the instances and proxies made since the last time. */
   async clear(): Promise<void> {
     for (const proxy of this.#proxies) Object.assign(proxy, { mode: 'pass', delayMillis: 0 }).thaw();
-    await Promise.all([...this.#resettable].map((db) => end(db)));
-    await Promise.all([...this.#plain].map((db) => db.destroy()));
+    await this.#instances.end();
     await Promise.all([...this.#proxies].map((proxy) => proxy.close()));
-    for (const each of [this.#resettable, this.#plain, this.#proxies]) each.clear();
+    this.#proxies.clear();
   }
 
   async close(): Promise<void> {
     await this.database.drop();
   }
-}
-
-async function end(db: ResettableKnex): Promise<void> {
-  // A test may leave a transaction open, for which destroy() alone would wait.
-  await db.resetConnection({ reason: 'the test is over', timeoutMillis: 500 });
-  await db.destroy();
 }

@@ -1,10 +1,10 @@
 // What every spec of transactions needs: a resettable instance whose way to the server can be hurt, and what was said on it.
 import type { Knex } from 'knex';
-import { resettable } from '../../lib';
 import type { Resettable, ResettableOptions } from '../../lib';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { FaultProxy } from '../support/fault-proxy';
-import { makeKnex } from '../support/quiet-knex';
+import { pidOf } from '../support/backend';
+import type { TestDatabase } from '../support/database';
+import type { FaultProxy } from '../support/fault-proxy';
+import { Stage } from '../support/stage';
 import { until } from '../support/until';
 import { WireTranscript } from '../support/wire-transcript';
 
@@ -28,20 +28,21 @@ const TABLES = `
   create table accounts (id int primary key, balance int not null);
 `;
 
-export class Stage {
-  database!: TestDatabase;
+/** A stage whose instances all go through one proxy, which is new for each test, like its main instance. */
+export class ProxiedStage {
+  readonly #stage = new Stage();
   proxy!: FaultProxy;
   transcript!: WireTranscript;
   /** By way of the proxy, with a short `timeoutMillis`. */
   db!: Db;
-  readonly #others: Db[] = [];
+
+  get database(): TestDatabase {
+    return this.#stage.database;
+  }
 
   /** Another instance by way of the same proxy. */
   make(options: ResettableOptions = {}, overrides: Knex.Config = {}): Db {
-    const knex = makeKnex(this.proxy.through(this.database.connection), overrides);
-    const db = resettable(knex, { timeoutMillis: 600, ...options });
-    this.#others.push(db);
-    return db;
+    return this.#stage.resettable({ through: this.proxy, ...overrides }, { timeoutMillis: 600, ...options });
   }
 
   /** What was sent since the last `transcript.clear()`; savepoints are called s1, s2, … in their order. */
@@ -70,11 +71,9 @@ export class Stage {
     });
   }
 
-  /** Resolves when a backend of the database runs a statement that matches. */
-  running(match: RegExp): Promise<unknown> {
-    return until(`${match} runs`, async () =>
-      (await this.database.backends()).some(({ state, query }) => state === 'active' && match.test(query)),
-    );
+  /** Resolves with the backends of the database that run a statement that matches. */
+  running(match: RegExp): Promise<number[]> {
+    return this.#stage.running(match);
   }
 
   /** Resolves when no connection of the instance is lent out. */
@@ -84,28 +83,32 @@ export class Stage {
 
   async open(options?: ResettableOptions, overrides?: Knex.Config): Promise<void> {
     await this.database.query('truncate t, u, accounts');
-    this.proxy = await FaultProxy.to(this.database.connection);
+    this.proxy = await this.#stage.proxy();
     this.transcript = new WireTranscript(this.proxy);
     this.db = this.make(options, overrides);
     await this.db.raw('select 0'); // the connection is open, and knex has asked for the version
     this.transcript.clear();
   }
 
-  async close(): Promise<void> {
-    this.proxy.thaw();
-    await Promise.all(this.#others.splice(0).map((db) => db.destroy()));
-    await this.proxy.close();
+  close(): Promise<void> {
+    return this.#stage.clear();
+  }
+
+  async setUp(): Promise<void> {
+    await this.#stage.open();
+    await this.database.query(TABLES);
+  }
+
+  tearDown(): Promise<void> {
+    return this.#stage.close();
   }
 }
 
 /** Registers the hooks that put a new stage up around each test of the suite that calls it. */
-export function useStage(options?: ResettableOptions, overrides?: Knex.Config): Stage {
-  const stage = new Stage();
-  before(async () => {
-    stage.database = await freshDatabase();
-    await stage.database.query(TABLES);
-  });
-  after(() => stage.database.drop());
+export function useStage(options?: ResettableOptions, overrides?: Knex.Config): ProxiedStage {
+  const stage = new ProxiedStage();
+  before(() => stage.setUp());
+  after(() => stage.tearDown());
   beforeEach(() => stage.open(options, overrides));
   afterEach(() => stage.close());
   return stage;
@@ -129,8 +132,4 @@ export function later<T>(promise: PromiseLike<T>): Promise<T> {
   return real;
 }
 
-/** The server process that runs the transaction. */
-export async function pidOf(trx: Knex): Promise<number> {
-  const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
-  return rows[0].pid;
-}
+export { pidOf, ProxiedStage as Stage };
