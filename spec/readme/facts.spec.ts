@@ -128,6 +128,11 @@ describe('the README', () => {
     expect(linked).to.include.members(documents.slice(1).map(({ file }) => file));
   });
 
+  it('names every script that a contributor runs', () => {
+    const own = Object.keys(scripts).filter((name) => !['clean', 'build', 'prepack'].includes(name));
+    expect(own.filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(read('docs/contributing.md')))).to.be.empty;
+  });
+
   it('shows files of the repository as they are', () => {
     for (const block of documents.flatMap((document) => blocksOf(document))) {
       const file = fileOf(block);
