@@ -1,8 +1,8 @@
 // `atomic()` as a function: for code that gets an instance or a transaction.
 import type { Knex } from 'knex';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from './words/block-types';
-import type { KnexClient } from './knex/insides';
-import { describe } from './words/options';
+import { lookAt } from './knex/given';
+import { describe } from './words/describe';
 import { captureCallSite } from './words/call-site';
 import { resettable } from './resettable';
 import { registry } from './registry';
@@ -23,12 +23,12 @@ export async function atomic<T>(
   block: (trx: AtomicTransaction) => Awaitable<T>,
   options?: AtomicOptions,
 ): Promise<T> {
-  const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
+  const { client, pool, isTransaction } = lookAt(dbOrTrx);
   if (isTransaction && client) {
     return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic) });
   }
   // A destroyed instance has no pool: knex's own error says so, where the block asks for a connection.
-  const registered = client && registry.get(client.pool ?? client);
+  const registered = client && registry.get(pool ?? client);
   if (registered)
     return runOutermost(registered.instance, {
       block,
@@ -37,7 +37,7 @@ export async function atomic<T>(
       userParams: dbOrTrx.userParams,
     });
   // Knex gives a plain instance to a non-transactional migration under its command line.
-  if (client?.pool && typeof dbOrTrx === 'function') return resettable(dbOrTrx as Knex).atomic(block, options);
+  if (pool) return resettable(dbOrTrx as Knex).atomic(block, options);
   throw new TypeError(
     `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,
   );

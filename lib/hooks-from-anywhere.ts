@@ -1,8 +1,9 @@
 // `afterCommit()`, `beforeCommit()` and `afterRollback()` as functions: for code that is given an instance or a transaction.
 import type { Knex } from 'knex';
 import type { TransactionHook, TransactionHookContext } from './words/block-types';
-import type { KnexClient } from './knex/insides';
-import { describe, refuse } from './words/options';
+import { lookAt } from './knex/given';
+import { describe } from './words/describe';
+import { refuse } from './words/options';
 import { registry } from './registry';
 import { type LateHook, register, registerBy } from './transaction/register-hook';
 import type { Transaction } from './transaction/transaction';
@@ -70,11 +71,11 @@ export async function afterRollback(dbOrTrx: Knex | Knex.Transaction, hook: Tran
 /** Registers the hook before anything else can happen, where control of the transaction is taken. Undefined: outside of any transaction. */
 function enlistHook(kind: LateHook, dbOrTrx: unknown, hook: unknown): Promise<true> | undefined {
   if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function as the hook');
-  const { client, isTransaction } = (dbOrTrx ?? {}) as { client?: KnexClient; isTransaction?: boolean };
+  const { client, pool, isTransaction } = lookAt(dbOrTrx);
   if (isTransaction && client) {
     return registerBy(dbOrTrx as Knex.Transaction, kind, hook as TransactionHook).then(() => true);
   }
-  const registered = typeof dbOrTrx === 'function' && client && registry.get(client.pool ?? client);
+  const registered = client && registry.get(pool ?? client);
   if (!registered) refuse(`${kind}()`, dbOrTrx, 'a resettable Knex instance, made by resettable(), or a transaction');
   const enclosing = registered.instance.ambient.current() as Transaction | undefined;
   // A sandbox is no transaction of the app's: what the app does outside of one counts as stored at once, as in production.

@@ -1,5 +1,6 @@
 // Finds what stands behind a resettable instance, from the instance alone.
 import type { Recording } from './diagnostics/recording';
+import { lookAt } from './knex/given';
 import type { KnexClient } from './knex/insides';
 import { refuse } from './words/options';
 import type { Instance } from './pool/instance';
@@ -17,8 +18,8 @@ export const registry = new WeakMap<object, RegisteredInstance>();
 
 /** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
 export function registeredOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
-  const client = (knex as { client?: KnexClient } | null | undefined)?.client;
-  const registered = client && registry.get(client.pool ?? client);
+  const { client, pool } = lookAt(knex);
+  const registered = client && registry.get(pool ?? client);
   if (!registered) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
   return registered;
 }

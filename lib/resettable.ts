@@ -15,9 +15,10 @@ import {
   watchBuilders,
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
+import { lookAt } from './knex/given';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
-import { describe } from './words/options';
+import { describe } from './words/describe';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
@@ -62,17 +63,14 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
 }
 
 function clientOf(knex: unknown): KnexClient {
-  const candidate = knex as { client?: KnexClient; isTransaction?: boolean } | null | undefined;
-  if (typeof candidate !== 'function' || typeof (candidate as { client?: KnexClient }).client !== 'object') {
-    throw new TypeError(`resettable: expected ${EXPECTED}, but was given ${describe(knex)}`);
-  }
-  const { client, isTransaction } = candidate as { client: KnexClient; isTransaction?: boolean };
+  const { client, pool, isTransaction } = lookAt(knex);
+  if (!client) throw new TypeError(`resettable: expected ${EXPECTED}, but was given ${describe(knex)}`);
   if (isTransaction) {
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,
     );
   }
-  if (!client.pool && !registry.has(client))
+  if (!pool && !registry.has(client))
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );

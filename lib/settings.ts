@@ -1,7 +1,8 @@
 // The options of `resettable()`: checked, with their defaults, and the user's classifier with its guard.
-import { inspect } from 'node:util';
 import { isFatal } from './drivers/error-codes';
-import { callable, checkOptions, DEFAULTS, flag, isPlainObject, millis, oneOf, positiveMillis } from './words/options';
+import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, refuse } from './words/options';
+import { isPlainObject } from './words/describe';
+import { inBackground, warn } from './words/foreign';
 import type { Settings } from './pool/instance';
 import { checkHooks } from './transaction/block-options';
 import type { ResettableOptions } from './words/types';
@@ -22,20 +23,24 @@ export function checkSettings(given: unknown): Settings {
     targetSessionAttrs: oneOf('any', 'read-write', 'read-only', 'primary', 'standby'),
     hooks: { expected: 'an object with hooks', accepts: isPlainObject },
   });
-  checkHooks('resettable: hooks', options.hooks);
+  options.hooks = checkHooks('resettable: hooks', options.hooks);
   const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
   return { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis, ...options };
 }
 
-/** The built-in verdict, or the user's; one that throws is reported as a warning, and has no say. */
+/** The built-in verdict, or the user's. One that throws, or says neither true nor false, is reported as a warning and has no say. */
 export function judge(error: unknown, { isFatal: override }: Settings, isWrongServer: boolean): boolean {
   const standard = isWrongServer || isFatal(error);
   // A transaction that is rolled back without an error has none to judge.
   if (!override || error === undefined) return standard;
   try {
-    return override(error, standard);
+    const verdict: unknown = override(error, standard);
+    if (typeof verdict === 'boolean') return verdict;
+    // What an async function rejects with would otherwise end the process.
+    inBackground(Promise.resolve(verdict).then(() => {}));
+    refuse('resettable: isFatal', verdict, 'it to return true or false');
   } catch (thrown) {
-    process.emitWarning(thrown instanceof Error ? thrown : `isFatal threw ${inspect(thrown)}`);
-    return standard;
+    warn(thrown);
   }
+  return standard;
 }

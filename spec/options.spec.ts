@@ -1,17 +1,34 @@
 // How values are described, and options checked, without showing what may be secret.
 import { expect } from 'chai';
+import { describe as said, isPlainObject, shown } from '../lib/words/describe';
 import {
   callable,
   checkOptions,
-  describe as said,
   flag,
   ignoreRunnerArgument,
-  isPlainObject,
   millis,
   oneOf,
   positiveMillis,
   text,
 } from '../lib/words/options';
+
+/** A proxy that throws whatever is asked of it. */
+function hostile(): object {
+  const fail = () => {
+    throw new Error('hostile');
+  };
+  return new Proxy({}, { get: fail, has: fail, ownKeys: fail, getPrototypeOf: fail, getOwnPropertyDescriptor: fail });
+}
+
+describe('shown()', () => {
+  it('puts a text on one line, without control characters', () => {
+    expect(shown('a\r\n  forged\u001b[31m\u202eb')).to.equal('a   forged [31m b');
+  });
+
+  it('cuts a long text', () => {
+    expect(shown('x'.repeat(300_000))).to.equal(`${'x'.repeat(200)}…`);
+  });
+});
 
 describe('describe()', () => {
   const values: [value: unknown, words: string][] = [
@@ -19,11 +36,10 @@ describe('describe()', () => {
     [undefined, 'undefined'],
     [5, 'number 5'],
     [NaN, 'number NaN'],
-    [7n, 'bigint 7'],
+    [7n, 'a bigint'],
     [true, 'boolean true'],
-    ['close', "'close'"],
-    ['postgres://me:secret@db/x', 'a string'],
-    ['a text that is much longer than an option', 'a string'],
+    ['hunter2', 'a string'],
+    ['', 'an empty string'],
     [Symbol('secret'), 'a symbol'],
     [function named() {}, 'function named'],
     [(() => () => {})(), 'a function'],
@@ -31,6 +47,10 @@ describe('describe()', () => {
     [{}, 'an object with the keys (none)'],
     [{ client: 'pg', password: 'secret' }, 'an object with the keys client, password'],
     [new Map(), 'an instance of Map'],
+    [hostile(), 'an object that cannot be read'],
+    [Proxy.revocable([], {}).proxy, 'an array'],
+    [{ [`a\nb${'c'.repeat(99)}`]: 1 }, `an object with the keys a b${'c'.repeat(37)}…`],
+    [Object.defineProperty(() => {}, 'name', { value: 'a\u001b[31m\nforged' }), 'function a [31m forged'],
   ];
   for (const [value, words] of values) {
     it(`says ${words}`, () => expect(said(value)).to.equal(words));
@@ -74,9 +94,57 @@ describe('checkOptions()', () => {
   it('refuses ill-typed values, and says which', () => {
     expect(() => check({ wait: 'long' })).to.throw(
       TypeError,
-      "it: wait: expected a number of milliseconds, 0 or more, but was given 'long'",
+      'it: wait: expected a number of milliseconds, 0 or more, but was given a string',
     );
     expect(() => check([])).to.throw(TypeError, 'it: expected an options object, but was given an array');
+  });
+});
+
+describe('options of hostile making', () => {
+  const check = (given: unknown) => checkOptions<{ wait?: number }>('it', given, { wait: millis });
+
+  it('are read once', () => {
+    let reads = 0;
+    const given = {
+      get wait() {
+        return ++reads === 1 ? 5 : 'changed';
+      },
+    };
+    expect(check(given)).to.deep.equal({ wait: 5 });
+    expect(reads).to.equal(1);
+  });
+
+  it('are refused by name, and not with what they throw', () => {
+    const given = {
+      get wait(): number {
+        throw new Error('hostile');
+      },
+    };
+    expect(() => check(given)).to.throw(
+      TypeError,
+      'it: wait: expected a number of milliseconds, 0 or more, but its getter threw',
+    );
+    for (const value of [
+      hostile(),
+      new Proxy(
+        {},
+        {
+          ownKeys: () => {
+            throw new Error('hostile');
+          },
+        },
+      ),
+    ])
+      expect(() => check(value)).to.throw(
+        TypeError,
+        'it: expected an options object, but was given an object that cannot be read',
+      );
+    expect(() => check({ wait: hostile() })).to.throw(TypeError, 'it: wait: expected a number');
+  });
+
+  it('are not taken for what a runner passes to its hooks', () => {
+    const given = hostile();
+    expect(ignoreRunnerArgument(given)).to.equal(given);
   });
 });
 

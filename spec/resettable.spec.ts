@@ -129,11 +129,11 @@ describe('resettable()', () => {
       [{ checkIdleMillis: NaN }, ['checkIdleMillis', 'NaN', 'milliseconds']],
       [{ checkTimeoutMillis: 0 }, ['checkTimeoutMillis', 'number 0', 'above 0']],
       [{ leakAfterMillis: '1' }, ['leakAfterMillis', "'1'", 'milliseconds']],
-      [{ onLeak: 'warn' }, ['onLeak', "'warn'", 'a function']],
+      [{ onLeak: 'warn' }, ['onLeak', 'a string', 'a function']],
       [{ ambient: 1 }, ['ambient', 'number 1', 'true or false']],
       [{ hooks: [] }, ['hooks', 'an array', 'an object']],
       [{ hooks: { afterComit: () => {} } }, ['hooks', 'afterComit', 'afterCommit']],
-      [{ hooks: { afterCommit: 'yes' } }, ['hooks', 'afterCommit', "'yes'", 'a function']],
+      [{ hooks: { afterCommit: 'yes' } }, ['hooks', 'afterCommit', 'a string', 'a function']],
     ];
     for (const [given, names] of refused) {
       const title = typeof given === 'function' ? 'a function' : JSON.stringify(given);

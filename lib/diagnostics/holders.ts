@@ -1,4 +1,5 @@
 // Adds to knex's error of a full pool what holds the connections.
+import { shown } from '../words/describe';
 import { transactionIdOf } from '../knex/insides';
 import { describeUnregistered, type Instance } from '../pool/instance';
 import { userFrames } from '../words/call-site';
@@ -40,5 +41,6 @@ export function explainFullPool(instance: Instance, error: unknown): unknown {
 
 function line({ label, id, ageMillis, state, lastSql, stack }: OpenTransaction): string {
   const where = stack.split('\n')[0];
-  return `  ${label ?? id}, ${ageMillis} ms, ${state}${lastSql ? `, last: ${lastSql}` : ''}${where ? `, ${where}` : ''}`;
+  const last = lastSql ? `, last: ${shown(lastSql)}` : '';
+  return `  ${shown(label ?? id)}, ${ageMillis} ms, ${state}${last}${where ? `, ${shown(where)}` : ''}`;
 }

@@ -30,7 +30,7 @@ export class LeakWatch {
     const now = Date.now();
     this.#timer = undefined;
     for (const entry of open) {
-      if (this.#reported.has(entry)) continue;
+      if (this.#reported.has(entry) || entry.sandbox) continue;
       const leftMillis = entry.openedAt + leakAfterMillis - now;
       if (leftMillis > 0) {
         this.#timer ??= setTimeout(() => this.#look(), leftMillis).unref();

@@ -22,7 +22,7 @@ const FATAL_DRIVER_CODES = new Set([
 ]);
 /** pg and mysql2 give these no code. The texts are their own, in English everywhere. */
 const DRIVER_GONE =
-  /(Connection terminated( unexpectedly)?|Client has encountered a connection error and is not queryable|Client was closed and is not queryable|Can't add new command when connection is in closed state)$/;
+  /(Connection terminated( unexpectedly)?|Can't add new command when connection is in closed state|Client has encountered a connection error and is not queryable|Client was closed and is not queryable)$/;
 const RETRYABLE_CODES = new Set(['40001', '40P01', 'ER_LOCK_DEADLOCK']);
 const TOO_MANY_CONNECTIONS = '53300';
 

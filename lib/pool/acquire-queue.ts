@@ -61,11 +61,11 @@ export class AcquireQueue {
     this.#waiters.delete(waiter);
   }
 
-  /** Settles every pending acquire by one verdict. Returns their number. */
-  turnAway(error: Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
+  /** Rejects every waiter with an error of its own, or sends it behind the gate. Returns their number. */
+  turnAway(rejection: () => Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
     const waiters = [...this.#waiters];
     for (const waiter of waiters) {
-      waiter.verdict = how === 'requeue' && !waiter.isEarlier ? REQUEUE : error;
+      waiter.verdict = how === 'requeue' && !waiter.isEarlier ? REQUEUE : rejection();
       tell(waiter);
     }
     return waiters.length;

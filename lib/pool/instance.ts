@@ -13,6 +13,8 @@ import type { CallSite } from '../words/call-site';
 export interface OpenEntry {
   readonly connection: Connection;
   readonly openedAt: number;
+  /** Set: a sandbox holds it open, so it is no leak. */
+  readonly sandbox: SandboxOwner | undefined;
   /** COMMIT was sent, its answer is not there yet. */
   readonly isCommitting: boolean;
   /** Its outcome is known. */

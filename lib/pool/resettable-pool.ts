@@ -130,8 +130,8 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   /** Rejects all pending acquires, or makes them ask again behind the gate. Returns their number. */
-  turnAway(error: Error, how: 'reject' | 'requeue'): number {
-    return this.#room.turnAway(error, how, ({ pending, verdict }) =>
+  turnAway(rejection: () => Error, how: 'reject' | 'requeue'): number {
+    return this.#room.turnAway(rejection, how, ({ pending, verdict }) =>
       step(() => this.lender?.turnAway(pending, verdict)),
     );
   }
@@ -149,7 +149,6 @@ export class ResettablePool extends Register implements KnexPool {
     return connectionOf(raw) as Connection;
   }
 
-  /** An acquire waits that may be served. */
   override get isWanted(): boolean {
     return !this.#room.isGated && this.#room.waiting > 0;
   }
@@ -183,7 +182,8 @@ export class ResettablePool extends Register implements KnexPool {
   #refuse(error: unknown, waiter: Waiter): Promise<object> {
     this.#room.delete(waiter);
     if (error === REQUEUE) return this.#askLater();
-    return this.host.explain(error);
+    // Knex would log ten lines for an error of ours.
+    return error === waiter.verdict ? Promise.reject(error as Error) : this.host.explain(error);
   }
 
   async #askLater(): Promise<object> {

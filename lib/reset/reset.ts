@@ -51,21 +51,18 @@ export async function endGeneration(
   // Also where every connection had died already: the next one may have to go elsewhere.
   pool.openings.invalidateSettings();
   if (!isLast) instance.latestReset = { reason, waiting };
-  // They were asked before it, and shall touch the database no more.
+  // Blocks between two attempts wait for a connection as well. They were asked before the reset, so they are not tried again.
+  report.rejectedWaiters = instance.pausedRetries.size;
   for (const pause of instance.pausedRetries) pause.reject(new ResetError({ reason, generation: report.generation }));
   if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
     // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
     pool.closeGate();
     const open = [...pool.connections];
     const { generation } = report;
-    // Made only if it is used: its stack costs more than the end of an idle connection.
-    let made: ResetError | undefined;
-    const error = () => {
-      made ??= new ResetError({ reason, generation });
-      return made;
-    };
-    const turnedAway = pool.waiting > 0 ? pool.turnAway(error(), waiting) : 0;
-    report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] = turnedAway;
+    // Each victim has an error of its own: what one request writes on it must not show in another's.
+    const error = () => new ResetError({ reason, generation });
+    const turnedAway = pool.waiting > 0 ? pool.turnAway(error, waiting) : 0;
+    report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] += turnedAway;
 
     // 2. What runs may end by itself.
     const graceMillis = options.graceMillis ?? settings.graceMillis;

@@ -1,4 +1,5 @@
 // One sandbox from BEGIN to ROLLBACK: what escaped from it, what was left open in it, whether its constraints hold.
+import { shown } from '../words/describe';
 import type { Recording } from '../diagnostics/recording';
 import { ResetError, SandboxError } from '../words/errors';
 import type { EnclosingTransaction } from '../pool/ambient';
@@ -54,7 +55,7 @@ export class OpenSandbox implements SandboxOwner {
   }
 
   escaped(sql: string): Error {
-    this.#escape ??= new SandboxError(`the sandbox was ended by "${sql}": what came before it may be stored`);
+    this.#escape ??= new SandboxError(`the sandbox was ended by "${shown(sql)}": what came before it may be stored`);
     return this.#escape;
   }
 

@@ -1,4 +1,5 @@
 // The error of a leaking test: what it left open, and where that was opened.
+import { shown } from '../words/describe';
 import type { LeakReport, OpenTransaction } from '../words/types';
 
 /** Not one of the package's errors: a failed assertion about the test. No program needs its code. */
@@ -16,13 +17,13 @@ export function leakMessage(title: string, { transactions, queries }: LeakReport
   const counts = [count(transactions.length, 'transaction open'), count(queries.length, 'query running')];
   const items = [
     ...transactions.map((transaction) => describeTransaction(transaction)),
-    ...queries.map(({ sql, stack }) => `query: ${sql || 'unknown'}${indented(stack, 6)}`),
+    ...queries.map(({ sql, stack }) => `query: ${shown(sql) || 'unknown'}${indented(stack, 6)}`),
   ];
   return `"${title}" left ${counts.filter(Boolean).join(' and ')}${items.map((item) => `\n  - ${item}`).join('')}`;
 }
 
 function describeTransaction({ id, label, ageMillis, lastSql, stack }: OpenTransaction): string {
-  return `transaction ${label ?? id}, open for ${ageMillis} ms, last SQL: ${lastSql ?? 'none'}${indented(stack, 6)}`;
+  return `transaction ${shown(label ?? id)}, open for ${ageMillis} ms, last SQL: ${shown(lastSql ?? 'none')}${indented(stack, 6)}`;
 }
 
 function count(number: number, what: string): string {

@@ -1,15 +1,6 @@
 // The options of a transaction block, and its hooks: what may be given.
-import {
-  callable,
-  checkOptions,
-  flag,
-  isPlainObject,
-  millis,
-  oneOf,
-  positiveMillis,
-  refuse,
-  text,
-} from '../words/options';
+import { callable, checkOptions, flag, millis, oneOf, positiveMillis, refuse, text } from '../words/options';
+import { isPlainObject } from '../words/describe';
 import type { AtomicOptions, RetryOptions, TransactionHooks } from '../words/block-types';
 
 type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];
@@ -47,7 +38,7 @@ const OPTION_CHECKS: Checks<AtomicOptions> = {
     expected: `${positiveMillis.expected}, or Infinity`,
     accepts: (value) => value === Number.POSITIVE_INFINITY || positiveMillis.accepts(value),
   },
-  signal: { expected: 'an AbortSignal', accepts: (value) => value instanceof AbortSignal },
+  signal: { expected: 'an AbortSignal', accepts: isSignal },
   retry: {
     expected: 'a number of attempts or an object',
     accepts: (value) => typeof value === 'number' || isPlainObject(value),
@@ -56,9 +47,15 @@ const OPTION_CHECKS: Checks<AtomicOptions> = {
   hooks: { expected: 'an object with hooks', accepts: isPlainObject },
 };
 
+/** Test environments have an AbortSignal of their own. */
+function isSignal(value: unknown): boolean {
+  const { aborted, addEventListener } = value as Partial<AbortSignal>;
+  return typeof aborted === 'boolean' && typeof addEventListener === 'function';
+}
+
 /** @throws TypeError for unknown hooks, and for those that are no functions. */
-export function checkHooks(where: string, hooks: unknown): void {
-  checkOptions(where, hooks, HOOK_CHECKS);
+export function checkHooks(where: string, hooks: unknown): TransactionHooks | undefined {
+  return hooks === undefined ? undefined : checkOptions<TransactionHooks>(where, hooks, HOOK_CHECKS as never);
 }
 
 /** Calling one runs nothing of it. */
@@ -71,11 +68,12 @@ export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
   if (typeof block !== 'function') refuse('atomic', block, 'a function as the block');
   if (isGenerator(block)) refuse('atomic', block, 'a function or an async function as the block, not a generator');
   const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
-  checkHooks('atomic: hooks', options.hooks);
+  options.hooks = checkHooks('atomic: hooks', options.hooks);
   if (options.retry !== undefined) {
     const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
-    if (retry.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
-    options.retry = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
+    const checked = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
+    if (checked.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
+    options.retry = checked;
     const { minDelayMillis = 0, maxDelayMillis = Number.POSITIVE_INFINITY } = options.retry;
     if (minDelayMillis > maxDelayMillis)
       refuse('atomic: retry: maxDelayMillis', maxDelayMillis, 'no less than minDelayMillis');

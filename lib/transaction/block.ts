@@ -31,7 +31,7 @@ export async function join<T>(outer: Transaction, block: () => Awaitable<T>): Pr
   try {
     return await block();
   } catch (error) {
-    const name = outer.label ?? outer.id;
+    const { name } = outer;
     outer.doom ??= outer.failure(`transaction ${name} was doomed by the failure of a block that joined it`, error);
     throw error;
   } finally {

@@ -1,4 +1,5 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it, and what the server's answer means.
+import { shown } from '../words/describe';
 import { CommitUnknownError, ResetError, type TransactionFailedError } from '../words/errors';
 import type { Send } from '../knex/transaction-class';
 import { nextTurn, within } from '../words/waiting';
@@ -82,7 +83,7 @@ async function commitOutermost(transaction: Transaction, send: Send): Promise<vo
   if (isDone) {
     if (!endedBy?.rolledBack && !connection.driver.saysRolledBack(answerOf(result)))
       return transaction.decide({ kind: 'committed', value });
-    const by = endedBy ? `it was ended by "${endedBy.sql}"` : 'a statement in it had failed';
+    const by = endedBy ? `it was ended by "${shown(endedBy.sql)}"` : 'a statement in it had failed';
     const message = `the server rolled transaction ${transaction.name} back: ${by}`;
     return transaction.decide({
       kind: 'rolledBack',

@@ -1,4 +1,5 @@
 // What the answers of the server, and the end of the connection, mean for the transaction on it.
+import { shown } from '../words/describe';
 import { isInFailedTransaction } from '../drivers/error-codes';
 import { BlockControlError } from '../words/errors';
 import { nextTurn } from '../words/waiting';
@@ -81,7 +82,7 @@ export function refuseAfterEnd(root: Transaction): void {
 
 function endedBy(root: Transaction, sql: string): BlockControlError {
   const what = hasBlock(root) ? 'belongs to a block, but it ' : '';
-  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${sql}"`);
+  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${shown(sql)}"`);
 }
 
 function dropWaiting({ connection, doom, name }: Transaction): void {

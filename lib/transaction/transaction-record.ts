@@ -1,4 +1,5 @@
 // What is known of one transaction or savepoint, and of its place among those around and inside it.
+import { shown } from '../words/describe';
 import type { Knex } from 'knex';
 import { isSocketError } from '../drivers/error-codes';
 import { TransactionFailedError } from '../words/errors';
@@ -76,7 +77,6 @@ export abstract class TransactionRecord {
   onDrained: (() => void) | undefined;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
-  /** Held open for a sandbox. */
   readonly held: HeldSpec | undefined;
   /** Settle knex's promise. */
   resolve: (value: unknown) => void = () => {};
@@ -111,7 +111,7 @@ export abstract class TransactionRecord {
   }
 
   get name(): string {
-    return this.label ?? this.id;
+    return shown(this.label ?? this.id);
   }
 
   get label(): string | undefined {

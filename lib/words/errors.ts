@@ -1,4 +1,5 @@
 // Every error of this package, one class for each code. A message says what happened to which transaction, and no more.
+import { shown } from './describe';
 import { type ErrorDetails, KnexResetError, nameErrors } from './base-error';
 import type { OpenTransaction } from './report-types';
 
@@ -17,8 +18,8 @@ export class ResetError extends KnexResetError {
 
   constructor(details: { reason: string | undefined; generation: number; transaction?: OpenTransaction | undefined }) {
     const { reason, generation, transaction } = details;
-    const what = transaction ? `transaction ${transaction.label ?? transaction.id} was aborted` : 'aborted';
-    super(`${what} by a connection reset${reason ? ` (${reason})` : ''}`, ResetError.code, { transaction });
+    const what = transaction ? `transaction ${shown(transaction.label ?? transaction.id)} was aborted` : 'aborted';
+    super(`${what} by a connection reset${reason ? ` (${shown(reason)})` : ''}`, ResetError.code, { transaction });
     this.reason = reason;
     this.generation = generation;
   }
@@ -44,7 +45,7 @@ export class TransactionTimeoutError extends KnexResetError {
   static readonly code = 'ERR_TRANSACTION_TIMEOUT';
 
   constructor(label: string, timeoutMillis: number, transaction?: OpenTransaction) {
-    const message = `transaction ${label} ran past its timeout of ${timeoutMillis} ms`;
+    const message = `transaction ${shown(label)} ran past its timeout of ${timeoutMillis} ms`;
     super(message, TransactionTimeoutError.code, { transaction });
   }
 }
@@ -60,7 +61,7 @@ export class CommitUnknownError extends KnexResetError {
 
   constructor(label: string, details: ErrorDetails & { xid?: string | undefined }) {
     super(
-      `the connection was lost after COMMIT of transaction ${label} was sent: it may be committed or not`,
+      `the connection was lost after COMMIT of transaction ${shown(label)} was sent: it may be committed or not`,
       CommitUnknownError.code,
       details,
     );
@@ -82,9 +83,13 @@ export class AfterCommitError extends KnexResetError {
   readonly result: unknown;
 
   constructor(label: string, errors: unknown[], result: unknown) {
-    super(`transaction ${label} is committed, but ${errors.length} afterCommit hook(s) threw`, AfterCommitError.code, {
-      cause: errors[0],
-    });
+    super(
+      `transaction ${shown(label)} is committed, but ${errors.length} afterCommit hook(s) threw`,
+      AfterCommitError.code,
+      {
+        cause: errors[0],
+      },
+    );
     this.errors = errors;
     Object.defineProperty(this, 'result', { value: result, enumerable: false });
   }
@@ -98,7 +103,10 @@ export class DurableError extends KnexResetError {
   static readonly code = 'ERR_DURABLE';
 
   constructor(label: string) {
-    super(`a durable block must be outermost, but it was started inside transaction ${label}`, DurableError.code);
+    super(
+      `a durable block must be outermost, but it was started inside transaction ${shown(label)}`,
+      DurableError.code,
+    );
   }
 }
 

@@ -1,4 +1,6 @@
 // Defaults, and the checks of everything that users pass in.
+import { describe, isPlain, isPlainObject, shown } from './describe';
+import { valueOr } from './foreign';
 
 export const DEFAULTS = {
   graceMillis: 0,
@@ -13,6 +15,8 @@ export const DEFAULTS = {
 interface Check {
   expected: string;
   accepts(value: unknown): boolean;
+  /** One of a few words is expected: a mistyped one is shown, since it is no secret. So is a number given as text. */
+  isWord?: boolean;
 }
 
 export const millis: Check = {
@@ -29,26 +33,8 @@ export const callable: Check = { expected: 'a function', accepts: (value) => typ
 export const oneOf = (...values: string[]): Check => ({
   expected: values.map((value) => `'${value}'`).join(' or '),
   accepts: (value) => values.includes(value as string),
+  isWord: true,
 });
-
-/** Says what a value is without showing what may be secret in it. */
-export function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
-    return `${typeof value} ${value}`;
-  if (typeof value === 'string') return value.length <= 20 && /^[\w -]*$/.test(value) ? `'${value}'` : 'a string';
-  if (typeof value === 'function') return value.name ? `function ${value.name}` : 'a function';
-  if (Array.isArray(value)) return 'an array';
-  if (isPlainObject(value)) return `an object with the keys ${Object.keys(value).join(', ') || '(none)'}`;
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'a class'}`;
-  return `a ${typeof value}`;
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
 
 /** @throws TypeError that names what was given and what is expected. */
 export function refuse(where: string, given: unknown, expected: string): never {
@@ -56,24 +42,51 @@ export function refuse(where: string, given: unknown, expected: string): never {
 }
 
 /**
- * Checks an options object key by key; `undefined` values count as absent.
- * @throws TypeError for anything but a plain object, for unknown keys and for ill-typed values.
+ * Checks an options object key by key, and returns a copy: each value is read once. `undefined` values count as absent.
+ * @throws TypeError for anything but a plain object, for unknown keys, and for values that are ill-typed or cannot be read
  */
 export function checkOptions<T extends object>(where: string, given: unknown, checks: { [K in keyof T]-?: Check }): T {
   if (given === undefined) return {} as T;
   if (!isPlainObject(given)) refuse(where, given, 'an options object');
-  for (const [key, value] of Object.entries(given)) {
+  const options: Record<string, unknown> = {};
+  for (const key of keysOf(where, given)) {
     const check = (checks as Record<string, Check | undefined>)[key];
     if (!check || !Object.hasOwn(checks, key)) {
-      throw new TypeError(`${where}: unknown option '${key}'; known are ${Object.keys(checks).join(', ')}`);
+      throw new TypeError(`${where}: unknown option '${shown(key, 40)}'; known are ${Object.keys(checks).join(', ')}`);
     }
-    if (value !== undefined && !check.accepts(value)) refuse(`${where}: ${key}`, value, check.expected);
+    const value = valueOf(`${where}: ${key}`, given, key, check);
+    if (value !== undefined) options[key] = value;
   }
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T;
+  return options as T;
+}
+
+function keysOf(where: string, given: object): string[] {
+  try {
+    return Object.keys(given);
+  } catch (cause) {
+    throw new TypeError(`${where}: expected an options object, but was given an object that cannot be read`, { cause });
+  }
+}
+
+function valueOf(where: string, given: Record<string, unknown>, key: string, check: Check): unknown {
+  let value: unknown;
+  try {
+    value = given[key];
+  } catch (cause) {
+    throw new TypeError(`${where}: expected ${check.expected}, but its getter threw`, { cause });
+  }
+  if (value !== undefined && !valueOr(false, () => check.accepts(value))) refuseValue(where, value, check);
+  return value;
+}
+
+function refuseValue(where: string, value: unknown, { expected, isWord }: Check): never {
+  const isMistyped = typeof value === 'string' && (isWord ? /^[a-z-]{1,20}$/i : /^[\d.]{1,10}$/).test(value);
+  if (isMistyped) throw new TypeError(`${where}: expected ${expected}, but was given '${value}'`);
+  refuse(where, value, expected);
 }
 
 /** An options argument that a test runner may have filled with its own context or callback, which do not count. */
 export function ignoreRunnerArgument(given: unknown): unknown {
-  const isContext = typeof given === 'object' && given !== null && !Array.isArray(given) && !isPlainObject(given);
+  const isContext = typeof given === 'object' && given !== null && !Array.isArray(given) && isPlain(given) === false;
   return typeof given === 'function' || isContext ? undefined : given;
 }

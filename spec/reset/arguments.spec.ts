@@ -20,7 +20,7 @@ describe('resetConnection()', () => {
     const refused: [title: string, given: unknown, names: (string | RegExp)[]][] = [
       ['null', null, ['null', 'options object']],
       ['a number', 5, ['number 5', 'options object']],
-      ['a string', 'now', ["'now'", 'options object']],
+      ['a string, without showing it,', 'now', [/given a string$/, 'options object']],
       ['true', true, ['boolean true', 'options object']],
       ['an array', [], ['an array', 'options object']],
       ['an unknown option', { reasn: 'x' }, ['reasn', 'reason']],
@@ -42,7 +42,7 @@ describe('resetConnection()', () => {
         const [backend] = await stage.database.backends();
         const error = await failure(reset(given));
         expect(error).to.be.an.instanceof(TypeError);
-        for (const name of names) expect(error.message).to.include(name);
+        for (const name of names) expect(error.message).to.match(typeof name === 'string' ? new RegExp(name) : name);
         expect(db.connectionState()).to.include({ generation: 0, resetting: false });
         expect((await stage.database.backends())[0]).to.include({ pid: backend!.pid });
       });

@@ -1,0 +1,19 @@
+// What a user hands in as an instance or a transaction: read with care, since it may be anything.
+import { read } from '../words/foreign';
+import type { KnexClient, KnexPool } from './insides';
+
+export interface Given {
+  client: KnexClient | undefined;
+  pool: KnexPool | undefined;
+  isTransaction: boolean;
+}
+
+export function lookAt(value: unknown): Given {
+  const client = typeof value === 'function' ? read(value, 'client') : undefined;
+  const isClient = typeof client === 'object' && client !== null;
+  return {
+    client: isClient ? (client as KnexClient) : undefined,
+    pool: isClient ? (read(client, 'pool') as KnexPool | undefined) : undefined,
+    isTransaction: read(value, 'isTransaction') === true,
+  };
+}

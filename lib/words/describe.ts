@@ -1,0 +1,60 @@
+// How values and texts of users stand in messages: short, on one line, and never what may be secret.
+import { read, valueOr } from './foreign';
+
+/** Longer texts are cut in messages; fields of errors and reports keep them whole. */
+const LONGEST = 200;
+const LONGEST_KEYS = 10;
+
+/** Line breaks, terminal controls, and the marks that turn the direction of text. */
+// oxlint-disable-next-line no-control-regex
+const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g;
+
+/** A label, a name or SQL on one line of a message: no control characters, and not longer than a line or two. */
+export function shown(text: string, longest = LONGEST): string {
+  // Cut before it is cleaned: a text may have megabytes.
+  const line = text.slice(0, longest + 1).replace(CONTROLS, ' ');
+  return line.length > longest ? `${line.slice(0, longest)}…` : line;
+}
+
+/** Whether a value is an options object: `undefined` where it cannot be told, as its proxy throws. */
+export function isPlain(value: unknown): boolean | undefined {
+  if (typeof value !== 'object' || value === null) return false;
+  return valueOr<boolean | undefined>(undefined, () => {
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    return prototype === null || Object.getPrototypeOf(prototype) === null;
+  });
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return isPlain(value) === true;
+}
+
+/** Says what a value is. Never shows the content of a string: it may be a password. */
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return `${typeof value} ${value}`;
+  if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string';
+  if (typeof value === 'function') return named('function', nameOf(value)) ?? 'a function';
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  return valueOr('an object that cannot be read', () => describeObject(value));
+}
+
+function describeObject(value: object): string {
+  if (Array.isArray(value)) return 'an array';
+  const plain = isPlain(value);
+  if (plain === undefined) return 'an object that cannot be read';
+  if (!plain) return named('an instance of', nameOf(read(value, 'constructor'))) ?? 'an instance of a class';
+  const keys = Object.keys(value);
+  const list = keys.slice(0, LONGEST_KEYS).map((key) => shown(key, 40));
+  if (keys.length > LONGEST_KEYS) list.push('…');
+  return `an object with the keys ${list.join(', ') || '(none)'}`;
+}
+
+function nameOf(value: unknown): string | undefined {
+  const name = read(value, 'name');
+  return typeof name === 'string' && name !== '' ? shown(name, 60) : undefined;
+}
+
+function named(kind: string, name: string | undefined): string | undefined {
+  return name === undefined ? undefined : `${kind} ${name}`;
+}
