@@ -1,7 +1,7 @@
 // How one connection ends so that the server lets go of it: asked first, then terminated, its socket cut only at last.
 import { bounded } from '../words/foreign';
-import { Deadline, within } from '../words/waiting';
-import type { Connection } from './connection';
+import { type Deadline, within } from '../words/waiting';
+import type { Connection, Ending } from './connection';
 
 /** How long the second connection may take to say goodbye. */
 const GOODBYE_MILLIS = 100;
@@ -10,36 +10,34 @@ const GOODBYE_MILLIS = 100;
  * Ends the connection within the time. Each of the three steps has a third of it. Rejects never.
  * @returns `'ended'` when the server closed it in an orderly way, `'forced'` when it was terminated or cut
  */
-export async function closeConnection(connection: Connection, timeoutMillis: number): Promise<'ended' | 'forced'> {
+export async function closeConnection(connection: Connection, deadline: Deadline): Promise<Ending> {
   const { driver, raw } = connection;
   if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
     // Gone already. Its socket may still be half open, and would keep the process alive.
     driver.destroySocket(raw);
     if (!connection.mayWorkOn) return 'ended';
-    await bounded(timeoutMillis, () => terminate(connection, timeoutMillis / 2));
+    await bounded(deadline, () => terminate(connection, deadline.part(1 / 2)));
     return 'forced';
   }
-  const third = timeoutMillis / 3;
-  if ((await bounded(timeoutMillis, () => endOrderly(connection, third))) === true) return 'ended';
-  await bounded(timeoutMillis, () => terminate(connection, third));
+  if ((await bounded(deadline, () => endOrderly(connection, deadline.part(1 / 3)))) === true) return 'ended';
+  await bounded(deadline, () => terminate(connection, deadline.part(1 / 2)));
   driver.destroySocket(raw);
   return 'forced';
 }
 
-async function endOrderly(connection: Connection, timeoutMillis: number): Promise<boolean> {
+async function endOrderly(connection: Connection, deadline: Deadline): Promise<boolean> {
   const { driver, raw } = connection;
-  const deadline = new Deadline(timeoutMillis);
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
   if (!connection.isQuiet) await connection.stop(deadline);
   if (!connection.isQuiet) return false;
-  await within(deadline.leftMillis, Promise.all([driver.closeGracefully(raw), connection.whenEnded()]));
+  await within(deadline, Promise.all([driver.closeGracefully(raw), connection.whenEnded()]));
   return connection.isEnded;
 }
 
-async function terminate(connection: Connection, timeoutMillis: number): Promise<void> {
+async function terminate(connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw, backendId } = connection;
   const spare = driver.openSideConnection?.(raw);
   if (!spare || backendId === undefined) return;
-  await within(timeoutMillis, spare.terminate(backendId));
-  await spare.close(Math.min(timeoutMillis, GOODBYE_MILLIS));
+  await within(deadline, spare.terminate(backendId));
+  await spare.close(Math.min(deadline.leftMillis, GOODBYE_MILLIS));
 }

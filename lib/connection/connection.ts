@@ -1,6 +1,6 @@
 // One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
 import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
-import { type Deferred, defer } from '../words/waiting';
+import { type Deferred, defer, type SharedWork } from '../words/waiting';
 import { read, step } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
 import { StatementQueue } from './statement-queue';
@@ -41,6 +41,9 @@ function isSaidByServer(error: unknown): boolean {
   return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code);
 }
 
+/** How it was closed: in an orderly way, or terminated or cut. */
+export type Ending = 'ended' | 'forced';
+
 export class Connection extends StatementQueue implements StatementSink {
   readonly openedAt = Date.now();
   /** The reset count when its opening started: an older one than the pool's is never lent again. */
@@ -68,7 +71,7 @@ export class Connection extends StatementQueue implements StatementSink {
   death: Error | undefined;
   /** The socket broke while a statement ran: the server may go on with it, and keep its locks. */
   mayWorkOn = false;
-  closing: Promise<'ended' | 'forced'> | undefined;
+  closing: SharedWork<Ending> | undefined;
   /** A reset has it: what its borrower does with it does not count any more. */
   seized = false;
   /** Its borrower gave it back while a reset had it. */

@@ -7,7 +7,7 @@ const LAST_ANSWER_MILLIS = 50;
 
 export async function quiesce(connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
-  await within(LAST_ANSWER_MILLIS, connection.whenQuiet());
+  await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
   await connection.stop(deadline);
   const status = driver.status(raw);
   if (status === 'open' || status === 'failed') await connection.send('ROLLBACK');

@@ -1,7 +1,7 @@
 // What is sent on one raw connection: statements in a queue, one at a time, this package's own beside it, and how they are stopped.
 import type { Driver, PendingStatement, TransactionStatus } from '../drivers/driver';
 import { callUser, inBackground, throwLater, valueOr } from '../words/foreign';
-import { type Deadline, type Deferred, defer, within } from '../words/waiting';
+import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit, within } from '../words/waiting';
 
 /** How long a CancelRequest may take to have its effect before another is sent. */
 const CANCEL_AGAIN_MILLIS = 100;
@@ -24,7 +24,7 @@ export abstract class StatementQueue {
   #isFlying = false;
   /** Told to stop, not yet ready for the next statement. */
   #pausing: Promise<void> | undefined;
-  #cancelling: Promise<void> | undefined;
+  #cancelling: SharedWork<void> | undefined;
   /** Statements of this package's own that are under way. */
   #sending = 0;
   #refusal: Error | undefined;
@@ -141,15 +141,15 @@ export abstract class StatementQueue {
    * Asks the server to stop the running statement. Until the request is delivered the connection is not quiet:
    * it would stop the next borrower's statement as well. One that cannot be delivered in time dooms the connection.
    */
-  cancel(timeoutMillis: number): Promise<void> {
-    this.#cancelling ??= this.#cancel(timeoutMillis);
-    return this.#cancelling;
+  cancel(limit: TimeLimit): Promise<void> {
+    this.#cancelling ??= new SharedWork(limit, (deadline) => this.#cancel(deadline));
+    return this.#cancelling.join(limit);
   }
 
   /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
   async stop(deadline: Deadline): Promise<void> {
     while (this.driver.cancel && !this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
-      await this.cancel(deadline.leftMillis);
+      await this.cancel(deadline);
       await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), this.whenQuiet());
     }
   }
@@ -192,8 +192,8 @@ export abstract class StatementQueue {
     this.#quieten();
   }
 
-  async #cancel(timeoutMillis: number): Promise<void> {
-    const isDelivered = await this.driver.cancel?.(this.raw, timeoutMillis);
+  async #cancel(deadline: Deadline): Promise<void> {
+    const isDelivered = await this.driver.cancel?.(this.raw, deadline);
     this.#cancelling = undefined;
     if (!isDelivered) this.doomed = true;
     if (this.isQuiet) this.#quieten();

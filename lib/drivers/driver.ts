@@ -1,5 +1,6 @@
 // What a database driver must be able to do for a reset, and how it reports what happens on the wire.
 import type { Duplex } from 'node:stream';
+import type { TimeLimit } from '../words/waiting';
 import type { ServerKind, TargetSessionAttrs } from './server-kind';
 
 /** `idle`: between transactions. `unknown`: the driver cannot tell. */
@@ -60,7 +61,7 @@ export interface Driver<C = unknown> {
   /** Whether the connection has already said that it is gone. */
   isGone(connection: C): boolean;
   /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */
-  cancel?(connection: C, timeoutMillis: number): Promise<boolean>;
+  cancel?(connection: C, limit: TimeLimit): Promise<boolean>;
   /** Says goodbye in an orderly way; the line hears `ended()` when the server has let go. Rejects where that could not be said. */
   closeGracefully(connection: C): Promise<unknown> | void;
   /** Destroys the socket. Proves nothing about the server. */
@@ -107,5 +108,5 @@ export interface SideConnection {
   /** Tells the server to end the session; resolves once the server has none of that id. */
   terminate(backendId: number): Promise<void>;
   /** Resolves when the server has let go of it; cuts it where it does not answer in time. */
-  close(timeoutMillis: number): Promise<void>;
+  close(limit: TimeLimit): Promise<void>;
 }

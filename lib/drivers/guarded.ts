@@ -1,5 +1,6 @@
 // The door to a driver: what throws in its client, or in what a user has put over it, costs that connection only.
 import { valueOr } from '../words/foreign';
+import type { TimeLimit } from '../words/waiting';
 import type { Driver } from './driver';
 
 /** The same driver, of which only `send()`, `resetSession()` and `carry()` fail, by a rejection. */
@@ -15,7 +16,7 @@ export function guarded<C>(driver: Driver<C>): Driver<C> {
     destroySocket: (connection) => valueOr(undefined, () => driver.destroySocket(connection)),
     send: async (connection, sql) => driver.send(connection, sql),
     saysRolledBack: otherwise(false, driver.saysRolledBack),
-    ...(cancel && { cancel: (connection, millis) => cancelled(cancel, connection, millis) }),
+    ...(cancel && { cancel: (connection, limit) => cancelled(cancel, connection, limit) }),
     ...(openSideConnection && { openSideConnection: otherwise(undefined as never, openSideConnection) }),
     ...(losesDataOnClose && { losesDataOnClose: otherwise(false, losesDataOnClose) }),
     ...(resetSession && { resetSession: async (connection: C) => resetSession(connection) }),
@@ -36,10 +37,10 @@ function otherwise<A, T>(fallback: T, work: (given: A) => T): (given: A) => T {
 async function cancelled<C>(
   cancel: NonNullable<Driver<C>['cancel']>,
   connection: C,
-  timeoutMillis: number,
+  limit: TimeLimit,
 ): Promise<boolean> {
   try {
-    return await cancel(connection, timeoutMillis);
+    return await cancel(connection, limit);
   } catch {
     return false;
   }

@@ -1,6 +1,6 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { inBackground } from '../words/foreign';
-import { within } from '../words/waiting';
+import { type TimeLimit, within } from '../words/waiting';
 import type { Driver, Openings, SideConnection } from './driver';
 import { mayRollBack, Watch } from './mysql-watch';
 import { mysqlServerKind } from './mysql-server-kind';
@@ -62,14 +62,14 @@ class Second {
     return send(this.#connection, sql);
   }
 
-  async close(timeoutMillis: number): Promise<void> {
+  async close(limit: TimeLimit): Promise<void> {
     const isConnected = await within(
       0,
       this.connected.then(() => true),
     );
     if (!isConnected) return this.cut();
     quit(this.#connection);
-    await within(timeoutMillis, this.#ended);
+    await within(limit, this.#ended);
     this.cut();
   }
 }
@@ -87,7 +87,7 @@ async function killQuery(connection: MysqlConnection, watch: Watch): Promise<voi
 }
 
 /** A slow network may need more than one request's time to log in, so that later requests join the first. */
-async function cancel(connection: MysqlConnection, timeoutMillis: number): Promise<boolean> {
+async function cancel(connection: MysqlConnection, limit: TimeLimit): Promise<boolean> {
   const watch = watchOf(connection);
   if (!watch.running) return true;
   watch.cancelling ??= killQuery(connection, watch).finally(() => {
@@ -95,7 +95,7 @@ async function cancel(connection: MysqlConnection, timeoutMillis: number): Promi
   });
   return (
     (await within(
-      timeoutMillis,
+      limit,
       watch.cancelling.then(() => true),
     )) === true
   );
@@ -113,7 +113,7 @@ function openSpare(connection: MysqlConnection): SideConnection {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     },
-    close: (timeoutMillis) => second.close(timeoutMillis),
+    close: (limit) => second.close(limit),
   };
 }
 

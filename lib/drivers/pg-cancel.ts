@@ -1,12 +1,12 @@
 // Ways to a PostgreSQL session besides its own connection: the wire's CancelRequest, and a second connection that terminates backends.
-import { within } from '../words/waiting';
+import { type TimeLimit, within } from '../words/waiting';
 import type { SideConnection } from './driver';
 import type { PgConnection, Wire } from './pg-client';
 
 const ignore = () => {};
 
 /** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
-export async function cancel(connection: PgConnection, timeoutMillis: number): Promise<boolean> {
+export async function cancel(connection: PgConnection, limit: TimeLimit): Promise<boolean> {
   const { processID, secretKey, host, port, ssl, sslNegotiation } = connection;
   if (processID === null) return true;
   const WireClass = connection.connection.constructor as new (options: object) => Wire;
@@ -23,7 +23,7 @@ export async function cancel(connection: PgConnection, timeoutMillis: number): P
   wire.on('sslconnect', request);
   if (host.startsWith('/')) wire.connect(`${host}/.s.PGSQL.${port}`);
   else wire.connect(port, host);
-  const isDelivered = await within(timeoutMillis, closed);
+  const isDelivered = await within(limit, closed);
   wire.stream.destroy();
   return isDelivered === true;
 }

@@ -61,11 +61,11 @@ export class AcquireQueue {
     this.#waiters.delete(waiter);
   }
 
-  /** Rejects every waiter with an error of its own, or sends it behind the gate. Returns their number. */
-  turnAway(rejection: () => Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
+  /** Settles every pending acquire by one verdict, each with an error of its own. Returns their number. */
+  turnAway(error: () => Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
     const waiters = [...this.#waiters];
     for (const waiter of waiters) {
-      waiter.verdict = how === 'requeue' && !waiter.isEarlier ? REQUEUE : rejection();
+      waiter.verdict = how === 'requeue' && !waiter.isEarlier ? REQUEUE : error();
       tell(waiter);
     }
     return waiters.length;

@@ -1,7 +1,7 @@
 // Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
 import type { Openings as RawOpenings } from '../drivers/driver';
 import { inBackground } from '../words/foreign';
-import { type Deferred, defer, nextTurn } from '../words/waiting';
+import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit } from '../words/waiting';
 import type { PoolHost } from './pool-host';
 import { type Connection, connectionOf } from '../connection/connection';
 
@@ -22,7 +22,7 @@ interface Opener extends Readonly<Stamp> {
   /** An acquire waits that may be served. */
   readonly isWanted: boolean;
   track(raw: object, stamp?: Stamp): Connection;
-  discard(connection: Connection, timeoutMillis?: number): Promise<unknown>;
+  discard(connection: Connection, limit?: TimeLimit): Promise<unknown>;
 }
 
 export class Openings implements RawOpenings {
@@ -66,7 +66,7 @@ export class Openings implements RawOpenings {
   }
 
   /** Gives up those that are not open yet, and those that the user's `afterCreate` does not let go. */
-  async cut(timeoutMillis: number): Promise<void> {
+  async cut(deadline: Deadline): Promise<void> {
     const raws = [...this.#raw];
     this.#raw.clear();
     this.#creating.clear();
@@ -74,7 +74,7 @@ export class Openings implements RawOpenings {
     const { driver } = this.#pool.host;
     const isOpen = (raw: object) => driver.backendId(raw) !== undefined && !driver.isGone(raw);
     for (const raw of raws) if (!isOpen(raw)) driver.destroySocket(raw);
-    const open = raws.filter(isOpen).map((raw) => this.#pool.discard(this.#tracked(raw, OUTDATED), timeoutMillis));
+    const open = raws.filter(isOpen).map((raw) => this.#pool.discard(this.#tracked(raw, OUTDATED), deadline));
     await Promise.all(open);
   }
 

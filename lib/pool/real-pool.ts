@@ -1,5 +1,5 @@
 // The pool of one generation behind the one that knex sees: a tarn pool of our own, or one that the user gave.
-import { valueOr, warn } from '../words/foreign';
+import { valueOr } from '../words/foreign';
 import type { KnexPool } from '../knex/insides';
 import { markDisposed } from '../knex/insides';
 import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
@@ -52,7 +52,7 @@ export class ExternalPool implements RealPool {
     // The owner's queue cannot be left: a connection that comes after all goes straight back.
     promise.then(
       (raw) => {
-        if (isRejected) this.release(raw);
+        if (isRejected) valueOr(false, () => this.release(raw));
       },
       () => {},
     );
@@ -73,14 +73,9 @@ export class ExternalPool implements RealPool {
     return this.#pool.acquire().promise;
   }
 
-  /** False: the pool refused it, or failed. */
+  /** Throws where the pool does: knex's caller hears of it. */
   release(raw: object): boolean {
-    try {
-      return this.#pool.release(raw);
-    } catch (error) {
-      warn(error);
-      return false;
-    }
+    return this.#pool.release(raw);
   }
 
   remove(raw: object): void {
@@ -88,7 +83,7 @@ export class ExternalPool implements RealPool {
       this.#tarn.remove(raw);
     } else {
       markDisposed(raw, new Error('closed by knex-reset'));
-      this.release(raw);
+      valueOr(false, () => this.release(raw));
     }
   }
 

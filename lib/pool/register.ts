@@ -1,10 +1,11 @@
 // The register of open connections: what is opened is tapped and written in, and is closed and crossed out by one way only.
 import type { Guards } from '../knex/tarn';
 import { inBackground, step } from '../words/foreign';
+import { type Deadline, SharedWork, type TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Generations } from './generations';
 import { Openings, type Stamp } from './openings';
-import { Connection, connectionOf } from '../connection/connection';
+import { Connection, connectionOf, type Ending } from '../connection/connection';
 
 export abstract class Register extends Generations {
   /** Every open connection of ours, of whatever generation. */
@@ -19,11 +20,12 @@ export abstract class Register extends Generations {
   abstract get isWanted(): boolean;
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
-  discard(connection: Connection, timeoutMillis = this.host.timeoutMillis): Promise<'ended' | 'forced'> {
+  async discard(connection: Connection, limit: TimeLimit = this.host.timeoutMillis): Promise<Ending> {
     connection.doomed = true;
-    connection.closing ??= closeConnection(connection, timeoutMillis).finally(() => this.forget(connection));
+    const close = (deadline: Deadline) => closeConnection(connection, deadline).finally(() => this.forget(connection));
+    connection.closing ??= new SharedWork(limit, close);
     if (!this.host.isExternal) step(() => this.lender?.remove(connection.raw));
-    return connection.closing;
+    return (await connection.closing.join(limit)) ?? 'forced';
   }
 
   /** Whether closing it would lose the data. */

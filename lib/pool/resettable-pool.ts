@@ -1,6 +1,6 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
-import { inBackground, step } from '../words/foreign';
+import { inBackground, step, valueOr } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
 import type { QueryOrigin } from '../words/call-site';
 import { quiesce } from '../connection/quiesce';
@@ -126,19 +126,19 @@ export class ResettablePool extends Register implements KnexPool {
     connection.seized = false;
     if (!connection.lent) return;
     connection.returned();
-    step(() => this.lender?.release(connection.raw));
+    valueOr(false, () => this.lender?.release(connection.raw));
   }
 
   /** Rejects all pending acquires, or makes them ask again behind the gate. Returns their number. */
-  turnAway(rejection: () => Error, how: 'reject' | 'requeue'): number {
-    return this.#room.turnAway(rejection, how, ({ pending, verdict }) =>
+  turnAway(error: () => Error, how: 'reject' | 'requeue'): number {
+    return this.#room.turnAway(error, how, ({ pending, verdict }) =>
       step(() => this.lender?.turnAway(pending, verdict)),
     );
   }
 
   /** Openings for the ended generation no longer count. */
-  async abandonOpenings(timeoutMillis: number): Promise<void> {
-    const cut = this.openings.cut(timeoutMillis);
+  async abandonOpenings(deadline: Deadline): Promise<void> {
+    const cut = this.openings.cut(deadline);
     this.abandonRetired();
     await cut;
   }
@@ -157,7 +157,7 @@ export class ResettablePool extends Register implements KnexPool {
     this.#room.delete(waiter);
     if (waiter.verdict !== undefined) {
       // A reset came when the real pool had already given it a connection.
-      this.lender?.release(raw);
+      valueOr(false, () => this.lender?.release(raw));
       return this.#refuse(waiter.verdict, waiter);
     }
     const connection = connectionOf(raw) ?? this.track(raw);
@@ -206,7 +206,8 @@ export class ResettablePool extends Register implements KnexPool {
     const { timeoutMillis } = this.host;
     const keeps = this.keeps(connection);
     if (keeps || (!connection.doomed && connection.death === undefined && this.isCurrent(connection))) {
-      await within(timeoutMillis, quiesce(connection, new Deadline(timeoutMillis)));
+      const deadline = new Deadline(timeoutMillis);
+      await within(deadline, quiesce(connection, deadline));
     }
     if (connection.closing !== undefined) return;
     // A reset came meanwhile, and has it now.

@@ -2,16 +2,16 @@
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
-import { Deadline, nextTurn, within } from '../words/waiting';
+import { type Deadline, nextTurn, within } from '../words/waiting';
 
 type AfterCreate = (raw: object, done: (error?: unknown) => void) => void;
 
 /** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
-export async function recycle(instance: Instance, connection: Connection, timeoutMillis: number): Promise<boolean> {
+export async function recycle(instance: Instance, connection: Connection, deadline: Deadline): Promise<boolean> {
   if (!isWashable(connection)) return false;
   const isClean = await within(
-    timeoutMillis,
-    resetSession(instance, connection, new Deadline(timeoutMillis)).then(() => connection.isClean),
+    deadline,
+    resetSession(instance, connection, deadline).then(() => connection.isClean),
   );
   if (!isClean || connection.closing !== undefined) return false;
   instance.pool.restore(connection);
@@ -21,7 +21,8 @@ export async function recycle(instance: Instance, connection: Connection, timeou
 /** Code that holds a connection by hand can use it later, and a stream's reader can give it back late. */
 function isWashable(connection: Connection): boolean {
   if (!connection.driver.resetSession || connection.death !== undefined || connection.hadStream) return false;
-  return !connection.lent || connection.user !== undefined || connection.running > 0;
+  if (connection.fatal !== undefined) return false;
+  return !connection.lent || connection.isGivenBack || connection.user !== undefined || connection.running > 0;
 }
 
 /** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */

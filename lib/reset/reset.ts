@@ -1,43 +1,128 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
 import { ResetError } from '../words/errors';
-import { inBackground, step, valueOr } from '../words/foreign';
-import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../words/options';
-import { describeUnregistered, type Instance, type OpenEntry } from '../pool/instance';
-import type { Connection } from '../connection/connection';
-import { transactionIdOf } from '../knex/insides';
-import type { OpenTransaction, ResetOptions, ResetReport } from '../words/types';
-import { Deadline, nextTurn, within } from '../words/waiting';
+import { inBackground, step } from '../words/foreign';
+import type { Instance, OpenEntry } from '../pool/instance';
+import type { Connection, Ending } from '../connection/connection';
+import type { ResetReport } from '../words/types';
+import { type Deadline, nextTurn, within } from '../words/waiting';
+import { abort } from './abort';
+import { waitOutGrace } from './grace';
+import type { ResetRequest } from './options';
 import { recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
+import type { TeardownTime } from './teardown-time';
 
 /** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
 const COMMIT_SHARE = 0.25;
 
-const RESET_CHECKS = {
-  reason: text,
-  graceMillis: millis,
-  timeoutMillis: millis,
-  connections: oneOf('close', 'recycle'),
-  waiting: oneOf('reject', 'requeue'),
-};
-
-export function checkResetOptions(given: unknown): ResetOptions {
-  return checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), RESET_CHECKS);
+export interface Teardown {
+  readonly request: ResetRequest;
+  readonly time: TeardownTime;
+  /** Of `destroy()`, whose end is for good. */
+  readonly isLast: boolean;
 }
 
-/** Ends the current generation: see `Resettable.resetConnection`. Rejects never. The gate stays closed: opening it is the caller's. */
-export async function endGeneration(
-  instance: Instance,
-  options: ResetOptions,
-  /** Given by `destroy()`, whose end is for good: resolves when it shall be over sooner, with how soon. */
-  isLast?: Promise<Deadline>,
-): Promise<ResetReport> {
+/** Ends the current generation: see `Resettable.resetConnection`. The gate stays closed: opening it is the caller's. */
+export async function endGeneration(instance: Instance, teardown: Teardown): Promise<ResetReport> {
   const startedAt = performance.now();
-  const { pool, settings } = instance;
-  const { reason, connections = 'close', waiting = 'reject' } = options;
-  const report: ResetReport = {
+  const { pool } = instance;
+  const { reason, waiting } = teardown.request;
+  const report = emptyReport(reason, instance.resets);
+  pool.generation++;
+  // Also where every connection had died already: the next one may have to go elsewhere.
+  pool.openings.invalidateSettings();
+  if (!teardown.isLast) instance.latestReset = { reason, waiting };
+  endPauses(instance, report);
+  if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
+    await tearDown(instance, teardown, report);
+  report.durationMillis = performance.now() - startedAt;
+  return report;
+}
+
+async function tearDown(instance: Instance, teardown: Teardown, report: ResetReport): Promise<void> {
+  const { pool } = instance;
+  const { request, time, isLast } = teardown;
+  // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
+  pool.closeGate();
+  const open = [...pool.connections];
+  turnWaitersAway(instance, request, report);
+  // 2. What runs may end by itself.
+  if (request.connections === 'recycle') for (const connection of open) connection.seized = true;
+  // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
+  await (time.hasGrace ? waitOutGrace(instance, time) : undefined);
+  const deadline = time.end();
+  // 3. Nothing is lent or opened by the old pool any more.
+  const kept = isLast ? [] : open.filter((connection) => pool.keeps(connection));
+  if (isLast) pool.retireForGood();
+  else if (request.connections === 'close' && kept.length === 0) pool.retire();
+  // 4. Everything else that is open rejects at once. 5. The server lets go.
+  const entries = [...instance.open];
+  const results = await Promise.all(
+    open.map((connection) => {
+      const entry = entries.find((candidate) => candidate.connection === connection);
+      const how = kept.includes(connection) ? 'keep' : request.connections;
+      return endConnection(instance, { connection, entry, how, deadline }, report);
+    }),
+  );
+  for (const result of results) count(result, report);
+  if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
+  await pool.abandonOpenings(deadline);
+  // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
+  if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+interface Victim {
+  readonly connection: Connection;
+  readonly entry: OpenEntry | undefined;
+  readonly how: 'close' | 'recycle' | 'keep';
+  readonly deadline: Deadline;
+}
+
+async function endConnection(instance: Instance, victim: Victim, report: ResetReport): Promise<Ending | 'recycled'> {
+  const { connection, entry, how, deadline } = victim;
+  const { pool } = instance;
+  // Only a COMMIT may still hear its answer.
+  if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
+  connection.seized = true;
+  if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
+  if (how === 'keep') {
+    await rollBackInPlace(instance, connection, deadline);
+    return 'recycled';
+  }
+  if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
+  return pool.discard(connection, deadline);
+}
+
+/** Those who wait for a connection. */
+function turnWaitersAway({ pool }: Instance, { reason, waiting }: ResetRequest, report: ResetReport): void {
+  if (pool.waiting === 0) return;
+  const { generation } = report;
+  const turnedAway = pool.turnAway(() => new ResetError({ reason, generation }), waiting);
+  if (waiting === 'reject') report.rejectedWaiters += turnedAway;
+  else report.requeuedWaiters += turnedAway;
+}
+
+/** Blocks between two attempts: they were asked before it, and shall touch the database no more. */
+function endPauses({ pausedRetries }: Instance, report: ResetReport): void {
+  const { reason, generation } = report;
+  report.rejectedWaiters += pausedRetries.size;
+  for (const pause of pausedRetries) pause.reject(new ResetError({ reason, generation }));
+}
+
+function settleAll(entries: OpenEntry[]): void {
+  for (const entry of entries) step(() => entry.settle());
+}
+
+function count(result: Ending | 'recycled', report: ResetReport): void {
+  if (result === 'recycled') report.recycledConnections++;
+  else report.closedConnections++;
+  if (result === 'forced') report.forcedConnections++;
+}
+
+function emptyReport(reason: string | undefined, generation: number): ResetReport {
+  return {
     reason,
-    generation: instance.resets,
+    generation,
     durationMillis: 0,
     abortedTransactions: [],
     abortedQueries: 0,
@@ -47,146 +132,4 @@ export async function endGeneration(
     recycledConnections: 0,
     forcedConnections: 0,
   };
-  pool.generation++;
-  // Also where every connection had died already: the next one may have to go elsewhere.
-  pool.openings.invalidateSettings();
-  if (!isLast) instance.latestReset = { reason, waiting };
-  // Blocks between two attempts wait for a connection as well. They were asked before the reset, so they are not tried again.
-  report.rejectedWaiters = instance.pausedRetries.size;
-  for (const pause of instance.pausedRetries) pause.reject(new ResetError({ reason, generation: report.generation }));
-  if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0) {
-    // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
-    pool.closeGate();
-    const open = [...pool.connections];
-    const { generation } = report;
-    // Each victim has an error of its own: what one request writes on it must not show in another's.
-    const error = () => new ResetError({ reason, generation });
-    const turnedAway = pool.waiting > 0 ? pool.turnAway(error, waiting) : 0;
-    report[waiting === 'reject' ? 'rejectedWaiters' : 'requeuedWaiters'] += turnedAway;
-
-    // 2. What runs may end by itself.
-    const graceMillis = options.graceMillis ?? settings.graceMillis;
-    // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
-    const hurry = await (graceMillis > 0 ? settled(instance, graceMillis, isLast) : undefined);
-    const deadline = hurry ?? new Deadline(options.timeoutMillis ?? settings.timeoutMillis);
-
-    // 3. Nothing is lent or opened by the old pool any more.
-    const kept = isLast ? [] : open.filter((connection) => pool.keeps(connection));
-    if (isLast) pool.retireForGood();
-    else if (connections === 'close' && kept.length === 0) pool.retire();
-
-    // 4. Everything else that is open rejects at once; only a COMMIT may still hear its answer.
-    const entries = [...instance.open];
-    const ending = open.map(async (connection) => {
-      const entry = entries.find((candidate) => candidate.connection === connection);
-      if (entry?.isCommitting) await within(deadline.leftMillis * COMMIT_SHARE, entry.whenDecided);
-      connection.seized = true;
-      if (connection.lent) step(() => abort(connection, entry, error(), report));
-      const how = kept.includes(connection) ? 'keep' : connections;
-      return endConnection(instance, connection, how, deadline.leftMillis);
-    });
-    // 5. The server lets go.
-    const ended = Promise.all(ending).then(async (results) => {
-      for (const result of results) {
-        if (result === 'recycled') report.recycledConnections++;
-        else report.closedConnections++;
-        if (result === 'forced') report.forcedConnections++;
-      }
-      if (pool.openings.isOpening) await stopOpening(instance, deadline.leftMillis);
-      await pool.abandonOpenings(deadline.leftMillis);
-    });
-    await (isLast ? Promise.race([ended, cutOff(instance, isLast, ended)]) : ended);
-
-    // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
-    if (entries.length > 0) {
-      const settle = () => {
-        for (const entry of entries) step(() => entry.settle());
-      };
-      inBackground(nextTurn().then(settle));
-    }
-  }
-  report.durationMillis = performance.now() - startedAt;
-  return report;
-}
-
-/** Waits out the grace period. Ends early when nothing runs, or when destroy() overtakes the reset; then returns destroy()'s deadline. */
-async function settled(
-  instance: Instance,
-  graceMillis: number,
-  isLast?: Promise<Deadline>,
-): Promise<Deadline | undefined> {
-  const deadline = new Deadline(graceMillis);
-  let hurry: Deadline | undefined;
-  const hurried = isLast?.then((given) => {
-    hurry = given;
-  });
-  while (hurry === undefined && deadline.leftMillis > 0) {
-    // A sandbox never ends by itself: what runs in it may.
-    const busy = [...instance.pool.connections].filter(
-      ({ lent, mutex, isQuiet }) => lent && !(mutex.isShared && isQuiet),
-    );
-    if (busy.length === 0) break;
-    const rests = busy.map((connection) =>
-      connection.mutex.isShared ? connection.whenQuiet() : connection.whenReturned(),
-    );
-    await within(deadline.leftMillis, Promise.race(hurried ? [hurried, ...rests] : rests));
-  }
-  return hurry;
-}
-
-/** Cuts what has not ended by the deadline of a destroy() that overtook the reset. */
-async function cutOff({ pool, driver }: Instance, hurry: Promise<Deadline>, ended: Promise<void>): Promise<void> {
-  const { leftMillis } = await hurry;
-  const isOver = await within(
-    leftMillis,
-    ended.then(() => true),
-  );
-  if (isOver) return;
-  for (const { raw } of pool.connections) driver.destroySocket(raw);
-  await pool.openings.cut(0);
-}
-
-/** Rejects everything that uses the connection or waits for its answer. */
-function abort(connection: Connection, entry: OpenEntry | undefined, error: ResetError, report: ResetReport): void {
-  const { reason, generation } = error;
-  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
-  if (transaction) report.abortedTransactions.push(transaction);
-  else if (connection.running > 0) report.abortedQueries++;
-  const told =
-    valueOr(undefined, () => entry?.abort(error)) ??
-    (transaction && new ResetError({ reason, generation, transaction }));
-  connection.refuse(told ?? error);
-}
-
-/** A transaction that is on the connection without anybody having registered it. */
-function unregistered(connection: Connection): OpenTransaction | undefined {
-  if (connection.user) return undefined;
-  const { driver, raw } = connection;
-  const status = driver.status(raw);
-  // Knex before 3.2 leaves its mark on a connection that it gives back: it counts only where the driver cannot tell.
-  const id = transactionIdOf(raw);
-  if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
-  const state = connection.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
-  return describeUnregistered(connection, id ?? 'unknown', state);
-}
-
-async function endConnection(
-  instance: Instance,
-  connection: Connection,
-  how: 'close' | 'recycle' | 'keep',
-  timeoutMillis: number,
-): Promise<'ended' | 'forced' | 'recycled'> {
-  if (how === 'close') return instance.pool.discard(connection, timeoutMillis);
-  if (how === 'keep') {
-    await rollBackInPlace(instance, connection, timeoutMillis);
-    return 'recycled';
-  }
-  const deadline = new Deadline(timeoutMillis);
-  if (await recycle(instance, connection, timeoutMillis / 2)) return 'recycled';
-  return instance.pool.discard(connection, deadline.leftMillis);
-}
-
-/** Connections that are being opened are closed when they are open; those that take too long are cut after it. */
-async function stopOpening({ pool }: Instance, timeoutMillis: number): Promise<void> {
-  await within(timeoutMillis / 2, pool.openings.whenNothingOpens());
 }

@@ -1,19 +1,14 @@
 // A connection that is the data (SQLite in memory): a reset ends what is open on it, and never closes it.
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
-import { Deadline, nextTurn, within } from '../words/waiting';
+import { type Deadline, nextTurn, within } from '../words/waiting';
 
 /** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
 const LET_GO_MILLIS = 20;
 
 /** Resolves when the connection is free for the next borrower, or waits for nothing but to be given back. */
-export async function rollBackInPlace(
-  instance: Instance,
-  connection: Connection,
-  timeoutMillis: number,
-): Promise<void> {
+export async function rollBackInPlace(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
-  const deadline = new Deadline(timeoutMillis);
   await connection.stop(deadline);
   if (driver.status(raw) !== 'idle') await within(deadline.leftMillis, connection.send('ROLLBACK'));
   // A late release would take the connection from the next borrower. A transaction's is fenced off by its use.

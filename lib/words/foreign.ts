@@ -1,5 +1,5 @@
 // The door to code that is not ours: drivers, pools, callbacks, listeners, loggers, getters, hooks. Nothing here throws or rejects.
-import { within } from './waiting';
+import { type TimeLimit, within } from './waiting';
 
 // Taken when this is loaded: a test may fake it.
 const nextTick = process.nextTick.bind(process);
@@ -30,8 +30,8 @@ export function valueOr<T>(otherwise: T, work: () => T): T {
 }
 
 /** Calls foreign code that may throw, reject or never settle. Resolves with its value; with undefined in the other cases. */
-export function bounded<T>(timeoutMillis: number, work: () => PromiseLike<T> | T): Promise<T | undefined> {
-  return within(timeoutMillis, promised(work));
+export function bounded<T>(limit: TimeLimit, work: () => PromiseLike<T> | T): Promise<T | undefined> {
+  return within(limit, promised(work));
 }
 
 async function promised<T>(work: () => PromiseLike<T> | T): Promise<T> {

@@ -9,28 +9,115 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
-/** The promise's value, or undefined once the time is up; a rejection counts as an end without a value. */
-export function within<T>(timeoutMillis: number, promise: PromiseLike<T>): Promise<T | undefined> {
+/** A timer that is later than this was held up by a blocked event loop. */
+const BLOCKED_MILLIS = 10;
+/** How much longer an answer is waited for then, at most. */
+const EXTENSION_MILLIS = 100;
+
+/** How long something may take: in milliseconds from now, or until a deadline. */
+export type TimeLimit = number | Deadline;
+
+/**
+ * The promise's value, or undefined once the time is up; a rejection counts as an end without a value. Where the event loop was
+ * blocked, expired timers run before the answers that wait in the sockets: lateness is proven one turn after the timer, and where the
+ * timer itself is late, as much later.
+ */
+export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T | undefined> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, timeoutMillis), undefined);
+    const deadline = Deadline.of(limit);
+    let timer: NodeJS.Timeout | undefined;
+    let isExtended = false;
+    const expired = () => {
+      const late = deadline.lateMillis;
+      if (late <= BLOCKED_MILLIS || isExtended) return void setImmediate(ended, undefined);
+      isExtended = true;
+      timer = setTimeout(expired, Math.min(late, EXTENSION_MILLIS));
+    };
+    const arm = () => {
+      clearTimeout(timer);
+      timer = setTimeout(expired, deadline.leftMillis);
+    };
+    const forget = deadline.onHurry(arm);
     const ended = (value: T | undefined) => {
       clearTimeout(timer);
+      forget();
       resolve(value);
     };
+    arm();
     promise.then(ended, () => ended(undefined));
   });
 }
 
-/** A moment in the future, as how much is left until then. */
+/** A moment in the future, as how much is left until then. It can be moved forward, never back. */
 export class Deadline {
-  readonly #at: number;
+  #at: number;
+  #hurried: Set<() => void> | undefined;
 
   constructor(timeoutMillis: number) {
-    this.#at = now() + timeoutMillis;
+    this.#at = now() + Math.max(0, timeoutMillis);
+  }
+
+  static of(limit: TimeLimit): Deadline {
+    return typeof limit === 'number' ? new Deadline(limit) : limit;
   }
 
   get leftMillis(): number {
     return Math.max(0, this.#at - now());
+  }
+
+  get lateMillis(): number {
+    return Math.max(0, now() - this.#at);
+  }
+
+  /** It is no later than that from now on. */
+  hurry(timeoutMillis: number): void {
+    const at = now() + Math.max(0, timeoutMillis);
+    if (at >= this.#at) return;
+    this.#at = at;
+    for (const told of this.#hurried ?? []) told();
+  }
+
+  /** It is never later than the other one, whenever that is moved. Returns what ends that. */
+  follow(other: Deadline): () => void {
+    this.hurry(other.leftMillis);
+    return other.onHurry(() => this.hurry(other.leftMillis));
+  }
+
+  /** Ends after a share of what is left, also of what is left after a hurry. */
+  part(share: number): Deadline {
+    const part = new Deadline(this.leftMillis * share);
+    this.onHurry(() => part.hurry(this.leftMillis * share));
+    return part;
+  }
+
+  /** Called whenever it was moved forward. Returns what ends that. */
+  onHurry(told: () => void): () => void {
+    this.#hurried ??= new Set();
+    this.#hurried.add(told);
+    return () => this.#hurried?.delete(told);
+  }
+}
+
+/** Work that several wait for. Each waiter has its own deadline, and whoever is in more of a hurry than the work hurries it. */
+export class SharedWork<T> {
+  readonly #deadline: Deadline;
+  readonly #done: Promise<T>;
+
+  constructor(limit: TimeLimit, work: (deadline: Deadline) => Promise<T>) {
+    this.#deadline = new Deadline(Deadline.of(limit).leftMillis);
+    this.#done = work(this.#deadline);
+    this.#done.catch(() => {});
+  }
+
+  /** Its result. Undefined: it failed, or has not ended by then. */
+  async join(limit: TimeLimit): Promise<T | undefined> {
+    const deadline = Deadline.of(limit);
+    const leave = this.#deadline.follow(deadline);
+    try {
+      return await within(deadline, this.#done);
+    } finally {
+      leave();
+    }
   }
 }
 

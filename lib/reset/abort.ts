@@ -1,0 +1,29 @@
+// What a reset takes from those who hold a connection: they are told at once, and counted in its report.
+import { describeUnregistered, type OpenEntry } from '../pool/instance';
+import type { Connection } from '../connection/connection';
+import { transactionIdOf } from '../knex/insides';
+import { ResetError } from '../words/errors';
+import { valueOr } from '../words/foreign';
+import type { OpenTransaction, ResetReport } from '../words/types';
+
+/** Tells everybody who holds the connection or waits for its answer. Each victim has an error of its own. */
+export function abort(connection: Connection, entry: OpenEntry | undefined, report: ResetReport): void {
+  const { reason, generation } = report;
+  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
+  if (transaction) report.abortedTransactions.push(transaction);
+  else if (connection.running > 0) report.abortedQueries++;
+  const error = new ResetError({ reason, generation, transaction });
+  connection.refuse(valueOr(undefined, () => entry?.abort(error)) ?? error);
+}
+
+/** A transaction that is on the connection without anybody having registered it. */
+function unregistered(connection: Connection): OpenTransaction | undefined {
+  if (connection.user) return undefined;
+  const { driver, raw } = connection;
+  const status = driver.status(raw);
+  // Knex before 3.2 leaves its mark on a connection that it gives back: it counts only where the driver cannot tell.
+  const id = transactionIdOf(raw);
+  if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
+  const state = connection.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
+  return describeUnregistered(connection, id ?? 'unknown', state);
+}

@@ -1,0 +1,20 @@
+// The options of one reset, checked, with the instance's defaults.
+import type { Settings } from '../pool/instance';
+import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../words/options';
+import type { ResetOptions } from '../words/types';
+
+export type ResetRequest = Required<Omit<ResetOptions, 'reason'>> & { readonly reason: string | undefined };
+
+const RESET_CHECKS = {
+  reason: text,
+  graceMillis: millis,
+  timeoutMillis: millis,
+  connections: oneOf('close', 'recycle'),
+  waiting: oneOf('reject', 'requeue'),
+};
+
+/** @throws TypeError for anything but options of a reset; what a test runner passes to its hooks does not count */
+export function checkResetOptions(given: unknown, { graceMillis, timeoutMillis }: Settings): ResetRequest {
+  const options = checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), RESET_CHECKS);
+  return { reason: undefined, graceMillis, timeoutMillis, connections: 'close', waiting: 'reject', ...options };
+}

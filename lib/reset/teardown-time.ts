@@ -1,0 +1,32 @@
+// How long a teardown may take. Whoever comes while it runs, with less time, hurries it.
+import { Deadline } from '../words/waiting';
+
+export class TeardownTime {
+  /** Until then what runs may end by itself. */
+  readonly grace: Deadline;
+  readonly hasGrace: boolean;
+  #timeoutMillis: number;
+  /** For all of it. */
+  readonly #whole: Deadline;
+
+  constructor(graceMillis: number, timeoutMillis: number) {
+    this.grace = new Deadline(graceMillis);
+    this.hasGrace = graceMillis > 0;
+    this.#timeoutMillis = timeoutMillis;
+    this.#whole = new Deadline(graceMillis + timeoutMillis);
+  }
+
+  /** The grace is over, perhaps early. Returns until when the rest has to be over. */
+  end(): Deadline {
+    const end = new Deadline(this.#timeoutMillis);
+    end.follow(this.#whole);
+    return end;
+  }
+
+  /** Somebody waits for it who has no more than this. */
+  hurry(graceMillis: number, timeoutMillis: number): void {
+    this.#timeoutMillis = Math.min(this.#timeoutMillis, timeoutMillis);
+    this.grace.hurry(graceMillis);
+    this.#whole.hurry(graceMillis + timeoutMillis);
+  }
+}
