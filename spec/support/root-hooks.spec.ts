@@ -48,6 +48,7 @@ describe('root hooks', () => {
     it(`count a skip as a failure where it must have a name ${flags.join()}`, async () => {
       const { code, output } = await run('skipping.ts', flags, { FAIL_ON_SKIPS: '1' });
       expect(output).to.include('skipped, and not in spec/support/named-skips.ts: skipping is left out');
+      expect(output).to.include('failed, and was tried again (--retries): skipping is innocent at the second try');
       expect(output.trimEnd().split('\n').at(-1)).to.equal('1 passed, 1 failed, 0 skipped');
       expect(code).to.equal(1);
     });

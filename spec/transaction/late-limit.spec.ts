@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TransactionTimeoutError, type TransactionHookContext } from '../../lib';
+import { defer } from '../../lib/words/waiting';
 import { never, watch } from '../support/outcome';
 import { until } from '../support/until';
 import { type Db, later, pidOf, rejection, useStage } from './stage';
@@ -10,30 +11,35 @@ const insert = async (db: { raw: Db['raw'] }, id: number) => {
   await db.raw(`insert into t values (${id})`);
 };
 const mine = new Error('mine');
+/** Time enough for a starved process to get to the outcome before it. */
+const LIMIT = 1000;
+const limitIsOver = (start: number) => until('the limit is over', () => performance.now() - start > LIMIT + 50);
 
 describe('limits', () => {
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
 
   describe('a limit that is reached after the outcome', () => {
     it('does not make a failure of a committed block', async () => {
+      const start = performance.now();
       const value = await stage.db.atomic(
         async (trx) => {
           await insert(trx, 1);
-          trx.afterCommit(() => sleep(400));
+          trx.afterCommit(async () => void (await limitIsOver(start)));
           return 'value';
         },
-        { timeoutMillis: 250 },
+        { timeoutMillis: LIMIT },
       );
       expect(value).to.equal('value');
     });
 
     it('does not hide what the block threw', async () => {
+      const start = performance.now();
       const block = stage.db.atomic(
         (trx) => {
-          trx.afterRollback(() => sleep(400));
+          trx.afterRollback(async () => void (await limitIsOver(start)));
           throw mine;
         },
-        { timeoutMillis: 250 },
+        { timeoutMillis: LIMIT },
       );
       expect(await rejection(block)).to.equal(mine);
     });
@@ -42,10 +48,16 @@ describe('limits', () => {
   describe('a block whose end comes while its afterBegin hook runs', () => {
     it('does not run any more', async () => {
       let isRun = false;
-      const hooks = { afterBegin: () => sleep(400) };
-      const block = stage.db.atomic(() => void (isRun = true), { timeoutMillis: 200, hooks });
+      const [hooked, end] = [defer(), defer()];
+      const afterBegin = async () => {
+        hooked.resolve();
+        await end.promise;
+      };
+      const block = later(stage.db.atomic(() => void (isRun = true), { timeoutMillis: LIMIT, hooks: { afterBegin } }));
+      await hooked.promise;
       expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
-      await sleep(300);
+      end.resolve();
+      await stage.db.raw('select 1'); // on the only connection
       expect(isRun).to.equal(false);
     });
 
@@ -79,14 +91,17 @@ describe('limits', () => {
         { retry: 2, timeoutMillis: 300 },
       ),
     );
-    await until('it is rejected', () => block.state === 'rejected', { timeoutMillis: 650 });
+    await until('it is rejected', () => block.state === 'rejected');
   });
 
   it('a limit of an inner block whose SAVEPOINT still waits leaves the outer one alone', async () => {
+    const holder = await stage.make().transaction();
+    await holder.raw('lock table t');
     await stage.db.atomic(async (trx) => {
-      const slow = later(trx.raw('select pg_sleep(0.2)'));
+      const slow = later(trx.raw('select count(*) from t'));
       const inner = trx.atomic(() => {}, { timeoutMillis: 50 });
       expect(await rejection(inner)).to.be.instanceOf(TransactionTimeoutError);
+      await holder.rollback();
       await slow;
       await insert(trx, 1);
     });

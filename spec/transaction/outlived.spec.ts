@@ -1,41 +1,76 @@
 // What was begun inside a transaction and ends after it: it leaves the connection alone, which may be somebody else’s by then.
 import { expect } from 'chai';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { never, outcome } from '../support/outcome';
+import { defer } from '../../lib/words/waiting';
+import { never, type Outcome, outcome } from '../support/outcome';
+import { until } from '../support/until';
 import { later, rejection, useStage } from './stage';
 
 const mine = new Error('mine');
+const LIMIT = 100;
 
 describe('inner transactions', () => {
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
 
+  /** What becomes of a query of the next borrower's that is under way while something else happens. */
+  async function borrowing(meanwhile: () => Promise<unknown>): Promise<Outcome<unknown>> {
+    const other = stage.make();
+    const holder = await other.transaction();
+    await holder.raw('lock table t');
+    const query = outcome(stage.db.raw('select count(*) from t'));
+    await stage.running(/count/);
+    await meanwhile();
+    await holder.rollback();
+    return query;
+  }
+
   describe('an inner transaction that outlives its outer one', () => {
     it('leaves the next borrower of the connection alone when it throws', async () => {
+      const [begun, end] = [defer(), defer()];
+      let inner: Promise<unknown> | undefined;
       const block = stage.db.atomic(async (trx) => {
-        void later(trx.atomic(() => sleep(100).then(() => Promise.reject(new Error('inner')))));
-        await sleep(20);
+        inner = outcome(
+          trx.atomic(async () => {
+            begun.resolve();
+            await end.promise;
+            throw new Error('inner');
+          }),
+        );
+        await begun.promise;
         throw mine;
       });
       expect(await rejection(block)).to.equal(mine);
-      await stage.db.raw('select pg_sleep(0.3)');
+      const { error } = await borrowing(async () => {
+        end.resolve();
+        await inner;
+      });
+      expect(error).to.equal(undefined);
     });
 
     it('leaves the next borrower of the connection alone when it is ended by its handle', async () => {
       const { handle } = await stage.db.transaction(async (trx) => ({ handle: await trx.transaction() }));
-      const query = outcome(stage.db.raw('select pg_sleep(0.3)'));
-      await stage.running(/pg_sleep/);
-      await handle.rollback();
-      expect((await query).error).to.equal(undefined);
+      const { error } = await borrowing(() => handle.rollback());
+      expect(error).to.equal(undefined);
     });
 
     it('leaves the next borrower of the connection alone when its time is over', async () => {
+      const begun = defer();
+      const start = performance.now();
       const block = stage.db.atomic(async (trx) => {
-        void later(trx.atomic(() => never(), { timeoutMillis: 100 }));
-        await sleep(20);
+        void later(
+          trx.atomic(
+            () => {
+              begun.resolve();
+              return never();
+            },
+            { timeoutMillis: LIMIT },
+          ),
+        );
+        await begun.promise;
         throw mine;
       });
       expect(await rejection(block)).to.equal(mine);
-      await stage.db.raw('select pg_sleep(0.3)');
+      const { error } = await borrowing(() => until('its time is over', () => performance.now() - start > 2 * LIMIT));
+      expect(error).to.equal(undefined);
     });
   });
 });
