@@ -7,11 +7,12 @@ import { diagnostics } from './diagnostics';
 import type { Line } from './harness';
 import type { Benchmark } from './instances';
 import { isolation } from './isolation';
+import { loading } from './loading';
 import { queries } from './queries';
 import { resets } from './resets';
 import { transactions } from './transactions';
 
-const benchmarks: Benchmark[] = [...queries, ...resets, ...transactions, ...isolation, ...diagnostics];
+const benchmarks: Benchmark[] = [...queries, ...resets, ...transactions, ...isolation, ...diagnostics, ...loading];
 const widths = { name: 56, ours: 11, rival: 16, ratio: 16, goal: 9, verdict: 0 };
 
 /**
