@@ -1,9 +1,12 @@
 // What it costs a test to start clean: recycled connections and sandboxes beside what suites do by hand.
 import type { Knex } from 'knex';
+import type * as Testing from '../lib/testing';
 import type { TestDatabase } from '../spec/support/database';
 import { compare, faster, type Line, time, type Work } from './harness';
 import { type Benchmark, plain, type ResettableKnex, withBoth } from './instances';
 import { destroyAndQuery } from './resets';
+
+const { emptyTables } = require('../dist/testing.js') as typeof Testing;
 
 const TABLES = Array.from({ length: 20 }, (_, i) => `isolated_${i + 1}`);
 const TESTS = 500;
@@ -30,6 +33,34 @@ const sandbox: Isolated = async (db) => {
   const opened = await db.openSandbox();
   await insert(db);
   await opened.close();
+};
+
+const SECOND = TABLES.at(-1) as string;
+
+/** Two of the tables hold rows. */
+const insertTwo = async (db: Knex) => {
+  await insert(db);
+  await db(SECOND).insert({ name: 'a row' });
+};
+
+const empty: Isolated<Knex> = async (db) => {
+  await insertTwo(db);
+  await emptyTables(db);
+};
+
+const insertTwoAndTruncate: Isolated<Knex> = async (db) => {
+  await insertTwo(db);
+  await db.raw(`truncate ${TABLES.join(', ')}`);
+};
+
+const insertTwoAndDelete: Isolated<Knex> = async (db) => {
+  await insertTwo(db);
+  for (const table of TABLES) await db(table).del();
+};
+
+const clean: Isolated = async (db) => {
+  await db.resetConnection({ connections: 'recycle' });
+  await empty(db);
 };
 
 const truncate: Isolated<Knex> = async (db) => {
@@ -78,6 +109,7 @@ async function suite(database: TestDatabase): Promise<Line[]> {
     ["isolation 'sandbox'", sandbox],
     ["isolation 'recycle'", reset('recycle')],
     ["isolation 'reset'", reset('close')],
+    ["isolation 'clean'", clean],
     ['DELETE by hand', deleteEach],
     ['TRUNCATE by hand', truncate],
   ];
@@ -126,6 +158,28 @@ export const isolation: Benchmark[] = [
             ours: repeat(db, sandbox),
             rival: repeat(rival, deleteEach),
             goal: faster(5),
+            ...SUITE,
+          }),
+        ]),
+      ),
+  },
+  {
+    name: 'emptyTables',
+    run: (database) =>
+      withTables(database, () =>
+        withBoth(database, async (db, rival) => [
+          await compare({
+            name: 'emptyTables, two of 20 filled : TRUNCATE of 20',
+            ours: repeat(db, empty),
+            rival: repeat(rival, insertTwoAndTruncate),
+            goal: faster(5),
+            ...SUITE,
+          }),
+          await compare({
+            name: 'emptyTables, two of 20 filled : DELETE from each',
+            ours: repeat(db, empty),
+            rival: repeat(rival, insertTwoAndDelete),
+            goal: faster(2),
             ...SUITE,
           }),
         ]),

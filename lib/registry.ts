@@ -23,3 +23,9 @@ export function registeredOf(where: string, knex: unknown): { instance: Instance
   if (!registered) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
   return registered;
 }
+
+/** The same of an instance that may be a plain one, or destroyed. */
+export function instanceOf(knex: unknown): Instance | undefined {
+  const client = (knex as { client?: KnexClient } | null | undefined)?.client;
+  return client && registry.get(client.pool ?? client)?.instance;
+}

@@ -28,6 +28,10 @@ export const positiveMillis: Check = {
   accepts: (value) => millis.accepts(value) && value !== 0,
 };
 export const text: Check = { expected: 'a string', accepts: (value) => typeof value === 'string' };
+export const names: Check = {
+  expected: 'an array of names',
+  accepts: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== ''),
+};
 export const flag: Check = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' };
 export const callable: Check = { expected: 'a function', accepts: (value) => typeof value === 'function' };
 export const oneOf = (...values: string[]): Check => ({

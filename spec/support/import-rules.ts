@@ -18,7 +18,17 @@ const levels = [
   ['drivers', 'knex'],
   ['connection'],
   ['pool'],
-  ['reset', 'transaction', 'recovery', 'sandbox', 'diagnostics', 'migration-lock', 'test-hooks'],
+  [
+    'reset',
+    'transaction',
+    'recovery',
+    'sandbox',
+    'diagnostics',
+    'migration-lock',
+    'test-hooks',
+    'empty-tables',
+    'worker-database',
+  ],
   [
     'index.ts',
     'mocha.ts',

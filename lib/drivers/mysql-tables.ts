@@ -1,0 +1,122 @@
+// The tables of a MySQL or MariaDB database for emptyTables(), read in one query.
+import type { Ask, EmptyRequest } from './table-emptier';
+import { refuseMissing, refuseMissingSchemas } from './table-emptier';
+
+export interface Table {
+  schema: string;
+  name: string;
+  label: string;
+  /** Makes it empty, its counter new, and fires no trigger. */
+  emptying: string[];
+}
+
+/** A foreign key of a table that stays. */
+export interface Reference {
+  constraint: string;
+  label: string;
+  to: Table;
+  condition: string;
+}
+
+interface Row {
+  kind: 'table' | 'schema' | 'trigger' | 'reference';
+  home: string | null;
+  schema: string;
+  name: string;
+  detail: string;
+  target_schema: string;
+  target: string;
+}
+
+const quoteName = (name: string) => `\`${name.replaceAll('`', '``')}\``;
+export const tableName = ({ schema, name }: { schema: string; name: string }) =>
+  `${quoteName(schema)}.${quoteName(name)}`;
+/** Whatever the session's SQL mode makes of a backslash. */
+const quoteText = (text: string) => (text === '' ? "''" : `_utf8mb4 x'${Buffer.from(text).toString('hex')}'`);
+const anyOf = (names: readonly string[]) => (names.length > 0 ? `(${names.map(quoteText).join(', ')})` : "('')");
+
+function layoutQuery({ schemas, except }: EmptyRequest): string {
+  const where = (column: string) => (schemas ? `${column} in ${anyOf(schemas)}` : `${column} = database()`);
+  return `
+    select 'schema' as kind, database() as home, schema_name as \`schema\`, '' as name, '' as detail, '' as target_schema, '' as target
+      from information_schema.schemata where ${where('schema_name')}
+    union all select 'table', database(), table_schema, table_name,
+        if(table_type = 'BASE TABLE' and auto_increment is not null, 'COUNTED', table_type), '', ''
+      from information_schema.tables where ${where('table_schema')} or concat(table_schema, '.', table_name) in ${anyOf(except)}
+    union all select 'trigger', '', event_object_schema, event_object_table, trigger_name, '', ''
+      from information_schema.triggers where ${where('event_object_schema')} and event_manipulation = 'DELETE'
+    union all select 'reference', constraint_name, table_schema, table_name, column_name, referenced_table_schema, referenced_table_name
+      from information_schema.key_column_usage where ${where('referenced_table_schema')}`;
+}
+
+/** The tables to empty, and the foreign keys of those that stay to them. @throws for names in the request that nothing has */
+export async function readTables(
+  ask: Ask,
+  request: EmptyRequest,
+): Promise<{ tables: Table[]; references: Reference[] }> {
+  const [rows] = (await ask(layoutQuery(request))) as [Row[]];
+  const schemas = rows.filter(({ kind }) => kind === 'schema');
+  refuseMissingSchemas((request.schemas ?? []).filter((name) => !schemas.some(({ schema }) => schema === name)));
+  const all = rows.filter(({ kind }) => kind === 'table');
+  const names = ({ schema, name }: Row) => [
+    `${schema}.${name}`,
+    ...(schemas.some((each) => each.schema === schema) ? [name] : []),
+  ];
+  refuseMissing(request.except.filter((name) => !all.some((row) => names(row).includes(name))));
+  const stays = (row: Row) =>
+    names(row).some((name) => request.except.includes(name)) ||
+    request.migrations.some(({ schema, name }) => row.name === name && (schema === undefined || schema === row.schema));
+  const kinds = ['BASE TABLE', 'COUNTED', 'SYSTEM VERSIONED'];
+  const tables = all.filter(
+    (row) => kinds.includes(row.detail) && schemas.some(({ schema }) => schema === row.schema) && !stays(row),
+  );
+  const made = tables
+    .map((row) =>
+      makeTable(
+        row,
+        rows.some((each) => each.kind === 'trigger' && isSame(each, row)),
+      ),
+    )
+    .toSorted((a, b) => (tableName(a) < tableName(b) ? -1 : 1));
+  return { tables: made, references: readReferences(rows, made) };
+}
+
+const isSame = (a: { schema: string; name: string }, b: { schema: string; name: string }) =>
+  a.schema === b.schema && a.name === b.name;
+const labelOf = ({ home, schema, name }: Pick<Row, 'home' | 'schema' | 'name'>) =>
+  home === schema ? name : `${schema}.${name}`;
+
+/** TRUNCATE fires no trigger and begins the counter anew, but takes longer than DELETE, and old versions of rows would stop it. */
+function makeTable(row: Row, hasTrigger: boolean): Table {
+  const { schema, name, detail } = row;
+  const own = tableName(row);
+  const isVersioned = detail === 'SYSTEM VERSIONED';
+  if (isVersioned && hasTrigger) {
+    throw new Error(
+      `emptyTables: "${name}" is system-versioned and has a DELETE trigger, which would fire: keep the table (except)`,
+    );
+  }
+  const truncate = detail === 'COUNTED' || hasTrigger;
+  const emptying = isVersioned
+    ? [`delete from ${own}`, `delete history from ${own}`]
+    : [`${truncate ? 'truncate table' : 'delete from'} ${own}`];
+  return { schema, name, label: labelOf(row), emptying };
+}
+
+function readReferences(rows: Row[], tables: Table[]): Reference[] {
+  const references = new Map<string, { row: Row; to: Table; columns: string[] }>();
+  for (const row of rows.filter(({ kind }) => kind === 'reference')) {
+    const to = tables.find((table) => table.schema === row.target_schema && table.name === row.target);
+    if (!to || tables.some((table) => isSame(table, row))) continue;
+    const key = JSON.stringify([row.schema, row.name, row.home]);
+    const reference = references.get(key) ?? { row, to, columns: [] };
+    references.set(key, reference);
+    reference.columns.push(`${quoteName(row.detail)} is not null`);
+  }
+  return [...references.values()].map(({ row, to, columns }) => ({
+    constraint: row.home ?? '',
+    label: to.schema === row.schema ? row.name : `${row.schema}.${row.name}`,
+    to,
+    condition: `(exists (select 1 from ${tableName(row)} where ${columns.join(' and ')}) and exists (select 1 from ${tableName(to)}))`,
+  }));
+}

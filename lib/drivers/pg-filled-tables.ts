@@ -1,0 +1,57 @@
+// Which of the tables that emptyTables() knows hold rows by now: one cheap query, which also tells whether they are still the same tables.
+import { FINGERPRINT, type PgTables, quoteName, regclass, tableName } from './pg-tables';
+import type { Ask, EmptyRequest } from './table-emptier';
+
+/** What the settings are. */
+export interface Session {
+  lock_timeout: string;
+  row_security: string;
+}
+
+export const SESSION = `current_setting('lock_timeout') as lock_timeout, current_setting('row_security') as row_security`;
+
+/** Reads anew which of the known tables hold rows, and nothing else. Undefined: they are not the same tables any more. */
+export async function rereadTables(
+  ask: Ask,
+  known: PgTables,
+  { lockMillis: timeoutMillis }: EmptyRequest,
+): Promise<{ tables: PgTables; session: Session } | undefined> {
+  const { tables, references, fingerprint } = known;
+  let row: (Session & { fingerprint: string; answers: string }) | undefined;
+  try {
+    const result = await ask(
+      `select ${SESSION}, ${FINGERPRINT} as fingerprint, array[${questions(known).join(', ')}]::boolean[]::text as answers`,
+      { isRepeated: true, timeoutMillis },
+    );
+    [row] = (result as { rows: (typeof row)[] }).rows;
+  } catch (error) {
+    if (GONE.has((error as { code?: string }).code ?? '')) return undefined;
+    throw error;
+  }
+  if (row?.fingerprint !== fingerprint) return undefined;
+  const answers = row.answers
+    .slice(1, -1)
+    .split(',')
+    .map((answer) => answer === 't');
+  const now = {
+    fingerprint,
+    tables: tables.map((table, i) => ({ ...table, holdsRows: answers[i] === true })),
+    references: references.map((each, i) => ({ ...each, isUsed: answers[tables.length + i] === true })),
+  };
+  return { tables: now, session: row };
+}
+
+function questions({ tables, references }: PgTables): string[] {
+  return [
+    ...tables.map((table) =>
+      table.isHidden ? `pg_relation_size(${regclass(table)}) > 0` : `exists (select from only ${tableName(table)})`,
+    ),
+    ...references.map(({ from, columns }) => {
+      const used = columns.map((column) => `${quoteName(column)} is not null`).join(' and ');
+      return `exists (select from only ${tableName(from)} where ${used})`;
+    }),
+  ];
+}
+
+/** No such schema, table or column; or a pooler has taken the prepared statement away. */
+const GONE = new Set(['3F000', '42P01', '42703', '26000']);

@@ -1,0 +1,119 @@
+// Deletes what tests have stored: finds the tables that hold rows, empties them, and says what is in the way of that.
+import { createHash } from 'node:crypto';
+import type { Knex } from 'knex';
+import { tableEmptierOf } from '../drivers';
+import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
+import type { KnexClient } from '../knex/insides';
+import { checkOptions, names, refuse } from '../words/options';
+import type { Resettable } from '../words/types';
+
+export interface EmptyTablesOptions {
+  /** Tables that stay as they are, with or without their schema. Each must exist. knex's own tables stay anyway. */
+  except?: string[] | undefined;
+  /**
+   * Where the tables are; on MySQL: databases.
+   * @default the schemas of the search path; on MySQL the database of the connection
+   */
+  schemas?: string[] | undefined;
+}
+
+const WHERE = 'emptyTables';
+/** knex's own default. */
+const ACQUIRE_MILLIS = 60_000;
+
+/** What stays true between two calls, by the pool and the request: a new pool may lead to another database. */
+const memories = new WeakMap<object, Map<string, { layout?: unknown }>>();
+
+export function checkEmptyOptions(where: string, options: unknown): EmptyTablesOptions {
+  return checkOptions<EmptyTablesOptions>(where, options, { except: names, schemas: names });
+}
+
+/** @param isInside whether the queries of `db` are in a transaction at this moment */
+export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolean): Promise<string[]> {
+  const client = clientOf(db);
+  const { except = [], schemas } = checkEmptyOptions(WHERE, options);
+  if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
+  const emptier = tableEmptierOf(client);
+  if (!emptier) {
+    throw new TypeError(`${WHERE}: works with PostgreSQL, MySQL, MariaDB and SQLite, not with ${client.driverName}`);
+  }
+  const { acquireConnectionTimeout: lockMillis = ACQUIRE_MILLIS } = client.config as {
+    acquireConnectionTimeout?: number;
+  };
+  const request: EmptyRequest = { except, schemas, migrations: migrationTables(client), lockMillis, isInside };
+  const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
+  const memory = valueOf(layouts, JSON.stringify([except, schemas, request.migrations]), () => ({}));
+  return withAsk(db, emptier, async (ask) => {
+    try {
+      return await emptier.empty(ask, request, memory);
+    } catch (error) {
+      if (!emptier.isLockTimeout(error)) throw error;
+      throw lockError(db, { lockMillis, holders: await emptier.holders(ask, request).catch(() => []), cause: error });
+    }
+  });
+}
+
+function clientOf(db: unknown): KnexClient {
+  const { client, isTransaction } = (db ?? {}) as { client?: KnexClient; isTransaction?: boolean };
+  if (typeof db !== 'function' || !client) refuse(WHERE, db, 'a Knex instance');
+  if (isTransaction) throw new TypeError(`${WHERE}: expected a Knex instance, but was given a transaction`);
+  return client;
+}
+
+function migrationTables({ config }: KnexClient): EmptyRequest['migrations'] {
+  const { tableName: name = 'knex_migrations', schemaName: schema } = (config.migrations ?? {}) as Knex.MigratorConfig;
+  return [name, `${name}_lock`].map((each) => ({ name: each, schema }));
+}
+
+/** What is there for the key, or is put there now. */
+function valueOf<K, V>(map: { get(key: K): V | undefined; set(key: K, value: V): unknown }, key: K, make: () => V): V {
+  const value = map.get(key) ?? make();
+  map.set(key, value);
+  return value;
+}
+
+async function withAsk<T>(db: Knex, emptier: TableEmptier, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const client = db.client as KnexClient;
+  const sender = client.config.postProcessResponse ? withoutProcessing(db) : db;
+  if (!emptier.needsOneConnection) return work(async (sql, how) => query(sender, sql, how));
+  const connection = await client.acquireConnection();
+  try {
+    return await work(async (sql) => sender.raw(sql).connection(connection));
+  } finally {
+    await client.releaseConnection(connection);
+  }
+}
+
+/** The rows as the driver gives them, whatever the user makes of them. */
+function withoutProcessing(db: Knex): Knex {
+  const copy = db.withUserParams({ ...db.userParams }) as Knex & { disableProcessing(): void };
+  copy.disableProcessing();
+  return copy;
+}
+
+function query(db: Knex, sql: string, { isRepeated = false, timeoutMillis }: AskOptions = {}): Knex.Raw {
+  const raw = db.raw(sql);
+  if (isRepeated) raw.options({ name: `knex-reset ${createHash('sha256').update(sql).digest('hex').slice(0, 16)}` });
+  return timeoutMillis === undefined ? raw : raw.timeout(Math.max(1, timeoutMillis), { cancel: true });
+}
+
+interface LockFailure {
+  lockMillis: number;
+  holders: LockHolder[];
+  cause: unknown;
+}
+
+function lockError(db: Knex, { lockMillis, holders, cause }: LockFailure): Error {
+  // Of a resettable instance it is known where its own transactions were opened.
+  const { connectionState } = db as Partial<Resettable>;
+  const own = connectionState?.().transactions ?? [];
+  const lines = holders.map(({ backendId, text }) => {
+    const transaction = own.find((each) => each.backendId !== undefined && each.backendId === backendId);
+    return `\n  - ${text}${transaction ? `, for transaction ${transaction.label ?? transaction.id}, opened\n${transaction.stack}` : ''}`;
+  });
+  const by =
+    lines.length > 0 ? ` by${lines.join('')}` : '; whoever had it has let go by now, or the database does not tell';
+  return new Error(`${WHERE}: a table was locked for longer than ${lockMillis} ms (acquireConnectionTimeout)${by}`, {
+    cause,
+  });
+}
