@@ -1,78 +1,78 @@
-// Restarts the database under load, and counts what the clients of the service saw of it.
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+// Takes the database away under load, in two ways, and counts what the clients of the service saw of it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ordinaryUrl } from '../../spec/support/database';
 import { PostgresServer } from '../../spec/support/postgres-server';
+import { ReplicatedServers } from '../../spec/support/replicated-servers';
+import { Load } from './load';
 import { connect, serve } from './service';
 
-const CLIENTS = 12;
-
-interface Tally {
-  answered: number;
-  failed: number;
-  slowestMillis: number;
-}
-
-async function main(): Promise<void> {
+/** The one server is killed, and started again. */
+async function restart(): Promise<boolean> {
   const postgres = await PostgresServer.create();
-  const db = connect(await ordinaryUrl(postgres.url));
-  const service = serve(db).listen(0, '127.0.0.1');
   try {
-    await once(service, 'listening');
-    await db.schema.createTable('orders', (table) => table.integer('id').primary());
-    const origin = `http://127.0.0.1:${(service.address() as AddressInfo).port}`;
-
-    const reads: Tally = { answered: 0, failed: 0, slowestMillis: 0 };
-    const orders: Tally = { answered: 0, failed: 0, slowestMillis: 0 };
-    let isOver = false;
-    let lastId = 0;
-    const clients = Array.from({ length: CLIENTS }, async (_, number) => {
-      while (!isOver) {
-        if (number % 2) await ask(reads, origin, 'GET');
-        else await ask(orders, `${origin}/${++lastId}`, 'POST');
-      }
+    return await underLoad([await ordinaryUrl(postgres.url)], async (busy) => {
+      const downAt = performance.now();
+      await postgres.stop('immediate');
+      await sleep(300);
+      await postgres.start();
+      const millis = Math.round(performance.now() - downAt);
+      console.log(`the database was down for ${millis} ms, with ${busy} connections busy`);
     });
-
-    await sleep(500);
-    const busy = db.connectionState().connections.inUse;
-    const downAt = performance.now();
-    await postgres.stop('immediate');
-    await sleep(300);
-    await postgres.start();
-    console.log(
-      `the database was down for ${Math.round(performance.now() - downAt)} ms, with ${busy} connections busy`,
-    );
-    await sleep(500);
-    isOver = true;
-    await Promise.all(clients);
-
-    const stored = Number((await db('orders').count('* as n'))[0]?.n);
-    print('reads ', reads);
-    print('orders', orders);
-    console.log(`orders acknowledged: ${orders.answered}, stored: ${stored}`);
-    // An order that was in COMMIT when the server went down may be stored or not, and its client was told so.
-    const isHonest = stored >= orders.answered && stored <= orders.answered + orders.failed;
-    const isFine = reads.failed <= db.client.pool.max && orders.failed <= db.client.pool.max && isHonest;
-    if (!isFine) process.exitCode = 1;
   } finally {
-    service.close().closeAllConnections();
-    await db.destroy();
     await postgres.dispose();
   }
 }
 
-async function ask(tally: Tally, url: string, method: string): Promise<void> {
-  const startedAt = performance.now();
-  const response = await fetch(url, { method });
-  await response.text();
-  if (response.ok) tally.answered++;
-  else tally.failed++;
-  tally.slowestMillis = Math.max(tally.slowestMillis, performance.now() - startedAt);
+/** The primary is killed, and its standby takes over for good. */
+async function promotion(): Promise<boolean> {
+  const servers = await ReplicatedServers.create();
+  try {
+    const url = await ordinaryUrl(servers.primary.url);
+    const onStandby = new URL(url);
+    onStandby.port = String(servers.standby.port);
+    return await underLoad([url, onStandby.href], async (busy) => {
+      const downAt = performance.now();
+      await servers.primary.stop('crash');
+      await servers.promote();
+      const millis = Math.round(performance.now() - downAt);
+      console.log(`the standby took over within ${millis} ms, with ${busy} connections busy`);
+    });
+  } finally {
+    await servers.dispose();
+  }
 }
 
-function print(what: string, { answered, failed, slowestMillis }: Tally): void {
-  console.log(`${what}: ${answered} answered, ${failed} failed, the slowest took ${Math.round(slowestMillis)} ms`);
+/** Whether the clients were told the truth, and few of them of a failure. */
+async function underLoad(urls: string[], takeAway: (busy: number) => Promise<void>): Promise<boolean> {
+  const db = connect(urls);
+  const service = serve(db);
+  try {
+    await db.schema.createTable('orders', (table) => table.integer('id').primary());
+    const load = await Load.on(service);
+    await sleep(500);
+    await takeAway(db.connectionState().connections.inUse);
+    await sleep(500);
+    await load.stop();
+
+    const stored = await db('orders').pluck<number[]>('id');
+    const lost = load.acknowledged.filter((id) => !stored.includes(id));
+    const { reads, orders } = load;
+    reads.print('reads ');
+    orders.print('orders');
+    console.log(`orders acknowledged: ${orders.answered}, stored: ${stored.length}, lost: ${lost.length}`);
+    // An order that was in COMMIT when the server went down may be stored or not, and its client was told so.
+    const isHonest = lost.length === 0 && stored.length <= orders.answered + orders.failed;
+    const { max } = db.client.pool as { max: number };
+    return isHonest && reads.failed <= max && orders.failed <= max;
+  } finally {
+    service.close().closeAllConnections();
+    await db.destroy();
+  }
+}
+
+async function main(): Promise<void> {
+  const isFine = [await restart(), await promotion()];
+  if (isFine.includes(false)) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

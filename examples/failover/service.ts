@@ -1,22 +1,25 @@
-// A small HTTP service over one resettable instance. It knows nothing of restarts: that is the point.
+// A small HTTP service over one resettable instance. It knows nothing of restarts and promotions: that is the point.
 import http from 'node:http';
 import knex from 'knex';
 import { resettable } from 'knex-reset';
 
-export function connect(url: string) {
+/** @param urls of the servers of the cluster, in any order: one of them is the primary */
+export function connect(urls: string[]) {
+  let asked = 0;
   const db = knex({
     client: 'pg',
-    connection: url,
+    // Asked again when a connection was lost, or could not be opened, or leads to a standby: then the next server is tried.
+    connection: () => ({ connectionString: urls[asked++ % urls.length] as string }),
     pool: {
       min: 0,
       max: 5,
-      // While the server is down, who asks for a connection waits for it (up to acquireTimeoutMillis) instead of failing at once.
+      // While there is no primary, who asks for a connection waits for it (up to acquireTimeoutMillis) instead of failing at once.
       propagateCreateError: false,
       createRetryIntervalMillis: 50,
     },
   });
   // One dead connection tells of all: the idle ones go as well, before they can fail somebody.
-  return resettable(db, { onFatal: 'evict' });
+  return resettable(db, { onFatal: 'evict', targetSessionAttrs: 'read-write' });
 }
 
 export function serve(db: ReturnType<typeof connect>): http.Server {
