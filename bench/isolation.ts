@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type * as Testing from '../lib/testing';
 import type { TestDatabase } from '../spec/support/database';
-import { compare, faster, type Line, time, type Work } from './harness';
+import { compare, faster, type Line, stated, time, type Work } from './harness';
 import { type Benchmark, plain, type ResettableKnex, withBoth } from './instances';
 import { destroyAndQuery } from './resets';
 
@@ -157,7 +157,8 @@ export const isolation: Benchmark[] = [
             name: 'sandbox, one insert : DELETE from each of 20',
             ours: repeat(db, sandbox),
             rival: repeat(rival, deleteEach),
-            goal: faster(5),
+            // About five times: what a round trip costs beside the work of the server differs from machine to machine.
+            goal: stated(faster(5)),
             ...SUITE,
           }),
         ]),
