@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 // The floor of `engines`, and the newest of each later line. The binaries come from npm.
-const nodeVersions = ['20.19.0', '20', '22', '24'];
+const nodeVersions = ['20.19.0', '20', '22', '24', '26'];
 const knexBuilds = ['knex30', 'knex31', 'knex'];
 const specs = process.argv.slice(2);
 
