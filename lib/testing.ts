@@ -7,12 +7,17 @@ export type { EmptyTablesOptions } from './empty-tables/empty-tables';
 export { resetHooks, type ResetHooks, type ResetHooksOptions } from './mocha';
 
 /**
- * Deletes all rows of the tables that hold some, and restarts their sequences. Foreign keys may go in circles; no trigger fires; views,
- * foreign tables, tables of extensions and knex's migration tables stay as they are. It is one query that looks, and one script.
+ * Deletes all rows of the tables that hold some, and restarts their sequences. Foreign keys can be circular. No trigger fires. Views,
+ * foreign tables, tables of extensions and knex's migration tables stay. It sends one query to look and one script to delete.
  *
- * @returns the names of the tables that held rows, with their schema where a query would need it
- * @throws Error for a name in `except` or `schemas` that nothing has, for a table that stays and has rows that refer to one that does
- * not, and for a table that is locked for longer than `acquireConnectionTimeout`, with who holds the lock
+ * @example
+ * afterEach(() => emptyTables(db, { except: ['countries'] }));
+ *
+ * @returns the names of the tables that held rows, with their schema if a query would need it
+ * @throws Error for an unknown name in `except` or `schemas`, for a table that stays and has rows that refer to a table that is emptied,
+ * and for a table that is locked for longer than `acquireConnectionTimeout`; the message names the holder of the lock
+ * @throws TypeError for bad arguments, and on other databases than PostgreSQL, MySQL, MariaDB and SQLite
+ * @see docs/tests.md#empty-tables
  */
 export async function emptyTables(db: Knex, options?: EmptyTablesOptions): Promise<string[]> {
   return emptyTablesOf(db, options, instanceOf(db)?.ambient.current() !== undefined);

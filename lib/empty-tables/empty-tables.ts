@@ -7,11 +7,18 @@ import type { KnexClient } from '../knex/insides';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
 
+/**
+ * Options of `emptyTables()`.
+ * @see docs/tests.md#empty-tables
+ */
 export interface EmptyTablesOptions {
-  /** Tables that stay as they are, with or without their schema. Each must exist. knex's own tables stay anyway. */
+  /**
+   * Tables that stay as they are, with or without their schema. Each must exist. knex's own tables stay anyway.
+   * @default none
+   */
   except?: string[] | undefined;
   /**
-   * Where the tables are; on MySQL: databases.
+   * The schemas of the tables; on MySQL: the databases.
    * @default the schemas of the search path; on MySQL the database of the connection
    */
   schemas?: string[] | undefined;

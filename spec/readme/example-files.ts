@@ -10,6 +10,7 @@ import { type Example, ROOT } from './readme-text';
 const ENTRIES: Record<string, string> = {
   'knex-reset': 'lib/index',
   'knex-reset/mocha': 'lib/mocha',
+  'knex-reset/testing': 'lib/testing',
   'knex-reset/migrations': 'lib/migrations',
 };
 

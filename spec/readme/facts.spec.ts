@@ -26,6 +26,7 @@ const INTERFACES: [file: string, names: string[]][] = [
   ['lib/words/hook-types.ts', ['TransactionHooks', 'TransactionHookContext']],
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],
   ['lib/migrations.ts', ['MigrationLockOptions']],
+  ['lib/empty-tables/empty-tables.ts', ['EmptyTablesOptions']],
 ];
 
 /** Those that have no table. */
