@@ -10,7 +10,7 @@ import type { Schedule } from '../schedule/schedule';
 import { SimulatedServer } from '../server/server';
 import { Ledger } from './ledger';
 import { watchOverlaps, watchProblems } from './problems';
-import { knex, prepare, subject } from './subject';
+import { forgetStorages, knex, prepare, subject } from './subject';
 
 const silent = () => {};
 const log = { warn: silent, error: silent, deprecate: silent, debug: silent };
@@ -61,6 +61,7 @@ export class Stage {
   /** Puts the process back as it was. */
   stop(): void {
     Math.random = realRandom;
+    forgetStorages();
     for (const stop of this.#stop) stop();
   }
 

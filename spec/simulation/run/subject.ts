@@ -1,5 +1,6 @@
 // What is simulated against: the real knex, the real pg, and this package, or a changed copy of it. All that would make two runs of
 // one schedule differ is taken out of the process before they are loaded.
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
@@ -34,8 +35,28 @@ function simulateSockets(): void {
   Object.defineProperty(net, 'Socket', { value, configurable: true });
 }
 
+const storages = new Set<AsyncLocalStorage<unknown>>();
+
+/** Each storage that is in use makes every promise of the process dearer, those of earlier schedules' instances as well. */
+function watchStorages(): void {
+  const { prototype } = AsyncLocalStorage;
+  const run = Reflect.get(prototype, 'run') as (...args: unknown[]) => unknown;
+  const watched = function (this: AsyncLocalStorage<unknown>, ...args: unknown[]) {
+    storages.add(this);
+    return run.apply(this, args);
+  };
+  Object.assign(prototype, { run: watched });
+}
+
+/** Ends a schedule. */
+export function forgetStorages(): void {
+  for (const storage of storages) storage.disable();
+  storages.clear();
+}
+
 numberAnew();
 simulateSockets();
+watchStorages();
 
 export const knex = load('knex') as typeof Knex;
 export const subject = load(
