@@ -19,6 +19,7 @@ function calm(): Evidence {
     poolMax: 2,
     acquireMillis: 1000,
     options: {},
+    foreign: {},
   } as const;
   const done = { told: { is: 'done', value: undefined, order: 0, at: 0 } } as const;
   return {

@@ -52,7 +52,16 @@ function clientLines({ ledger }: Evidence): Line[] {
     lines.push({ order, at, text: `event ${event} ${transaction.id}` });
   for (const { order, at, millis } of ledger.stalls)
     lines.push({ order, at, text: `the event loop is blocked for ${millis} ms` });
-  for (const { order, at } of ledger.destroys) lines.push({ order, at, text: 'destroy()' });
+  for (const { asked, told: record } of ledger.destroys) {
+    lines.push({ ...asked, text: 'destroy()' });
+    told('destroy()', record);
+  }
+  for (const { order, at, hook, label } of ledger.hooks) lines.push({ order, at, text: `hook ${hook} of ${label}` });
+  for (const pin of ledger.pins) {
+    lines.push({ ...pin.asked, text: 'a sandbox is opened for all' });
+    if (pin.opened) lines.push({ ...pin.opened, text: 'a sandbox is open for all' });
+    if (pin.closing) lines.push({ ...pin.closing, text: 'the sandbox for all is closed' });
+  }
   return lines;
 }
 

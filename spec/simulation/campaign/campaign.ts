@@ -55,7 +55,7 @@ export async function runCampaign(
 
 function startWorker(lib: string | undefined): ChildProcess {
   const env = lib === undefined ? process.env : { ...process.env, SIMULATED_LIB: lib };
-  return fork(path.join(__dirname, 'worker.ts'), { execArgv: ['--require', 'tsx/cjs'], env });
+  return fork(path.join(__dirname, 'worker.ts'), { execArgv: ['--no-warnings', '--require', 'tsx/cjs'], env });
 }
 
 function ended(child: ChildProcess): Promise<number | null> {

@@ -5,7 +5,7 @@ import type { Evidence } from '../run/run';
 import type { Schedule } from '../schedule/schedule';
 import { Verdict, type Violation } from './violation';
 
-const CALM = new Set(['ask', 'block', 'transaction', 'stream', 'by hand', 'sandbox']);
+const CALM = new Set(['ask', 'block', 'transaction', 'stream', 'by hand', 'callback']);
 const RESETS = new Set([...CALM, 'reset']);
 /** Whatever the weather: errors of the workload's own statements, and of its own misuse. */
 const ORDINARY = new Set([
@@ -46,12 +46,11 @@ function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, sc
     return true;
   // Waiting for a connection or its turn took too long, which it may where others hold on to theirs.
   if (/KnexTimeoutError/.test(text)) return true;
-  const isLimited = limits(record);
+  const isLimited = limits(record) || schedule.setting.options.transactionTimeoutMillis !== undefined;
   if (isLimited && (code === 'ERR_TRANSACTION_TIMEOUT' || code === '57014' || code === 'ERR_COMMIT_UNKNOWN'))
     return true;
   // At the end of a schedule all that is left is reset.
   if (code === 'ERR_RESET' || code === '57014') return true;
-  void schedule;
   return hasReset && code === 'ERR_COMMIT_UNKNOWN';
 }
 

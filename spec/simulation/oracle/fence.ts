@@ -9,8 +9,8 @@ function firstOf(reset: ResetRecord, { resets }: Ledger): ResetRecord {
 }
 
 /** `onFatal: 'reset'` began the teardown that a call shares: what had that fatal error goes on behind it. */
-function isOfFatal({ asked, told, report }: ResetRecord): boolean {
-  return told.is === 'done' && report !== undefined && report.durationMillis > told.at - asked.at + 0.5;
+function isOfFatal({ report }: ResetRecord): boolean {
+  return report?.reason?.startsWith('fatal error') ?? false;
 }
 
 export function resetIsFence({ ledger, journal, frozen }: Evidence): Violation[] {

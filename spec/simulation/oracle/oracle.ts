@@ -8,7 +8,8 @@ import { resetIsFence } from './fence';
 import { transactionsAreApart } from './isolation';
 import { nothingIsLeft, serverHasLetGo } from './let-go';
 import { nothingGoesWrongBeside } from './problems';
-import { limitsHold, promisesSettle } from './settled';
+import { hooksTellTheSame } from './hooks';
+import { destroyIsBounded, limitsHold, promisesSettle } from './settled';
 import { toldIsStored } from './stored';
 import type { Violation } from './violation';
 
@@ -16,12 +17,14 @@ const invariants: ((evidence: Evidence) => Violation[])[] = [
   nothingGoesWrongBeside,
   promisesSettle,
   limitsHold,
+  destroyIsBounded,
   toldIsStored,
   transactionsAreApart,
   resetIsFence,
   serverHasLetGo,
   transactionsEndOnce,
   countsAddUp,
+  hooksTellTheSame,
   answersAreOnesOwn,
   rejectionsAreExplained,
   nothingIsLeft,

@@ -22,9 +22,7 @@ export function promisesSettle(evidence: Evidence): Violation[] {
 function judgeReset(verdict: Verdict, ledger: Ledger, { told, asked, boundMillis }: ResetRecord): void {
   verdict.hold(told.is === 'done', () => `a reset asked at ${asked.at.toFixed(1)} ms: ${describe(told)}`);
   if (told.is === 'nothing') return;
-  const stalled = ledger.stalls.filter(({ at }) => at >= asked.at && at <= told.at);
-  const late = stalled.reduce((sum, { millis }) => sum + millis, 0);
-  const took = told.at - asked.at - late;
+  const took = told.at - asked.at - lateBetween(ledger, asked.at, told.at);
   verdict.hold(
     took <= boundMillis + SLACK_MILLIS,
     () => `a reset took ${took.toFixed(0)} ms, its bound is ${boundMillis} ms`,
@@ -39,15 +37,32 @@ function describe(told: Told): string {
   return told.is === 'failed' ? `rejected with ${String(told.error)}` : told.is;
 }
 
+/** `destroy()` gives what is open its time, then aborts it. */
+export function destroyIsBounded({ ledger, schedule }: Evidence): Violation[] {
+  const verdict = new Verdict('destroy');
+  const bound = 2 * (schedule.setting.options.timeoutMillis ?? 5000);
+  for (const { asked, told } of ledger.destroys) {
+    verdict.hold(told.is === 'done', () => `destroy() asked at ${asked.at.toFixed(1)} ms: ${describe(told)}`);
+    if (told.is === 'nothing') continue;
+    const took = told.at - asked.at - lateBetween(ledger, asked.at, told.at);
+    verdict.hold(took <= bound + SLACK_MILLIS, () => `destroy() took ${took.toFixed(0)} ms, its bound is ${bound} ms`);
+  }
+  return verdict.violations;
+}
+
+/** For how long the event loop was blocked meanwhile. */
+function lateBetween({ stalls }: Ledger, from: number, to: number): number {
+  const within = stalls.filter(({ at }) => at >= from && at <= to);
+  return within.reduce((sum, { millis }) => sum + millis, 0);
+}
+
 /** A limit of its own holds wherever a block is. */
 export function limitsHold({ ledger, schedule }: Evidence): Violation[] {
   const verdict = new Verdict('limits');
   const tail = schedule.setting.options.timeoutMillis ?? 5000;
   for (const { told, asked, limitMillis, name } of ledger.units) {
     if (limitMillis === undefined || told.is === 'nothing') continue;
-    const stalled = ledger.stalls.filter(({ at }) => at >= asked.at && at <= told.at);
-    const late = stalled.reduce((sum, { millis }) => sum + millis, 0);
-    const took = told.at - asked.at - late;
+    const took = told.at - asked.at - lateBetween(ledger, asked.at, told.at);
     verdict.hold(
       took <= limitMillis + tail + SLACK_MILLIS,
       () => `${name} took ${took.toFixed(0)} ms with a limit of ${limitMillis} ms`,

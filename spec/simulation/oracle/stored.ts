@@ -1,5 +1,5 @@
 // Told = stored: what is told to be committed is stored once, what is told to have failed is not stored at all.
-import { type Asked, type Attempt, type Unit, codeOf } from '../run/ledger';
+import { type Asked, type Attempt, type Ledger, type Unit, codeOf, outermost } from '../run/ledger';
 import type { Evidence } from '../run/run';
 import { Verdict, type Violation } from './violation';
 
@@ -14,10 +14,11 @@ export function toldIsStored({ ledger, stored }: Evidence): Violation[] {
   }
   for (const unit of ledger.units) {
     if (unit.parent) continue;
-    judge(unit, fateOf(unit), (asked, fate) => {
+    judge(unit, inSandbox(unit, ledger) ?? fateOf(unit), (asked, fate) => {
       const count = counts.get(asked.token) ?? 0;
       verdict.hold(count <= 1, () => `t${asked.token} of ${unit.name} is stored ${count} times`);
       if (fate === 'either') return;
+      if (inSandbox(unit, ledger) && fate === 'stored') return;
       const isRight = fate === 'stored' ? count === 1 : count === 0;
       verdict.hold(
         isRight,
@@ -27,6 +28,17 @@ export function toldIsStored({ ledger, stored }: Evidence): Violation[] {
     if (codeOf(errorOf(unit)) === 'ERR_COMMIT_UNKNOWN') allOrNothing(unit, counts, verdict);
   }
   return verdict.violations;
+}
+
+/** What was asked while a sandbox was open for the whole instance is undone with it. Undefined: there was none. */
+function inSandbox({ asked, told: answer }: Unit, { pins }: Ledger): Fate | undefined {
+  const end = answer.is === 'nothing' ? Infinity : answer.order;
+  const near = pins.filter(({ asked: from, closed }) => from.order < end && (closed?.order ?? Infinity) > asked.order);
+  if (near.length === 0) return undefined;
+  const isWithin = near.some(
+    ({ opened, closing }) => opened && opened.order < asked.order && (closing?.order ?? Infinity) > end,
+  );
+  return isWithin ? 'not stored' : 'either';
 }
 
 function errorOf({ told: { ...record } }: Unit): unknown {
@@ -64,7 +76,7 @@ function judge(unit: Unit, fate: Fate, decide: (asked: Asked, fate: Fate) => voi
 function judgeAttempt(attempt: Attempt, fate: Fate, decide: (asked: Asked, fate: Fate) => void): void {
   for (const asked of attempt.asked) {
     if (!asked.isWrite) continue;
-    decide(asked, afterRawControl(attempt, asked) ? ofUncertain(attempt, asked) : ofStatement(asked, fate));
+    decide(asked, hasRawControl(outermost(attempt.unit)) ? ofUncertain(attempt, asked) : ofStatement(asked, fate));
   }
   for (const nested of attempt.nested) judge(nested, both(fate, fateOf(nested)), decide);
 }
@@ -75,13 +87,9 @@ function ofStatement(asked: Asked, fate: Fate): Fate {
   return asked.told.is === 'nothing' ? 'either' : asked.attempt.unit.kind === 'statement' ? fate : 'not stored';
 }
 
-function afterRawControl(attempt: Attempt | undefined, asked: Asked): boolean {
-  for (let at = attempt; at; at = at.unit.parent) {
-    if (at.rawControl) return true;
-    if (at.nested.some((unit) => unit.attempts.some((inner) => inner.rawControl))) return true;
-  }
-  void asked;
-  return false;
+/** Raw SQL has ended a transaction that it may belong to. */
+function hasRawControl(unit: Unit): boolean {
+  return unit.attempts.some((attempt) => attempt.rawControl !== undefined || attempt.nested.some(hasRawControl));
 }
 
 /** What was asked after a COMMIT or ROLLBACK by raw SQL is not sent; what was before it may be stored. */

@@ -2,9 +2,11 @@
 import type { Knex } from 'knex';
 import type { Action, Part } from '../schedule/schedule';
 import { blockOptions, ask, performBody, runCallback } from './body';
-import type { Unit } from './ledger';
+import type { Ledger, Unit } from './ledger';
 import { hurt } from './hurt';
+import { OwnError } from './own-error';
 import { performReset } from './reset';
+import { isWrite, sqlOf } from './sql-of';
 import type { Stage } from './stage';
 
 type Of<A extends Action['act']> = Extract<Action, { act: A }>;
@@ -26,9 +28,13 @@ export async function act(stage: Stage, action: Action): Promise<void> {
       return sandbox(stage, action);
     case 'reset':
       return void (await performReset(stage, action.options));
-    case 'destroy':
-      ledger.destroys.push(ledger.now());
-      return db.destroy();
+    case 'callback':
+      return callback(stage, action);
+    case 'destroy': {
+      const record: Ledger['destroys'][number] = { asked: ledger.now(), told: { is: 'nothing' } };
+      ledger.destroys.push(record);
+      return ledger.watch(record, db.destroy());
+    }
     case 'initialize':
       return db.initialize();
     case 'ambush':
@@ -127,6 +133,34 @@ async function byHand(stage: Stage, { statements, pauseMillis, gives }: Of<'by h
   await ledger.watch(unit, work());
 }
 
+/** A query of the driver's own, with a Node callback. What that throws is the process's business. */
+async function callback(stage: Stage, { statement, throws }: Of<'callback'>): Promise<void> {
+  const { ledger, db } = stage;
+  const unit = ledger.unit('by hand');
+  const attempt = ledger.attempt(unit);
+  const work = async () => {
+    const connection = (await db.client.acquireConnection()) as Raw;
+    const asked = ledger.statement(
+      attempt,
+      isWrite(statement),
+      (token) => sqlOf({ ...statement, hasBindings: false }, token).sql,
+    );
+    const answered = new Promise<unknown>((resolve, reject) => {
+      connection.query(asked.sql, (error, result) => {
+        if (error) reject(error);
+        else resolve(result);
+        if (throws) throw new OwnError('thrown in a callback');
+      });
+    });
+    await ledger.watch(asked, answered).finally(() => db.client.releaseConnection(connection));
+  };
+  await ledger.watch(unit, work());
+}
+
+interface Raw {
+  query(sql: string, done: (error: Error | null, result: unknown) => void): void;
+}
+
 /** What runs in a sandbox is undone. */
 async function sandbox(stage: Stage, { form, body }: Of<'sandbox'>): Promise<void> {
   const { ledger, db } = stage;
@@ -134,11 +168,16 @@ async function sandbox(stage: Stage, { form, body }: Of<'sandbox'>): Promise<voi
   const attempt = ledger.attempt(unit);
   const work = async () => {
     if (form === 'body') return db.sandbox(() => performBody(stage, db, body, attempt));
-    const opened = await db.openSandbox();
+    const pin: Ledger['pins'][number] = { asked: ledger.now() };
+    if (form === 'open') ledger.pins.push(pin);
+    const opened = await db.openSandbox({ pinned: form === 'open' });
+    pin.opened = ledger.now();
     try {
-      await performBody(stage, db, body, attempt);
+      await opened.run(() => performBody(stage, db, body, attempt));
     } finally {
+      pin.closing = ledger.now();
       await opened.close();
+      pin.closed = ledger.now();
     }
   };
   await ledger.watch(unit, work());

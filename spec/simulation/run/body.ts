@@ -103,7 +103,7 @@ export function runCallback(stage: Stage, trx: Handle, body: Part[], unit: Unit)
 }
 
 export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): object {
-  const given: Record<string, unknown> = {};
+  const given: Record<string, unknown> = { label: unit.name };
   if (options.timeoutMillis !== undefined) {
     unit.limitMillis = options.timeoutMillis;
     given.timeoutMillis = options.timeoutMillis;

@@ -66,6 +66,7 @@ export interface ResetRecord {
 export interface Sample extends Moment {
   state: ConnectionState;
   openSockets: number;
+  /** Resets and `destroy()` calls under way. */
   pendingResets: number;
 }
 
@@ -79,8 +80,12 @@ export class Ledger {
   readonly problems: string[] = [];
   /** When the event loop did nothing, and for how long. */
   readonly stalls: (Moment & { millis: number })[] = [];
-  /** When `destroy()` was called. */
-  readonly destroys: Moment[] = [];
+  /** Calls of `destroy()`. */
+  readonly destroys: { asked: Moment; told: Told }[] = [];
+  /** Calls of the instance's own hooks. */
+  readonly hooks: (Moment & { hook: string; label: string | undefined; depth: number })[] = [];
+  /** While a sandbox is open for the whole instance, everything runs in it. */
+  readonly pins: { asked: Moment; opened?: Moment; closing?: Moment; closed?: Moment }[] = [];
 
   constructor(private readonly clock: VirtualClock) {}
 

@@ -1,6 +1,7 @@
 // What goes wrong beside the promises: unhandled rejections, and statements that overlap on one connection of pg.
 import pg from 'pg';
 import type { Ledger } from './ledger';
+import { OwnError } from './own-error';
 
 function textOf(value: unknown): string {
   return value instanceof Error ? (value.stack ?? value.message) : String(value);
@@ -8,9 +9,16 @@ function textOf(value: unknown): string {
 
 export function watchProblems(ledger: Ledger): () => void {
   const rejected = (reason: unknown) => void ledger.problems.push(`unhandled rejection: ${textOf(reason)}`);
-  const thrown = (error: unknown) => void ledger.problems.push(`uncaught exception: ${textOf(error)}`);
-  process.on('unhandledRejection', rejected).on('uncaughtException', thrown);
-  return () => void process.off('unhandledRejection', rejected).off('uncaughtException', thrown);
+  // What a callback of the workload throws is an uncaught exception, as it would be without this package.
+  const thrown = (error: unknown) => {
+    if (!(error instanceof OwnError)) ledger.problems.push(`uncaught exception: ${textOf(error)}`);
+  };
+  // The package warns of what foreign code throws.
+  const warned = (warning: Error) => {
+    if (!warning.message.includes('thrown in')) ledger.problems.push(`warning: ${textOf(warning)}`);
+  };
+  process.on('unhandledRejection', rejected).on('uncaughtException', thrown).on('warning', warned);
+  return () => void process.off('unhandledRejection', rejected).off('uncaughtException', thrown).off('warning', warned);
 }
 
 interface Busy {

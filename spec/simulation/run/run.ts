@@ -55,6 +55,7 @@ async function play(stage: Stage): Promise<Evidence> {
   let finalReset: Moment | undefined;
   const ends = async () => {
     server.ambushes.clear();
+    stage.isQuiet = true;
     server.reachability = 'open';
     await performReset(stage, { reason: 'the end', timeoutMillis: 4000 });
     finalReset = ledger.now();
@@ -93,7 +94,7 @@ async function play(stage: Stage): Promise<Evidence> {
 }
 
 function sample({ ledger, db, network }: Stage): void {
-  const pendingResets = ledger.resets.filter(({ told }) => told.is === 'nothing').length;
+  const pendingResets = [...ledger.resets, ...ledger.destroys].filter(({ told }) => told.is === 'nothing').length;
   const state = db.connectionState();
   ledger.samples.push({ ...ledger.now(), state, openSockets: network.openSockets, pendingResets });
 }

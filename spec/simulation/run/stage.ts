@@ -9,6 +9,7 @@ import { Random } from '../random';
 import type { Schedule } from '../schedule/schedule';
 import { SimulatedServer } from '../server/server';
 import { Ledger } from './ledger';
+import { foreignOptions, foreignPool, listenTo, throwAtEnd } from './foreign';
 import { watchOverlaps, watchProblems } from './problems';
 import { forgetStorages, knex, prepare, subject } from './subject';
 
@@ -26,6 +27,8 @@ export class Stage {
   /** Until then callbacks that hang do so. */
   readonly released: Promise<void>;
   release!: () => void;
+  /** Foreign code does nothing but its work any more. */
+  isQuiet = false;
   readonly #stop: (() => void)[];
 
   constructor(readonly schedule: Schedule) {
@@ -41,7 +44,12 @@ export class Stage {
     const next = () => random.next();
     Math.random = next;
     prepare(() => this.network.socket('address'));
-    this.#stop = [watchProblems(this.ledger), watchOverlaps(this.ledger), this.#watchEvents()];
+    this.#stop = [
+      watchProblems(this.ledger),
+      watchOverlaps(this.ledger),
+      this.#watchEvents(),
+      throwAtEnd(setting.foreign),
+    ];
     const way =
       setting.way === 'factory' ? { stream: () => this.network.socket('factory') } : { host: 'db.test', port: 5432 };
     this.db = subject.resettable(
@@ -49,12 +57,13 @@ export class Stage {
         client: 'pg',
         // pg's own types know nothing of a user without a password.
         connection: { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig,
-        pool: { min: setting.poolMin, max: setting.poolMax },
+        pool: { min: setting.poolMin, max: setting.poolMax, ...foreignPool(setting.foreign, this) },
         acquireConnectionTimeout: setting.acquireMillis,
         log,
       }),
-      setting.options,
+      { ...setting.options, ...foreignOptions(setting.foreign, this) },
     );
+    listenTo(this.db, setting.foreign, this);
     this.copy = this.db.withUserParams({ copy: true }) as Knex & Resettable;
   }
 

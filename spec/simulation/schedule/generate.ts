@@ -2,27 +2,31 @@
 import { Random } from '../random';
 import { drawBody, drawStatement } from './bodies';
 import { drawFault } from './faults';
-import type { Action, BlockOptions, Schedule, Setting } from './schedule';
+import type { Action, BlockOptions, Foreign, Schedule, Setting } from './schedule';
 
-/** How wild a schedule is. `calm`: nothing but work. `resets`: resets as well. `storm`: all that can happen. */
-type Weather = 'calm' | 'resets' | 'storm';
+/**
+ * How wild a schedule is. `calm`: nothing but work. `resets`: resets as well. `life`: the instance is destroyed
+ * and opened again, and sandboxes are opened. `storm`: all that can happen.
+ */
+type Weather = 'calm' | 'resets' | 'life' | 'storm';
 
 export function generate(seed: number): Schedule {
   const random = Random.keyed(seed, 'schedule');
   const weather = random.weighted<Weather>([
     [2, 'calm'],
     [3, 'resets'],
+    [2, 'life'],
     [5, 'storm'],
   ]);
-  const setting = drawSetting(random);
-  const steps = Array.from({ length: random.int(4, 14) }, () => ({
+  const setting = drawSetting(random, weather);
+  const steps = Array.from({ length: random.int(4, 18) }, () => ({
     afterMillis: random.chance(0.5) ? random.int(0, 2) : random.int(0, 40),
     action: drawAction(random, weather),
   }));
   return { seed, setting, steps };
 }
 
-function drawSetting(random: Random): Setting {
+function drawSetting(random: Random, weather: Weather): Setting {
   const options: Setting['options'] = { timeoutMillis: random.int(300, 3000) };
   if (random.chance(0.3)) options.graceMillis = random.int(0, 200);
   if (random.chance(0.4)) options.onFatal = random.pick(['discard', 'evict', 'reset']);
@@ -30,6 +34,7 @@ function drawSetting(random: Random): Setting {
     Object.assign(options, { checkIdleMillis: random.int(1, 20), checkTimeoutMillis: random.int(20, 300) });
   if (random.chance(0.1)) options.leakAfterMillis = random.int(20, 200);
   if (random.chance(0.15)) options.ambient = true;
+  if (random.chance(0.15)) options.transactionTimeoutMillis = random.int(20, 500);
   return {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
@@ -37,12 +42,26 @@ function drawSetting(random: Random): Setting {
     poolMax: random.int(2, 4),
     acquireMillis: random.int(300, 3000),
     options,
+    foreign: drawForeign(random, weather),
   };
+}
+
+function drawForeign(random: Random, weather: Weather): Foreign {
+  const foreign: Foreign = {};
+  const isWild = weather === 'storm' || weather === 'life';
+  if (random.chance(0.3)) foreign.hooks = isWild && random.chance(0.4) ? random.pick(['throw', 'hang']) : 'watch';
+  if (random.chance(0.1)) foreign.isFatal = isWild ? random.pick(['standard', 'throw', 'never']) : 'standard';
+  if (random.chance(0.1)) foreign.onLeak = 'throw';
+  if (random.chance(0.15)) foreign.afterCreate = isWild && random.chance(0.3) ? 'fail' : 'ask';
+  if (isWild && random.chance(0.05)) foreign.listener = 'throw';
+  if (isWild && random.chance(0.1)) foreign.endThrows = random.int(1, 3);
+  return foreign;
 }
 
 function drawAction(random: Random, weather: Weather): Action {
   const storm = weather === 'storm' ? 1 : 0;
   const resets = weather === 'calm' ? 0 : 1;
+  const life = weather === 'life' ? 1 : 0;
   const isTame = weather === 'calm' && random.chance(0.7);
   const kind = { isBlock: true, canReset: resets === 1, isTame };
   return random.weighted<() => Action>([
@@ -60,6 +79,10 @@ function drawAction(random: Random, weather: Weather): Action {
     [0.5, () => drawStream(random)],
     [0.5, () => drawByHand(random, isTame)],
     [3 * resets, () => ({ act: 'reset', options: drawResetOptions(random) })],
+    [0.3 + storm * 0.5, () => ({ act: 'callback', statement: drawStatement(random), throws: random.chance(0.5) })],
+    [1 * life, () => ({ act: 'destroy' })],
+    [1.5 * life, () => ({ act: 'initialize' })],
+    [2 * life, () => drawSandbox(random)],
     [4 * storm, () => drawFault(random)],
   ])();
 }
@@ -77,6 +100,11 @@ function drawTransaction(random: Random, kind: Parameters<typeof drawBody>[1]): 
     body: drawBody(random, kind),
     end: form === 'callback' && end === 'leave' ? 'commit' : end,
   };
+}
+
+function drawSandbox(random: Random): Action {
+  const kind = { isBlock: false, isSandboxed: true, canReset: false, isTame: random.chance(0.5) };
+  return { act: 'sandbox', form: random.pick(['body', 'open', 'apart']), body: drawBody(random, kind) };
 }
 
 function drawStream(random: Random): Action {

@@ -25,7 +25,22 @@ export interface Setting {
     | 'checkTimeoutMillis'
     | 'leakAfterMillis'
     | 'ambient'
+    | 'transactionTimeoutMillis'
   >;
+  /** Code of others that the instance calls, and what it does. */
+  foreign: Foreign;
+}
+
+export interface Foreign {
+  /** The instance's own hooks are written down, and may throw or ask. */
+  hooks?: 'watch' | 'throw' | 'hang';
+  isFatal?: 'standard' | 'throw' | 'never';
+  onLeak?: 'throw';
+  /** A listener of knex's `query` events. */
+  listener?: 'throw';
+  afterCreate?: 'ask' | 'fail';
+  /** Every nth connection's `end()` throws. */
+  endThrows?: number;
 }
 
 export interface Step {
@@ -74,7 +89,9 @@ export type Action =
   | { act: 'transaction'; form: 'callback' | 'handle'; body: Part[]; end: 'commit' | 'rollback' | 'leave' }
   | { act: 'stream'; rows: number; read: number }
   | { act: 'by hand'; statements: Statement[]; pauseMillis: number; gives: 'back' | 'nothing' }
-  | { act: 'sandbox'; form: 'body' | 'open'; body: Part[] }
+  /** A query with a Node callback on a connection taken by hand; the callback may throw. */
+  | { act: 'callback'; statement: Statement; throws: boolean }
+  | { act: 'sandbox'; form: 'body' | 'open' | 'apart'; body: Part[] }
   | { act: 'reset'; options: ResetOptions }
   | { act: 'destroy' }
   | { act: 'initialize' }

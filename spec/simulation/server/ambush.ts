@@ -48,6 +48,8 @@ export class Ambushes {
     if (this.#waiting.length === 0) return undefined;
     for (const ambush of this.#waiting) {
       if (ambush.when !== when || (ambush.on !== 'any' && ambush.on !== what)) continue;
+      // What a COMMIT has stored is answered before anything else is said.
+      if (ambush.effect.is === 'fatal' && what === 'commit' && when === 'before its answer') continue;
       if (ambush.skip > 0) {
         ambush.skip -= 1;
         continue;

@@ -66,6 +66,7 @@ function* simplerParts(part: Part): Generator<Part[]> {
 function* plainerSettings(schedule: Schedule): Generator<Schedule> {
   const { setting } = schedule;
   for (const options of withoutKeys(setting.options)) yield { ...schedule, setting: { ...setting, options } };
+  for (const foreign of withoutKeys(setting.foreign)) yield { ...schedule, setting: { ...setting, foreign } };
   if (setting.fragmentation > 0) yield { ...schedule, setting: { ...setting, fragmentation: 0 } };
   if (setting.poolMin > 0) yield { ...schedule, setting: { ...setting, poolMin: 0 } };
   if (setting.way === 'factory') yield { ...schedule, setting: { ...setting, way: 'address' } };
