@@ -2,7 +2,7 @@
 import { isFatal } from './drivers/error-codes';
 import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, refuse } from './words/options';
 import { isPlainObject } from './words/describe';
-import { inBackground, warn } from './words/foreign';
+import { inBackground, textOf, warn } from './words/foreign';
 import type { Settings } from './pool/instance';
 import { checkHooks } from './transaction/block-options';
 import type { ResettableOptions } from './words/types';
@@ -40,7 +40,7 @@ export function judge(error: unknown, { isFatal: override }: Settings, isWrongSe
     inBackground(Promise.resolve(verdict).then(() => {}));
     refuse('resettable: isFatal', verdict, 'it to return true or false');
   } catch (thrown) {
-    warn(thrown);
+    warn(thrown instanceof Error ? thrown : new Error(`isFatal threw ${textOf(thrown)}`));
   }
   return standard;
 }

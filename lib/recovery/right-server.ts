@@ -4,7 +4,7 @@ import type { Driver } from '../drivers/driver';
 import { otherKind, type ServerKind, type TargetSessionAttrs } from '../drivers/server-kind';
 import type { Settings } from '../pool/instance';
 import type { Connection } from '../connection/connection';
-import { refuse } from '../words/options';
+import { oneOf, refuse, refuseValue } from '../words/options';
 import { within } from '../words/waiting';
 
 /** SQLSTATE of a connection that could not be established. It is fatal, so that a block may be tried again for it. */
@@ -21,11 +21,9 @@ export class RightServer {
     this.#wanted = targetSessionAttrs;
     this.#timeoutMillis = timeoutMillis;
     if (!this.isPicky) return;
-    const kinds = ['any', ...(driver.serverKinds ?? [])];
-    if (!kinds.includes(this.#wanted)) {
-      const expected = kinds.map((kind) => `'${kind}'`).join(' or ');
-      refuse(`resettable: targetSessionAttrs with ${driver.name}`, this.#wanted, expected);
-    }
+    const known = oneOf('any', ...(driver.serverKinds ?? []));
+    if (!known.accepts(this.#wanted))
+      refuseValue(`resettable: targetSessionAttrs with ${driver.name}`, this.#wanted, known);
     const expected = `'any', as the pool opens its connections itself`;
     if (isExternal) refuse('resettable: targetSessionAttrs with connectionPool', this.#wanted, expected);
   }

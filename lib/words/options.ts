@@ -83,7 +83,8 @@ function valueOf(where: string, given: Record<string, unknown>, key: string, che
   return value;
 }
 
-function refuseValue(where: string, value: unknown, { expected, isWord }: Check): never {
+/** The same for the value of an option, as its check has it. */
+export function refuseValue(where: string, value: unknown, { expected, isWord }: Check): never {
   const isMistyped = typeof value === 'string' && (isWord ? /^[a-z-]{1,20}$/i : /^[\d.]{1,10}$/).test(value);
   if (isMistyped) throw new TypeError(`${where}: expected ${expected}, but was given '${value}'`);
   refuse(where, value, expected);

@@ -37,7 +37,7 @@ describe('resetHooks()', () => {
     [{ isolate: 'reset' }, ['isolate', 'isolation', 'leaks']],
     [{ leaks: true }, ['leaks', 'boolean true']],
     [null, ['null', 'options object']],
-    ['sandbox', ["'sandbox'", 'options object']],
+    ['sandbox', ['a string', 'options object']],
   ];
   for (const [given, names] of refused) {
     it(`throws a TypeError for ${JSON.stringify(given)}, at once`, () => {

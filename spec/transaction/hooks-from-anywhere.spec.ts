@@ -283,7 +283,7 @@ describe('hooks from anywhere', () => {
         [{}, 'an object'],
         [plain, 'function knex'],
         [plain('t'), 'an instance of'],
-        ['db', "'db'"],
+        ['db', 'a string'],
       ];
       for (const register of [afterCommit, beforeCommit, afterRollback]) {
         for (const [value, name] of given) {
