@@ -10,6 +10,8 @@ import { until } from '../support/until';
 import { sourceOf } from './source';
 
 const reason = whyNoMariadb();
+/** An ordinary user, who has a right on this database alone; root only looks on. */
+const ACCOUNT = { user: 'app', password: 'secret', database: 'app' };
 
 describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}`, () => {
   let server: MariadbServer | undefined;
@@ -20,6 +22,8 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     if (reason) this.skip();
     server = await MariadbServer.create();
     observer = makeKnex({ ...server.root }, { client: 'mysql2' });
+    await observer.raw("create user app@'%' identified by 'secret'");
+    await observer.raw("grant all on app.* to app@'%'");
   });
   beforeEach(() => observer.raw('create database app'));
   afterEach(async () => {
@@ -33,7 +37,7 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
   });
 
   const open = (): Knex & Resettable => {
-    const db = resettable(makeKnex({ ...server?.root, database: 'app' }, { client: 'mysql2' }));
+    const db = resettable(makeKnex({ ...server?.root, ...ACCOUNT }, { client: 'mysql2' }));
     instances.push(db);
     return db;
   };
@@ -78,7 +82,7 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     );
     await until('it has the lock', () => id);
     const refused = await failure(withMigrationLock(db, () => 1, { waitMillis: 0 }));
-    expect(refused.message).to.include(`connection ${id} (user root`);
+    expect(refused.message).to.include(`connection ${id} (user app`);
     await observer.raw(`kill ${id}`);
     expect(await guarded).to.be.an.instanceof(MigrationLockError);
     await withMigrationLock(db, () => 1, { waitMillis: 1000 });
