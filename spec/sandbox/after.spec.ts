@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { SandboxError } from '../../lib';
 import { type Deferred, defer } from '../../lib/words/waiting';
 import { failure, outcome } from '../support/outcome';
-import { idOfBackend, ids, KINDS, useTables, useTablesToFill } from './stage';
+import { pidOf, ids, KINDS, useTables, useTablesToFill } from './stage';
 
 describe('after a sandbox', () => {
   const stage = useTables();
@@ -13,7 +13,7 @@ describe('after a sandbox', () => {
       const db = stage.resettable();
       await run(db, () => db.atomic((trx) => trx('t').insert({ id: 1 })));
       await db.atomic(async (trx) => {
-        expect(await idOfBackend(db)).not.to.equal(await idOfBackend(trx));
+        expect(await pidOf(db)).not.to.equal(await pidOf(trx));
         await db.atomic((other) => other.raw('select 1'), { durable: true });
       });
     });

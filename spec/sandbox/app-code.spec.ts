@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failure } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
-import { expectUntouched, ids, idOfBackend, KINDS, useTables } from './stage';
+import { expectUntouched, ids, pidOf, KINDS, useTables } from './stage';
 
 class Migrations {
   getMigrations = async () => ['1_make', '2_fill'];
@@ -50,9 +50,9 @@ for (const [kind, run] of KINDS) {
     it('has one connection', async () => {
       await run(db, async () => {
         const pids = [
-          await idOfBackend(db),
-          await db.transaction((trx) => idOfBackend(trx as never)),
-          await idOfBackend(db.withUserParams({}) as never),
+          await pidOf(db),
+          await db.transaction((trx) => pidOf(trx as never)),
+          await pidOf(db.withUserParams({}) as never),
         ];
         expect(new Set(pids)).to.have.property('size', 1);
       });

@@ -4,7 +4,7 @@ import { ResetError, type Sandbox, SandboxError } from '../../lib';
 import { failure } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
 import { WireTranscript } from '../support/wire-transcript';
-import { expectUntouched, ids, idOfBackend, KINDS, useTables, useTablesToFill } from './stage';
+import { expectUntouched, ids, pidOf, KINDS, useTables, useTablesToFill } from './stage';
 
 for (const [kind, run] of KINDS) {
   describe(`${kind}: its end`, () => {
@@ -168,7 +168,7 @@ for (const [kind, run] of KINDS) {
     it('says how its connection was lost, and the next one works', async () => {
       const error = await failure(
         run(db, async () => {
-          await stage.database.terminate(await idOfBackend(db));
+          await stage.database.terminate(await pidOf(db));
           await db('t').insert({ id: 1 });
         }),
       );

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { SandboxError, type SandboxOptions } from '../../lib';
 import { failure } from '../support/outcome';
-import { expectUntouched, idOfBackend, KINDS, useTables } from './stage';
+import { expectUntouched, pidOf, KINDS, useTables } from './stage';
 
 describe('sandboxes', () => {
   const stage = useTables();
@@ -45,8 +45,8 @@ describe('sandboxes', () => {
     it(`${kind} inside a block that is not ambient is beside it`, async () => {
       const db = stage.resettable();
       await db.atomic(async (trx) => {
-        const outside = await idOfBackend(trx as never);
-        await run(db, async () => expect(await idOfBackend(db)).not.to.equal(outside));
+        const outside = await pidOf(trx as never);
+        await run(db, async () => expect(await pidOf(db)).not.to.equal(outside));
       });
     });
 

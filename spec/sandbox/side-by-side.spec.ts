@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { defer } from '../../lib/words/waiting';
 import { outcome } from '../support/outcome';
-import { expectUntouched, ids, idOfBackend, useTables } from './stage';
+import { expectUntouched, ids, pidOf, useTables } from './stage';
 
 describe('sandboxes side by side', () => {
   const stage = useTables();
@@ -19,7 +19,7 @@ describe('sandboxes side by side', () => {
           .ignore();
         isInside.resolve();
         await go.promise;
-        return [await idOfBackend(db), await db('t').pluck('note')] as const;
+        return [await pidOf(db), await db('t').pluck('note')] as const;
       }),
     );
     // Whichever stores the key first makes the others wait until it is rolled back.

@@ -1,6 +1,6 @@
 // What every spec of sandboxes needs: tables that must stay empty, and both kinds of sandbox behind one signature.
 import { expect } from 'chai';
-export { pidOf as idOfBackend } from '../support/backend';
+export { pidOf } from '../support/backend';
 import { type ResettableKnex, type Stage, useStage } from '../support/stage';
 import type { LeakReport, SandboxOptions } from '../../lib';
 

@@ -7,7 +7,7 @@ import { ResetError, type Sandbox, SandboxError } from '../../lib';
 import { defer } from '../../lib/words/waiting';
 import { failure, thrownBy } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
-import { expectUntouched, ids, idOfBackend, useTables, useTablesToFill } from './stage';
+import { expectUntouched, ids, pidOf, useTables, useTablesToFill } from './stage';
 
 describe('openSandbox({ pinned: false })', () => {
   const stage = useTablesToFill();
@@ -39,9 +39,9 @@ describe('openSandbox({ pinned: false })', () => {
   it('keeps the async context of run() inside: transactions, timers and callbacks as well', async () => {
     const sandbox = await open();
     const pids = await sandbox.run(async () => {
-      const [first] = [await idOfBackend(db)];
-      const second = await db.transaction((trx) => idOfBackend(trx as never));
-      const third = await new Promise((resolve) => setTimeout(() => void idOfBackend(db).then(resolve), 1));
+      const [first] = [await pidOf(db)];
+      const second = await db.transaction((trx) => pidOf(trx as never));
+      const third = await new Promise((resolve) => setTimeout(() => void pidOf(db).then(resolve), 1));
       return [first, second, third];
     });
     expect(new Set(pids)).to.have.property('size', 1);

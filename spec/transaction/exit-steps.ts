@@ -1,7 +1,7 @@
 // Each await on a transaction's way out, as a step at which something can be made to strike.
 import type { AtomicOptions, AtomicTransaction } from '../../lib';
 import type { ProxyLink } from '../support/proxy-link';
-import { later, type Stage } from './stage';
+import { later, type ProxiedStage } from './stage';
 
 export const mine = new Error('mine');
 const never = new Promise<never>(() => {});
@@ -19,7 +19,7 @@ export interface Step {
 }
 
 /** Strikes when a message that matches was about to be handed on. */
-export function at(stage: Stage, match: RegExp | 'cancel', strike: Strike): void {
+export function at(stage: ProxiedStage, match: RegExp | 'cancel', strike: Strike): void {
   let isDone = false;
   stage.proxy.onMessage(({ type, bytes }, link) => {
     if (isDone || (match === 'cancel' ? type !== 'cancel' : !match.test(bytes.toString('latin1')))) return;
@@ -28,7 +28,7 @@ export function at(stage: Stage, match: RegExp | 'cancel', strike: Strike): void
   });
 }
 
-export function exitSteps(stage: Stage): Step[] {
+export function exitSteps(stage: ProxiedStage): Step[] {
   const struckWhile = (match: RegExp, strike: Strike) => stage.running(match).then(() => strike());
 
   return [

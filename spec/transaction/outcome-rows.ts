@@ -1,7 +1,7 @@
 // The rows of the outcome table: how a block ended × what the server said → what comes of it.
 import { expect } from 'chai';
 import type { AtomicOptions, AtomicTransaction, TransactionHooks } from '../../lib';
-import { later, rejection, type Stage } from './stage';
+import { later, rejection, type ProxiedStage } from './stage';
 
 export const mine = new Error('mine');
 const INSERT = 'insert into t values (1)';
@@ -22,7 +22,7 @@ export interface Row {
   connection: 'kept' | 'closed';
 }
 
-export function outcomeRows(stage: Stage): Row[] {
+export function outcomeRows(stage: ProxiedStage): Row[] {
   const swallowed = (trx: AtomicTransaction) =>
     trx.raw('select 1/0').then(
       () => {},

@@ -132,4 +132,4 @@ export function later<T>(promise: PromiseLike<T>): Promise<T> {
   return real;
 }
 
-export { pidOf, ProxiedStage as Stage };
+export { pidOf };
