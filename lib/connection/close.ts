@@ -1,4 +1,4 @@
-// How one connection ends so that the server lets go of it: asked first, then terminated, its socket cut only at last.
+// Ends one connection so that the server lets go of it: it is asked to close, then terminated. Its socket is cut only as the last step.
 import { bounded } from '../words/foreign';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection, Ending } from './connection';

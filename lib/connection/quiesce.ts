@@ -1,4 +1,4 @@
-// A connection that came back doubtful: out of what runs on it, and out of its transaction.
+// Brings a doubtful connection to rest: stops what runs on it and rolls its transaction back, or reports that this failed.
 import { type Deadline, within } from '../words/waiting';
 import type { Connection } from './connection';
 

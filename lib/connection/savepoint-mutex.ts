@@ -1,4 +1,4 @@
-// One at a time on a sandbox's only connection: a query of the instance under its savepoint, or one statement of a transaction.
+// Gives turns on the only connection of a sandbox: to a query of the instance under its savepoint, or to one statement of a transaction.
 // A wait for a turn ends after `waitMillis`, a statement of the mutex's own after `timeoutMillis`.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';

@@ -1,4 +1,4 @@
-// What is sent on one raw connection: statements in a queue, one at a time, this package's own beside it, and how they are stopped.
+// The statements of one raw connection, in a queue, one at a time, this package's own included; and the ways to stop them.
 import type { Driver, PendingStatement, TransactionStatus } from '../drivers/driver';
 import { callUser, inBackground, throwLater, valueOr } from '../words/foreign';
 import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit, within } from '../words/waiting';

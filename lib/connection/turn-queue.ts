@@ -1,4 +1,4 @@
-// Turns in the order of the calls, one at a time. Each wait is bounded; closing ends them all.
+// Gives turns in the order of the calls, one at a time. Each wait is bounded; closing ends them all.
 import { type Deferred, defer, within } from '../words/waiting';
 import { type TurnHolder, turnRefused } from './mutex';
 

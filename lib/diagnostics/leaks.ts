@@ -1,4 +1,4 @@
-// What is open longer than it should be: transactions past `leakAfterMillis`.
+// Reports transactions that are open for longer than `leakAfterMillis`.
 import type { Instance, OpenEntry } from '../pool/instance';
 import type { ResettableOptions } from '../words/types';
 

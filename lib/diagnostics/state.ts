@@ -1,4 +1,4 @@
-// What the instance holds at this moment.
+// Describes what the instance holds at this moment.
 import type { Instance } from '../pool/instance';
 import type { ConnectionState } from '../words/types';
 

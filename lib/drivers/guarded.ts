@@ -1,4 +1,4 @@
-// The door to a driver: what throws in its client, or in what a user has put over it, costs that connection only.
+// Guards the calls to a driver: if its client throws, or code that a user has put around it, only that connection is lost.
 import { valueOr } from '../words/foreign';
 import type { TimeLimit } from '../words/waiting';
 import type { Driver } from './driver';

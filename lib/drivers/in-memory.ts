@@ -1,4 +1,4 @@
-// Which SQLite databases live and die with their connections.
+// Tells which SQLite databases exist only as long as their connection.
 
 const IN_MEMORY = /^(:memory:)?$|^file:(:memory:)?(\?|$)|^file:.*[?&]mode=memory(&|$)/;
 

@@ -1,4 +1,4 @@
-// MySQL and MariaDB: whether a server takes writes. There is no word for what follows another server.
+// Tells whether a MySQL or MariaDB server takes writes. Such a server does not say whether it is a standby.
 import { type MysqlConnection, socketOf } from './mysql-wire';
 import type { ServerKind } from './server-kind';
 

@@ -1,4 +1,4 @@
-// Makes every statement on a MySQL connection pass through the line.
+// Passes every statement on a MySQL connection through the statement queue.
 import type { StatementSink } from './driver';
 import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './mysql-statements';
 import type { Watch } from './mysql-watch';

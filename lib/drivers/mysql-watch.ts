@@ -1,4 +1,4 @@
-// What the server's answers on a MySQL connection say of the transaction on it.
+// Reads from the server's answers on a MySQL connection what they say about its transaction.
 import type { PendingStatement, TransactionStatus } from './driver';
 
 const IN_TRANSACTION = 1;

@@ -1,4 +1,4 @@
-// Any driver that is not known better: what knex sends is heard of, nothing can be stopped, connections are closed through knex.
+// Any other driver: what knex sends is seen, nothing can be stopped, and connections are closed through knex.
 import { defer } from '../words/waiting';
 import type { KnexStatement, Driver, PendingStatement, StatementSink } from './driver';
 import { saysRolledBack } from './pg';

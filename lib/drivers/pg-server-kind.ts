@@ -1,4 +1,4 @@
-// PostgreSQL from 14 on tells each session unasked whether it is a standby, and whether sessions are read-only.
+// PostgreSQL 14 and later reports to each session whether the server is a standby, and whether sessions are read-only.
 import type { Socket } from 'node:net';
 import type { PgConnection } from './pg-client';
 import type { ServerKind } from './server-kind';

@@ -1,4 +1,4 @@
-// What is asked of a connection of `pg`, from being asked to being answered: statements, streams, and what ran before it was tapped.
+// The statements and streams of a `pg` connection as statements of the queue, and those that ran before it was tapped.
 import type { Duplex } from 'node:stream';
 import { callUser, inBackground, throwLater } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';

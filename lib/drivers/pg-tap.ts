@@ -1,4 +1,4 @@
-// Makes every statement on a connection of `pg` pass through the line.
+// Passes every statement on a connection of `pg` through the statement queue.
 import type { StatementSink } from './driver';
 import type { Callback, PgConnection, Query } from './pg-client';
 import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';

@@ -1,4 +1,4 @@
-// What a statement's text says where its answer does not.
+// Reads from the text of a statement what its answer does not say.
 
 const FIRST_WORD = /^(?:\s|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)/;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);

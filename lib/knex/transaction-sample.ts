@@ -1,4 +1,4 @@
-// A transaction that there is not, which knex makes as it makes all of them: a sample of what it does not show otherwise.
+// A transaction that knex makes but never begins: a sample of what knex does not expose otherwise.
 import type { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
 import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';

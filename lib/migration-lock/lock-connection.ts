@@ -1,4 +1,4 @@
-// A connection outside the pool that holds a session lock: no reset touches it, and its end is heard of at once.
+// A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed at once.
 import { driverOf } from '../drivers/index';
 import type { Driver } from '../drivers/driver';
 import { isFatal } from '../drivers/error-codes';

@@ -1,4 +1,4 @@
-// Which transaction a query belongs to that was asked of the instance itself: none, that of the async context, or the pinned one.
+// Finds the transaction of a query that was asked of the instance itself: none, that of the async context, or the pinned one.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Connection } from '../connection/connection';
 import type { QueryOrigin } from '../words/call-site';

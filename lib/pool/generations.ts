@@ -1,4 +1,4 @@
-// Generations of real pools behind one that people read and listen to as if it were always the same.
+// Generations of real pools behind one object that users read and listen to as if it never changed.
 import type { TarnPool } from '../knex/tarn';
 import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pool';

@@ -1,4 +1,4 @@
-// Connections that are being opened: fenced off by a reset, and with settings that are asked for again where they are in doubt.
+// Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
 import type { Openings as RawOpenings } from '../drivers/driver';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit } from '../words/waiting';

@@ -1,4 +1,4 @@
-// What the pool asks of the rest of an instance.
+// What the pool needs from the rest of an instance.
 import type { Driver } from '../drivers/driver';
 import type { TarnPool } from '../knex/tarn';
 import type { EnclosingTransaction } from './ambient';

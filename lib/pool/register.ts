@@ -1,4 +1,4 @@
-// The register of open connections: what is opened is tapped and written in, and is closed and crossed out by one way only.
+// The register of open connections: each is tapped when it is opened, and there is one way to close and remove it.
 import type { Guards } from '../knex/tarn';
 import { inBackground, step } from '../words/foreign';
 import { type Deadline, SharedWork, type TimeLimit } from '../words/waiting';

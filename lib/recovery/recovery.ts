@@ -1,4 +1,4 @@
-// What follows a fatal error: the connection that had it is discarded, and the others with it where one death means many.
+// Handles a fatal error: discards its connection, and others with it if one death means that they are dead too.
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { inBackground, read, textOf } from '../words/foreign';

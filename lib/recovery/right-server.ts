@@ -1,4 +1,4 @@
-// `targetSessionAttrs`: connections lead to the kind of server that was asked for, also when a server has become another kind.
+// `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
 import { isRefusedAsReadOnly } from '../drivers/error-codes';
 import type { Driver } from '../drivers/driver';
 import { otherKind, type ServerKind, type TargetSessionAttrs } from '../drivers/server-kind';

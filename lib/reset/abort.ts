@@ -1,4 +1,4 @@
-// What a reset takes from those who hold a connection: they are told at once, and counted in its report.
+// Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report.
 import { describeUnregistered, type OpenEntry } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { transactionIdOf } from '../knex/insides';

@@ -1,4 +1,4 @@
-// What runs when a reset begins may end by itself for a while.
+// The grace of a reset: what runs may end by itself for a while.
 import { within } from '../words/waiting';
 import type { Connection } from '../connection/connection';
 import type { Instance } from '../pool/instance';

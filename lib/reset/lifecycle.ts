@@ -1,4 +1,4 @@
-// One reset at a time; what `destroy()` and `initialize()` mean between them.
+// Runs one reset at a time, and orders resets, `destroy()` and `initialize()`.
 import { channel } from 'node:diagnostics_channel';
 import type { Instance } from '../pool/instance';
 import type { ResetReport } from '../words/types';

@@ -1,4 +1,4 @@
-// A connection washed instead of closed: nothing of the old session is visible on it, or it is not kept.
+// Cleans a connection instead of closing it. If any state of the old session could remain, the connection is not kept.
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';

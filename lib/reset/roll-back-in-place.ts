@@ -1,4 +1,4 @@
-// A connection that is the data (SQLite in memory): a reset ends what is open on it, and never closes it.
+// For a connection that holds the data (SQLite in memory): a reset ends what is open on it, and never closes it.
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { type Deadline, nextTurn, within } from '../words/waiting';

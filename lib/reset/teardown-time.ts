@@ -1,4 +1,4 @@
-// How long a teardown may take. Whoever comes while it runs, with less time, hurries it.
+// The time that a teardown may take. A later call with less time shortens it.
 import { Deadline } from '../words/waiting';
 
 export class TeardownTime {

@@ -1,4 +1,4 @@
-// The name of the test that a hook runs for, as its runner tells it: each has a way of its own.
+// Finds the name of the test that a hook runs for. Each runner tells it in its own way.
 
 /** What a hook has as `this`: mocha's context, or whatever else the runner gives. */
 export type HookThis = unknown;

@@ -1,4 +1,4 @@
-// Waiting with a bound, and leaving no timer behind.
+// Waits with a bound, and leaves no timer behind.
 
 // Taken when this is loaded: a test may fake the clock, while what is waited for here goes on.
 const { clearTimeout, setImmediate, setTimeout } = globalThis;
