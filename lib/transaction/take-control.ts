@@ -14,13 +14,23 @@ import { watchRunner } from './pending';
 import { Transaction } from './transaction';
 import { transactionOfClient } from './control';
 
-/** Takes control of a transaction that has no controller yet, and of those around it: all hooks wait for the outermost COMMIT. */
+/**
+ * Takes control of a transaction that has no controller yet, and of those around it: all hooks wait for the outermost COMMIT.
+ * @throws Error where it has ended, or its end was asked for: its connection may be another transaction's by now
+ */
 export async function takeControlOf(trx: Knex.Transaction): Promise<void> {
   const { client } = trx as unknown as { client: KnexClient };
   if (transactionOfClient(client)) return;
+  refuseCompleted(trx);
   const raw = await client.acquireConnection();
   // Another block in it, asked at the same time, may have been first.
-  if (!transactionOfClient(client)) adoptMachine(machineOf(trx), raw, trx).handle = trx;
+  if (transactionOfClient(client)) return;
+  refuseCompleted(trx);
+  adoptMachine(machineOf(trx), raw, trx).handle = trx;
+}
+
+function refuseCompleted(trx: Knex.Transaction): void {
+  if (trx.isCompleted()) throw new Error('the transaction is finished: Transaction query already complete');
 }
 
 function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transaction {

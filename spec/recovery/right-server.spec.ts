@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
+import { FaultProxy } from '../support/fault-proxy';
 import { makeKnex } from '../support/quiet-knex';
 import { failure } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
@@ -11,6 +12,16 @@ import { ReplicatedServers, superuser } from '../support/replicated-servers';
 import { until } from '../support/until';
 
 type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
+
+/** What the server sends, with the names of what it tells in letters that nobody knows. */
+class Mute extends net.Socket {
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const [chunk] = args;
+    if (event !== 'data' || !Buffer.isBuffer(chunk)) return super.emit(event, ...args);
+    const told = chunk.toString('latin1').replaceAll('in_hot_standby', 'xx_hot_standby');
+    return super.emit(event, Buffer.from(told, 'latin1'));
+  }
+}
 
 describe('targetSessionAttrs', () => {
   let servers: ReplicatedServers;
@@ -49,6 +60,11 @@ describe('targetSessionAttrs', () => {
     made.push(db);
     return resettable(db, { ...(wanted && { targetSessionAttrs: wanted }), ...options });
   }
+
+  const parsed = (text: string) => {
+    const { hostname: host, port, username: user, password, pathname } = new URL(text);
+    return { host, port: Number(port), user, password, database: pathname.slice(1) };
+  };
 
   /** A connection function that goes to one server after the other. */
   function inTurns(...turns: { port: number }[]) {
@@ -196,6 +212,15 @@ describe('targetSessionAttrs', () => {
       });
     }
 
+    for (const [onFatal, idleLeft] of [['discard', 2] as const, ['reset', 0] as const]) {
+      it(`does what onFatal says: '${onFatal}'`, async () => {
+        const db = await makeIdle('read-write', { onFatal });
+        expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
+        await idle(db, idleLeft);
+        expect(db.connectionState().generation).to.equal(onFatal === 'reset' ? 1 : 0);
+      });
+    }
+
     it('has a block with retry succeed on what comes after', async () => {
       const db = await makeIdle('read-write');
       let attempts = 0;
@@ -250,16 +275,6 @@ describe('targetSessionAttrs', () => {
   });
 
   describe('on a server that does not tell by itself, as one before 14', () => {
-    /** What the server sends, with the names of what it tells in letters that nobody knows. */
-    class Mute extends net.Socket {
-      override emit(event: string | symbol, ...args: unknown[]): boolean {
-        const [chunk] = args;
-        if (event !== 'data' || !Buffer.isBuffer(chunk)) return super.emit(event, ...args);
-        const told = chunk.toString('latin1').replaceAll('in_hot_standby', 'xx_hot_standby');
-        return super.emit(event, Buffer.from(told, 'latin1'));
-      }
-    }
-
     for (const name of ['primary', 'standby'] as const) {
       it(`asks the ${name}`, async () => {
         const connection = { connectionString: urlOf(servers[name]), stream: () => new Mute() } as never;
@@ -271,6 +286,43 @@ describe('targetSessionAttrs', () => {
         else expect(await failure(takesWrites)).to.match(/is 'read-only' \(a standby\)$/);
       });
     }
+  });
+
+  describe('while a server is asked for its kind', () => {
+    let proxy: FaultProxy;
+    /** The names of what the server tells are not known, so that it has to be asked. */
+    const through = () => ({ ...proxy.through(parsed(url)), stream: () => new Mute() }) as never;
+    beforeEach(async () => {
+      proxy = await FaultProxy.to({ host: '127.0.0.1', port: servers.primary.port });
+    });
+    afterEach(() => proxy.close());
+
+    it('and the connection is cut: the query rejects, and the next one asks anew', async () => {
+      const db = make('primary', through());
+      const fault = proxy.cutBefore('pg_is_in_recovery');
+      expect(isFatal(await failure(db.raw('select 1')))).to.be.true;
+      expect(fault.hits).to.equal(1);
+      await db.raw('select 1');
+    });
+
+    it('and it does not answer: the connection is given up within the instance’s time', async () => {
+      const db = make('primary', through(), {}, { timeoutMillis: 200 });
+      proxy.swallowAnswersAfter('pg_is_in_recovery');
+      const error = await failure(db.raw('select 1'));
+      expect(error).to.match(/expected a 'primary' server, but the server is one that did not say within 200 ms/);
+      await db.raw('select 1');
+    });
+
+    it('and a reset comes: it resolves in time, and who waited hears of it', async () => {
+      const db = make('primary', through());
+      const fault = proxy.swallowAnswersAfter('pg_is_in_recovery');
+      const waiting = failure(db.raw('select 1'));
+      await until('it was asked', () => fault.hits > 0);
+      await db.resetConnection({ timeoutMillis: 300 });
+      expect(await waiting).to.include({ code: 'ERR_RESET' });
+      await db.raw('select 1');
+      expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0, opening: 0, waiting: 0 });
+    });
   });
 
   describe('given something else', () => {

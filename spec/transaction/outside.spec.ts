@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { afterCommit } from '../../lib';
-import { type Db, pidOf, rejection, useStage } from './stage';
+import { type Db, later, pidOf, rejection, useStage } from './stage';
 
 const insert = async (db: Knex, id: number) => {
   await db.raw(`insert into t values (${id})`);
@@ -149,6 +149,57 @@ describe('db.outside()', () => {
       expect(await stage.ids()).to.deep.equal([2, 3, 4]);
     });
   }
+
+  it('runs outside of an unpinned sandbox', async () => {
+    const sandbox = await db.openSandbox({ pinned: false });
+    await sandbox.run(async () => {
+      await insert(db, 1);
+      await db.outside(() => insert(db, 2));
+      await db.transaction(async () => {
+        await db.outside(() => insert(db, 3));
+      });
+    });
+    await sandbox.close();
+    expect(await stage.ids()).to.deep.equal([2, 3]);
+  });
+
+  it('leaves a sandbox that was pinned within it, too: its queries are for the pool', async () => {
+    const sandbox = await db.openSandbox();
+    await db.outside(async () => {
+      await insert(db, 1);
+    });
+    await insert(db, 2);
+    await sandbox.close();
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  it('takes what it asks with it when a reset comes', async () => {
+    const block = later(
+      db.atomic(async () => {
+        await db.outside(() => db.raw('select pg_sleep(20)'));
+      }),
+    );
+    await stage.running(/pg_sleep/);
+    const { abortedTransactions, abortedQueries } = await db.resetConnection();
+    expect([abortedTransactions.length, abortedQueries]).to.deep.equal([1, 1]);
+    expect(await rejection(block)).to.include({ code: 'ERR_RESET' });
+  });
+
+  it('outlives its block: what is asked later is still outside', async () => {
+    let left!: Promise<void>;
+    let go!: () => void;
+    const gone = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const block = db.atomic(async () => {
+      left = db.outside(() => gone.then(() => insert(db, 1)));
+      throw mine;
+    });
+    expect(await rejection(block)).to.equal(mine);
+    go();
+    await left;
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
 
   it('just runs where there is neither a block nor a sandbox', async () => {
     await stage.db.outside(() => insert(stage.db, 1));
