@@ -10,10 +10,10 @@ type Rows = { rows: Record<string, unknown>[] };
 const POLL_MILLIS = 20;
 
 /**
- * A run of the server: after a crash the ids of transactions whose records it lost are given to others.
- * Its start tells a restart, the checkpointer's process a crash that it recovered from by itself.
+ * A run of the server: after a crash the ids of transactions whose records it lost are given to others. Its start tells a restart,
+ * the processes that belong to no database tell a crash that it recovered from by itself: an ordinary role sees no more of them than their ids.
  */
-const SERVER = `pg_postmaster_start_time() || ' ' || (select min(pid) from pg_stat_activity where backend_type = 'checkpointer')`;
+const SERVER = `pg_postmaster_start_time() || ' ' || (select coalesce(string_agg(pid::text, ' ' order by pid), '') from pg_stat_activity where datid is null and usesysid is null)`;
 
 /** What is known of a transaction before its COMMIT. */
 export interface Recorded {
@@ -76,7 +76,8 @@ async function statusOf(connection: Connection, { xid, server }: Recorded): Prom
   const { rows } = (await connection.send(
     `select pg_xact_status('${xid}'::xid8) as status, ${SERVER} as server`,
   )) as Rows;
-  if (rows[0]?.server !== server) return 'restarted';
+  // What is not known is not the same.
+  if (typeof server !== 'string' || rows[0]?.server !== server) return 'restarted';
   const status = rows[0]?.status ?? 'forgotten';
   if (status === 'in progress') {
     // Its backend may wait for a client that is not there any more.
