@@ -63,7 +63,7 @@ export function blocksOf({ file, text }: Document): Block[] {
 /** The examples in TypeScript. */
 export function examplesOf(blocks: Block[]): Example[] {
   return blocks.flatMap((block, index) => {
-    if (block.language !== 'ts') return [];
+    if (block.language !== 'ts' || fileOf(block) !== undefined) return [];
     const mode = block.marker === 'run' || block.marker === 'run, prints' ? block.marker : undefined;
     const beside = besideExample(blocks.slice(index + 1));
     const sql = beside.find(({ language }) => language === 'sql');
