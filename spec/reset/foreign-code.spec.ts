@@ -235,7 +235,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  describe("of a pool of the user's", () => {
+  describe("of a pool of the user's (connectionPool: from knex 3.2 on)", () => {
     before(function () {
       const { client } = knexBuild()({ client: 'pg' });
       if (typeof client.initializeExternalPool !== 'function') this.skip();

@@ -14,6 +14,11 @@ const NAMED_SKIPS: NamedSkip[] = [
     reason: 'an older Knex takes no pool of the user’s',
     holds: () => ['knex30', 'knex31'].includes(process.env.KNEX_BUILD ?? ''),
   },
+  {
+    title: /\(from PostgreSQL 17 on\)/,
+    reason: 'an older PostgreSQL has no transaction_timeout',
+    holds: () => /\/1[3-6]\//.test(process.env.PG_BIN ?? ''),
+  },
 ];
 
 /** Whether a skip counts as a failure. */
