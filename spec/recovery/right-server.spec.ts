@@ -5,7 +5,7 @@ import type { Knex } from 'knex';
 import sinon from 'sinon';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { FaultProxy } from '../support/fault-proxy';
-import { makeKnex } from '../support/quiet-knex';
+import { knexBuild, makeKnex } from '../support/quiet-knex';
 import { failure } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
@@ -351,7 +351,8 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('is a TypeError with a pool of the user’s, which opens connections by itself', async () => {
+    it('is a TypeError with a pool of the user’s, which opens connections by itself (connectionPool: from knex 3.2 on)', async function () {
+      if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
       const owner = makeKnex({});
       const shared = { connection: undefined as never, connectionPool: owner.client.pool } as Knex.Config;
       expect(refuse(shared, 'primary')).to.throw(TypeError, /targetSessionAttrs with connectionPool/);
