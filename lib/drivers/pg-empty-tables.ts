@@ -1,7 +1,7 @@
 // emptyTables() on PostgreSQL: one statement deletes from all tables at once, so that foreign keys are checked when all rows are gone.
 import type { Ask, EmptyRequest, LockHolder, TableEmptier } from './table-emptier';
 import { refuseReference } from './table-emptier';
-import { rereadTables, SESSION, type Session } from './pg-filled-tables';
+import { type KnownTables, remember, rereadTables, SESSION, type Session } from './pg-filled-tables';
 import {
   type PgTable,
   type PgTables,
@@ -22,10 +22,13 @@ const settingsFor = (lockMillis: number) =>
 
 async function empty(ask: Ask, request: EmptyRequest, memory: { layout?: unknown }): Promise<string[]> {
   const settings = settingsFor(request.lockMillis);
-  const known = memory.layout as PgTables | undefined;
-  const found = (known && (await rereadTables(ask, known, request))) ?? (await look(ask, request, settings));
+  const known = memory.layout as KnownTables | undefined;
+  let found = known && (await rereadTables(ask, known, request));
+  if (!found) {
+    found = await look(ask, request, settings);
+    memory.layout = remember(found.tables);
+  }
   const { tables, references } = found.tables;
-  memory.layout = found.tables;
   for (const { isUsed, label, constraint, to } of references) {
     const emptied = tables[to];
     if (isUsed && emptied?.holdsRows) refuseReference(label, constraint, emptied.label);

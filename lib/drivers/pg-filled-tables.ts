@@ -1,4 +1,5 @@
 // Which of the tables that emptyTables() knows hold rows by now: one cheap query, which also tells whether they are still the same tables.
+import { createHash } from 'node:crypto';
 import { FINGERPRINT, type PgTables, quoteName, regclass, tableName } from './pg-tables';
 import type { Ask, EmptyRequest } from './table-emptier';
 
@@ -10,20 +11,30 @@ export interface Session {
 
 export const SESSION = `current_setting('lock_timeout') as lock_timeout, current_setting('row_security') as row_security`;
 
+/** The tables that a query has found, and the query that asks of them again. */
+export interface KnownTables {
+  tables: PgTables;
+  sql: string;
+  /** Of its prepared statement: another one for another text. */
+  name: string;
+}
+
+export function remember(tables: PgTables): KnownTables {
+  const answers = `array[${questions(tables).join(', ')}]::boolean[]::text as answers`;
+  const sql = `select ${SESSION}, ${FINGERPRINT} as fingerprint, ${answers}`;
+  return { tables, sql, name: `knex-reset ${createHash('sha256').update(sql).digest('hex').slice(0, 16)}` };
+}
+
 /** Reads anew which of the known tables hold rows, and nothing else. Undefined: they are not the same tables any more. */
 export async function rereadTables(
   ask: Ask,
-  known: PgTables,
+  { tables: known, sql, name }: KnownTables,
   { lockMillis: timeoutMillis }: EmptyRequest,
 ): Promise<{ tables: PgTables; session: Session } | undefined> {
   const { tables, references, fingerprint } = known;
   let row: (Session & { fingerprint: string; answers: string }) | undefined;
   try {
-    const result = await ask(
-      `select ${SESSION}, ${FINGERPRINT} as fingerprint, array[${questions(known).join(', ')}]::boolean[]::text as answers`,
-      { isRepeated: true, timeoutMillis },
-    );
-    [row] = (result as { rows: (typeof row)[] }).rows;
+    [row] = ((await ask(sql, { name, timeoutMillis })) as { rows: (typeof row)[] }).rows;
   } catch (error) {
     if (GONE.has((error as { code?: string }).code ?? '')) return undefined;
     throw error;

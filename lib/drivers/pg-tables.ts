@@ -62,17 +62,21 @@ export function regclass({ schema, name }: { schema: string; name: string }): st
 export const quoteTexts = (names: readonly string[]) =>
   `array[${names.map((name) => quoteText(name)).join(', ')}]::text[]`;
 
+/** Of a relation; without its file, which TRUNCATE replaces. */
+const RELATION =
+  'hashtext(concat(oid, relname, relnamespace, relowner, relispartition, relhasrules, relhastriggers, relrowsecurity, relforcerowsecurity))';
+
 /**
  * Changes with every change of a table, trigger, rule or sequence, and of the search path. A foreign key comes with triggers, and whatever
  * ALTER SEQUENCE changes it writes the sequence's row. User objects have ids from 16384 on.
  */
 export const FINGERPRINT = `concat_ws(' ', current_user, current_schemas(false), ${[
-  ['pg_class', "oid >= 16384 and relkind in ('r', 'p', 'f', 'v', 'm', 'S')"],
-  ['pg_trigger', 'oid >= 16384'],
-  ['pg_rewrite', 'oid >= 16384'],
-  ['pg_sequence', 'seqrelid >= 16384'],
+  ['pg_class', RELATION, "oid >= 16384 and relkind in ('r', 'p', 'f', 'v', 'm', 'S')"],
+  ['pg_trigger', 'xmin::text::bigint', 'oid >= 16384'],
+  ['pg_rewrite', 'xmin::text::bigint', 'oid >= 16384'],
+  ['pg_sequence', 'xmin::text::bigint', 'seqrelid >= 16384'],
 ]
-  .map(([catalog, where]) => `(select count(*) || ':' || sum(xmin::text::bigint) from ${catalog} where ${where})`)
+  .map(([catalog, what, where]) => `(select count(*) || ':' || sum(${what}) from ${catalog} where ${where})`)
   .join(', ')})`;
 
 /** Of a table whose name is only known to the query that asks. */

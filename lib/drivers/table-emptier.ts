@@ -18,8 +18,8 @@ export interface EmptyRequest {
 export type Ask = (sql: string, how?: AskOptions) => Promise<unknown>;
 
 export interface AskOptions {
-  /** The same text comes again: its plan is worth keeping on the connection. */
-  isRepeated?: boolean;
+  /** The same text comes again under this name: its plan is worth keeping on the connection. */
+  name?: string;
   /** Cancels the statement then. */
   timeoutMillis?: number;
 }

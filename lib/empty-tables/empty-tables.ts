@@ -1,5 +1,4 @@
 // Deletes what tests have stored: finds the tables that hold rows, empties them, and says what is in the way of that.
-import { createHash } from 'node:crypto';
 import type { Knex } from 'knex';
 import { tableEmptierOf } from '../drivers';
 import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
@@ -98,9 +97,9 @@ function withoutProcessing(db: Knex): Knex {
   return copy;
 }
 
-function query(db: Knex, sql: string, { isRepeated = false, timeoutMillis }: AskOptions = {}): Knex.Raw {
+function query(db: Knex, sql: string, { name, timeoutMillis }: AskOptions = {}): Knex.Raw {
   const raw = db.raw(sql);
-  if (isRepeated) raw.options({ name: `knex-reset ${createHash('sha256').update(sql).digest('hex').slice(0, 16)}` });
+  if (name !== undefined) raw.options({ name });
   return timeoutMillis === undefined ? raw : raw.timeout(Math.max(1, timeoutMillis), { cancel: true });
 }
 

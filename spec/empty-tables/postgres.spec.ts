@@ -38,6 +38,9 @@ describe('emptyTables() on PostgreSQL', () => {
     expect(sent).to.have.lengthOf(4);
     await emptyTables(db);
     expect(sent).to.have.lengthOf(5);
+    await run('insert into b default values; truncate a, b restart identity; insert into b default values');
+    expect(await emptyTables(db)).to.deep.equal(['b']);
+    expect(sent).to.have.lengthOf(7);
   });
 
   describe('foreign keys', () => {
