@@ -41,6 +41,8 @@ export interface SandboxTransaction {
   readonly doom: unknown;
   /** Something of it runs, or waits for its turn. */
   readonly isBusy: boolean;
+  /** Holds a savepoint open inside it, for a sandbox of its own. */
+  nest(holder: SandboxOwner, stack: CallSite): Promise<SandboxTransaction>;
   /** The user's transactions inside that are open or about to be. */
   describeInside(): OpenTransaction[];
   /**

@@ -31,13 +31,23 @@ export class OpenSandbox implements SandboxOwner {
     const around = instance.ambient.current();
     if (around) throw refusal(around === instance.ambient.pinned);
     const sandbox = new OpenSandbox(instance, options, recording.start());
+    return sandbox.#hold(instance.hold(sandbox, stack));
+  }
+
+  /** A sandbox inside this one: what is done in it is undone at its end, and the outer one goes on. */
+  nest(recording: Recording, stack: CallSite): Promise<OpenSandbox> {
+    const inner = new OpenSandbox(this.#instance, this.#options, recording.start());
+    return inner.#hold(this.#held.nest(inner, stack));
+  }
+
+  async #hold(held: Promise<SandboxTransaction>): Promise<OpenSandbox> {
     try {
-      sandbox.#held = await instance.hold(sandbox, stack);
+      this.#held = await held;
+      return this;
     } catch (error) {
-      sandbox.#stopRecording();
+      this.#stopRecording();
       throw error;
     }
-    return sandbox;
   }
 
   /** What runs in it. */

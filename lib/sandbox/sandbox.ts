@@ -2,6 +2,7 @@
 import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../words/errors';
 import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
+import type { EnclosingTransaction } from '../pool/ambient';
 import type { Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import type { Awaitable } from '../words/block-types';
@@ -66,7 +67,7 @@ function pin({ ambient }: Instance, sandbox: OpenSandbox): Sandbox {
     } finally {
       // A query that was asked before asks for its connection some steps later: it must not find the pool.
       await nextTurn();
-      if (ambient.pinned === enclosing) ambient.pinned = earlier;
+      if (isInside(ambient.pinned, enclosing)) ambient.pinned = earlier;
     }
   };
   return handleOf(sandbox, () => {
@@ -75,12 +76,35 @@ function pin({ ambient }: Instance, sandbox: OpenSandbox): Sandbox {
   });
 }
 
+/** One that was opened inside and not closed is over as well. */
+function isInside(inner: EnclosingTransaction | undefined, outer: EnclosingTransaction): boolean {
+  let each = inner;
+  while (each && each !== outer) each = each.parent;
+  return each === outer;
+}
+
+const sandboxes = new WeakMap<Sandbox, OpenSandbox>();
+
+/** Pins a sandbox inside a pinned one, which is pinned again when the inner one is closed: for a test inside a test. */
+export async function nestSandbox(
+  instance: Instance,
+  recording: Recording,
+  outer: Sandbox,
+  stack: CallSite,
+): Promise<Sandbox> {
+  const around = sandboxes.get(outer);
+  if (!around) throw new SandboxError('only a sandbox of this package can have another one inside');
+  return pin(instance, await around.nest(recording, stack));
+}
+
 function handleOf(sandbox: OpenSandbox, close: () => Promise<LeakReport>): Sandbox {
-  return {
+  const handle: Sandbox = {
     run<T>(work: () => T): T {
       if (!callable.accepts(work)) refuse('sandbox.run', work, 'a function');
       return sandbox.run(work);
     },
     close,
   };
+  sandboxes.set(handle, sandbox);
+  return handle;
 }

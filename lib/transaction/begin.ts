@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
-import { makeWithWait } from '../knex/siblings';
+import { makeInside, makeWithWait } from '../knex/inner-transaction';
 import { type Connection, connectionOf } from '../connection/connection';
 import type { Instance } from '../pool/instance';
 import { captureCallSite } from '../words/call-site';
@@ -87,12 +87,11 @@ function beginInside(
   const isInSandbox = enclosing.root.sandbox !== undefined;
   const outer = isInSandbox ? innermostHandle(enclosing) : enclosing;
   const emulatesRoot = isInSandbox && (enclosing.sandbox !== undefined || !instance.settings.ambient);
-  const { trxClient } = outer.trx;
   const isOnLent = config?.connection !== undefined;
   const onLent = isOnLent ? { [BORROWS_TURN]: true, enforceForeignCheck: null } : {};
   const work = isOnLent && isInSandbox ? asSchemaChange(enclosing.connection, container) : container;
   const given = { ...config, ...onLent, [STANDS_ALONE]: emulatesRoot };
-  return (trxClient as KnexClient).transaction(work, given, outer.trx);
+  return makeInside(outer.trx, work, given);
 }
 
 /** Knex's schema changes on SQLite: what was lent the connection waits for the transaction that is begun on it. */
@@ -110,7 +109,7 @@ function asSchemaChange(connection: Connection, container: Container): Container
 }
 
 /** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
-function innermostHandle(transaction: Transaction): Transaction {
+export function innermostHandle(transaction: Transaction): Transaction {
   for (const child of transaction.children) {
     if (child.phase === 'open' && !child.isCallbackRunning) return innermostHandle(child);
   }

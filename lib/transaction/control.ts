@@ -49,8 +49,10 @@ export function begin(transaction: Transaction, send: Send): Promise<unknown> {
 }
 
 /** A sandbox's BEGIN comes with the savepoint for its first query. */
-function beginsInOne({ sandbox, connection }: Transaction): Send | undefined {
-  return sandbox && connection.driver.takesScripts ? () => connection.sendAll(['BEGIN', SET_SAVEPOINT]) : undefined;
+function beginsInOne({ sandbox, isSavepoint, connection }: Transaction): Send | undefined {
+  return sandbox && !isSavepoint && connection.driver.takesScripts
+    ? () => connection.sendAll(['BEGIN', SET_SAVEPOINT])
+    : undefined;
 }
 
 /** A limit was reached before the savepoint was there: the block in it will never run. */

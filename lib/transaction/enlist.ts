@@ -17,25 +17,33 @@ export async function enlist(transaction: Transaction, asked: QueryOrigin | unde
 }
 
 async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, guest: SandboxGuest): Promise<object> {
-  const { connection, root } = transaction;
-  root.sandbox?.guests.add(guest);
+  const { connection } = transaction;
+  const guests = guestsOf(transaction);
+  guests?.add(guest);
   const leaveScope = transaction.enter();
   try {
     // The sandbox may be closed while it waits, which would have to wait for the query.
     await mutex.takeForQuery(guest, () => refuseIfOver(transaction));
   } catch (error) {
-    root.sandbox?.guests.delete(guest);
+    guests?.delete(guest);
     leaveScope();
     throw error;
   }
   connection.guests.push(() => {
     // Its asker has the answer: what is left is the savepoint's affair.
-    root.sandbox?.guests.delete(guest);
+    guests?.delete(guest);
     const ending = mutex.endQuery();
     if (ending) void ending.finally(leaveScope);
     else leaveScope();
   });
   return connection.raw;
+}
+
+/** Those of the innermost sandbox around it. */
+function guestsOf(transaction: Transaction): Set<Guest> | undefined {
+  for (let each: Transaction | undefined = transaction; each; each = each.parent)
+    if (each.sandbox) return each.sandbox.guests;
+  return undefined;
 }
 
 class SandboxGuest implements Guest, TurnHolder {

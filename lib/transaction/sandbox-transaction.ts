@@ -2,10 +2,11 @@
 import type { SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex } from '../connection/savepoint-mutex';
-import { acquireTimeoutMillisOf } from '../knex/insides';
+import { makeInside } from '../knex/inner-transaction';
+import { acquireTimeoutMillisOf, type KnexTransaction } from '../knex/insides';
 import { within } from '../words/waiting';
 import { endedByUser } from './server-view';
-import { HELD } from './begin';
+import { HELD, innermostHandle } from './begin';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
 import type { HeldSpec } from './transaction-details';
@@ -18,12 +19,9 @@ export async function openSandboxTransaction(
   stack: CallSite,
 ): Promise<SandboxTransaction> {
   const { client, knex } = instance;
-  const transaction = await new Promise<Transaction>((resolve, reject) => {
-    const held: HeldSpec = { holder, stack, begun: resolve };
-    client
-      .transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: held })
-      .catch(reject);
-  });
+  const transaction = await held({ holder, stack }, (spec) =>
+    client.transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: spec }),
+  );
   const { connection } = transaction;
   const mutex = new SavepointMutex(connection, {
     hasSavepoint: connection.driver.takesScripts === true,
@@ -36,6 +34,14 @@ export async function openSandboxTransaction(
   });
   connection.mutex = mutex;
   return new HeldScope(transaction, holder, mutex);
+}
+
+/** Resolves when it is open. It has neither a handle nor a callback that would end it. */
+function held(
+  { holder, stack }: Pick<HeldSpec, 'holder' | 'stack'>,
+  make: (spec: HeldSpec) => KnexTransaction,
+): Promise<Transaction> {
+  return new Promise((resolve, reject) => void make({ holder, stack, begun: resolve }).catch(reject));
 }
 
 // A class: an object literal with getters has a hidden class of its own each time, which V8 keeps, with all that it refers to, until a full collection.
@@ -54,11 +60,18 @@ class HeldScope implements SandboxTransaction {
 
   get doom(): unknown {
     // A connection that had a fatal error is about to end.
-    return this.enclosing.doom ?? this.enclosing.connection.fatal;
+    const { enclosing } = this;
+    return enclosing.doom ?? enclosing.root.doom ?? enclosing.connection.fatal;
   }
 
   get isBusy(): boolean {
     return this.#holder.guests.size > 0 || this.enclosing.openInside().some((inner) => inner.running > 0);
+  }
+
+  async nest(holder: SandboxOwner, stack: CallSite): Promise<SandboxTransaction> {
+    const { trx } = innermostHandle(this.enclosing);
+    const inner = await held({ holder, stack }, (spec) => makeInside(trx, neverCalled, { [HELD]: spec }));
+    return new HeldScope(inner, holder, this.#mutex);
   }
 
   describeInside(): OpenTransaction[] {
@@ -99,7 +112,7 @@ async function checkAndUndo(
 ): Promise<unknown> {
   const { connection, instance } = transaction;
   const { timeoutMillis } = instance.settings;
-  const sent = mutex.finish(transaction, [constraintCheck, 'ROLLBACK']).then(
+  const sent = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]).then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );
@@ -107,4 +120,8 @@ async function checkAndUndo(
   if (answer && answer.error === undefined)
     transaction.decide({ kind: 'rolledBack', error: transaction.doom, resolves: true });
   return answer && (connection.fatal ?? answer.error);
+}
+
+function undoing({ isSavepoint, id }: Transaction): string[] {
+  return isSavepoint ? [`ROLLBACK TO SAVEPOINT ${id}`, `RELEASE SAVEPOINT ${id}`] : ['ROLLBACK'];
 }

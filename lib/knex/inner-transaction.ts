@@ -1,5 +1,10 @@
-// Knex begins the transactions inside another one after the other: each waits for the promise of the one before, without a bound.
-import type { KnexTransaction } from './insides';
+// Transactions inside another. Knex begins them one after the other: each waits for the promise of the one before, without a bound.
+import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
+
+/** Makes a transaction inside one that has begun, as its handle does. */
+export function makeInside(outer: KnexTransaction, container: Container, config: TransactionConfig): KnexTransaction {
+  return (outer.trxClient as KnexClient).transaction(container, { doNotRejectOnRollback: true, ...config }, outer);
+}
 
 /** Makes a transaction inside `outer` that waits for another promise instead, made from knex's own: where that rejects, so does the transaction. */
 export function makeWithWait(
