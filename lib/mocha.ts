@@ -1,13 +1,15 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
-import { checkOptions, oneOf } from './words/options';
+import { checkOptions, oneOf, refuse } from './words/options';
 import { registeredOf } from './registry';
-import { Attempt, type LeakPolicy } from './test-hooks/attempt';
-import { isolate, type IsolationKind } from './test-hooks/isolation';
-import { type MochaContext, type MochaTest, wrapTest } from './test-hooks/mocha-test';
-import { type HookThis, titleOf } from './test-hooks/title';
-import { muteAborted } from './test-hooks/unheard';
-import type { Resettable } from './words/types';
+import { nestSandbox } from './sandbox/sandbox';
+import type { LeakPolicy } from './test-hooks/attempt';
+import { failOutlived, HooksRun, type HookedInstance, rootOf } from './test-hooks/hooks-run';
+import type { IsolationKind } from './test-hooks/isolation';
+import type { MochaContext } from './test-hooks/mocha-test';
+import { type HookThis, runningTest } from './test-hooks/running-test';
+import { captureCallSite } from './words/call-site';
+import type { Resettable, Sandbox } from './words/types';
 
 /**
  * Options of `resetHooks()`.
@@ -44,7 +46,7 @@ export interface ResetHooks {
    */
   afterEach: (this: unknown) => Promise<void>;
   /**
-   * Destroys the instance, so that the runner can exit.
+   * Destroys the instance, so that the runner can exit. It opens again where it is asked.
    * @example
    * after(hooks.afterAll);
    */
@@ -55,6 +57,9 @@ export interface ResetHooks {
  * Makes the hooks of a test suite. Each test starts clean. A test that leaves a transaction open or a query running fails by name.
  * While the hooks are active, the place where each query is asked is recorded.
  *
+ * A test inside a test (node:test) has a savepoint in the outer one's sandbox. A test that begins while another one runs fails with a
+ * `SandboxError`. Hooks that outlive a run (`mocha --watch` with `--require`) need a function that finds the instance of each run.
+ *
  * Under mocha a sandbox is closed when the function of the test has ended, before the `afterEach` hooks of the suite.
  *
  * @example
@@ -63,52 +68,69 @@ export interface ResetHooks {
  * @throws TypeError for anything but a resettable instance, and for bad options
  * @see docs/tests.md
  */
-export function resetHooks<K extends Knex>(db: K & Resettable, options?: ResetHooksOptions): ResetHooks {
-  const { instance, recording } = registeredOf('resetHooks', db);
-  const { isolation: kind = 'reset', leaks = 'fail' } = checkOptions<ResetHooksOptions>('resetHooks', options, {
+export function resetHooks<K extends Knex>(db: HookedBy<K & Resettable>, options?: ResetHooksOptions): ResetHooks {
+  const checked = checkOptions<ResetHooksOptions>('resetHooks', options, {
     isolation: oneOf('reset', 'recycle', 'sandbox'),
     leaks: oneOf('fail', 'warn', 'ignore'),
   });
-  const isolation = isolate(kind, db as unknown as Knex & Resettable, instance);
-  const boundMillis = instance.settings.timeoutMillis + 1000;
-  let stops: (() => void)[] = [];
-  let attempt: Attempt | undefined;
+  const { isolation = 'reset', leaks = 'fail' } = checked;
+  const find = isSupplier(db) ? () => hooked(db()) : constant(hooked(db));
+  let run: HooksRun | undefined;
+  /** Of the first run, where one run is all that the instance is good for. */
+  let onlyRoot: object | undefined;
 
   // No parameters: what runners make of them differs.
   return {
     async beforeEach(this: HookThis) {
-      allowTime(this, boundMillis);
-      if (stops.length === 0) stops = [recording.start(), muteAborted()];
-      await attempt?.discard();
-      await isolation.open();
-      attempt = new Attempt(isolation, leaks, titleOf(this, arguments[0]));
-      const test = testOf(this);
-      if (test) wrapTest(test, attempt);
+      const test = runningTest(this, arguments[0]);
+      const root = rootOf(test.mocha);
+      // A worker of `mocha --parallel` has a root for each file, and the same modules in all.
+      if (!isSupplier(db) && process.env.MOCHA_WORKER_ID === undefined) onlyRoot ??= root;
+      if (test.mocha && onlyRoot && root !== onlyRoot) return failOutlived(test.mocha);
+      if (run && run.root !== root) {
+        // It was broken off.
+        await run.finish();
+        run = undefined;
+      }
+      run ??= new HooksRun(find(), { isolation, leaks }, root);
+      allowTime(this, run.boundMillis);
+      await run.begin(test);
     },
 
     async afterEach(this: HookThis) {
-      allowTime(this, boundMillis);
-      const ended = attempt;
-      attempt = undefined;
-      if (testOf(this)) await ended?.discard();
-      else await ended?.report();
+      if (!run) return;
+      allowTime(this, run.boundMillis);
+      await run.end(runningTest(this, arguments[0]));
     },
 
     async afterAll(this: HookThis) {
-      allowTime(this, boundMillis);
-      await attempt?.discard();
-      attempt = undefined;
-      await isolation.end();
-      for (const stop of stops.splice(0)) stop();
-      // A worker of `mocha --parallel` goes on to another file with the same instance.
-      if (process.env.MOCHA_WORKER_ID !== undefined) db.initialize();
+      const ending = run ?? new HooksRun(find(), { isolation, leaks }, undefined);
+      run = undefined;
+      allowTime(this, ending.boundMillis);
+      await ending.finish();
     },
   };
 }
 
-function testOf(context: HookThis): MochaTest | undefined {
-  const test = (context as MochaContext | undefined)?.currentTest;
-  return typeof test?.fullTitle === 'function' ? test : undefined;
+/** What hooks are made for: an instance, several, or what finds them at each run. */
+type HookedBy<I> = I | readonly I[] | (() => I | readonly I[]);
+
+function isSupplier<I>(db: HookedBy<I>): db is () => I | readonly I[] {
+  return typeof db === 'function' && !('client' in db);
+}
+
+function constant<T>(value: T): () => T {
+  return () => value;
+}
+
+function hooked<K extends Knex>(given: (K & Resettable) | readonly (K & Resettable)[]): HookedInstance[] {
+  const list = Array.isArray(given) ? given : [given];
+  if (list.length === 0) refuse('resetHooks', given, 'one instance or more');
+  return list.map((db: K & Resettable) => {
+    const { instance, recording } = registeredOf('resetHooks', db);
+    const nest = (outer: Sandbox) => nestSandbox(instance, recording, outer, captureCallSite(nest));
+    return { db: db as unknown as Knex & Resettable, instance, recording, nestSandbox: nest };
+  });
 }
 
 /** Mocha gives a hook two seconds, and gives up the suite after it; to get rid of a server that does not answer takes longer. */

@@ -13,10 +13,22 @@ export class Attempt {
   #earlier: string[] = [];
   #ended: Promise<LeakReport | undefined> | undefined;
 
-  constructor(isolation: Isolation, leaks: LeakPolicy, title = 'a test') {
+  constructor(isolation: Isolation, leaks: LeakPolicy, title: string) {
     this.#isolation = isolation;
     this.#leaks = leaks;
     this.#title = title;
+  }
+
+  /** Makes everything clean for the test. */
+  open(): Promise<void> {
+    return this.#isolation.open();
+  }
+
+  /** Of a test inside this one: what the outer one has open is not its affair. */
+  inner(title: string): Attempt {
+    const attempt = new Attempt(this.#isolation.nest(), this.#leaks, title);
+    attempt.begin();
+    return attempt;
   }
 
   /** The verdict is given: a function of the test that is called now belongs to another attempt. */

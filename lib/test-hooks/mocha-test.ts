@@ -11,7 +11,12 @@ export interface MochaTest {
   callback?: Done;
   timedOut?: boolean;
   asyncOnly?: boolean;
+  parent?: MochaSuite;
   fullTitle(): string;
+}
+
+interface MochaSuite {
+  parent?: MochaSuite;
 }
 
 /** The parts of mocha's context that are used here. */

@@ -34,6 +34,21 @@ describe('with hooks', () => {
   });
 });
 
+describe('with hooks of its own', () => {
+  const hooks = resetHooks(db, JSON.parse(process.env.HOOKS ?? '{}'));
+  before('a fixture, before the hooks', () => db('t').insert({ id: 7 }));
+  beforeEach(hooks.beforeEach);
+  afterEach(hooks.afterEach);
+  after(hooks.afterAll);
+  after('the fixture goes', () => db('t').where({ id: 7 }).delete());
+
+  it('finds its fixture', async () => assert.deepStrictEqual(await db('t').pluck('id'), [7]));
+  it('leaks as well', async () => {
+    await db.transaction();
+  });
+  it('finds it again', async () => assert.deepStrictEqual(await db('t').pluck('id'), [7]));
+});
+
 describe('after', () => {
-  it('finds the instance destroyed', () => assert.rejects(db.raw('select 1'), /Unable to acquire a connection/));
+  it('opens the instance again where it is asked', () => db.raw('select 1'));
 });

@@ -1,0 +1,77 @@
+// One run of a suite, from its first `beforeEach` to `afterAll`: the instances that it uses, and the tests that are under way.
+import type { Recording } from '../diagnostics/recording';
+import { SandboxError } from '../words/errors';
+import { Attempt, type LeakPolicy } from './attempt';
+import { isolate } from './isolate';
+import type { Hooked, InstanceIsolation, IsolationKind } from './isolation';
+import { type MochaTest, wrapTest } from './mocha-test';
+import { OpenTests } from './open-tests';
+import type { RunningTest } from './running-test';
+import { muteAborted } from './unheard';
+
+export interface HooksOptions {
+  isolation: IsolationKind;
+  leaks: LeakPolicy;
+}
+
+/** An instance under test, with what records where its queries are asked. */
+export type HookedInstance = Hooked & { recording: Recording };
+
+export class HooksRun {
+  readonly #tests = new OpenTests();
+  readonly #isolation: InstanceIsolation;
+  readonly #leaks: LeakPolicy;
+  readonly #stops: (() => void)[];
+  /** How long a hook may take. */
+  readonly boundMillis: number;
+  /** Of mocha, which has a new one for each run. */
+  readonly root: object | undefined;
+
+  constructor(instances: HookedInstance[], { isolation, leaks }: HooksOptions, root: object | undefined) {
+    this.#isolation = isolate(isolation, instances);
+    this.#leaks = leaks;
+    this.boundMillis = Math.max(...instances.map(({ instance }) => instance.settings.timeoutMillis)) + 1000;
+    this.root = root;
+    this.#stops = [...instances.map(({ recording }) => recording.start()), muteAborted()];
+  }
+
+  async begin(test: RunningTest): Promise<void> {
+    const attempt = await this.#tests.begin(
+      test,
+      (outer) => outer?.inner(test.title) ?? new Attempt(this.#isolation, this.#leaks, test.title),
+    );
+    if (test.mocha) wrapTest(test.mocha, attempt);
+  }
+
+  /** A test of mocha's has its verdict already, and no hook fails for it. */
+  end(test: RunningTest): Promise<void> {
+    return this.#tests.end(test, (attempt) => (test.mocha ? attempt.discard() : attempt.report()));
+  }
+
+  async finish(): Promise<void> {
+    await this.#tests.discardAll();
+    await this.#isolation.end();
+    for (const stop of this.#stops.splice(0)) stop();
+  }
+}
+
+/** The root suite of a test of mocha's. */
+export function rootOf(test: MochaTest | undefined): object | undefined {
+  let suite = test?.parent;
+  while (suite?.parent) suite = suite.parent;
+  return suite;
+}
+
+/**
+ * Makes a test of mocha's fail that would use another instance than the hooks do: `mocha --watch` loads the tests anew, but not what
+ * `--require` has loaded.
+ */
+export function failOutlived(test: MochaTest): void {
+  const fail = () => {
+    throw new SandboxError(
+      'these hooks were made for an earlier run of mocha, and keep its instance, while the tests have loaded another one: ' +
+        "give resetHooks() a function that finds the instance of each run, like resetHooks(() => require('./db').db)",
+    );
+  };
+  test.fn = fail;
+}

@@ -1,0 +1,51 @@
+// A test inside another where nothing is undone: the outer one keeps what it has, and what the inner one left is told and ended.
+import { ResetError } from '../words/errors';
+import type { LeakReport } from '../words/types';
+import type { Hooked, Isolation } from './isolation';
+import { lookForLeaks } from './look-for-leaks';
+import { REASON } from './unheard';
+
+type Pool = Hooked['instance']['pool'];
+type Connection = Parameters<Pool['discard']>[0];
+
+export class InnerLook implements Isolation {
+  readonly hasEnd = false;
+  readonly #instance: Hooked['instance'];
+  #earlier = new Set<Connection>();
+
+  constructor(instance: Hooked['instance']) {
+    this.#instance = instance;
+  }
+
+  async open(): Promise<void> {
+    this.#earlier = new Set(this.#lent());
+  }
+
+  async close(): Promise<LeakReport> {
+    const leaks = await lookForLeaks(this.#instance);
+    for (const connection of this.#lent()) if (!this.#earlier.has(connection)) await this.#end(connection);
+    return leaks;
+  }
+
+  openNow(): string[] {
+    return [...this.#instance.open].map((entry) => entry.describe().id);
+  }
+
+  nest(): Isolation {
+    return new InnerLook(this.#instance);
+  }
+
+  #lent(): Connection[] {
+    return [...this.#instance.pool.connections].filter(({ lent }) => lent);
+  }
+
+  /** As a reset does with each connection. */
+  async #end(connection: Connection): Promise<void> {
+    const { open, pool, resets } = this.#instance;
+    const entry = [...open].find((each) => each.connection === connection);
+    const error = new ResetError({ reason: REASON, generation: resets });
+    connection.refuse(entry?.abort(error) ?? error);
+    await pool.discard(connection);
+    entry?.settle();
+  }
+}

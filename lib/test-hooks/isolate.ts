@@ -1,0 +1,54 @@
+// Makes the isolation of a suite: that of its instance, or those of several with one report.
+import type { LeakReport } from '../words/types';
+import type { Hooked, InstanceIsolation, Isolation, IsolationKind } from './isolation';
+import { ResetIsolation } from './reset-isolation';
+import { SandboxIsolation } from './sandbox-isolation';
+
+export function isolate(kind: IsolationKind, instances: Hooked[]): InstanceIsolation {
+  const isolations = instances.map((each) =>
+    kind === 'sandbox' ? new SandboxIsolation(each) : new ResetIsolation(each, kind),
+  );
+  const [only] = isolations;
+  return only && isolations.length === 1 ? only : new AllIsolations(isolations);
+}
+
+class AllIsolations<I extends Isolation> implements Isolation {
+  constructor(protected readonly isolations: readonly I[]) {}
+
+  get hasEnd(): boolean {
+    return this.isolations.some(({ hasEnd }) => hasEnd);
+  }
+
+  async open(): Promise<void> {
+    await all(this.isolations, (each) => each.open());
+  }
+
+  async close(): Promise<LeakReport> {
+    const reports = await all(this.isolations, (each) => each.close());
+    return {
+      transactions: reports.flatMap(({ transactions }) => transactions),
+      queries: reports.flatMap(({ queries }) => queries),
+    };
+  }
+
+  openNow(): string[] {
+    return this.isolations.flatMap((each) => each.openNow());
+  }
+
+  nest(): Isolation {
+    return new AllIsolations(this.isolations.map((each) => each.nest()));
+  }
+
+  async end(this: AllIsolations<InstanceIsolation>): Promise<void> {
+    await all(this.isolations, (each) => each.end());
+  }
+}
+
+/** Does it with each, whatever becomes of the others. Rejects with the first failure. */
+async function all<T, R>(list: readonly T[], work: (each: T) => Promise<R>): Promise<R[]> {
+  const outcomes = await Promise.allSettled(list.map(work));
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}

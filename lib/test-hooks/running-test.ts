@@ -1,0 +1,93 @@
+// The test that a hook runs for, as its runner tells it: each has a way of its own.
+import type { MochaTest } from './mocha-test';
+
+/** What a hook has as `this`: mocha's context, or whatever else the runner gives. */
+export type HookThis = unknown;
+
+export interface RunningTest {
+  readonly title: string;
+  /** The same in all hooks of one test; undefined where the runner tells nothing. */
+  readonly key?: unknown;
+  readonly mocha?: MochaTest;
+  /** Whether its function has ended, as far as the runner lets that be seen. Runners that run one test at a time go on only then. */
+  isOver(): boolean;
+  isInside(outer: RunningTest): boolean;
+  /** What else may be the reason where it seems to go on. */
+  readonly hint?: string;
+}
+
+const never = () => false;
+const always = () => true;
+
+/** @param given what the runner passes to its hooks */
+export function runningTest(context: HookThis, given: unknown): RunningTest {
+  const { currentTest } = (context ?? {}) as { currentTest?: MochaTest };
+  if (typeof currentTest?.fullTitle === 'function') return ofMocha(currentTest);
+  const told = (given ?? {}) as Partial<VitestContext & NodeContext & AvaContext>;
+  if (told.task) return ofVitest(told.task);
+  if (typeof told.title === 'string' && typeof told.log === 'function') return ofAva(told.title);
+  const { fullName = told.name } = told;
+  if (fullName !== undefined) return ofNode(given as NodeContext, fullName);
+  return { title: titleInJest() ?? 'a test', isOver: always, isInside: never };
+}
+
+function ofMocha(test: MochaTest): RunningTest {
+  return { title: test.fullTitle(), key: test, mocha: test, isOver: always, isInside: never };
+}
+
+interface VitestContext {
+  task: Task;
+}
+interface Task {
+  name: string;
+  suite?: Task;
+  result?: { state?: string; hooks?: { afterEach?: string } };
+}
+
+function ofVitest(task: Task): RunningTest {
+  const isOver = () => {
+    const { state, hooks } = task.result ?? {};
+    return state !== 'run' && hooks?.afterEach !== 'run';
+  };
+  return { title: titleOfTask(task), key: task, isOver, isInside: never };
+}
+
+function titleOfTask({ name, suite }: Task): string {
+  return suite?.name ? `${titleOfTask(suite)} ${name}` : name;
+}
+
+interface NodeContext {
+  name: string;
+  /** Since Node 20.16. */
+  fullName?: string;
+  passed?: boolean;
+  error?: unknown;
+}
+
+/** Runs the hooks around a test again for each test inside it. */
+function ofNode(context: NodeContext, title: string): RunningTest {
+  return {
+    title,
+    key: context,
+    isOver: () => context.passed === true || (context.error ?? null) !== null,
+    isInside: (outer) => title.startsWith(`${outer.title} > `),
+  };
+}
+
+interface AvaContext {
+  title: string;
+  log: unknown;
+}
+
+/** Gives each hook a context of its own, with a title like "beforeEach hook for takes an order", and does not tell when the test is over. */
+function ofAva(titleOfHook: string): RunningTest {
+  const title = titleOfHook.slice(titleOfHook.indexOf(' for ') + ' for '.length);
+  const hint =
+    ' (If they do not overlap, take test.afterEach.always for the hook after each test: without it a failed test does not end.)';
+  return { title, key: title, isOver: never, isInside: never, hint };
+}
+
+function titleInJest(): string | undefined {
+  const { expect } = globalThis as { expect?: { getState?(): { currentTestName?: string } } };
+  return expect?.getState?.().currentTestName;
+}
