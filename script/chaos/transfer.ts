@@ -12,6 +12,8 @@ export interface Told {
   attempts: number;
   /** How often its afterCommit hook ran; undefined where it had none. */
   hooked: number | undefined;
+  /** Answers of the database that cannot be those to what was asked. */
+  oddities: string[];
   error?: unknown;
 }
 
@@ -25,7 +27,7 @@ export class Transfer {
   constructor(id: number, random: Random) {
     const [payer, payee] = [random.between(0, ACCOUNTS - 1), random.between(0, ACCOUNTS - 1)];
     const row = { id, payer, payee, amount: random.between(1, 100) };
-    this.told = { row, outcome: 'rejected', attempts: 0, hooked: undefined };
+    this.told = { row, outcome: 'rejected', attempts: 0, hooked: undefined, oddities: [] };
     this.#random = random;
   }
 
@@ -81,11 +83,27 @@ export class Transfer {
     if (random.chance(0.2))
       await atomic(trx, async (inner) => void (await inner('ledger').insert(row))).catch(() => {});
     if (random.chance(0.2)) await pause(random.between(0, 30));
-    await trx('accounts').where({ id: row.payer }).decrement('balance', row.amount);
-    const pay = (inner: Knex.Transaction) =>
-      inner('accounts').where({ id: row.payee }).increment('balance', row.amount);
-    if (random.chance(0.3)) await atomic(trx, async (inner) => void (await pay(inner)));
+    if (random.chance(0.1)) await this.#readAll(trx);
+    this.#expect('rows debited', 1, await trx('accounts').where({ id: row.payer }).decrement('balance', row.amount));
+    const pay = async (inner: Knex.Transaction) =>
+      this.#expect(
+        'rows credited',
+        1,
+        await inner('accounts').where({ id: row.payee }).increment('balance', row.amount),
+      );
+    if (random.chance(0.3)) await atomic(trx, pay);
     else await pay(trx);
     if (random.chance(0.05)) throw new Refused('the bank says no');
+  }
+
+  /** As a stream, whose end a limit or a fault may bring about. */
+  async #readAll(trx: Knex.Transaction): Promise<void> {
+    let rows = 0;
+    for await (const row of trx('accounts').select('id').stream({ highWaterMark: 3 })) if ('id' in row) rows++;
+    this.#expect('rows read', ACCOUNTS, rows);
+  }
+
+  #expect(what: string, expected: number, found: unknown): void {
+    if (found !== expected) this.told.oddities.push(`${what}: ${String(found)}`);
   }
 }

@@ -25,9 +25,10 @@ export function mismatches(
   return found;
 }
 
-function mismatchesOf({ row, outcome, hooked, error }: Told, stored: LedgerRow | undefined): string[] {
+function mismatchesOf({ row, outcome, hooked, oddities, error }: Told, stored: LedgerRow | undefined): string[] {
   const found: string[] = [];
   const say = (what: string) => found.push(`transfer ${row.id} was ${outcome} (${describe(error)}), ${what}`);
+  for (const oddity of oddities) say(`and had an answer to something else, ${oddity}`);
   if (outcome === 'acknowledged' && !stored) say('and is not stored');
   if (outcome === 'rejected' && stored) say('and is stored');
   if (stored && JSON.stringify(pick(stored)) !== JSON.stringify(pick(row))) say('and another row is stored');

@@ -6,7 +6,7 @@ import { mismatches } from '../../script/chaos/verdict';
 import { ACCOUNTS, type LedgerRow, OPENING_BALANCE } from '../../script/chaos/world';
 
 const row: LedgerRow = { id: 1, payer: 2, payee: 3, amount: 10 };
-const told = (outcome: Told['outcome'], hooked?: number): Told => ({ row, outcome, attempts: 1, hooked });
+const told = (outcome: Told['outcome'], hooked?: number): Told => ({ row, outcome, attempts: 1, hooked, oddities: [] });
 
 function balancesOf(ledger: LedgerRow[]): Map<number, number> {
   const balances = new Map(Array.from({ length: ACCOUNTS }, (_, id) => [id, OPENING_BALANCE]));
@@ -51,6 +51,11 @@ describe('the verdict of a chaos run', () => {
     expect(mismatches([told('acknowledged', 1)], [row], balances)).to.deep.equal([
       `account 7 has ${OPENING_BALANCE - 1}, its ledger says ${OPENING_BALANCE}`,
     ]);
+  });
+
+  it('finds an answer that was meant for another statement', () => {
+    const each = { ...told('acknowledged', 1), oddities: ['rows debited: undefined'] };
+    expect(mismatches([each], [row], balancesOf([row]))[0]).to.include('rows debited: undefined');
   });
 
   it('says what the caller was told', () => {
