@@ -54,6 +54,16 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([]);
   });
 
+  it('asks the server for its kind, which PgBouncer does not pass on, for targetSessionAttrs', async () => {
+    const through = { connection: bouncer.through(stage.database.connection) };
+    for (const wanted of ['read-write', 'primary'] as const)
+      await stage.resettable(through, { targetSessionAttrs: wanted }).raw('select 1');
+    for (const [wanted, found] of [['read-only', 'read-write'] as const, ['standby', 'primary'] as const]) {
+      const error = await failure(stage.resettable(through, { targetSessionAttrs: wanted }).raw('select 1'));
+      expect(error.message).to.include(`expected a '${wanted}' server`).and.include(`is '${found}'`);
+    }
+  });
+
   it('has the statement of a block that is out of time cancelled on the server', async () => {
     const block = db.atomic(
       async (trx) => {
