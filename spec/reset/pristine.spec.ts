@@ -1,9 +1,12 @@
 // That a reset with nothing to do does nothing, and that resets leave nothing behind however many there are.
 import { execFile } from 'node:child_process';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { failure } from '../support/outcome';
 import { useStage } from '../support/stage';
+import { until } from '../support/until';
 
 describe('resetConnection()', () => {
   const stage = useStage();
@@ -53,10 +56,10 @@ describe('resetConnection()', () => {
         await left;
       };
       for (let i = 0; i < 20; i++) await round();
-      const before = footprint(db);
+      const before = await settledFootprint(db);
       for (let i = 0; i < 1000; i++) await db.resetConnection();
       for (let i = 0; i < 300; i++) await round();
-      expect(footprint(db)).to.deep.equal(before);
+      await until('nothing more is there than before', () => isDeepStrictEqual(footprint(db), before));
       expect(await stage.database.backends()).to.be.empty;
     });
   });
@@ -75,6 +78,15 @@ describe('resetConnection()', () => {
       });
     }
   });
+
+  /** Once no socket is about to close any more. */
+  function settledFootprint(db: Parameters<typeof footprint>[0]): Promise<object> {
+    return until('the footprint stays as it is', async () => {
+      const found = footprint(db);
+      await sleep(50);
+      return isDeepStrictEqual(footprint(db), found) ? found : undefined;
+    });
+  }
 
   /** Handles and timers of the process, and listeners of the instance. */
   function footprint(db: { client: NodeJS.EventEmitter; listenerCount?: unknown }): object {
