@@ -74,6 +74,8 @@ export interface Driver<C = unknown> {
   readonly takesScripts?: boolean;
   /** Checks the deferred constraints of the transaction; absent where the database has none. */
   readonly constraintCheck?: string;
+  /** The same for a transaction that goes on: afterwards its constraints are deferred as in a new one. Rejects with the database's error. */
+  checkConstraints?(this: void, send: (sql: string) => Promise<unknown>): Promise<void>;
   /** Around a schema change of several steps inside a transaction, which drops a table that others refer to; absent where none is made so. */
   readonly schemaChange?: { before: string; after: string };
   /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */

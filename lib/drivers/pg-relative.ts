@@ -5,6 +5,13 @@ import type { PgConnection } from './pg-client';
 
 /** What the protocol itself says is known and can be done. What PostgreSQL's own functions are needed for is left out. */
 export function pgRelative(name: string): Driver<PgConnection> {
-  const { isPostgres: _, openSideConnection: __, constraintCheck: ___, serverKinds: ____, ...common } = pgDriver;
+  const {
+    isPostgres: _,
+    openSideConnection: __,
+    constraintCheck: ___,
+    serverKinds: ____,
+    checkConstraints: _____,
+    ...common
+  } = pgDriver;
   return { ...common, name, backendId: () => undefined };
 }

@@ -2,6 +2,7 @@
 import type { Driver, Openings, TransactionStatus } from './driver';
 import { cancel, openSideConnection } from './pg-cancel';
 import type { PgConnection } from './pg-client';
+import { checkConstraints } from './pg-constraints';
 import { keepParameters, pgServerKind } from './pg-server-kind';
 import { tap } from './pg-tap';
 
@@ -53,6 +54,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
 export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
   constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
+  checkConstraints,
   isPostgres: true,
   takesScripts: true,
   tap,

@@ -56,6 +56,8 @@ export interface SandboxTransaction {
 export interface SandboxOwner {
   /** The queries of the instance that are in it or wait for their turn. */
   readonly guests: Set<Guest>;
+  /** What COMMIT would refuse is refused where a transaction of the app's commits. */
+  readonly checksConstraints: boolean;
   /** A statement has ended it behind its back. Returns what later ones are refused with. */
   escaped(sql: string): Error;
   /** It was let go. Returns what later ones are refused with. */

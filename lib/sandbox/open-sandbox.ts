@@ -50,6 +50,10 @@ export class OpenSandbox implements SandboxOwner {
     }
   }
 
+  get checksConstraints(): boolean {
+    return this.#options.checkConstraints !== false;
+  }
+
   /** What runs in it. */
   get enclosing(): EnclosingTransaction {
     return this.#held.enclosing;
@@ -103,9 +107,7 @@ export class OpenSandbox implements SandboxOwner {
   get #constraintCheck(): string | undefined {
     const { doom, isBusy, enclosing } = this.#held;
     const isPossible = doom === undefined && !isBusy && enclosing.connection.status === 'open';
-    return isPossible && this.#options.checkConstraints !== false
-      ? enclosing.connection.driver.constraintCheck
-      : undefined;
+    return isPossible && this.checksConstraints ? enclosing.connection.driver.constraintCheck : undefined;
   }
 }
 

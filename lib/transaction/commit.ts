@@ -5,7 +5,7 @@ import type { Send } from '../knex/transaction-class';
 import { nextTurn, within } from '../words/waiting';
 import { rollBack, settleAborted } from './roll-back';
 import type { Transaction } from './transaction';
-import { sendControl } from './control';
+import { mutexOf, sendControl } from './control';
 import { recordXid } from './verify-commit';
 
 export function commit(transaction: Transaction, value: unknown, send: Send): Promise<void> {
@@ -104,6 +104,14 @@ async function commitOutermost(transaction: Transaction, send: Send): Promise<vo
 async function releaseSavepoint(transaction: Transaction, send: Send): Promise<void> {
   const { connection, value } = transaction;
   transaction.phase = 'ending';
+  const checked = checkAsCommit(transaction);
+  if (checked) {
+    try {
+      await checked;
+    } catch (error) {
+      return rollBack(transaction, transaction.refusal ?? error);
+    }
+  }
   // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
   const isOutlived = connection.mutex.isShared && transaction.children.size > 0;
   if (isOutlived) return transaction.decide({ kind: 'committed', value });
@@ -113,6 +121,23 @@ async function releaseSavepoint(transaction: Transaction, send: Send): Promise<v
   if (lost !== undefined) return rollBack(transaction, lost);
   const message = `savepoint ${transaction.name} was rolled back: a statement in it had failed`;
   return rollBack(transaction, transaction.failure(message, transaction.root.firstError ?? error));
+}
+
+/** In a sandbox nothing is committed: what COMMIT would refuse is asked for. Undefined: nothing is to be checked. Rejects with the database's error for a violated constraint. */
+function checkAsCommit(transaction: Transaction): Promise<void> | undefined {
+  const { connection, emulatesRoot } = transaction;
+  const check = connection.driver.checkConstraints;
+  if (!check || !emulatesRoot || !isWanted(transaction)) return undefined;
+  return mutexOf(transaction).run(transaction, async () => {
+    // A failed statement makes COMMIT a ROLLBACK, which checks nothing.
+    if (connection.status === 'open') await check((sql) => connection.send(sql));
+  });
+}
+
+function isWanted(transaction: Transaction): boolean {
+  for (let each: Transaction | undefined = transaction; each; each = each.parent)
+    if (each.sandbox) return each.sandbox.checksConstraints;
+  return false;
 }
 
 /** The driver's answer inside knex's query object. */

@@ -113,7 +113,7 @@ export interface ResetOptions {
  */
 export interface SandboxOptions {
   /**
-   * Whether deferred constraints are checked at the end. PostgreSQL only.
+   * Whether deferred constraints are checked where an outermost transaction of the app commits, and at the end. PostgreSQL only.
    * @default true
    */
   checkConstraints?: boolean | undefined;
