@@ -69,7 +69,12 @@ export class OpenSandbox implements SandboxOwner {
   }
 
   escaped(sql: string): Error {
-    this.#escape ??= new SandboxError(`the sandbox was ended by "${shown(sql)}": what came before it may be stored`);
+    const isSilent = this.enclosing.connection.driver.commitsSilently?.(sql);
+    const why = isSilent ? ', which this database commits before and after by itself' : '';
+    const remedy = isSilent ? '; change the schema before the sandbox is opened' : '';
+    this.#escape ??= new SandboxError(
+      `the sandbox was ended by "${shown(sql)}"${why}: what came before it may be stored${remedy}`,
+    );
     return this.#escape;
   }
 

@@ -80,9 +80,14 @@ export function refuseAfterEnd(root: Transaction): void {
   root.doom ??= endedBy(root, endedByStatement.sql);
 }
 
+/** Schema changes, on MySQL. */
+const COMMITS_BY_ITSELF = 'which this database commits before and after by itself';
+
 function endedBy(root: Transaction, sql: string): BlockControlError {
   const what = hasBlock(root) ? 'belongs to a block, but it ' : '';
-  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${shown(sql)}"`);
+  const isSilent = root.connection.driver.commitsSilently?.(sql);
+  const remedy = isSilent ? `, ${COMMITS_BY_ITSELF}: change the schema before the transaction or after it` : '';
+  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${shown(sql)}"${remedy}`);
 }
 
 function dropWaiting({ connection, doom, name }: Transaction): void {

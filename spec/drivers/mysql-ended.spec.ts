@@ -1,7 +1,7 @@
 // What ends a whole transaction on MySQL and MariaDB without being asked to: nothing of it is sent any more.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { BlockControlError, TransactionFailedError } from '../../lib';
+import { BlockControlError, TransactionFailedError, SandboxError } from '../../lib';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { MysqlStage, type ResettableKnex } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
@@ -77,7 +77,24 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     );
     await stage.rows('drop table u');
     expect(error).to.be.instanceOf(BlockControlError);
+    expect(error.message)
+      .to.include('"create table u (id int)", which this database commits before and after by itself')
+      .and.to.include('before the transaction or after it');
     expect(await ids()).to.deep.equal([1, 2, 3]);
+  });
+
+  it('says in a sandbox that a schema change commits by itself, and what to do', async () => {
+    const error = await failure(
+      db.sandbox(async () => {
+        await db('t').insert({ id: 3 });
+        await db.raw('create table u (id int)');
+      }),
+    );
+    await stage.rows('drop table u');
+    expect(error).to.be.instanceOf(SandboxError);
+    expect(error.message)
+      .to.include('commits before and after by itself')
+      .and.to.include('before the sandbox is opened');
   });
 
   it('is no success after a raw ROLLBACK', async () => {
