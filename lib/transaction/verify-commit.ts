@@ -15,9 +15,12 @@ const POLL_MILLIS = 20;
  */
 const SERVER = `pg_postmaster_start_time() || ' ' || (select coalesce(string_agg(pid::text, ' ' order by pid), '') from pg_stat_activity where datid is null and usesysid is null)`;
 
+/** Also of a transaction that has written nothing: what it has notified of is lost with it. A standby has no ids to give, and lets nobody notify. */
+const XID = '(case when pg_is_in_recovery() then null else pg_current_xact_id() end)::text as xid';
+
 /** What is known of a transaction before its COMMIT. */
 export interface Recorded {
-  /** Null where it has written nothing. */
+  /** Null on a standby. */
   xid: string | null;
   server: unknown;
 }
@@ -26,9 +29,8 @@ export interface Recorded {
 const servers = new WeakMap<Connection, unknown>();
 
 export async function recordXid(connection: Connection): Promise<Recorded> {
-  const xid = 'pg_current_xact_id_if_assigned()::text as xid';
   const isKnown = servers.has(connection);
-  const { rows } = (await connection.send(isKnown ? `select ${xid}` : `select ${xid}, ${SERVER} as server`)) as Rows;
+  const { rows } = (await connection.send(isKnown ? `select ${XID}` : `select ${XID}, ${SERVER} as server`)) as Rows;
   const recorded = rows[0] as unknown as Recorded;
   if (!isKnown) servers.set(connection, recorded.server);
   return { xid: recorded.xid, server: servers.get(connection) };
@@ -41,7 +43,7 @@ export async function outcomeOnServer(
 ): Promise<Outcome> {
   const { recorded } = transaction;
   if (!recorded) return unknown;
-  // Nothing written, nothing to lose.
+  // On a standby: nothing written, nothing to lose.
   if (recorded.xid === null) return { kind: 'committed', value: transaction.value };
   const status = await within(transaction.instance.settings.timeoutMillis, finalStatus(transaction, recorded));
   if (status === 'committed') return { kind: 'committed', value: transaction.value };
@@ -80,9 +82,9 @@ async function statusOf(connection: Connection, { xid, server }: Recorded): Prom
   if (typeof server !== 'string' || rows[0]?.server !== server) return 'restarted';
   const status = rows[0]?.status ?? 'forgotten';
   if (status === 'in progress') {
-    // Its backend may wait for a client that is not there any more.
+    // Its backend may wait for a client that is not there any more. One that is at work has COMMIT, and is waited for.
     await connection.send(
-      `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where backend_xid = '${xid}'::xid8::xid and state like 'idle in transaction%'`,
     );
   }
   return status;

@@ -54,6 +54,11 @@ export class Backend implements End {
     return !this.transaction && !this.#isRunning && this.link.isOpen('client');
   }
 
+  /** At work on a statement. */
+  get isActive(): boolean {
+    return this.#isRunning;
+  }
+
   bytes(chunk: Buffer): void {
     for (const asked of this.#reader?.read(chunk) ?? []) {
       if (asked.is === 'query' || asked.is === 'parse') this.server.received(this, asked.sql);

@@ -69,6 +69,17 @@ const functions: [RegExp, number, Evaluate][] = [
     TEXT,
     ({ backend, value }, [, xid]) => backend.server.database.fates.get(Number(value(xid!)))?.fate ?? null,
   ],
+  [
+    /^\(case when pg_is_in_recovery\(\) then null else pg_current_xact_id\(\) end\)::text$/i,
+    TEXT,
+    ({ backend }) => String(backend.server.database.assignXid(backend.transaction!)),
+  ],
+  // A run of the server, as an ordinary role sees it: the ids of processes that belong to no database.
+  [
+    /^pg_postmaster_start_time\(\) \|\| ' ' \|\| \(select coalesce\(string_agg\(pid\b.* from pg_stat_activity /i,
+    TEXT,
+    ({ backend }) => `start ${backend.server.starts} of all processes`,
+  ],
   // What belongs to other roles is null, and what is joined to null is null.
   [/backend_type\b/i, TEXT, () => null],
   [/^pg_postmaster_start_time\(\)(?:::\w+)*$/i, TEXT, ({ backend }) => `start ${backend.server.starts}`],
@@ -103,5 +114,8 @@ export function activity(condition: string, context: Context): Backend[] {
   const all = [...context.backend.server.backends.values()];
   if (!text) return all;
   const wanted = Number(context.value(text));
-  return all.filter((backend) => (column === 'pid' ? backend.pid : backend.transaction?.xid) === wanted);
+  const isIdleOnly = /\band state like 'idle/i.test(condition);
+  return all
+    .filter((backend) => (column === 'pid' ? backend.pid : backend.transaction?.xid) === wanted)
+    .filter((backend) => !isIdleOnly || !backend.isActive);
 }
