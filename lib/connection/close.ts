@@ -2,42 +2,49 @@
 import { bounded } from '../words/foreign';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection, Ending } from './connection';
-
-/** How long the second connection may take to say goodbye. */
-const GOODBYE_MILLIS = 100;
+import type { Terminator } from './terminator';
 
 /**
- * Ends the connection within the time. Each of the three steps has a third of it. Rejects never.
- * @returns `'ended'` when the server closed it in an orderly way, `'forced'` when it was terminated or cut
+ * Ends the connection by the deadline. Each of the three steps has a third of the time. Rejects never.
+ * @returns `'ended'` when the server let go of it by itself, `'forced'` when it was terminated or cut
  */
-export async function closeConnection(connection: Connection, deadline: Deadline): Promise<Ending> {
+export async function closeConnection(
+  connection: Connection,
+  deadline: Deadline,
+  terminator: Terminator,
+): Promise<Ending> {
   const { driver, raw } = connection;
   if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
     // Gone already. Its socket may still be half open, and would keep the process alive.
     driver.destroySocket(raw);
-    if (!connection.mayWorkOn) return 'ended';
-    await bounded(deadline, () => terminate(connection, deadline.part(1 / 2)));
-    return 'forced';
+    return closeGone(connection, deadline, terminator);
   }
-  if ((await bounded(deadline, () => endOrderly(connection, deadline.part(1 / 3)))) === true) return 'ended';
-  await bounded(deadline, () => terminate(connection, deadline.part(1 / 2)));
+  await bounded(deadline, () => sayGoodbye(connection, deadline.part(1 / 3)));
+  if (connection.isEnded) return closeGone(connection, deadline, terminator);
+  await terminator.end(connection, deadline.part(1 / 2));
   driver.destroySocket(raw);
   return 'forced';
 }
 
-async function endOrderly(connection: Connection, deadline: Deadline): Promise<boolean> {
+/** Its socket is closed; the server may know nothing of it. */
+async function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
+  if (connection.hasLetGo || !connection.driver.openSideConnection) return 'ended';
+  const fate = await terminator.end(connection, deadline.part(1 / 2));
+  return fate === 'gone' ? 'ended' : 'forced';
+}
+
+async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
   if (!connection.isQuiet) await connection.stop(deadline);
-  if (!connection.isQuiet) return false;
-  await within(deadline, Promise.all([driver.closeGracefully(raw), connection.whenEnded()]));
-  return connection.isEnded;
+  // What ended before it proves nothing.
+  if (!connection.isQuiet || driver.isGone(raw)) return;
+  connection.saidGoodbye = true;
+  await within(deadline, Promise.race([refused(driver.closeGracefully(raw)), connection.whenEnded()]));
 }
 
-async function terminate(connection: Connection, deadline: Deadline): Promise<void> {
-  const { driver, raw, backendId } = connection;
-  const spare = driver.openSideConnection?.(raw);
-  if (!spare || backendId === undefined) return;
-  await within(deadline, spare.terminate(backendId));
-  await spare.close(Math.min(deadline.leftMillis, GOODBYE_MILLIS));
+/** Settles only where the goodbye could not be said. */
+async function refused(said: Promise<unknown> | void): Promise<void> {
+  await said;
+  await new Promise(() => {});
 }

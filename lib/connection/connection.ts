@@ -1,7 +1,8 @@
 // One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
 import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
 import { type Deferred, defer, type SharedWork } from '../words/waiting';
-import { read, step } from '../words/foreign';
+import { endsSession } from '../drivers/error-codes';
+import { step } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
 import { StatementQueue } from './statement-queue';
 import { type Mutex, NO_MUTEX } from './mutex';
@@ -35,17 +36,14 @@ export function connectionOf(raw: object): Connection | undefined {
   return (raw as { [SESSION]?: Connection })[SESSION];
 }
 
-/** A server's FATAL has an SQLSTATE; a broken socket has the name of a system error. */
-function isSaidByServer(error: unknown): boolean {
-  const code = read(error, 'code');
-  return typeof code === 'string' && /^(?!E)[0-9A-Z]{5}$/.test(code);
-}
-
 /** How it was closed: in an orderly way, or terminated or cut. */
 export type Ending = 'ended' | 'forced';
 
 export class Connection extends StatementQueue implements StatementSink {
   readonly openedAt = Date.now();
+  readonly #openedAtTick = performance.now();
+  /** The server's id of the session. */
+  readonly backendId: number | undefined;
   /** The reset count when its opening started: an older one than the pool's is never lent again. */
   generation: number;
   /** The eviction count when its opening started. */
@@ -69,14 +67,17 @@ export class Connection extends StatementQueue implements StatementSink {
   fatal: Error | undefined;
   /** Why the connection is gone, once it is. */
   death: Error | undefined;
-  /** The socket broke while a statement ran: the server may go on with it, and keep its locks. */
-  mayWorkOn = false;
+  /** It was lost while COMMIT was under way. */
+  diedInCommit = false;
+  /** It was told that it is not needed any more: if the server closes it now, that is its answer. */
+  saidGoodbye = false;
   closing: SharedWork<Ending> | undefined;
   /** A reset has it: what its borrower does with it does not count any more. */
   seized = false;
   /** Its borrower gave it back while a reset had it. */
   isGivenBack = false;
 
+  #isClosedByServer = false;
   readonly #events: SessionEvents;
   readonly #untap: () => void;
   #returned: Deferred<void> | undefined;
@@ -92,12 +93,22 @@ export class Connection extends StatementQueue implements StatementSink {
     this.generation = stamp.generation;
     this.evictionCount = stamp.evictionCount;
     this.#events = events;
+    this.backendId = driver.backendId(raw);
     this.#untap = driver.tap(raw, this);
     Object.defineProperty(raw, SESSION, { value: this, configurable: true });
   }
 
-  get backendId(): number | undefined {
-    return this.driver.backendId(this.raw);
+  /** How long it is known to be open, by a clock that nobody sets. */
+  get ageMillis(): number {
+    return performance.now() - this.#openedAtTick;
+  }
+
+  /**
+   * The server has let go of it: it has said so, or closed it in answer to a goodbye. Any other end of a socket proves nothing,
+   * because something between may have forgotten the connection: the server then keeps the session with its locks.
+   */
+  get hasLetGo(): boolean {
+    return this.#isClosedByServer || endsSession(this.death);
   }
 
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
@@ -190,15 +201,15 @@ export class Connection extends StatementQueue implements StatementSink {
     if (this.death !== undefined) return;
     // The server's own FATAL says more than the socket that closes after it.
     this.death = this.fatal ?? error;
-    // A backend looks at its socket only when its statement is done.
-    this.mayWorkOn = this.isBusy && !this.user?.isCommitting && !isSaidByServer(this.death);
+    this.diedInCommit = this.user?.isCommitting ?? false;
     const { death } = this;
     if (this.refusal === undefined) step(() => this.#events.onDeath(this, death));
     this.abandon(death);
     step(() => this.user?.lost(death));
   }
 
-  ended(): void {
+  ended(isOrderly: boolean): void {
+    this.#isClosedByServer = isOrderly && this.saidGoodbye;
     if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
     this.#ended?.resolve();

@@ -106,7 +106,7 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
     } catch {
       return; // the garbage collector closes it
     }
-    lines.get(connection)?.ended();
+    lines.get(connection)?.ended(true);
   },
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),

@@ -34,8 +34,8 @@ export interface StatementSink {
   next(): void;
   /** The connection is gone or going, with what is known of the reason. */
   died(error: Error): void;
-  /** The socket is closed. */
-  ended(): void;
+  /** The socket is closed. `isOrderly`: by the server's end of it, without an error. */
+  ended(isOrderly: boolean): void;
 }
 
 /** A statement as knex is about to hand it to the driver. */
@@ -68,6 +68,8 @@ export interface Driver<C = unknown> {
   destroySocket(connection: C): void;
   /** Opens a second connection to the same server, to terminate sessions from; absent where there is no such way. */
   openSideConnection?(connection: C): SideConnection;
+  /** Whether one side connection does for both. */
+  isSameServer?(one: C, other: C): boolean;
   /** Sends one statement outside of the line's queue. */
   send(connection: C, sql: string): Promise<unknown>;
   /** `send()` takes several, with semicolons between them; those after one that fails are not run. */
@@ -105,10 +107,21 @@ export interface Openings<C = unknown> {
   delete(connection: C): void;
 }
 
+/** A session as it is known here. Its id may be somebody else's by now. */
+export interface ServerSession {
+  readonly id: number;
+  /** How long ago it was known to be open. */
+  readonly ageMillis: number;
+  /** It is left alone while it works on a COMMIT. */
+  readonly sparesCommit: boolean;
+}
+
 /** A connection to end other sessions from; it is itself closed after use. */
 export interface SideConnection {
-  /** Tells the server to end the session; resolves once the server has none of that id. */
-  terminate(backendId: number): Promise<void>;
+  /** Tells the server to end the sessions. Resolves with the ids of those that are still there. */
+  terminate(sessions: ServerSession[]): Promise<number[]>;
+  /** Tells the server to stop what the sessions run. Absent: there is a better way. */
+  cancel?(sessions: ServerSession[]): Promise<void>;
   /** Resolves when the server has let go of it; cuts it where it does not answer in time. */
   close(limit: TimeLimit): Promise<void>;
 }

@@ -24,6 +24,7 @@ const FATAL_DRIVER_CODES = new Set([
 const DRIVER_GONE =
   /(Connection terminated( unexpectedly)?|Can't add new command when connection is in closed state|Client has encountered a connection error and is not queryable|Client was closed and is not queryable)$/;
 const RETRYABLE_CODES = new Set(['40001', '40P01', 'ER_LOCK_DEADLOCK']);
+const ENDING_CODES = /^(57P0[1-5]|25P0[34]|ER_SERVER_SHUTDOWN|ER_CONNECTION_KILLED)$/;
 const TOO_MANY_CONNECTIONS = '53300';
 
 function codeOf(error: unknown): string | undefined {
@@ -69,6 +70,17 @@ export function isRetryable(error: unknown): boolean {
 /** The code of a broken socket: of whose, the error does not say. */
 export function isSocketError(error: unknown): boolean {
   return FATAL_SOCKET_CODES.has(codeOf(error) ?? '');
+}
+
+/** Nobody listens where the server was. */
+export function isRefused(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
+}
+
+/** The server has said that it ends the session, which proves more than a closed socket does. */
+export function endsSession(error: unknown): boolean {
+  return ENDING_CODES.test(codeOf(error) ?? '');
 }
 
 /** RELEASE, or ROLLBACK TO, of a savepoint that is not there. */

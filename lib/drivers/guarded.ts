@@ -5,7 +5,7 @@ import type { Driver } from './driver';
 
 /** The same driver, of which only `send()`, `resetSession()` and `carry()` fail, by a rejection. */
 export function guarded<C>(driver: Driver<C>): Driver<C> {
-  const { cancel, openSideConnection, losesDataOnClose, resetSession, wasRestarted } = driver;
+  const { cancel, openSideConnection, isSameServer, losesDataOnClose, resetSession, wasRestarted } = driver;
   return {
     ...driver,
     backendId: (connection) => valueOr(undefined, () => driver.backendId(connection)),
@@ -18,6 +18,7 @@ export function guarded<C>(driver: Driver<C>): Driver<C> {
     saysRolledBack: otherwise(false, driver.saysRolledBack),
     ...(cancel && { cancel: (connection, limit) => cancelled(cancel, connection, limit) }),
     ...(openSideConnection && { openSideConnection: otherwise(undefined as never, openSideConnection) }),
+    ...(isSameServer && { isSameServer: (one, other) => valueOr(false, () => isSameServer(one, other)) }),
     ...(losesDataOnClose && { losesDataOnClose: otherwise(false, losesDataOnClose) }),
     ...(resetSession && { resetSession: async (connection: C) => resetSession(connection) }),
     ...(wasRestarted && { wasRestarted: (result, sql) => valueOr(false, () => wasRestarted(result, sql)) }),

@@ -7,7 +7,9 @@ import { mysqlTableEmptier } from './mysql-empty-tables';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
 import { pgTableEmptier } from './pg-empty-tables';
+import type { PgConnection } from './pg-client';
 import { pgRelative } from './pg-relative';
+import { rememberFactory } from './pg-way';
 import { sqliteDriver } from './sqlite';
 import { sqliteTableEmptier } from './sqlite-empty-tables';
 import type { TableEmptier } from './table-emptier';
@@ -16,6 +18,8 @@ interface Client {
   driverName: string;
   driver: unknown;
   destroyRawConnection(connection: object): Promise<unknown>;
+  readonly connectionSettings?: { stream?: unknown } | undefined;
+  readonly config?: { connectionPool?: unknown };
 }
 
 export function driverOf(client: Client): Driver<object> {
@@ -25,7 +29,7 @@ export function driverOf(client: Client): Driver<object> {
 function rawDriverOf(client: Client): Driver<object> {
   switch (client.driverName) {
     case 'pg':
-      return pgDriver as unknown as Driver<object>;
+      return pgDriverOf(client) as unknown as Driver<object>;
     case 'cockroachdb':
     case 'pg-redshift':
       return pgRelative(client.driverName) as unknown as Driver<object>;
@@ -55,4 +59,14 @@ export function tableEmptierOf({ driverName }: Pick<Client, 'driverName'>): Tabl
     default:
       return undefined;
   }
+}
+
+/** A connection that was opened out of sight went the way that the settings say. */
+function pgDriverOf(client: Client): Driver<PgConnection> {
+  const tap: Driver<PgConnection>['tap'] = (connection, sink) => {
+    const pool = client.config?.connectionPool as { options?: { stream?: unknown } } | undefined;
+    rememberFactory(connection, client.connectionSettings?.stream ?? pool?.options?.stream);
+    return pgDriver.tap(connection, sink);
+  };
+  return { ...pgDriver, tap };
 }

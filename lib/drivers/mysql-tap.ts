@@ -23,8 +23,13 @@ export function tapConnection(connection: MysqlConnection, sink: StatementSink, 
     const reason = reasonOf(connection);
     if (reason) sink.died(reason);
     if (watch.running instanceof StreamStatement) watch.running.fail(reason ?? new Error('Connection closed'));
-    sink.ended();
+    sink.ended(isOrderly && reason === undefined);
   };
+  let isOrderly = false;
+  const onFin = () => {
+    isOrderly = true;
+  };
+  socket.on('end', onFin);
   connection.on('error', onError);
   socket.on('close', onClose);
 
@@ -32,7 +37,7 @@ export function tapConnection(connection: MysqlConnection, sink: StatementSink, 
   const restore = [tapMethod(tap, 'query'), tapMethod(tap, 'execute')];
   return () => {
     connection.off('error', onError);
-    socket.off('close', onClose);
+    socket.off('end', onFin).off('close', onClose);
     for (const undo of restore) undo();
   };
 }

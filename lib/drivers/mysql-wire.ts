@@ -16,6 +16,11 @@ export interface Command extends EventEmitter {
 export type Query = (sql: unknown, values?: unknown, callback?: unknown) => Command;
 
 export interface Config {
+  readonly host?: unknown;
+  readonly port?: unknown;
+  readonly socketPath?: unknown;
+  readonly user?: unknown;
+  readonly stream?: unknown;
   database?: string;
   charsetNumber: number;
   clientFlags: number;

@@ -1,7 +1,8 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { inBackground } from '../words/foreign';
 import { type TimeLimit, within } from '../words/waiting';
-import type { Driver, Openings, SideConnection } from './driver';
+import type { Driver, Openings } from './driver';
+import { isSameServer, openSideConnection, SecondConnection } from './mysql-side-connection';
 import { mayRollBack, Watch } from './mysql-watch';
 import { mysqlServerKind } from './mysql-server-kind';
 import { tapConnection } from './mysql-tap';
@@ -9,7 +10,6 @@ import { isControl, isRollback } from './statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
 
 const CLIENT_IGNORE_SPACE = 256;
-const ER_NO_SUCH_THREAD = 1094;
 
 const ignore = () => {};
 const watches = new WeakMap<MysqlConnection, Watch>();
@@ -31,53 +31,10 @@ function send(connection: MysqlConnection, sql: string): Promise<unknown> {
   });
 }
 
-/** Another connection like this one: same server, same user. It holds no process alive, and is cut when that one ends. */
-class Second {
-  readonly #connection: MysqlConnection;
-  readonly connected: Promise<void>;
-  readonly #ended: Promise<void>;
-
-  constructor(first: MysqlConnection) {
-    // Its database may be gone; and the drivers' limit for connecting is a timer that keeps the process alive.
-    const config = Object.create(first.config, { database: { value: undefined }, connectTimeout: { value: 0 } });
-    const connection = new (classOf(first))({ config });
-    connection.on('error', ignore);
-    this.connected = new Promise((resolve, reject) => {
-      connection.connect((error) => (error ? reject(error) : resolve()));
-    });
-    this.connected.catch(ignore);
-    this.#connection = connection;
-    const socket = socketOf(connection).unref();
-    this.#ended = new Promise((resolve) => {
-      socket.once('close', () => resolve());
-    });
-    socketOf(first).once('close', this.cut);
-    socket.once('close', () => socketOf(first).off('close', this.cut));
-  }
-
-  readonly cut = (): void => cut(this.#connection);
-
-  async send(sql: string): Promise<unknown> {
-    await this.connected;
-    return send(this.#connection, sql);
-  }
-
-  async close(limit: TimeLimit): Promise<void> {
-    const isConnected = await within(
-      0,
-      this.connected.then(() => true),
-    );
-    if (!isConnected) return this.cut();
-    quit(this.#connection);
-    await within(limit, this.#ended);
-    this.cut();
-  }
-}
-
 /** Ends the statement that runs now, unless it ended while the second connection was being opened: the next one is not meant. */
 async function killQuery(connection: MysqlConnection, watch: Watch): Promise<void> {
   const { running } = watch;
-  const second = new Second(connection);
+  const second = new SecondConnection(connection, { isCutWithFirst: true });
   try {
     await second.connected;
     if (watch.running === running) await second.send(`KILL QUERY ${connection.threadId}`);
@@ -99,22 +56,6 @@ async function cancel(connection: MysqlConnection, limit: TimeLimit): Promise<bo
       watch.cancelling.then(() => true),
     )) === true
   );
-}
-
-function openSpare(connection: MysqlConnection): SideConnection {
-  const second = new Second(connection);
-  return {
-    async terminate(backendId) {
-      await second.send(`KILL ${backendId}`).catch((error: { errno?: number }) => {
-        if (error.errno !== ER_NO_SUCH_THREAD) throw error;
-      });
-      const isThere = `SELECT 1 FROM information_schema.processlist WHERE id = ${backendId}`;
-      while (((await second.send(isThere)) as unknown[]).length > 0) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    },
-    close: (limit) => second.close(limit),
-  };
 }
 
 const collations = new Map<number, string>();
@@ -169,7 +110,8 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
     backendId: (connection) => connection.threadId ?? undefined,
-    isGone: (connection) => reasonOf(connection) !== undefined || socketOf(connection).destroyed,
+    isGone: (connection) =>
+      reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,
     // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
     // That a raw ROLLBACK was one, only its text says.
     saysRolledBack: (_result, sql) => isRollback(sql),
@@ -177,7 +119,8 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     commitsSilently: (sql) => !isControl(sql),
     send,
     cancel,
-    openSideConnection: openSpare,
+    openSideConnection,
+    isSameServer,
     resetSession: wash,
     closeGracefully: end,
     destroySocket: cut,

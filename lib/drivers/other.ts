@@ -48,7 +48,7 @@ class CarriedStatement implements PendingStatement {
 export function otherDriver(client: Closer, name: string): Driver<object> {
   const lines = new WeakMap<object, StatementSink>();
   const close = (connection: object) => {
-    const ended = () => lines.get(connection)?.ended();
+    const ended = () => lines.get(connection)?.ended(true);
     const closing = async () => client.destroyRawConnection(connection);
     closing().then(ended, ended);
   };

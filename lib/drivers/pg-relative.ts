@@ -11,6 +11,7 @@ export function pgRelative(name: string): Driver<PgConnection> {
     constraintCheck: ___,
     serverKinds: ____,
     checkConstraints: _____,
+    isSameServer: ______,
     ...common
   } = pgDriver;
   return { ...common, name, backendId: () => undefined };

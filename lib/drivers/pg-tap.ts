@@ -1,13 +1,16 @@
 // Passes every statement on a connection of `pg` through the statement queue.
 import type { StatementSink } from './driver';
 import type { Callback, PgConnection, Query } from './pg-client';
+import { rememberAddress } from './pg-way';
 import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';
 
 export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;
   const wasOwn = Object.hasOwn(connection, 'query');
   const onError = (error: Error) => sink.died(error);
-  const onEnd = () => sink.ended();
+  const fin = watchFin(connection);
+  const onEnd = () => sink.ended(fin.isSeen);
+  rememberAddress(connection);
   connection.on('error', onError).on('end', onEnd);
 
   if (!connection.pipeline) {
@@ -33,8 +36,22 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   }
 
   return () => {
+    fin.ignore();
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };
+}
+
+/** The server's own end of it arrives in the stream. A broken one, or one that we have destroyed, closes without. */
+function watchFin({ connection: { stream } }: PgConnection): { isSeen: boolean; ignore(): void } {
+  const fin = { isSeen: false, ignore: () => void stream.off('end', onFin).off('error', onBreak) };
+  const onFin = () => {
+    fin.isSeen = true;
+  };
+  const onBreak = () => {
+    fin.isSeen = false;
+  };
+  stream.on('end', onFin).on('error', onBreak);
+  return fin;
 }

@@ -1,10 +1,12 @@
 // PostgreSQL through the `pg` driver.
 import type { Driver, Openings, TransactionStatus } from './driver';
-import { cancel, openSideConnection } from './pg-cancel';
+import { cancel } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { checkConstraints } from './pg-constraints';
 import { keepParameters, pgServerKind } from './pg-server-kind';
+import { openSideConnection } from './pg-side-connection';
 import { tap } from './pg-tap';
+import { isSameWay, rememberFactory } from './pg-way';
 
 function status(connection: PgConnection): TransactionStatus {
   switch (connection.getTransactionStatus?.()) {
@@ -44,6 +46,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
     constructor(...args: unknown[]) {
       super(...args);
       keepParameters(this);
+      rememberFactory(this, (args[0] as { stream?: unknown } | undefined)?.stream);
       openings.add(this);
       this.on('end', () => openings.delete(this));
     }
@@ -61,11 +64,15 @@ export const pgDriver: Driver<PgConnection> = {
   status,
   cancel,
   openSideConnection,
+  isSameServer: isSameWay,
   observeOpening,
   serverKinds: ['read-write', 'read-only', 'primary', 'standby'],
   serverKind: pgServerKind,
   backendId: (connection) => connection.processID ?? undefined,
-  isGone: (connection) => connection._ended === true || connection._queryable === false,
+  isGone: (connection) =>
+    connection._ended === true ||
+    connection._queryable === false ||
+    connection.connection.stream.readableEnded === true,
   closeGracefully: (connection) => connection.end(),
   destroySocket: (connection) => void connection.connection.stream.destroy(),
   send(connection, sql) {

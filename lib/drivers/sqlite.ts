@@ -147,7 +147,7 @@ export const sqliteDriver: Driver<SqliteConnection> = {
   },
   closeGracefully(connection) {
     connection.close((error) => {
-      if (!error) lines.get(connection)?.ended();
+      if (!error) lines.get(connection)?.ended(true);
     });
   },
   destroySocket: () => {},

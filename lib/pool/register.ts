@@ -3,6 +3,7 @@ import type { Guards } from '../knex/tarn';
 import { inBackground, step } from '../words/foreign';
 import { type Deadline, SharedWork, type TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
+import { Terminator } from '../connection/terminator';
 import { Generations } from './generations';
 import { Openings, type Stamp } from './openings';
 import { Connection, connectionOf, type Ending } from '../connection/connection';
@@ -11,6 +12,7 @@ export abstract class Register extends Generations {
   /** Every open connection of ours, of whatever generation. */
   readonly connections = new Set<Connection>();
   readonly openings = new Openings(this);
+  readonly #terminator = new Terminator();
   /** Raised when a reset or `destroy()` begins: what was opened before is fenced off. */
   generation = 0;
   /** The number of evictions: connections opened before the last one are not lent again. */
@@ -22,7 +24,8 @@ export abstract class Register extends Generations {
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.host.timeoutMillis): Promise<Ending> {
     connection.doomed = true;
-    const close = (deadline: Deadline) => closeConnection(connection, deadline).finally(() => this.forget(connection));
+    const close = (deadline: Deadline) =>
+      closeConnection(connection, deadline, this.#terminator).finally(() => this.forget(connection));
     connection.closing ??= new SharedWork(limit, close);
     if (!this.host.isExternal) step(() => this.lender?.remove(connection.raw));
     return (await connection.closing.join(limit)) ?? 'forced';

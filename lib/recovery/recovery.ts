@@ -36,9 +36,7 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
  * Undefined: it may be lent at once, and nothing is sent.
  */
 export function check(instance: Instance, connection: Connection): Promise<boolean> | undefined {
-  return needsCheck(instance, connection)
-    ? ping(instance, connection, instance.settings.checkTimeoutMillis)
-    : undefined;
+  return needsCheck(instance, connection) ? ping(connection, instance.settings.checkTimeoutMillis) : undefined;
 }
 
 export function needsCheck({ settings }: Instance, connection: Connection): boolean {
@@ -46,11 +44,15 @@ export function needsCheck({ settings }: Instance, connection: Connection): bool
   return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis;
 }
 
-async function ping(instance: Instance, connection: Connection, timeoutMillis: number): Promise<boolean> {
+async function ping(connection: Connection, timeoutMillis: number): Promise<boolean> {
   connection.isChecked = true;
   const answer = connection.send('SELECT 1').then(() => true);
   const isAlive = (await within(timeoutMillis, answer)) === true;
-  if (!isAlive) afterDeath(instance, connection, new Error('an idle connection did not answer in time'));
+  if (!isAlive) {
+    // It is cut at once: its session is ended in the background.
+    connection.driver.destroySocket(connection.raw);
+    connection.died(new Error('an idle connection did not answer in time'));
+  }
   connection.isChecked = false;
   return isAlive;
 }

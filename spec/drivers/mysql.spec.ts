@@ -6,6 +6,7 @@ import type { Knex } from 'knex';
 import { ResetError, resettable, TransactionFailedError } from '../../lib';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { FaultProxy } from '../support/fault-proxy';
+import { Middlebox } from '../support/middlebox';
 import { MysqlStage } from '../support/mysql-stage';
 import { failure, never, nextTurn, outcome, watch } from '../support/outcome';
 import { logOf } from '../support/quiet-knex';
@@ -51,6 +52,31 @@ for (const client of ['mysql2', 'mysql']) {
       expect(await failure(db.transaction((trx) => trx('t').insert({ id: 1 })))).to.include({ code: 'ER_DUP_ENTRY' });
       expect(await db('t').pluck('id').orderBy('id')).to.deep.equal([1, 3]);
     });
+
+    for (const how of ['forget', 'reset'] as const) {
+      it(`leaves nothing of what a middlebox has forgotten (${how}): idle, in a transaction, in a query`, async () => {
+        const { host, port } = stage.connection;
+        const middlebox = await Middlebox.to({ host, port });
+        try {
+          const db = stage.resettable(client, { connection: { ...stage.connection, port: middlebox.port } });
+          const raw = await db.client.acquireConnection();
+          const trx = await db.transaction();
+          void outcome(trx.executionPromise);
+          await trx('t').insert({ id: 77 });
+          const query = outcome(db.raw('select sleep(30)'));
+          await stage.running('sleep(30)');
+          await db.client.releaseConnection(raw);
+          middlebox[how]();
+          if (how === 'reset') await until('it is noticed', () => middlebox.isDeserted);
+          await db.resetConnection();
+          expect(await stage.processes()).to.be.empty;
+          expect(await stage.transactions()).to.equal(0);
+          await query;
+        } finally {
+          await middlebox.close();
+        }
+      });
+    }
 
     it('streams rows', async () => {
       const db = stage.resettable(client);

@@ -166,12 +166,13 @@ describe('the pg driver', () => {
     });
   });
 
-  describe('openSpare()', () => {
-    it('terminates a backend: it is gone when that resolves; closed, it leaves nothing', async () => {
+  describe('openSideConnection()', () => {
+    it('terminates a backend, and tells when it is gone; closed, it leaves nothing', async () => {
       const query = failure((connection as unknown as Client).query('select pg_sleep(30)'));
       const [pid] = await stage.running('pg_sleep');
       const spare = pgDriver.openSideConnection?.(connection);
-      await spare?.terminate(pid!);
+      const session = { id: pid!, ageMillis: 0, sparesCommit: false };
+      await until('it is gone', async () => (await spare?.terminate([session]))?.length === 0);
       expect((await stage.database.backends()).map((backend) => backend.pid)).not.to.include(pid);
       await spare?.close(500);
       expect(await stage.database.backends()).to.be.empty;
@@ -183,7 +184,7 @@ describe('the pg driver', () => {
       const through = await connect(proxy);
       proxy.mode = 'blackhole';
       const spare = pgDriver.openSideConnection?.(through);
-      void spare?.terminate(1).catch(() => {});
+      void spare?.terminate([{ id: 1, ageMillis: 0, sparesCommit: false }]).catch(() => {});
       const start = performance.now();
       await spare?.close(50);
       expect(performance.now() - start).to.be.below(300);

@@ -51,8 +51,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(calls).to.equal(1);
       expect(log).to.deep.equal(['afterCommit']);
       expect(await stage.ids()).to.deep.equal([1]);
-      expect(stage.transcript.links).to.have.lengthOf(2);
-      expect(stage.sql.at(-1)).to.match(ASKS_STATUS);
+      expect(stage.sql.filter((sql) => ASKS_STATUS.test(sql))).to.have.lengthOf(1);
     });
 
     it('resolves where the answer was swallowed and the socket died later', async () => {

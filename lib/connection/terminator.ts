@@ -1,0 +1,134 @@
+// Ends sessions on their server from outside: over one side connection for all that are to be ended at the same time.
+import type { ServerSession, SideConnection } from '../drivers/driver';
+import { isRefused } from '../drivers/error-codes';
+import { bounded, inBackground } from '../words/foreign';
+import { type Deadline, type Deferred, defer, within } from '../words/waiting';
+import type { Connection } from './connection';
+
+/** What became of the session: it was there and has been ended, or the server has, or had, none of that id. */
+export type Fate = 'terminated' | 'gone';
+
+/** How long the side connection may take to say goodbye. */
+const GOODBYE_MILLIS = 100;
+/** How long after a side connection that led nowhere the next one is tried, at first. */
+const RETRY_MILLIS = 50;
+/** How long after a look the next one comes, at first and at last. */
+const FIRST_LOOK_MILLIS = 2;
+const LAST_LOOK_MILLIS = 50;
+
+interface Request {
+  readonly connection: Connection;
+  readonly done: Deferred<Fate>;
+  wasThere: boolean;
+}
+
+export class Terminator {
+  readonly #batches = new Set<Batch>();
+
+  /** Resolves with what became of it. Undefined: it is not known by the deadline, or there is no way to find out. */
+  async end(connection: Connection, deadline: Deadline): Promise<Fate | undefined> {
+    const { driver, backendId } = connection;
+    if (!driver.openSideConnection || backendId === undefined) return undefined;
+    const request: Request = { connection, done: defer(), wasThere: false };
+    request.done.promise.catch(() => {});
+    const batch = this.#batchFor(connection);
+    batch.add(request);
+    const fate = await within(deadline, request.done.promise);
+    batch.delete(request);
+    // The last one sees it closed.
+    if (batch.isEmpty) await within(GOODBYE_MILLIS, batch.closed);
+    return fate;
+  }
+
+  #batchFor(connection: Connection): Batch {
+    for (const batch of this.#batches) if (batch.isFor(connection)) return batch;
+    const batch = new Batch(connection);
+    this.#batches.add(batch);
+    inBackground(batch.closed.finally(() => this.#batches.delete(batch)));
+    return batch;
+  }
+}
+
+class Batch {
+  readonly #first: Connection;
+  readonly #requests = new Set<Request>();
+  readonly #emptied = defer();
+  #isOver = false;
+  /** Resolves when its side connection is closed. */
+  readonly closed: Promise<void>;
+
+  constructor(first: Connection) {
+    this.#first = first;
+    this.closed = this.#run();
+  }
+
+  get isEmpty(): boolean {
+    return this.#requests.size === 0;
+  }
+
+  isFor({ driver, raw }: Connection): boolean {
+    return !this.#isOver && (driver.isSameServer?.(this.#first.raw, raw) ?? false);
+  }
+
+  add(request: Request): void {
+    this.#requests.add(request);
+  }
+
+  delete(request: Request): void {
+    this.#requests.delete(request);
+    if (this.#requests.size > 0) return;
+    this.#isOver = true;
+    this.#emptied.resolve();
+  }
+
+  /** Until nobody waits any more. */
+  async #run(): Promise<void> {
+    await Promise.resolve();
+    const { driver, raw } = this.#first;
+    for (let pause = RETRY_MILLIS; !this.#isOver; pause *= 2) {
+      if (await this.#endOver(driver.openSideConnection?.(raw))) return;
+      await within(pause, this.#emptied.promise);
+    }
+  }
+
+  /** False: it led nowhere, and may be tried again. */
+  async #endOver(side: SideConnection | undefined): Promise<boolean> {
+    if (!side) return true;
+    try {
+      await Promise.race([this.#endAll(side), this.#emptied.promise]);
+      return true;
+    } catch (error) {
+      // Nobody listens there: whatever ran has ended with its server.
+      if (isRefused(error)) for (const request of this.#requests) this.#settle(request, 'gone');
+      return false;
+    } finally {
+      await bounded(2 * GOODBYE_MILLIS, () => side.close(GOODBYE_MILLIS));
+    }
+  }
+
+  #settle(request: Request, fate: Fate): void {
+    request.done.resolve(fate);
+    this.delete(request);
+  }
+
+  async #endAll(side: SideConnection): Promise<void> {
+    for (let pause = FIRST_LOOK_MILLIS; this.#requests.size > 0; pause = Math.min(2 * pause, LAST_LOOK_MILLIS)) {
+      const asked = [...this.#requests];
+      const left = new Set(await side.terminate(asked.map(({ connection }) => sessionOf(connection))));
+      for (const request of asked) {
+        if (left.has(request.connection.backendId as number)) request.wasThere = true;
+        else this.#settle(request, request.wasThere ? 'terminated' : 'gone');
+      }
+      if (left.size > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+function sessionOf(connection: Connection): ServerSession {
+  return {
+    id: connection.backendId as number,
+    ageMillis: connection.ageMillis,
+    // Its outcome may be asked for: only a reset ends it in the middle of that.
+    sparesCommit: connection.diedInCommit && !connection.seized,
+  };
+}

@@ -1,0 +1,88 @@
+// A second connection to the same PostgreSQL server: it cancels and terminates other sessions of the same role.
+import { Deadline, type TimeLimit, within } from '../words/waiting';
+import type { ServerSession, SideConnection } from './driver';
+import type { PgConnection } from './pg-client';
+import { factoryOf } from './pg-way';
+
+const ignore = () => {};
+
+/** Another connection like this one: same server, same role, same way. */
+function connectLike(connection: PgConnection): PgConnection {
+  const { user, database, application_name, client_encoding } = connection.connectionParameters;
+  const { host, port, password, ssl, sslNegotiation } = connection;
+  const stream = factoryOf(connection);
+  const ConnectionClass = connection.constructor as new (config: object) => PgConnection;
+  const config = { user, database, application_name, client_encoding, host, port, password, ssl };
+  return new ConnectionClass({ ...config, sslnegotiation: sslNegotiation, ...(stream && { stream }) });
+}
+
+/**
+ * The sessions that are still ours. An id is given anew once its session has ended: what has it then began after ours was open, or
+ * belongs to somebody else. Durations are compared, because the clocks of two machines differ.
+ */
+function ours(sessions: ServerSession[]): string {
+  const each = sessions.map(
+    ({ id, ageMillis }) => `(pid = ${id} and backend_start < now() - interval '${Math.floor(ageMillis)} milliseconds')`,
+  );
+  return `from pg_stat_activity where usename = session_user and datname = current_database() and (${each.join(' or ')})`;
+}
+
+const IS_IN_COMMIT = `(state = 'active' and query ilike 'commit%')`;
+
+class PgSideConnection implements SideConnection {
+  readonly #client: PgConnection;
+  readonly #ended: Promise<boolean>;
+  readonly #connected: Promise<boolean>;
+  /** The statement under way. */
+  #asking: Promise<unknown> = Promise.resolve();
+
+  constructor(like: PgConnection) {
+    const client = connectLike(like);
+    client.on('error', ignore);
+    this.#client = client;
+    this.#ended = new Promise((resolve) => {
+      client.on('end', () => resolve(true));
+    });
+    this.#connected = client.connect().then(() => true);
+    this.#connected.catch(ignore);
+  }
+
+  #ask(sql: string): Promise<unknown> {
+    const answer = this.#client.query(sql) as Promise<unknown>;
+    this.#asking = answer.catch(ignore);
+    return answer;
+  }
+
+  async terminate(sessions: ServerSession[]): Promise<number[]> {
+    await this.#connected;
+    const spared = sessions.filter(({ sparesCommit }) => sparesCommit);
+    const others = sessions.filter(({ sparesCommit }) => !sparesCommit);
+    const told = [
+      ...(others.length > 0 ? [`select pg_terminate_backend(pid) ${ours(others)}`] : []),
+      ...(spared.length > 0 ? [`select pg_terminate_backend(pid) ${ours(spared)} and not ${IS_IN_COMMIT}`] : []),
+    ];
+    const answers = await this.#ask([...told, `select pid ${ours(sessions)}`].join('; '));
+    return (answers as { rows: { pid: number }[] }[]).at(-1)?.rows.map(({ pid }) => pid) ?? [];
+  }
+
+  async cancel(sessions: ServerSession[]): Promise<void> {
+    await this.#connected;
+    await this.#ask(`select pg_cancel_backend(pid) ${ours(sessions)}`);
+  }
+
+  async close(limit: TimeLimit): Promise<void> {
+    const { stream } = this.#client.connection;
+    if ((await within(0, this.#connected)) === true) {
+      // In the middle of one pg would cut the socket.
+      const deadline = Deadline.of(limit);
+      await within(deadline, this.#asking);
+      this.#client.end().catch(ignore);
+      await within(deadline, this.#ended);
+    }
+    stream.destroy();
+  }
+}
+
+export function openSideConnection(connection: PgConnection): SideConnection {
+  return new PgSideConnection(connection);
+}

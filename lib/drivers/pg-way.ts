@@ -1,0 +1,49 @@
+// The way that a connection of `pg` went to its server: what ends it from outside goes the same way.
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { PgConnection } from './pg-client';
+
+/** What pg takes as `stream`: a function that makes the socket, as connectors of managed databases give. */
+export type StreamFactory = (config: unknown) => Duplex;
+
+const factories = new WeakMap<PgConnection, StreamFactory>();
+const addresses = new WeakMap<PgConnection, string>();
+
+/** Pg keeps the stream, and not what has made it. */
+export function rememberFactory(connection: PgConnection, stream: unknown): void {
+  if (typeof stream === 'function' && !factories.has(connection)) factories.set(connection, stream as StreamFactory);
+}
+
+/** Told while the socket is open: a closed one does not say where it led. */
+export function rememberAddress(connection: PgConnection): void {
+  const { remoteAddress } = connection.connection.stream as Partial<net.Socket>;
+  if (remoteAddress !== undefined) addresses.set(connection, remoteAddress);
+}
+
+/**
+ * What makes a socket that goes the same way; undefined where pg does by itself. A host's name may lead to another server by now,
+ * which has other sessions under the same ids.
+ */
+export function factoryOf(connection: PgConnection): StreamFactory | undefined {
+  const address = addresses.get(connection);
+  return factories.get(connection) ?? (address === undefined ? undefined : () => socketTo(address));
+}
+
+function socketTo(address: string): Duplex {
+  const socket = new net.Socket();
+  const connect = socket.connect.bind(socket);
+  const toAddress = (port: number | string): net.Socket => connect({ port: Number(port), host: address });
+  return Object.assign(socket, { connect: toAddress });
+}
+
+export function isSameWay(one: PgConnection, other: PgConnection): boolean {
+  const { user, database } = one.connectionParameters;
+  return (
+    one.host === other.host &&
+    one.port === other.port &&
+    user === other.connectionParameters.user &&
+    database === other.connectionParameters.database &&
+    addresses.get(one) === addresses.get(other) &&
+    factories.get(one) === factories.get(other)
+  );
+}
