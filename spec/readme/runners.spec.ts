@@ -15,6 +15,14 @@ const RUNNERS: Record<string, { args: string[]; prints: RegExp[] }> = {
     args: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.test.mjs'],
     prints: [/Tests +1 failed \| 2 passed \(3\)/, LEAK],
   },
+  'node:test, concurrent tests': {
+    args: ['--test', '--test-reporter=tap', 'node.concurrent.test.mjs'],
+    prints: [/# pass 2\n# fail 0\n/],
+  },
+  'vitest, concurrent tests': {
+    args: ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.around.config.mjs', 'vitest.around.test.mjs'],
+    prints: [/Tests +2 passed \(2\)/],
+  },
   jest: {
     args: ['node_modules/jest/bin/jest.js', 'jest.test.js'],
     prints: [/Tests: +1 failed, 2 passed, 3 total/, LEAK],
@@ -38,9 +46,10 @@ describe('the recipes for test runners', () => {
   });
 
   for (const [runner, { args, prints }] of Object.entries(RUNNERS)) {
-    const condition = runner in VERSIONS ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
+    const isInstalled = (runner.split(',')[0] as string) in VERSIONS;
+    const condition = isInstalled ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
     it(`${runner}${condition}`, async function () {
-      if (runner in VERSIONS && !process.env.RUNNERS) this.skip();
+      if (isInstalled && !process.env.RUNNERS) this.skip();
       const { output } = await project().node(args, { DATABASE_URL: project().database.url, NO_COLOR: '1' });
       for (const text of prints) expect(output).to.match(text);
       expect(await project().database.backends()).to.be.empty;
