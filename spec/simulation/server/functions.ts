@@ -108,14 +108,17 @@ export async function evaluate(items: Item[], context: Context): Promise<Value[]
   return row;
 }
 
-/** The backends that a condition on pg_stat_activity names. */
+/** The backends that a condition on pg_stat_activity names, by one id or by several. */
 export function activity(condition: string, context: Context): Backend[] {
-  const [, column, text] = /where (pid|backend_xid) = '?([$\w]+)'?/i.exec(condition) ?? [];
   const all = [...context.backend.server.backends.values()];
-  if (!text) return all;
-  const wanted = Number(context.value(text));
+  const named = [...condition.matchAll(/\b(pid|backend_xid) = '?([$\w]+)'?/gi)];
+  if (named.length === 0) return all;
   const isIdleOnly = /\band state like 'idle/i.test(condition);
-  return all
-    .filter((backend) => (column === 'pid' ? backend.pid : backend.transaction?.xid) === wanted)
-    .filter((backend) => !isIdleOnly || !backend.isActive);
+  const sparesCommit = /\band not \(state = 'active' and query ilike 'commit%'\)/i.test(condition);
+  const isNamed = (backend: Backend) =>
+    named.some(([, column, text]) => {
+      const wanted = Number(context.value(text!));
+      return (column === 'pid' ? backend.pid : backend.transaction?.xid) === wanted;
+    });
+  return all.filter(isNamed).filter((backend) => !((isIdleOnly || sparesCommit) && backend.isActive));
 }
