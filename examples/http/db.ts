@@ -5,10 +5,10 @@ import { resettable } from 'knex-reset';
 /** How many requests have a transaction at a time. Each needs a second connection for what it does outside of it. */
 export const SLOTS = 5;
 
-export function connect(url: string) {
+/** @param limitMillis no transaction of the service takes longer, whoever forgets it, and whatever it waits for */
+export function connect(url: string, limitMillis = 1000) {
   const db = knex({ client: 'pg', connection: url, pool: { min: 0, max: 2 * SLOTS } });
-  // No transaction of the service takes longer than its limit, whoever forgets it, or whatever it waits for.
-  return resettable(db, { ambient: true, transactionTimeoutMillis: 1000 });
+  return resettable(db, { ambient: true, transactionTimeoutMillis: limitMillis });
 }
 
 export type Db = ReturnType<typeof connect>;

@@ -1,4 +1,4 @@
-// The process: DATABASE_URL=… PORT=… GRACE_MILLIS=… tsx examples/http/main.ts
+// The process: DATABASE_URL=… PORT=… LIMIT_MILLIS=… GRACE_MILLIS=… tsx examples/http/main.ts
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { connect } from './db';
@@ -6,10 +6,10 @@ import { Outbox } from './outbox';
 import { Service } from './server';
 import { stop } from './stop';
 
-const { DATABASE_URL = '', PORT = '0', GRACE_MILLIS = '5000' } = process.env;
+const { DATABASE_URL = '', PORT = '0', LIMIT_MILLIS = '1000', GRACE_MILLIS = '5000' } = process.env;
 
 async function main(): Promise<void> {
-  const db = connect(DATABASE_URL);
+  const db = connect(DATABASE_URL, Number(LIMIT_MILLIS));
   const outbox = new Outbox(db, async (orderId) => console.log(`mail about order ${orderId}`));
   const service = new Service(db, outbox);
   service.server.listen(Number(PORT), '127.0.0.1');

@@ -12,10 +12,10 @@ export class ServiceProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<[code: number | null, signal: NodeJS.Signals | null]>;
 
-  static async start(databaseUrl: string, graceMillis: number): Promise<ServiceProcess> {
+  static async start(databaseUrl: string, { graceMillis = 5000, limitMillis = 1000 } = {}): Promise<ServiceProcess> {
     const args = ['--require', require.resolve('tsx/cjs'), path.join(__dirname, 'main.ts')];
-    const settings = { DATABASE_URL: databaseUrl, PORT: '0', GRACE_MILLIS: String(graceMillis), PGAPPNAME: 'service' };
-    const env = { ...process.env, ...settings };
+    const times = { LIMIT_MILLIS: String(limitMillis), GRACE_MILLIS: String(graceMillis) };
+    const env = { ...process.env, ...times, DATABASE_URL: databaseUrl, PORT: '0', PGAPPNAME: 'service' };
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const add = (text: string) => {

@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const db = connect(url);
   try {
     await createTables(db);
-    const service = await ServiceProcess.start(url, GRACE_MILLIS);
+    const service = await ServiceProcess.start(url, { graceMillis: GRACE_MILLIS });
     const load = new Load(service, CLIENTS);
     await until('there is a load', () => load.acknowledged.length > 100, { timeoutMillis: 20_000 });
     const { code, millis } = await service.terminate();
