@@ -18,7 +18,7 @@ import { runInTransaction, runOutermost } from './transaction/atomic';
  * @throws TypeError when the first argument is neither an instance nor a transaction; else as `db.atomic`
  * @see docs/transactions.md#blocks-inside-blocks
  */
-export async function atomic<T>(
+export function atomic<T>(
   dbOrTrx: Knex | Knex.Transaction,
   block: (trx: AtomicTransaction) => Awaitable<T>,
   options?: AtomicOptions,
@@ -29,16 +29,18 @@ export async function atomic<T>(
   }
   // A destroyed instance has no pool: knex's own error says so, where the block asks for a connection.
   const registered = client && registry.get(pool ?? client);
-  if (registered)
-    return runOutermost(registered.instance, {
-      block,
-      options,
-      stack: captureCallSite(atomic),
-      userParams: dbOrTrx.userParams,
-    });
-  // Knex gives a plain instance to a non-transactional migration under its command line.
-  if (pool) return resettable(dbOrTrx as Knex).atomic(block, options);
-  throw new TypeError(
-    `atomic: expected a resettable Knex instance or a transaction, but was given ${describe(dbOrTrx)}`,
-  );
+  if (!registered) return onPlainInstance(dbOrTrx, pool !== undefined, { block, options });
+  const { userParams } = dbOrTrx;
+  return runOutermost(registered.instance, { block, options, stack: captureCallSite(atomic), userParams });
+}
+
+interface Asked<T> {
+  block: (trx: AtomicTransaction) => Awaitable<T>;
+  options: AtomicOptions | undefined;
+}
+
+/** Knex gives a plain instance to a non-transactional migration under its command line. */
+async function onPlainInstance<T>(db: Knex, hasPool: boolean, { block, options }: Asked<T>): Promise<T> {
+  if (hasPool) return resettable(db).atomic(block, options);
+  throw new TypeError(`atomic: expected a resettable Knex instance or a transaction, but was given ${describe(db)}`);
 }

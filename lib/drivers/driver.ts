@@ -90,6 +90,10 @@ export interface Driver<C = unknown> {
   commitsSilently?(sql: string): boolean;
   /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */
   wasRestarted?(result: unknown, sql: string): boolean;
+  /** Whether the script that has just failed had ended the transaction before. Absent: only the status tells. */
+  endedBefore?(connection: C): boolean;
+  /** A COMMIT is about to be cancelled. Returns what says whether that has cut short a wait of a COMMIT that was done. Absent: it never does. */
+  watchCut?(connection: C): () => boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */
   losesDataOnClose?(connection: C): boolean;
   /** Makes the session as new, except for what `afterCreate` and the like have to set again. Absent: cannot be done. */

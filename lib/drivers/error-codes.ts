@@ -105,3 +105,20 @@ export function isRefusedAsReadOnly(error: unknown): boolean {
   if (errno === ER_OPTION_PREVENTS_STATEMENT) return READ_ONLY_OPTION.test(String(message));
   return READ_ONLY_ERRNOS.has(errno as number);
 }
+
+/** Ends its session: whether COMMIT was done before that, nobody has said. */
+const ENDS_SESSION = /^(08...|57P0[1-5]|25P0[34])$/;
+/** May end the server as well. */
+const MAY_END_SERVER = /^(58...|F0...|XX...)$/;
+
+/**
+ * Whether the error is the server's answer to COMMIT: the transaction is over then, and was not committed, whatever the code and
+ * whatever became of the connection since.
+ */
+export function isAnswerToCommit(error: unknown, isGone: boolean): boolean {
+  const code = codeOf(error);
+  const severity = read(error, 'severity');
+  if (typeof severity !== 'string' || code === undefined) return !isGone && !isFatal(error);
+  if (ENDS_SESSION.test(code) || severity === 'FATAL' || severity === 'PANIC') return false;
+  return !MAY_END_SERVER.test(code) || severity === 'ERROR' || !isGone;
+}

@@ -15,7 +15,7 @@ export function guarded<C>(driver: Driver<C>): Driver<C> {
     closeGracefully: async (connection) => driver.closeGracefully(connection),
     destroySocket: (connection) => valueOr(undefined, () => driver.destroySocket(connection)),
     send: async (connection, sql) => driver.send(connection, sql),
-    saysRolledBack: otherwise(false, driver.saysRolledBack),
+    saysRolledBack: (result, sql) => valueOr(false, () => driver.saysRolledBack(result, sql)),
     ...(cancel && { cancel: (connection, limit) => cancelled(cancel, connection, limit) }),
     ...(openSideConnection && { openSideConnection: otherwise(undefined as never, openSideConnection) }),
     ...(isSameServer && { isSameServer: (one, other) => valueOr(false, () => isSameServer(one, other)) }),

@@ -5,7 +5,7 @@ import type { KnexClient } from './insides';
 /** Decides which queries may go through a transaction's client. */
 export interface Guard {
   /** The error that a query asked now gets, as it is, without knex's prefix; undefined: none. */
-  refuse(): unknown;
+  refuse(): { readonly error: unknown } | undefined;
   /** Resolves when a query may be sent, with what says that it is answered. Undefined: at once. */
   takeTurn(): Promise<() => void> | undefined;
 }
@@ -42,7 +42,7 @@ export function guardClient(client: KnexClient, guard: Guard): void {
 
 export function guardedQuery(guard: Guard, query: Query, connection: object, statement: unknown): Promise<unknown> {
   const refusal = guard.refuse();
-  if (refusal !== undefined) return refused(refusal);
+  if (refusal) return refused(refusal.error);
   const turn = guard.takeTurn();
   return turn ? inTurn(turn, guard, () => query(connection, statement)) : query(connection, statement);
 }
@@ -50,9 +50,9 @@ export function guardedQuery(guard: Guard, query: Query, connection: object, sta
 export function guardedStream(guard: Guard, stream: Stream, query: Query, args: Parameters<Stream>): Promise<unknown> {
   const [connection, statement, target] = args;
   const refusal = guard.refuse();
-  if (refusal !== undefined) {
-    target.emit('error', refusal);
-    return refused(refusal);
+  if (refusal) {
+    target.emit('error', refusal.error);
+    return refused(refusal.error);
   }
   const turn = guard.takeTurn();
   if (!turn) return stream(...args);
@@ -67,7 +67,7 @@ async function inTurn<T>(turn: Promise<() => void>, guard: Guard, work: () => Pr
   const end = await turn;
   try {
     const refusal = guard.refuse();
-    if (refusal !== undefined) throw refusal;
+    if (refusal) throw refusal.error;
     return await work();
   } finally {
     end();

@@ -1,7 +1,7 @@
 // Control of a transaction that knex has made and begun by itself, such as a migration's.
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
-import { control, controlledClassOf, type TransactionController, type Undo } from './transaction-class';
+import { control, controlledClassOf, type TransactionController } from './transaction-class';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
 export function machineOf(handle: Knex.Transaction): KnexTransaction {
@@ -22,11 +22,8 @@ export function machineOf(handle: Knex.Transaction): KnexTransaction {
   return machine as unknown as KnexTransaction;
 }
 
-/**
- * Puts a transaction under control that is already open.
- * @returns what sends its ROLLBACK, or its ROLLBACK TO
- */
-export function controlOpen(trx: KnexTransaction, connection: object, controller: TransactionController): Undo {
+/** Puts a transaction under control that is already open. */
+export function controlOpen(trx: KnexTransaction, connection: object, controller: TransactionController): void {
   const own = Object.getPrototypeOf(trx) as KnexTransaction;
   const settle = trx as unknown as Partial<KnexTransaction>;
   const { _resolver: resolve, _rejecter: reject } = trx;
@@ -34,7 +31,13 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
   delete settle._rejecter;
   Object.setPrototypeOf(trx, controlledClassOf(trx).prototype as object);
   control(trx, controller);
-  Object.assign(controller, { resolve, reject });
-  const undo = trx.client.transacting ? own.rollbackTo : own.rollback;
-  return (error) => undo.call(trx, connection, error);
+  Object.assign(controller.port, { resolve, reject });
+  const { commit, undo } = trx.client.transacting
+    ? { commit: own.release, undo: own.rollbackTo }
+    : { commit: own.commit, undo: own.rollback };
+  controller.port.prepare({
+    begin: async () => {},
+    commit: () => commit.call(trx, connection),
+    rollback: (error) => undo.call(trx, connection, error),
+  });
 }

@@ -1,37 +1,32 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
-import type { Knex } from 'knex';
 import { knexPrototypeOf } from './client-class';
 import type { Guard } from './guard';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
 import { makeTransactionClient } from './transaction-client';
+import { runCallback } from './transaction-callback';
+import type { Steps, TransactionPort } from './transaction-port';
 import { TransactionHandles } from './transaction-handle';
-
-export type Send = () => Promise<unknown>;
-export type Undo = (error: unknown) => Promise<unknown>;
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
 export interface TransactionController extends Guard {
+  readonly port: TransactionPort;
   /** Only in name inside of its outer transaction, and not over because that one is. */
   readonly emulatesRoot: boolean;
-  /** Settle the promise that knex waits for. Known from the moment it has a connection. */
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
   /** It is about to ask for a connection. Throws where it must not. */
   ask(): void;
   /** It has a connection, which nothing was sent on yet. */
   acquired(connection: object, usesCallersConnection?: boolean): void;
-  /**
-   * BEGIN or SAVEPOINT. The callback is called once it has resolved.
-   * @param undo sends what takes it back: ROLLBACK or ROLLBACK TO
-   */
-  begin(send: Send, undo: Undo): Promise<unknown>;
-  /** COMMIT or RELEASE, asked for by knex after the callback, or by hand. */
-  commit(value: unknown, send: Send): Promise<unknown>;
-  /** ROLLBACK or ROLLBACK TO, asked for in the same two ways. */
+  /** BEGIN or SAVEPOINT. The callback is called once it has resolved. */
+  begin(): Promise<unknown>;
+  /** The callback's promise has resolved. Never rejects. */
+  returned(value: unknown): void;
+  /** The callback has thrown, or its promise has rejected. Never rejects. */
+  threw(error: unknown): void;
+  /** COMMIT or RELEASE, asked for by hand. */
+  commit(value: unknown): Promise<unknown>;
+  /** ROLLBACK or ROLLBACK TO, asked for by hand. */
   rollback(error: unknown): Promise<unknown>;
-  /** What knex would reject the transaction with for the step that was sent. */
-  stepRejected(error: unknown): void;
   isCompleted(): boolean;
   /** It needs its connection no more. */
   giveBack(connection: object): void;
@@ -77,12 +72,7 @@ export function makeControlled(
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
 }
 
-/** Knex refuses the queries of a transaction so marked, its own control statements included. */
-export function markCompleted(trx: KnexTransaction, isCompleted: boolean): void {
-  trx._completed = isCompleted;
-}
-
-/** Gives a transaction its controller, before its first step. */
+/** Says who controls a transaction, before its first step. */
 export function control(trx: KnexTransaction, controller: TransactionController): void {
   (trx as Controlled)[CONTROLLER] = controller;
 }
@@ -102,19 +92,10 @@ export function controllerOf(trx: KnexTransaction | null | undefined): Transacti
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
 }
 
-/** Knex ends a transaction with its callback's promise, and leaves it open where there is none. */
-function run(container: Container, handle: Knex.Transaction): void {
-  let result: unknown;
-  try {
-    result = container(handle);
-  } catch (error) {
-    result = Promise.reject(error as Error);
-  }
-  if (isThenable(result)) result.then((value) => handle.commit(value)).catch((error) => handle.rollback(error));
-}
-
-function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
+/** Its control statements are known from here on. */
+function begin(controller: TransactionController, steps: Steps): Promise<unknown> {
+  controller.port.prepare(steps);
+  return controller.begin();
 }
 
 function makeControlledClass(Base: TransactionClass, handles: TransactionHandles) {
@@ -161,36 +142,35 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
       const controller = this[CONTROLLER];
       this.trxClient = makeTransactionClient(this, connection, { guard: controller, refuse: handles.refuse });
       const begun = this.client.transacting ? this.savepoint(connection) : this.begin(connection);
-      const execution = new Promise<unknown>((resolve, reject) => {
-        controller.resolve = resolve;
-        controller.reject = reject;
-      });
+      const execution = controller.port.whenSettled();
       begun
-        .then(() => run(container, handles.make(this, connection, execution)))
-        .catch((error: unknown) => controller.stepRejected(error));
+        .then(() => runCallback(container, handles.make(this, connection, execution), controller))
+        .catch((error: unknown) => controller.port.rejected(error));
       return execution;
     }
 
     override begin(connection: object) {
-      return this[CONTROLLER].begin(
-        () => super.begin(connection),
-        (error) => super.rollback(connection, error),
-      );
+      return begin(this[CONTROLLER], {
+        begin: () => super.begin(connection),
+        commit: () => super.commit(connection),
+        rollback: (error) => super.rollback(connection, error),
+      });
     }
 
     override savepoint(connection: object) {
-      return this[CONTROLLER].begin(
-        () => super.savepoint(connection),
-        (error) => super.rollbackTo(connection, error),
-      );
+      return begin(this[CONTROLLER], {
+        begin: () => super.savepoint(connection),
+        commit: () => super.release(connection),
+        rollback: (error) => super.rollbackTo(connection, error),
+      });
     }
 
-    override commit(connection: object, value?: unknown) {
-      return this[CONTROLLER].commit(value, () => super.commit(connection, value));
+    override commit(_connection: object, value?: unknown) {
+      return this[CONTROLLER].commit(value);
     }
 
-    override release(connection: object, value?: unknown) {
-      return this[CONTROLLER].commit(value, () => super.release(connection, value));
+    override release(_connection: object, value?: unknown) {
+      return this[CONTROLLER].commit(value);
     }
 
     override rollback(_connection: object, error?: unknown) {
@@ -214,7 +194,7 @@ function makeControlledClass(Base: TransactionClass, handles: TransactionHandles
 
     // @ts-expect-error an accessor instead of knex's plain field
     override get _rejecter() {
-      return (error: unknown) => this[CONTROLLER].stepRejected(error);
+      return (error: unknown) => this[CONTROLLER].port.rejected(error);
     }
   };
 }

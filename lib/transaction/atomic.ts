@@ -9,6 +9,7 @@ import { takeControlOf } from './take-control';
 import { BLOCK, transactionOf } from './begin';
 import { join, prepareBlock } from './block';
 import { checkAtomic } from './block-options';
+import { watchInner } from './inner-block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
 import type { Transaction } from './transaction';
@@ -27,16 +28,21 @@ interface BlockRequest<T> {
 }
 
 /** `db.atomic`. */
-export async function runOutermost<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
+export function runOutermost<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
+  const enclosing = instance.ambient.current() as Transaction | undefined;
+  return enclosing?.handle && instance.settings.ambient
+    ? runInTransaction(enclosing.handle, asked)
+    : runOnInstance(instance, asked);
+}
+
+async function runOnInstance<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
   const { block, options: given, stack } = asked;
   const options = checkAtomic(block, given);
-  const { client, driver, knex, settings } = instance;
+  const { client, driver, knex } = instance;
   for (const key of ['verifyCommit', 'deferrable'] as const) {
     if (options[key] && !driver.isPostgres)
       refuse(`atomic: ${key} with ${driver.name}`, options[key], 'it on PostgreSQL only');
   }
-  const enclosing = instance.ambient.current() as Transaction | undefined;
-  if (enclosing?.handle && settings.ambient) return runNested(enclosing.handle, { block, options, stack });
   const userParams = (asked.userParams ?? knex.userParams) as Knex.TransactionConfig['userParams'];
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {
@@ -50,15 +56,12 @@ export async function runOutermost<T>(instance: Instance, asked: BlockRequest<T>
 }
 
 /** `trx.atomic`, and the function form on any transaction of a resettable instance. */
-export async function runInTransaction<T>(
-  trx: Knex.Transaction,
-  { block, options, stack }: BlockRequest<T>,
-): Promise<T> {
-  return runNested(trx, { block, options: checkAtomic(block, options), stack });
+export function runInTransaction<T>(trx: Knex.Transaction, asked: BlockRequest<T>): Promise<T> {
+  return watchInner(runNested(trx, asked), () => transactionOf(trx));
 }
 
-async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T> & { options: AtomicOptions }): Promise<T> {
-  const { block, options, stack } = asked;
+async function runNested<T>(trx: Knex.Transaction, { block, options: given, stack }: BlockRequest<T>): Promise<T> {
+  const options = checkAtomic(block, given);
   if (!transactionOf(trx)) await takeControlOf(trx);
   const outer = transactionOf(trx);
   if (outer) prepareBlock(outer, options);
@@ -121,23 +124,22 @@ function equipped(handle: Knex.Transaction): AtomicTransaction {
 /** One transaction around the block. */
 async function runIn<T>(
   run: { attempt: Attempt; options: AtomicOptions; limit: Limit; block: Block<T>; stack: CallSite },
-  make: (container: Container, spec: BlockSpec) => PromiseLike<unknown>,
+  make: (container: Container, spec: BlockSpec<Transaction>) => PromiseLike<unknown>,
 ): Promise<T> {
   const { attempt, options, limit, block, stack } = run;
-  const onScope = (transaction: Transaction) => {
+  const onTransaction = (transaction: Transaction) => {
     attempt.transaction = transaction;
     limit.watch(transaction);
   };
-  const spec: BlockSpec = { options, attempt: attempt.number, mayRetry: attempt.mayRetry, stack, onScope };
-  // Always a promise: knex ends the transaction with it, and a block is never left open.
-  const container: Container = async (handle) => {
-    const transaction = transactionOf(handle) as Transaction;
-    transaction.isCallbackRunning = true;
-    try {
-      return await block(equipped(handle));
-    } finally {
-      transaction.isCallbackRunning = false;
-    }
+  const spec: BlockSpec<Transaction> = {
+    options,
+    attempt: attempt.number,
+    mayRetry: attempt.mayRetry,
+    limit,
+    stack,
+    onTransaction,
   };
+  // Always a promise: a transaction ends with it, and a block is never left open.
+  const container: Container = async (handle) => block(equipped(handle));
   return (await make(container, spec)) as T;
 }

@@ -1,22 +1,25 @@
-// How a transaction of a resettable instance comes to be: knex makes it, a scope takes control of it before its first step.
+// How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
 import { makeInside, makeWithWait } from '../knex/inner-transaction';
+import { TransactionPort } from '../knex/transaction-port';
 import { type Connection, connectionOf } from '../connection/connection';
 import type { Instance } from '../pool/instance';
 import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
-import { Transaction } from './transaction';
-import type { BlockSpec, HeldSpec } from './transaction-details';
 import { borrowTurn, transactionOfClient } from './control';
+import type { ControlledTransaction } from './exit';
+import { RootTransaction } from './root';
+import { HELD, innermostHandle, SandboxSavepoint, SandboxTransaction } from './sandbox-transaction';
+import { EmulatedRoot } from './emulated-root';
+import { Savepoint } from './savepoint';
+import type { Transaction } from './transaction';
+import type { BlockSpec, HeldSpec, TransactionDetails } from './transaction-details';
 import { waitForSiblings } from './siblings';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');
-
-/** Rides in the config of a transaction that is held open for a sandbox. */
-export const HELD = Symbol('knex-reset.held');
 
 /** Marks a transaction that is a savepoint only because it runs in a sandbox. */
 const STANDS_ALONE = Symbol('knex-reset.stands-alone');
@@ -49,9 +52,9 @@ export function beginTransaction(
   const parent =
     (controllerOf(asked.outer) as Transaction | undefined) ??
     (client.transacting ? transactionOfClient(client) : undefined);
-  const block = config?.[BLOCK] as BlockSpec | undefined;
+  const block = config?.[BLOCK] as BlockSpec<Transaction> | undefined;
   const emulatesRoot = config?.[STANDS_ALONE] === true;
-  const held = config?.[HELD] as HeldSpec | undefined;
+  const held = config?.[HELD] as HeldSpec<ControlledTransaction> | undefined;
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
   const stack = (block ?? held)?.stack ?? captureCallSite((Object.getPrototypeOf(client) as KnexClient).transaction);
 
@@ -63,10 +66,23 @@ export function beginTransaction(
     borrowsTurn ? Promise.resolve() : waitForSiblings(parent as Transaction, earlier, () => transaction);
   const isShared = parent?.connection.mutex.isShared === true;
   const trx = outer && isShared ? makeWithWait(outer, wait, makeOurs) : makeOurs();
-  const transaction: Transaction = new Transaction(instance, trx, { parent, block, stack, emulatesRoot, held });
+  const transaction = makeTransaction(
+    { instance, port: new TransactionPort(trx), parent, block, stack },
+    { emulatesRoot, held },
+  );
   if (borrowsTurn) borrowTurn(transaction);
   control(trx, transaction);
   return trx;
+}
+
+function makeTransaction(
+  { parent, ...details }: TransactionDetails<Transaction>,
+  { emulatesRoot, held }: { emulatesRoot: boolean; held: HeldSpec<ControlledTransaction> | undefined },
+): ControlledTransaction {
+  if (parent && held) return new SandboxSavepoint({ ...details, parent }, held);
+  if (parent && emulatesRoot) return new EmulatedRoot({ ...details, parent });
+  if (parent) return new Savepoint({ ...details, parent });
+  return held ? new SandboxTransaction({ ...details, parent }, held) : new RootTransaction({ ...details, parent });
 }
 
 /** The transaction that one asked of the instance has to run in: by its context, or because its connection is lent inside that. */
@@ -91,7 +107,7 @@ function beginInside(
   const onLent = isOnLent ? { [BORROWS_TURN]: true, enforceForeignCheck: null } : {};
   const work = isOnLent && isInSandbox ? asSchemaChange(enclosing.connection, container) : container;
   const given = { ...config, ...onLent, [STANDS_ALONE]: emulatesRoot };
-  return makeInside(outer.trx, work, given);
+  return makeInside(outer.port.trx, work, given);
 }
 
 /** Knex's schema changes on SQLite: what was lent the connection waits for the transaction that is begun on it. */
@@ -108,30 +124,26 @@ function asSchemaChange(connection: Connection, container: Container): Container
   };
 }
 
-/** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
-export function innermostHandle(transaction: Transaction): Transaction {
-  for (const child of transaction.children) {
-    if (child.phase === 'open' && !child.isCallbackRunning) return innermostHandle(child);
-  }
-  return transaction;
-}
-
-/** What knex takes for the callback: tells the scope when the real one runs and when it is done. */
-function start(transaction: Transaction, handle: Knex.Transaction, container: Container): unknown {
-  transaction.handle = handle;
-  const { instance, block } = transaction;
+/** What knex takes for the callback: tells the transaction when the real one runs and when it is done. */
+function start(transaction: ControlledTransaction, handle: Knex.Transaction, container: Container): unknown {
+  transaction.port.handle = handle;
+  const { instance, block, work } = transaction;
   if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
   if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
+  work.isCallbackRunning = true;
   if (!transaction.hasHooks) return run(transaction, handle, container);
-  if (block) transaction.isCallbackRunning = true;
   const hooks = transaction.inContext(() => transaction.hooks.run('afterBegin', {}, transaction));
-  return afterHooks(transaction, hooks, () => run(transaction, handle, container));
+  return afterHooks(hooks, () => run(transaction, handle, container));
 }
 
-function run(transaction: Transaction, handle: Knex.Transaction, container: Container): unknown {
+function run(transaction: ControlledTransaction, handle: Knex.Transaction, container: Container): unknown {
+  // A limit, a reset or the death of the connection came meanwhile: the callback is not called any more.
+  const { state, refusal } = transaction;
+  if (state.is !== 'open' || refusal) throw refusal ? refusal.error : transaction.endReason;
   const result = transaction.inContext(() => started(container(handle)));
-  if (isThenable(result)) return transaction.root.sandbox ? watched(transaction, result) : result;
-  transaction.isByCallback = !isResolver(container);
+  if (isThenable(result)) return result;
+  transaction.work.isCallbackRunning = false;
+  transaction.port.endsByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.
   transaction.leaveParent();
   return result;
@@ -143,26 +155,9 @@ function started(result: unknown): unknown {
   return new Promise((resolve, reject) => void result.then(resolve, reject));
 }
 
-/** In a sandbox it matters whether a callback still runs: only a transaction by handle can have others begun inside it. */
-async function watched(transaction: Transaction, result: PromiseLike<unknown>): Promise<unknown> {
-  transaction.isCallbackRunning = true;
-  try {
-    return await result;
-  } finally {
-    transaction.isCallbackRunning = false;
-  }
-}
-
 /** Knex ends the transaction with a callback's promise, and leaves it open where there is none: hooks must not change that. */
-async function afterHooks(transaction: Transaction, hooks: Promise<void>, work: () => unknown): Promise<unknown> {
-  try {
-    await hooks;
-  } finally {
-    transaction.isCallbackRunning = false;
-  }
-  // A limit, a reset or the death of the connection came meanwhile: the callback is not called any more.
-  if (transaction.isAborted || transaction.outcome?.kind === 'rolledBack' || transaction.phase === 'ending')
-    throw transaction.refusal ?? transaction.reason;
+async function afterHooks(hooks: Promise<void>, work: () => unknown): Promise<unknown> {
+  await hooks;
   const result = work();
   return isThenable(result) ? result : new Promise(() => {});
 }

@@ -1,23 +1,24 @@
-// How the statements of a transaction are sent: its own ones by way of knex, one step at a time, and the queries inside through a gate.
+// How the statements of a transaction are sent: knex's control statements and this package's own, each within its time.
 import type { KnexClient } from '../knex/insides';
 import { guardOf } from '../knex/guard';
-import { markCompleted, type Send } from '../knex/transaction-class';
+import type { StepResult } from '../knex/transaction-port';
 import { type Mutex, NO_MUTEX } from '../connection/mutex';
-import { SET_SAVEPOINT } from '../connection/savepoint-mutex';
-import { within } from '../words/waiting';
-import { publish } from './channel';
+import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
 
-export interface StepResult {
-  isDone: boolean;
-  error: unknown;
-  /** Knex's query object, with the driver's answer in it. */
-  result: unknown;
-}
-
-/** The scope whose queries go through a client, be it by way of a client derived from it. */
+/** The transaction whose queries go through a client, be it by way of a client derived from it. */
 export function transactionOfClient(client: KnexClient): Transaction | undefined {
   return guardOf(client) as Transaction | undefined;
+}
+
+/** How long a step of its end may take: what is left of its limit, or of one around it; else the instance's time. */
+export function stepMillis(transaction: Transaction): number {
+  let millis = Number.POSITIVE_INFINITY;
+  for (let each: Transaction | undefined = transaction; each; each = each.parent) {
+    const left = each.block?.limit.leftMillis;
+    if (left !== undefined && left > 0) millis = Math.min(millis, left);
+  }
+  return millis === Number.POSITIVE_INFINITY ? transaction.instance.settings.timeoutMillis : millis;
 }
 
 const borrowers = new WeakSet<Transaction>();
@@ -36,99 +37,52 @@ export function mutexOf(transaction: Transaction): Mutex {
   return mutex;
 }
 
-/** BEGIN or SAVEPOINT. Rejects where it failed: knex would go on to the callback. */
-export function begin(transaction: Transaction, send: Send): Promise<unknown> {
-  const { refusal } = transaction;
-  if (refusal !== undefined)
-    return Promise.resolve(begun(transaction, { isDone: false, error: refusal, result: undefined }));
-  return sendControl(transaction, beginsInOne(transaction) ?? send).then((result) =>
-    result.isDone && transaction.doom !== undefined && transaction.isSavepoint
-      ? givenUp(transaction)
-      : begun(transaction, result),
-  );
+/** Sends a control statement when it is its turn. Never rejects. */
+export function sendControl(transaction: Transaction, send: () => Promise<StepResult>): Promise<StepResult> {
+  const turn = mutexOf(transaction).take(transaction);
+  return turn ? turn.then((end) => send().finally(end), refused) : send();
 }
 
-/** A sandbox's BEGIN comes with the savepoint for its first query. */
-function beginsInOne({ sandbox, isSavepoint, connection }: Transaction): Send | undefined {
-  return sandbox && !isSavepoint && connection.driver.takesScripts
-    ? () => connection.sendAll(['BEGIN', SET_SAVEPOINT])
-    : undefined;
+function refused(error: unknown): StepResult {
+  return { isDone: false, error, result: undefined };
 }
 
-/** A limit was reached before the savepoint was there: the block in it will never run. */
-async function givenUp(transaction: Transaction): Promise<unknown> {
-  await sendInternal(transaction, `RELEASE SAVEPOINT ${transaction.id};`).catch(() => {});
-  return begun(transaction, { isDone: false, error: transaction.doom, result: undefined });
-}
-
-function begun(transaction: Transaction, { isDone, error, result }: StepResult): unknown {
-  if (!isDone) return notBegun(transaction, error);
-  const deferrable = transaction.block?.options.deferrable;
-  if (deferrable === undefined || transaction.isSavepoint) return opened(transaction, result);
-  return sendInternal(transaction, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`).then(
-    (answer) => opened(transaction, answer),
-    (failure: unknown) => notBegun(transaction, failure),
-  );
-}
-
-function opened(transaction: Transaction, result: unknown): unknown {
-  transaction.phase = 'open';
-  transaction.hasBegun = true;
-  publish('begin', transaction);
-  return result;
-}
-
-function notBegun(transaction: Transaction, error: unknown): Promise<never> {
-  transaction.outcome = { kind: 'rolledBack', error: transaction.root.doom ?? error };
-  transaction.phase = 'over';
-  return Promise.reject(transaction.outcome.error as Error);
-}
-
-/** Sends one of knex's control statements, and finds out what knex would have settled the transaction with. Never rejects. */
-export function sendControl(transaction: Transaction, send: Send): Promise<StepResult>;
-/** @param timeoutMillis from its turn on; undefined after it. What it is answered later ends its turn. */
-export function sendControl(
+/**
+ * The same for a step of a transaction's end, which has to be answered in time. Returns undefined on timeout: nothing more is sent on
+ * the connection then. For a savepoint in a sandbox the clock starts when it has its turn, because other code may use the connection for long.
+ */
+export async function sendInTime(
   transaction: Transaction,
-  send: Send,
-  timeoutMillis: number,
-): Promise<StepResult | undefined>;
-export function sendControl(
-  transaction: Transaction,
-  send: Send,
-  timeoutMillis?: number,
+  deadline: Deadline,
+  send: () => Promise<StepResult>,
 ): Promise<StepResult | undefined> {
   const turn = mutexOf(transaction).take(transaction);
-  const bounded = (sent: Promise<StepResult>) => (timeoutMillis === undefined ? sent : within(timeoutMillis, sent));
-  if (!turn) return bounded(sendStep(transaction, send));
-  return turn.then(
-    (end) => bounded(sendStep(transaction, send).finally(end)),
-    (error: unknown) => ({ isDone: false, error, result: undefined }),
-  );
+  const sent = turn && transaction.parent ? inTurn(transaction, turn, send) : undefined;
+  const answer = await (sent ??
+    within(deadline.leftMillis, turn ? turn.then((end) => send().finally(end), refused) : send()));
+  if (answer === undefined) giveUp(transaction);
+  return answer;
 }
 
-function sendStep(transaction: Transaction, send: Send): Promise<StepResult> {
-  const taken: NonNullable<Transaction['step']> = { failure: undefined };
-  transaction.step = taken;
-  // Knex marks a transaction as completed with the first try to end it; the second, after a failed one, must still be sent.
-  markCompleted(transaction.trx, false);
-  transaction.isStepping = true;
-  let sent: Promise<unknown>;
+async function inTurn(
+  transaction: Transaction,
+  turn: Promise<() => void>,
+  send: () => Promise<StepResult>,
+): Promise<StepResult | undefined> {
+  let end: () => void;
   try {
-    sent = send();
+    end = await turn;
   } catch (error) {
-    sent = Promise.reject(error as Error);
+    return refused(error);
   }
-  transaction.isStepping = false;
-  return sent.then(
-    (result) => {
-      transaction.step = undefined;
-      return { isDone: taken.failure === undefined, error: taken.failure?.error, result };
-    },
-    (error: unknown) => {
-      transaction.step = undefined;
-      return { isDone: false, error, result: undefined };
-    },
-  );
+  return within(stepMillis(transaction), send().finally(end));
+}
+
+/** A connection that does not answer is of no use: nothing more is sent on it. */
+export function giveUp({ connection, name }: Transaction): void {
+  connection.doomed = true;
+  if (connection.refusal === undefined)
+    connection.refuse(new Error(`the end of transaction ${name} was not answered in time`));
 }
 
 /** Sends a statement of this package's own. */
@@ -143,16 +97,16 @@ export function takeTurn(transaction: Transaction): Promise<() => void> | undefi
 }
 
 /** Counts a statement that waits for its turn or has it. */
-async function counted(transaction: Transaction, turn: Promise<() => void>): Promise<() => void> {
-  transaction.running++;
+async function counted({ work }: Transaction, turn: Promise<() => void>): Promise<() => void> {
+  work.running++;
   try {
     const end = await turn;
     return () => {
-      transaction.running--;
+      work.running--;
       end();
     };
   } catch (error) {
-    transaction.running--;
+    work.running--;
     throw error;
   }
 }

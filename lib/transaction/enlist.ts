@@ -12,7 +12,7 @@ export async function enlist(transaction: Transaction, asked: QueryOrigin | unde
   const { connection } = transaction;
   const { mutex } = connection;
   if (mutex instanceof SavepointMutex) return enlistInSandbox(transaction, mutex, new SandboxGuest(asked));
-  connection.guests.push(transaction.enter());
+  connection.guests.push(transaction.work.enter());
   return connection.raw;
 }
 
@@ -20,7 +20,7 @@ async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, 
   const { connection } = transaction;
   const guests = guestsOf(transaction);
   guests?.add(guest);
-  const leaveScope = transaction.enter();
+  const leaveScope = transaction.work.enter();
   try {
     // The sandbox may be closed while it waits, which would have to wait for the query.
     await mutex.takeForQuery(guest, () => refuseIfOver(transaction));
@@ -70,7 +70,8 @@ class SandboxGuest implements Guest, TurnHolder {
 }
 
 function refuseIfOver(transaction: Transaction): void {
-  if (transaction.refusal !== undefined) throw transaction.refusal;
+  const { refusal } = transaction;
+  if (refusal) throw refusal.error;
   // An inner transaction can still be open when the one around it has ended and the connection has another user.
-  if (transaction.phase !== 'open' || transaction.parentHasEnded) throw new Error('Transaction query already complete');
+  if (!transaction.isOpen || transaction.parentHasEnded) throw new Error('Transaction query already complete');
 }

@@ -1,43 +1,173 @@
-// The requests to end a transaction: knex makes them after the callback, user code through the handle.
+// Who asks for the end of a transaction, and what they hear: its callback, or who has its handle.
+import type { TransactionController } from '../knex/transaction-class';
 import { BlockControlError, TransactionFailedError } from '../words/errors';
-import type { Send } from '../knex/transaction-class';
+import type { QueryOrigin } from '../words/call-site';
 import { commit } from './commit';
+import { takeTurn } from './control';
+import { enlist } from './enlist';
+import { finish } from './finish';
 import { rollBack, settleAborted } from './roll-back';
-import type { Transaction } from './transaction';
+import type { Failure, Outcome } from './state';
+import { Transaction } from './transaction';
 
-/** COMMIT, or RELEASE of a savepoint. Rejects where that failed; knex's own call after a callback gets the same. */
-export async function requestCommit(transaction: Transaction, value: unknown, send: Send): Promise<unknown> {
-  endAsked(transaction, 'commit()');
-  if (transaction.isAborted) await settleAborted(transaction);
-  else if (transaction.phase === 'open') await commit(transaction, value, send);
-  await transaction.whenOver;
-  const { outcome, afterCommitError } = transaction;
-  if (afterCommitError) throw afterCommitError;
-  if (outcome?.kind === 'committed') return undefined;
-  if (outcome?.error !== undefined) throw outcome.error;
-  throw new TransactionFailedError(`transaction ${transaction.name} was rolled back before it was committed`, {
-    transaction: transaction.describe(),
-  });
-}
+const ignore = () => {};
 
-/** ROLLBACK, or ROLLBACK TO a savepoint. Never rejects: what the rollback was for is the transaction's outcome. */
-export async function requestRollback(transaction: Transaction, error: unknown): Promise<unknown> {
-  endAsked(transaction, 'rollback()');
-  if (transaction.isAborted) await settleAborted(transaction, error);
-  else if (transaction.phase === 'open') await rollBack(transaction, error);
-  await transaction.whenOver;
-  return undefined;
-}
+export abstract class ControlledTransaction extends Transaction implements TransactionController {
+  /** It was begun without this package: knex waits for its own promise only, and calls `commit()` and `rollback()` as a user does. */
+  isAdopted = false;
 
-/** Knex asks for the end of a block once its callback has ended, and again only if that failed. Any other request comes from the block or a hook. */
-function endAsked(transaction: Transaction, call: string): void {
-  const isByHand =
-    transaction.joined > 0 ||
-    (transaction.block && (transaction.isCallbackRunning || (transaction.isEndAsked && !transaction.isConcluded)));
-  if (isByHand) {
-    throw new BlockControlError(
-      `transaction ${transaction.name} belongs to a block: return or throw instead of calling ${call}`,
+  abstract readonly emulatesRoot: boolean;
+  abstract ask(): void;
+  abstract acquired(raw: object, usesCallersConnection?: boolean): void;
+  abstract begin(): Promise<unknown>;
+  abstract giveBack(raw: object): void;
+  // The end that a callback comes to.
+
+  returned(value: unknown): void {
+    this.work.isCallbackRunning = false;
+    this.#go(this.isAborted ? settleAborted(this) : commit(this, value));
+  }
+
+  threw(error: unknown): void {
+    this.work.isCallbackRunning = false;
+    if (this.isAborted) this.#go(settleAborted(this, { error }));
+    else if (this.isOpen) this.#go(rollBack(this, error));
+  }
+
+  /** What goes wrong in the steps of its end is its outcome, whatever it is. */
+  #go(end: Promise<void>): void {
+    end.catch((error: unknown) => {
+      if (!this.isOver) this.move({ is: 'ended', outcome: { kind: 'rolledBack', error } });
+    });
+  }
+
+  // The end that is asked for by hand.
+
+  /** Rejects where it failed. Nobody has to wait: the transaction's own promise tells as well. */
+  commit(value: unknown): Promise<unknown> {
+    const committed = this.#commitByHand(value);
+    const handled = committed.catch(ignore);
+    return this.port.endsByCallback ? handled : committed;
+  }
+
+  async #commitByHand(value: unknown): Promise<unknown> {
+    if (!this.isOver) {
+      if (this.#belongsToBlock || this.work.isInHooks) throw this.#notByHand('commit()');
+      if (this.isAborted) await settleAborted(this);
+      else if (this.state.is !== 'draining') await commit(this, value);
+      await this.whenOver;
+    }
+    const { outcome, state } = this;
+    if (state.is === 'released' && state.afterCommitError) throw state.afterCommitError;
+    if (outcome?.kind === 'committed') return undefined;
+    if (outcome?.error !== undefined) throw outcome.error;
+    throw new TransactionFailedError(`transaction ${this.name} was rolled back before it was committed`, {
+      transaction: this.describe(),
+    });
+  }
+
+  /** Rejects only in a block, which is doomed by it: what the rollback was for is the transaction's outcome. */
+  rollback(error: unknown): Promise<unknown> {
+    const rolledBack = this.#rollBackByHand(error);
+    rolledBack.catch(ignore);
+    return rolledBack;
+  }
+
+  async #rollBackByHand(error: unknown): Promise<unknown> {
+    if (this.isOver) return undefined;
+    // Knex itself rolls back with the error that a callback has thrown, or that `commit()` has rejected with.
+    const isOfKnex = this.isAdopted && error !== undefined;
+    if (this.#belongsToBlock && !isOfKnex) {
+      const refused = this.#notByHand('rollback()');
+      this.doom(refused);
+      throw refused;
+    }
+    // Its end is under way, and would be waited for by its own hook: it goes the other way.
+    if (this.state.is === 'draining') return this.doom(error ?? this.#rolledBackMeanwhile());
+    if (this.isAborted) await settleAborted(this, error === undefined ? undefined : { error });
+    else if (this.isOpen) await rollBack(this, error);
+    else if (this.work.isInHooks) return undefined;
+    await this.whenOver;
+    return undefined;
+  }
+
+  #rolledBackMeanwhile(): Error {
+    return this.failure(
+      `transaction ${this.name} was rolled back by hand while it was about to be committed`,
+      undefined,
     );
   }
-  transaction.isEndAsked = true;
+
+  get #belongsToBlock(): boolean {
+    return (this.block !== undefined || this.work.joined > 0) && !this.port.isCallbackOver;
+  }
+
+  #notByHand(call: string): BlockControlError {
+    const why = this.#belongsToBlock
+      ? `belongs to a block: return or throw instead of calling ${call}`
+      : `is being committed: ${call} is not for its hooks`;
+    return new BlockControlError(`transaction ${this.name} ${why}`);
+  }
+
+  // What knex and the queries inside ask.
+
+  isCompleted(): boolean {
+    const { is } = this.state;
+    return is === 'aborted' || this.isOver;
+  }
+
+  refuse(): Failure | undefined {
+    if (this.port.isStepping) return undefined;
+    if (this.view.endedBy) this.root.askedAfterEnd();
+    return this.refusal;
+  }
+
+  takeTurn(): Promise<() => void> | undefined {
+    return this.port.isStepping ? undefined : takeTurn(this);
+  }
+
+  enlist(asked: QueryOrigin | undefined): Promise<object> {
+    return enlist(this, asked);
+  }
+
+  /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
+  override inContext<T>(work: () => T): T {
+    const { settings, ambient } = this.instance;
+    return settings.ambient || this.root.sandbox ? ambient.run(this, work) : work();
+  }
+
+  // Its end.
+
+  protected override decided(outcome: Outcome): void {
+    const { port } = this;
+    if (this.isAdopted) new Promise((resolve) => resolve(this.ended(undefined))).then(port.resolve, port.reject);
+    else if (outcome.kind === 'committed') port.resolve(outcome.value);
+    else if (outcome.kind === 'rolledBack' && outcome.resolves) port.resolve(undefined);
+    else port.reject(outcome.error);
+  }
+
+  ended(failure: Failure | undefined): unknown {
+    this.parent?.removeChild(this);
+    this.leaveParent();
+    this.instance.closed(this);
+    if (this.isOver) return finish(this);
+    const error = failure?.error;
+    this.move({ is: 'ended', outcome: { kind: 'rolledBack', error } });
+    this.move({ is: 'released', outcome: { kind: 'rolledBack', error } });
+    return Promise.reject(error as Error);
+  }
+
+  /** The one around it need not wait for it any more. */
+  abstract leaveParent(): void;
+
+  settle(): void {
+    if (this.isAborted) this.#go(settleAborted(this));
+  }
+
+  /** It never began. @returns what knex takes for its failure */
+  protected notBegun(error: unknown): Promise<never> {
+    const { outcome } = this;
+    if (!outcome) this.move({ is: 'ended', outcome: { kind: 'rolledBack', error } });
+    return Promise.reject(error as Error);
+  }
 }

@@ -1,51 +1,72 @@
 // What comes after a transaction has given its connection back: a lost COMMIT is looked into, the last hooks run, the outcome is handed over.
 import { AfterCommitError, suppress } from '../words/errors';
+import { bounded } from '../words/foreign';
+import { within } from '../words/waiting';
 import { publish } from './channel';
+import { stepMillis } from './control';
+import type { HookRegister } from './hooks';
+import type { Outcome } from './state';
 import type { Transaction } from './transaction';
-import type { Outcome } from './transaction-details';
 import { outcomeOnServer } from './verify-commit';
+
+type Failed = Exclude<Outcome, { kind: 'committed' }>;
 
 /** Returns the transaction's value or a promise of it. Throws or rejects with what it failed of. */
 export function finish(transaction: Transaction): unknown {
   const outcome = transaction.outcome as Outcome;
   const isCommitted = outcome.kind === 'committed';
-  if (outcome.kind === 'unknown' || (transaction.hasHooks && (transaction.isOutermost || !isCommitted)))
-    return concludeSlowly(transaction, outcome).finally(() => transaction.concluded());
+  const hasLastHooks = transaction.hasHooks && (transaction.isOutermost || !isCommitted);
+  if (outcome.kind === 'unknown' || hasLastHooks) return finishSlowly(transaction, outcome);
   publish(isCommitted ? 'commit' : 'rollback', transaction, isCommitted ? undefined : outcome.error);
-  transaction.concluded();
+  transaction.move({ is: 'released', outcome });
   if (isCommitted) return outcome.value;
   if (outcome.resolves) return undefined;
   throw outcome.error;
 }
 
-async function concludeSlowly(transaction: Transaction, outcome: Outcome): Promise<unknown> {
-  if (outcome.kind === 'unknown' && transaction.block?.options.verifyCommit)
-    transaction.outcome = await outcomeOnServer(transaction, outcome);
-  const known = transaction.outcome as Outcome;
-  return known.kind === 'committed' ? afterCommit(transaction, known.value) : afterFailure(transaction, known);
+async function finishSlowly(transaction: Transaction, decided: Outcome): Promise<unknown> {
+  const outcome = decided.kind === 'unknown' ? await outcomeOnServer(transaction, decided) : decided;
+  if (transaction.state.is === 'inDoubt') transaction.move({ is: 'ended', outcome });
+  return outcome.kind === 'committed'
+    ? afterCommit(transaction, outcome, outcome.value)
+    : afterFailure(transaction, outcome);
 }
 
-async function afterCommit(transaction: Transaction, value: unknown): Promise<unknown> {
+async function afterCommit(transaction: Transaction, outcome: Outcome, value: unknown): Promise<unknown> {
   publish('commit', transaction);
-  const errors = await transaction.hooks.runAll('afterCommit');
-  if (errors.length === 0) return value;
-  transaction.afterCommitError = new AfterCommitError(transaction.name, errors, value);
-  throw transaction.afterCommitError;
+  const errors = await lastHooks(transaction);
+  const afterCommitError = errors.length > 0 ? new AfterCommitError(transaction.name, errors, value) : undefined;
+  transaction.move({ is: 'released', outcome, afterCommitError });
+  if (afterCommitError) throw afterCommitError;
+  return value;
 }
 
-async function afterFailure(
-  transaction: Transaction,
-  outcome: Exclude<Outcome, { kind: 'committed' }>,
-): Promise<undefined> {
+/** What the afterCommit hooks threw. One that goes on for long after the block's limit is given up. */
+async function lastHooks({ block, hooks, instance }: Transaction): Promise<unknown[]> {
+  const running = hooks.runAll('afterCommit');
+  if (block?.limit.leftMillis === undefined) return running;
+  const isLate = block.limit.whenReached.then(async (reason) => {
+    await within(instance.settings.timeoutMillis, running);
+    return [reason];
+  });
+  return Promise.race([running, isLate]);
+}
+
+async function afterFailure(transaction: Transaction, outcome: Failed): Promise<undefined> {
   const { error, kind } = outcome;
   const isUnknown = kind === 'unknown';
   publish(isUnknown ? 'unknown' : 'rollback', transaction, error);
+  let hooks: HookRegister | undefined;
   if (transaction.hasHooks) {
-    const fatal = transaction.hasLost(error);
-    transaction.lastHooks = transaction.hooks.drop(transaction);
-    const errors = await transaction.lastHooks.runAll(isUnknown ? 'afterUnknown' : 'afterRollback', { error, fatal });
-    for (const later of errors) suppress(error, later);
+    const occasion = { error, fatal: transaction.hasLost(error) };
+    const dropped = transaction.hooks.drop(transaction);
+    hooks = dropped;
+    const errors = await bounded(stepMillis(transaction), () =>
+      dropped.runAll(isUnknown ? 'afterUnknown' : 'afterRollback', occasion),
+    );
+    for (const later of errors ?? []) suppress(error, later);
   }
+  transaction.move({ is: 'released', outcome, hooks });
   if (!isUnknown && outcome.resolves) return undefined;
   throw error;
 }

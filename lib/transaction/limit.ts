@@ -1,17 +1,29 @@
 // A block's time limit and abort signal, over all its attempts.
 import { TransactionTimeoutError } from '../words/errors';
 import type { AtomicOptions } from '../words/block-types';
-import { type Deferred, defer } from '../words/waiting';
-import { interrupt } from './block';
+import { inBackground } from '../words/foreign';
+import { Deadline, type Deferred, defer } from '../words/waiting';
+import type { BlockLimit } from './transaction-details';
+import { interrupt } from './interrupt';
 import type { Transaction } from './transaction';
 
-export class Limit {
+export class Limit implements BlockLimit {
+  /** Undefined: there is none, but a signal perhaps. */
+  deadline: Deadline | undefined;
   #error: { error: unknown } | undefined;
   #transaction: Transaction | undefined;
   #reached: Deferred<never> | undefined;
 
   get isReached(): boolean {
     return this.#error !== undefined;
+  }
+
+  get leftMillis(): number | undefined {
+    return this.deadline?.leftMillis;
+  }
+
+  get whenReached(): Promise<unknown> {
+    return this.reached.catch((reason: unknown) => reason);
   }
 
   /** The attempt that is to be stopped when the limit is reached. */
@@ -27,7 +39,7 @@ export class Limit {
 
   timeoutError(label: string | undefined, timeoutMillis: number): TransactionTimeoutError {
     const watched = this.#transaction;
-    const transaction = watched && watched.phase !== 'waiting' ? watched.describe() : undefined;
+    const transaction = watched?.connection ? watched.describe() : undefined;
     return new TransactionTimeoutError(label ?? transaction?.id ?? 'block', timeoutMillis, transaction);
   }
 
@@ -53,9 +65,8 @@ export class Limit {
     this.#error = { error };
     const transaction = this.#transaction;
     // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
-    const hasBegun =
-      transaction && transaction.phase !== 'waiting' && transaction.phase !== 'beginning' && !transaction.isConcluded;
-    if (transaction) void interrupt(transaction, error);
+    const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';
+    if (transaction) inBackground(interrupt(transaction, error));
     if (!hasBegun) this.#reached?.reject(error);
   }
 }
@@ -72,6 +83,7 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
   const { signal, label } = options;
   const timeoutMillis = finite(options.timeoutMillis);
   if (signal?.aborted) throw signal.reason;
+  if (timeoutMillis !== undefined) limit.deadline = new Deadline(timeoutMillis);
   const onAbort = () => limit.stop(signal?.reason);
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);

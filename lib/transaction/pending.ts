@@ -7,13 +7,14 @@ export function watchRunner(client: KnexClient, runner: Runner): void {
   if (!transaction?.block) return;
   const { run } = runner;
   const watched = () => {
-    const leave = transaction.enter();
-    const isOfCallback = transaction.isCallbackRunning;
+    const { work } = transaction;
+    const leave = work.enter();
+    const isOfCallback = work.isCallbackRunning;
     const result = run.call(runner);
     result.then(leave, (error) => {
       // The callback has ended without waiting for it. Without this, only the server could make the block fail.
-      if (isOfCallback && transaction.isEndAsked && transaction.phase === 'open')
-        transaction.unawaitedFailure ??= error;
+      if (isOfCallback && !work.isCallbackRunning && transaction.isOpen)
+        work.unawaited ??= { error, what: 'a query of' };
       leave();
     });
     return result;

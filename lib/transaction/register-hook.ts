@@ -12,8 +12,7 @@ export type LateHook = 'beforeCommit' | 'afterCommit' | 'afterRollback';
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
 export function register(transaction: Transaction, kind: LateHook, hook: unknown): void {
   if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
-  if (transaction.phase !== 'open' || transaction.isAborted || transaction.parentHasEnded)
-    throw finished(kind, transaction.name);
+  if (!transaction.isOpen || transaction.parentHasEnded) throw finished(kind, transaction.name);
   transaction.hooks.add(transaction, kind, hook as TransactionHook);
 }
 

@@ -59,7 +59,8 @@ async function sleep({ pausedRetries }: Instance, limit: Limit, millis: number):
 
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */
 function hooksOf(instance: Instance, options: AtomicOptions, transaction: Transaction | undefined): HookRegister {
-  if (transaction?.lastHooks && transaction.handle) return transaction.lastHooks;
+  const state = transaction?.state;
+  if (state?.is === 'released' && state.hooks && transaction?.handle) return state.hooks;
   const hooks = new HookRegister();
   if (!transaction) return hooks;
   hooks.addAll(transaction, instance.settings.hooks);
@@ -79,7 +80,7 @@ function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt:
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
   // What it did before its own COMMIT is stored, and would be stored again.
-  if (attempt.transaction?.root.endedByStatement) return false;
+  if (attempt.transaction?.view.endedBy) return false;
   if (retry?.when) return judge(retry.when, error, attempt.number);
   if (isRetryable(error)) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.

@@ -1,56 +1,150 @@
-// A transaction that is held open by this package itself, for a sandbox: begun like any other, and only ever rolled back.
-import type { SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
+// Transactions that are held open by this package itself, for a sandbox: begun like any other, and only ever rolled back. A sandbox inside
+// another has a savepoint.
+import type { SandboxTransaction as Held, SandboxOwner, Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
-import { SavepointMutex } from '../connection/savepoint-mutex';
+import { SavepointMutex, SET_SAVEPOINT } from '../connection/savepoint-mutex';
 import { makeInside } from '../knex/inner-transaction';
 import { acquireTimeoutMillisOf, type KnexTransaction } from '../knex/insides';
-import { within } from '../words/waiting';
-import { endedByUser } from './server-view';
-import { HELD, innermostHandle } from './begin';
-import { endWithin, rollBack } from './roll-back';
+import type { StepResult } from '../knex/transaction-port';
+import type { OpenTransaction } from '../words/types';
+import type { OwnerDetails } from './connection-owner';
+import { sendControl } from './control';
+import type { ControlledTransaction } from './exit';
+import { letGo } from './let-go';
+import { RootTransaction } from './root';
+import { Savepoint } from './savepoint';
+import type { EndingStatement } from './server-view';
+import type { Failure } from './state';
 import type { Transaction } from './transaction';
 import type { HeldSpec } from './transaction-details';
-import type { OpenTransaction } from '../words/types';
+
+type Spec = HeldSpec<ControlledTransaction>;
+
+/** Rides in the config of a transaction that is held open for a sandbox. */
+export const HELD = Symbol('knex-reset.held');
 
 /** Begins it. Everything on its connection takes turns from then on. */
-export async function openSandboxTransaction(
-  instance: Instance,
-  holder: SandboxOwner,
-  stack: CallSite,
-): Promise<SandboxTransaction> {
+export async function openSandboxTransaction(instance: Instance, holder: SandboxOwner, stack: CallSite): Promise<Held> {
   const { client, knex } = instance;
-  const transaction = await held({ holder, stack }, (spec) =>
+  const transaction = (await held({ holder, stack }, (spec) =>
     client.transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: spec }),
-  );
+  )) as SandboxTransaction;
   const { connection } = transaction;
   const mutex = new SavepointMutex(connection, {
     hasSavepoint: connection.driver.takesScripts === true,
     waitMillis: acquireTimeoutMillisOf(client),
     timeoutMillis: instance.settings.timeoutMillis,
-    onEscape: (sql) => endedByUser(transaction, { sql, rolledBack: false }),
-    onSilence(error) {
-      transaction.doom ??= error;
-    },
+    onEscape: (sql) => transaction.escaped(sql),
+    onSilence: (error) => transaction.doom(error),
   });
   connection.mutex = mutex;
-  return new HeldScope(transaction, holder, mutex);
+  return new OpenSandboxTransaction(transaction, holder, mutex);
 }
 
 /** Resolves when it is open. It has neither a handle nor a callback that would end it. */
 function held(
-  { holder, stack }: Pick<HeldSpec, 'holder' | 'stack'>,
-  make: (spec: HeldSpec) => KnexTransaction,
-): Promise<Transaction> {
+  { holder, stack }: Pick<Spec, 'holder' | 'stack'>,
+  make: (spec: Spec) => KnexTransaction,
+): Promise<ControlledTransaction> {
   return new Promise((resolve, reject) => void make({ holder, stack, begun: resolve }).catch(reject));
 }
 
+/** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
+export function innermostHandle(transaction: Transaction): Transaction {
+  for (const child of transaction.children) {
+    if (child.isOpen && !child.work.isCallbackRunning) return innermostHandle(child);
+  }
+  return transaction;
+}
+
+const neverCalled = () => {};
+
+/** What is asked in a sandbox that was closed. Made only if it is used: an error costs as much as the way of a query through here. */
+function closedBy({ state, isOver }: Transaction, holder: SandboxOwner): Failure | undefined {
+  return state.is === 'rollingBack' || isOver ? { error: holder.closed() } : undefined;
+}
+
+export class SandboxTransaction extends RootTransaction {
+  readonly #held: Spec;
+  #closed: Failure | undefined;
+
+  constructor(details: OwnerDetails, spec: Spec) {
+    super(details);
+    this.#held = spec;
+  }
+
+  override get sandbox(): SandboxOwner {
+    return this.#held.holder;
+  }
+
+  override get refusal(): Failure | undefined {
+    const earlier = super.refusal;
+    if (!earlier) this.#closed ??= closedBy(this, this.sandbox);
+    return earlier ?? this.#closed;
+  }
+
+  override async begin(): Promise<unknown> {
+    await super.begin();
+    return new Promise(() => this.#held.begun(this));
+  }
+
+  /** BEGIN comes with the savepoint for its first query. */
+  protected override sendBegin(): Promise<StepResult> {
+    const { connection, port } = this;
+    if (!connection.driver.takesScripts) return super.sendBegin();
+    return sendControl(this, () => port.sendBy(() => connection.sendAll(['BEGIN', SET_SAVEPOINT])));
+  }
+
+  /** It may be closed as soon as an error is heard. */
+  protected override get isHeard(): boolean {
+    return this.isOpen || this.state.is === 'rollingBack';
+  }
+
+  protected override endedByUser(by: EndingStatement): void {
+    // If it is noticed only at the end of the sandbox itself, it still has to be reported.
+    this.doom(this.sandbox.escaped(by.sql));
+  }
+
+  /** A query has taken the savepoint away that it had, and with it the transaction. */
+  escaped(sql: string): void {
+    const by = { sql, rolledBack: false, wasRestarted: false };
+    this.view.endedBy = by;
+    this.follow({ is: 'endedByUser', by });
+  }
+}
+
+export class SandboxSavepoint extends Savepoint {
+  readonly #held: Spec;
+  #closed: Failure | undefined;
+
+  constructor(details: ConstructorParameters<typeof Savepoint>[0], spec: Spec) {
+    super(details);
+    this.#held = spec;
+  }
+
+  override get sandbox(): SandboxOwner {
+    return this.#held.holder;
+  }
+
+  override get refusal(): Failure | undefined {
+    const earlier = super.refusal;
+    if (!earlier) this.#closed ??= closedBy(this, this.sandbox);
+    return earlier ?? this.#closed;
+  }
+
+  override async begin(): Promise<unknown> {
+    await super.begin();
+    return new Promise(() => this.#held.begun(this));
+  }
+}
+
 // A class: an object literal with getters has a hidden class of its own each time, which V8 keeps, with all that it refers to, until a full collection.
-class HeldScope implements SandboxTransaction {
+class OpenSandboxTransaction implements Held {
   readonly #holder: SandboxOwner;
   readonly #mutex: SavepointMutex;
 
   constructor(
-    readonly enclosing: Transaction,
+    readonly enclosing: ControlledTransaction,
     holder: SandboxOwner,
     mutex: SavepointMutex,
   ) {
@@ -61,17 +155,17 @@ class HeldScope implements SandboxTransaction {
   get doom(): unknown {
     // A connection that had a fatal error is about to end.
     const { enclosing } = this;
-    return enclosing.doom ?? enclosing.root.doom ?? enclosing.connection.fatal;
+    return (enclosing.ownRefusal ?? enclosing.root.ownRefusal)?.error ?? enclosing.connection.fatal;
   }
 
   get isBusy(): boolean {
-    return this.#holder.guests.size > 0 || this.enclosing.openInside().some((inner) => inner.running > 0);
+    return this.#holder.guests.size > 0 || this.enclosing.openInside().some((inner) => inner.work.running > 0);
   }
 
-  async nest(holder: SandboxOwner, stack: CallSite): Promise<SandboxTransaction> {
-    const { trx } = innermostHandle(this.enclosing);
+  async nest(holder: SandboxOwner, stack: CallSite): Promise<Held> {
+    const { trx } = innermostHandle(this.enclosing).port;
     const inner = await held({ holder, stack }, (spec) => makeInside(trx, neverCalled, { [HELD]: spec }));
-    return new HeldScope(inner, holder, this.#mutex);
+    return new OpenSandboxTransaction(inner, holder, this.#mutex);
   }
 
   describeInside(): OpenTransaction[] {
@@ -81,47 +175,4 @@ class HeldScope implements SandboxTransaction {
   letGo(constraintCheck: string | undefined): Promise<unknown> {
     return letGo(this.enclosing, this.#mutex, constraintCheck);
   }
-}
-
-const neverCalled = () => {};
-
-/** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, where there was one. */
-async function letGo(
-  transaction: Transaction,
-  mutex: SavepointMutex,
-  constraintCheck: string | undefined,
-): Promise<unknown> {
-  let violation: unknown;
-  if (transaction.isAborted) {
-    transaction.settle();
-  } else if (transaction.phase === 'open') {
-    transaction.phase = 'ending';
-    if (transaction.children.size > 0) endWithin(transaction, transaction.refusal);
-    if (constraintCheck !== undefined) violation = await checkAndUndo(transaction, mutex, constraintCheck);
-    if (!transaction.outcome) await rollBack(transaction, transaction.doom);
-  }
-  await transaction.whenOver;
-  return violation;
-}
-
-/** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checkAndUndo(
-  transaction: Transaction,
-  mutex: SavepointMutex,
-  constraintCheck: string,
-): Promise<unknown> {
-  const { connection, instance } = transaction;
-  const { timeoutMillis } = instance.settings;
-  const sent = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]).then(
-    () => ({ error: undefined }),
-    (error: unknown) => ({ error }),
-  );
-  const answer = await within(timeoutMillis, sent);
-  if (answer && answer.error === undefined)
-    transaction.decide({ kind: 'rolledBack', error: transaction.doom, resolves: true });
-  return answer && (connection.fatal ?? answer.error);
-}
-
-function undoing({ isSavepoint, id }: Transaction): string[] {
-  return isSavepoint ? [`ROLLBACK TO SAVEPOINT ${id}`, `RELEASE SAVEPOINT ${id}`] : ['ROLLBACK'];
 }

@@ -1,112 +1,92 @@
-// What the answers of the server, and the end of the connection, mean for the transaction on it.
-import { shown } from '../words/describe';
+// What the server's answers say of the transaction on one connection: its first error, what ended it, whether the connection is lost.
 import { isInFailedTransaction } from '../drivers/error-codes';
-import { BlockControlError } from '../words/errors';
-import { nextTurn } from '../words/waiting';
-import type { Transaction } from './transaction';
 
-/** A statement was answered. Returns the error that its asker gets. */
-export function answered(root: Transaction, answer: { sql: string; error: unknown; result: unknown }): unknown {
-  const { sql, error, result } = answer;
-  if (error !== null && error !== undefined) return failed(root, error);
-  const { driver, raw } = root.connection;
-  const status = driver.status(raw);
-  if (status === 'open') {
-    if (root.phase === 'open' && driver.wasRestarted?.(result, sql)) {
-      endedByUser(root, { sql, rolledBack: false, wasRestarted: true });
-      return error;
+/** A statement of the user's that ended the transaction. */
+export interface EndingStatement {
+  readonly sql: string;
+  /** The server says that it rolled back. */
+  readonly rolledBack: boolean;
+  /** A new transaction was begun by the same statement. */
+  readonly wasRestarted: boolean;
+}
+
+/** What follows from an answer. */
+export type Verdict =
+  | { readonly is: 'endedByUser'; readonly by: EndingStatement }
+  | { readonly is: 'endedByServer'; readonly error: unknown }
+  | { readonly is: 'fatal'; readonly error: unknown };
+
+/** The connection, as far as its answers are read here. */
+interface Answering {
+  readonly raw: object;
+  readonly driver: {
+    status(raw: unknown): string;
+    saysRolledBack(result: unknown, sql?: string): boolean;
+    wasRestarted?(result: unknown, sql: string): boolean;
+    rollsBackAt?(error: unknown): boolean;
+    endedBefore?(raw: unknown): boolean;
+  };
+}
+
+export class ServerView {
+  /** The first statement error that no rollback to a savepoint has undone. */
+  firstError: unknown;
+  /** Set once a statement of the user's has ended the transaction. */
+  endedBy: EndingStatement | undefined;
+  /** A fatal error was met; `told`: its hooks have run. */
+  fatal: 'none' | 'met' | 'told' = 'none';
+
+  get isFatal(): boolean {
+    return this.fatal !== 'none';
+  }
+
+  /**
+   * A statement succeeded.
+   * @param isOpen nothing was sent yet that ends the transaction
+   */
+  succeeded({ driver, raw }: Answering, isOpen: boolean, { sql, result }: { sql: string; result: unknown }) {
+    const status = driver.status(raw);
+    if (status === 'open') {
+      if (isOpen && driver.wasRestarted?.(result, sql))
+        return this.#ended({ sql, rolledBack: false, wasRestarted: true });
+      this.firstError = undefined;
+      this.endedBy = undefined;
+    } else if (status === 'idle' && isOpen) {
+      return this.#ended({ sql, rolledBack: driver.saysRolledBack(result, sql), wasRestarted: false });
     }
-    root.firstError = undefined;
-    root.endedByStatement = undefined;
-  } else if (status === 'idle' && root.phase === 'open') {
-    endedByUser(root, { sql, rolledBack: driver.saysRolledBack(result, sql) });
+    return undefined;
   }
-  return error;
-}
 
-function failed(root: Transaction, error: unknown): unknown {
-  if (isInFailedTransaction(error)) {
-    const refused = error as { cause?: unknown };
-    if (root.firstError !== undefined) refused.cause ??= root.firstError;
-  } else {
-    root.firstError ??= error;
+  /** A statement failed. One that was refused because of an earlier error has that as its cause. */
+  failed({ driver, raw }: Answering, error: unknown, isFatal: boolean): Verdict | undefined {
+    if (isInFailedTransaction(error)) {
+      const refused = error as { cause?: unknown };
+      if (this.firstError !== undefined) refused.cause ??= this.firstError;
+    } else {
+      this.firstError ??= error;
+    }
+    if (isFatal) {
+      if (this.fatal === 'none') this.fatal = 'met';
+      return { is: 'fatal', error };
+    }
+    // A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite.
+    return !this.endedBy && driver.status(raw) === 'idle' ? { is: 'endedByServer', error } : undefined;
   }
-  if (root.instance.isFatal(error)) {
-    root.hadFatal = true;
-    if (root.phase === 'open') root.doom ??= error;
+
+  /**
+   * The connection is ready again after a statement failed: only now is its status known. A script may have failed behind its COMMIT,
+   * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
+   */
+  readied({ driver, raw }: Answering, sql: string, error: unknown): Verdict | undefined {
+    if (this.endedBy) return undefined;
+    const status = driver.status(raw);
+    if (driver.rollsBackAt?.(error)) return status === 'idle' ? { is: 'endedByServer', error } : undefined;
+    if (driver.endedBefore?.(raw)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
+    return status === 'idle' ? this.#ended({ sql, rolledBack: false, wasRestarted: false }) : undefined;
   }
-  endedByServer(root, error);
-  return error;
-}
 
-/** A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite: what is sent from now on would be stored at once, each for itself. */
-function endedByServer(root: Transaction, error: unknown): void {
-  const { driver, raw } = root.connection;
-  if (root.phase !== 'open' || root.endedByStatement || driver.status(raw) !== 'idle') return;
-  const message = `the server rolled transaction ${root.name} back when a statement in it failed`;
-  root.doom ??= root.failure(message, error);
-  dropWaiting(root);
-}
-
-/**
- * The connection is ready again after a statement failed: only now is its status known. A script may have failed behind its COMMIT,
- * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
- */
-export function readied(root: Transaction, sql: string, error: unknown): void {
-  const { driver, raw, refusal } = root.connection;
-  // A sandbox may be closed as soon as the error is heard.
-  const isHeard = root.phase === 'open' || (root.sandbox !== undefined && root.phase === 'ending');
-  if (!isHeard || root.endedByStatement || refusal !== undefined) return;
-  if (driver.rollsBackAt?.(error)) return endedByServer(root, error);
-  if (driver.status(raw) === 'idle') endedByUser(root, { sql, rolledBack: false });
-}
-
-/** A statement of the user's has ended it. What waits behind that statement, and what is asked later, would be stored at once, each for itself. */
-export function endedByUser(root: Transaction, by: NonNullable<Transaction['endedByStatement']>): void {
-  root.endedByStatement = by;
-  // If it is noticed only at the end of the sandbox itself, it still has to be reported.
-  const escape = root.sandbox?.escaped(by.sql);
-  if (escape) root.doom ??= escape;
-  const isWaited = root.connection.running > 0 || by.rolledBack || by.wasRestarted;
-  if (hasBlock(root) || (isWaited && !root.connection.driver.commitsSilently?.(by.sql)))
-    root.doom ??= endedBy(root, by.sql);
-  if (root.doom !== undefined) dropWaiting(root);
-}
-
-/** In a plain transaction a COMMIT by hand may be the very last statement: another one is refused, and dooms the transaction. */
-export function refuseAfterEnd(root: Transaction): void {
-  const { endedByStatement, connection, phase } = root;
-  if (!endedByStatement || phase !== 'open' || connection.driver.commitsSilently?.(endedByStatement.sql)) return;
-  root.doom ??= endedBy(root, endedByStatement.sql);
-}
-
-/** Schema changes, on MySQL. */
-const COMMITS_BY_ITSELF = 'which this database commits before and after by itself';
-
-function endedBy(root: Transaction, sql: string): BlockControlError {
-  const what = hasBlock(root) ? 'belongs to a block, but it ' : '';
-  const isSilent = root.connection.driver.commitsSilently?.(sql);
-  const remedy = isSilent ? `, ${COMMITS_BY_ITSELF}: change the schema before the transaction or after it` : '';
-  return new BlockControlError(`transaction ${root.name} ${what}was ended by "${shown(sql)}"${remedy}`);
-}
-
-function dropWaiting({ connection, doom, name }: Transaction): void {
-  const isError = typeof doom === 'object' && doom !== null;
-  connection.dropWaiting(isError ? (doom as Error) : new Error(`transaction ${name} has ended`));
-}
-
-function hasBlock(transaction: Transaction): boolean {
-  return transaction.block !== undefined || [...transaction.children].some(hasBlock);
-}
-
-/** The connection is gone. */
-export function lost(root: Transaction, error: Error): void {
-  if (root.phase !== 'open') return;
-  root.hadFatal = true;
-  root.abort(error);
-  // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
-  void nextTurn().then(() => {
-    // A callback must not run twice at a time: where it will be tried again, its end is waited for.
-    if (!(root.block?.mayRetry && root.isCallbackRunning)) root.settle();
-  });
+  #ended(by: EndingStatement): Verdict {
+    this.endedBy = by;
+    return { is: 'endedByUser', by };
+  }
 }

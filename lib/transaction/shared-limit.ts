@@ -4,7 +4,7 @@ import { TransactionTimeoutError } from '../words/errors';
 import type { Settings, TransactionLimit } from '../pool/instance';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
-import { interrupt } from './block';
+import { interrupt } from './interrupt';
 import type { Transaction } from './transaction';
 
 class SharedLimit implements TransactionLimit {
@@ -19,8 +19,8 @@ class SharedLimit implements TransactionLimit {
 
   /** A transaction has its connection. The sandbox's own is exempt, and so is a block with a limit of its own. */
   begun(transaction: Transaction): void {
-    const { isOutermost, held, block } = transaction;
-    if (!isOutermost || held || block?.options.timeoutMillis !== undefined) return;
+    const { isOutermost, sandbox, block } = transaction;
+    if (!isOutermost || sandbox || block?.options.timeoutMillis !== undefined) return;
     this.#begun.set(transaction, performance.now());
     this.#timer ??= setTimeout(this.#look, this.#millis).unref();
   }

@@ -3,6 +3,7 @@
 import { turnRefused } from '../connection/mutex';
 import { acquireTimeoutMillisOf } from '../knex/insides';
 import { within } from '../words/waiting';
+import type { ControlledTransaction } from './exit';
 import type { Transaction } from './transaction';
 
 /**
@@ -13,14 +14,14 @@ import type { Transaction } from './transaction';
 export async function waitForSiblings(
   parent: Transaction,
   earlier: Promise<unknown>,
-  waiting: () => Transaction,
+  waiting: () => ControlledTransaction,
 ): Promise<void> {
   const acquireTimeoutMillis = acquireTimeoutMillisOf(parent.instance.client);
   const areOver = earlier.then(() => true);
   if (await parent.connection.mutex.count(within(acquireTimeoutMillis, areOver))) return;
   const transaction = waiting();
   const inTheWay = [...parent.children].find(
-    (each) => each !== transaction && !each.isOver && each.phase !== 'waiting',
+    (each) => each !== transaction && !each.isOver && each.state.is !== 'acquiring',
   );
   if (!inTheWay) return;
   const how = 'transactions run one after the other in it, and this one is not over:';

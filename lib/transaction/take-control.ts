@@ -4,6 +4,8 @@ import { driverOf } from '../drivers';
 import { isFatal } from '../drivers/error-codes';
 import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
 import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
+import { guardClient } from '../knex/guard';
+import { TransactionPort } from '../knex/transaction-port';
 import { controlOpen, machineOf } from '../knex/open-transaction';
 import { DEFAULTS } from '../words/options';
 import type { Instance, OpenEntry } from '../pool/instance';
@@ -11,7 +13,9 @@ import { Ambient } from '../pool/ambient';
 import { ResettablePool } from '../pool/resettable-pool';
 import { beginTransaction } from './begin';
 import { watchRunner } from './pending';
-import { Transaction } from './transaction';
+import { RootTransaction } from './root';
+import { Savepoint } from './savepoint';
+import type { Transaction } from './transaction';
 import { transactionOfClient } from './control';
 
 /**
@@ -26,7 +30,7 @@ export async function takeControlOf(trx: Knex.Transaction): Promise<void> {
   // Another block in it, asked at the same time, may have been first.
   if (transactionOfClient(client)) return;
   refuseCompleted(trx);
-  adoptMachine(machineOf(trx), raw, trx).handle = trx;
+  adoptMachine(machineOf(trx), raw, trx).port.handle = trx;
 }
 
 function refuseCompleted(trx: Knex.Transaction): void {
@@ -47,13 +51,15 @@ function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transa
     readsWhole: () => false,
   });
   claimTransaction(client, prototype);
-  const details = { parent, block: undefined, stack: {}, emulatesRoot: false };
-  const transaction = new Transaction(instance, machine, details);
-  transaction.takeControl(raw, controlOpen(machine, raw, transaction));
+  const details = { instance, port: new TransactionPort(machine), block: undefined, stack: {} };
+  const transaction = parent ? new Savepoint({ ...details, parent }) : new RootTransaction({ ...details, parent });
+  controlOpen(machine, raw, transaction);
+  transaction.takeOver(raw);
+  guardClient(client, transaction);
   return transaction;
 }
 
-/** What a scope needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
+/** What a transaction needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
 function detachedInstance(knex: Knex, client: KnexClient): Instance {
   const driver = driverOf(client);
   const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;

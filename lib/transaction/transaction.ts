@@ -1,202 +1,199 @@
-// One transaction or savepoint from BEGIN to its outcome: what knex, the connection and a reset tell it.
-import { ResetError } from '../words/errors';
-import { guardClient } from '../knex/guard';
-import type { KnexClient, KnexTransaction } from '../knex/insides';
-import type { Send, TransactionController, Undo } from '../knex/transaction-class';
-import type { EnclosingTransaction } from '../pool/ambient';
-import type { QueryOrigin } from '../words/call-site';
-import type { Instance, OpenEntry } from '../pool/instance';
-import { connectionOf, type ConnectionUser } from '../connection/connection';
-import { type Deferred, defer } from '../words/waiting';
-import { answered, lost, readied, refuseAfterEnd } from './server-view';
+// One transaction or savepoint, whoever sends what for it: its state, and its place among those around and inside it.
+import type { Knex } from 'knex';
+import type { Connection } from '../connection/connection';
+import { isSocketError } from '../drivers/error-codes';
+import type { TransactionPort } from '../knex/transaction-port';
+import { describeUnregistered, type Instance, type SandboxOwner } from '../pool/instance';
+import { type CallSite, type QueryOrigin, userFrames } from '../words/call-site';
+import { shown } from '../words/describe';
+import { ResetError, TransactionFailedError } from '../words/errors';
+import type { OpenTransaction } from '../words/types';
+import type { Deadline } from '../words/waiting';
 import { publish } from './channel';
-import { finish } from './finish';
-import { requestCommit, requestRollback } from './exit';
-import { enlist } from './enlist';
-import { settleAborted } from './roll-back';
-import type { Outcome, TransactionDetails } from './transaction-details';
-import { TransactionRecord } from './transaction-record';
-import { begin, takeTurn } from './control';
-import type { HookSite } from './hooks';
+import { HookRegister, type HookSite } from './hooks';
+import type { ServerView } from './server-view';
+import { Life } from './life';
+import type { Failure, Recorded, State } from './state';
+import type { BlockSpec, TransactionDetails } from './transaction-details';
+import { Work } from './work';
 
-export class Transaction
-  extends TransactionRecord
-  implements TransactionController, ConnectionUser, OpenEntry, HookSite, EnclosingTransaction
-{
-  #earlierUser: ConnectionUser | undefined;
-  #decided: Deferred<void> | undefined;
-  #over: Deferred<void> | undefined;
-  #isOver = false;
-  /** How many resets there had been when it was made. */
-  readonly #resets: number;
+const NONE: ReadonlySet<Transaction> = new Set();
 
-  constructor(instance: Instance, trx: KnexTransaction, details: TransactionDetails) {
-    super(instance, trx, details);
-    this.#resets = instance.resets;
-    details.block?.onScope(this);
+export abstract class Transaction extends Life implements HookSite {
+  readonly instance: Instance;
+  readonly port: TransactionPort;
+  readonly parent: Transaction | undefined;
+  /** The one that has BEGIN and COMMIT. */
+  abstract readonly root: Transaction;
+  /** The outermost one for the user: the root, but for those that a sandbox is around. */
+  abstract readonly outermost: Transaction;
+  /** What the server says of the root. */
+  abstract readonly view: ServerView;
+  readonly block: BlockSpec<Transaction> | undefined;
+  readonly openedAt = Date.now();
+  readonly stack: CallSite;
+  readonly work = new Work();
+  connection!: Connection;
+  #children: Set<Transaction> | undefined;
+  #hooks: HookRegister | undefined;
+
+  constructor({ instance, port, parent, block, stack }: TransactionDetails<Transaction>) {
+    super();
+    this.instance = instance;
+    this.port = port;
+    this.parent = parent;
+    this.block = block;
+    this.stack = stack;
+    parent?.addChild(this);
   }
 
-  /** Resolves when the outcome is known. */
-  get whenDecided(): Promise<void> {
-    this.#decided ??= defer();
-    if (this.outcome) this.#decided.resolve();
-    return this.#decided.promise;
+  /** What a statement asked now is refused with; undefined: it is sent, or knex says that the transaction is over. */
+  get refusal(): Failure | undefined {
+    return this.ownRefusal ?? this.parent?.refusal;
   }
 
-  /** Resolves when it holds its connection no more, and its last hooks have run. */
-  get whenOver(): Promise<void> {
-    this.#over ??= defer();
-    if (this.#isOver) this.#over.resolve();
-    return this.#over.promise;
+  protected override arrived(to: State): void {
+    if (to.is === 'open') publish('begin', this);
+    else if (to.is !== 'beginning' && to.is !== 'draining') this.work.wake();
   }
 
-  get isConcluded(): boolean {
-    return this.#isOver;
+  // What the classes differ in.
+
+  /** The transaction around it has ended, or is about to. */
+  abstract readonly parentHasEnded: boolean;
+  /** Lets a query of the instance in, when it is its turn. Rejects where nothing may be asked any more. */
+  abstract enlist(asked: QueryOrigin | undefined): Promise<object>;
+  /** The connection is still that of this transaction, or of the one around it. */
+  abstract readonly hasConnection: boolean;
+  /** Its connection is its own, for as long as it lasts. */
+  abstract readonly ownsConnection: boolean;
+  /** COMMIT or RELEASE, and what the answer means. */
+  abstract sendCommit(value: unknown, recorded: Recorded | undefined): Promise<void>;
+  /** ROLLBACK or ROLLBACK TO was answered. */
+  abstract wasUndone(deadline: Deadline): Promise<void>;
+  /** It was not, or with an error. */
+  abstract wasNotUndone(error: unknown, failure: unknown): void;
+  /** Something is asked though a statement has ended it. */
+  abstract askedAfterEnd(): void;
+  /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
+  abstract inContext<T>(work: () => T): T;
+
+  // What it is called.
+  get id(): string {
+    return this.port.id;
   }
 
-  // From knex, in the order of a transaction's life.
-
-  /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
-  ask(): void {
-    const { resets, latestReset } = this.instance;
-    if (this.#resets === resets || this.isSavepoint || latestReset?.waiting !== 'reject') return;
-    throw new ResetError({ reason: latestReset.reason, generation: resets });
+  get handle(): Knex.Transaction | undefined {
+    return this.port.handle;
   }
 
-  acquired(raw: object, usesCallersConnection = false): void {
-    const { instance } = this;
-    this.usesCallersConnection = usesCallersConnection;
-    this.connection = this.parent?.connection ?? connectionOf(raw) ?? instance.pool.trackForeign(raw);
-    this.phase = 'beginning';
-    instance.transactionLimit?.begun(this);
-    if (this.isSavepoint) return;
-    this.#earlierUser = this.connection.user;
-    this.connection.user = this;
-    instance.opened(this);
+  get name(): string {
+    return shown(this.label ?? this.id);
   }
 
-  begin(send: Send, undo: Undo): Promise<unknown> {
-    this.undo = undo;
-    const begun = begin(this, send);
-    const { held } = this;
-    return held ? begun.then(() => new Promise(() => held.begun(this))) : begun;
+  get label(): string | undefined {
+    return this.block?.options.label ?? (this.isOutermost ? undefined : this.parent?.label);
   }
 
-  commit(value: unknown, send: Send): Promise<unknown> {
-    const committed = requestCommit(this, value, send);
-    // The transaction's own promise carries the failure too: this one need not be awaited.
-    const handled = committed.catch(() => {});
-    return this.isByCallback ? handled : committed;
+  get attempt(): number {
+    return this.block?.attempt ?? (this.isOutermost ? undefined : this.parent?.attempt) ?? 1;
   }
 
-  rollback(error: unknown): Promise<unknown> {
-    return requestRollback(this, error);
+  get depth(): number {
+    return this.isOutermost ? 1 : 1 + (this.parent as Transaction).depth;
   }
 
-  isCompleted(): boolean {
-    return this.isAborted || this.phase === 'over';
+  get isOutermost(): boolean {
+    return this.outermost === this;
   }
 
-  stepRejected(error: unknown): void {
-    if (this.step) this.step.failure ??= { error };
-    else this.reject(error);
+  /** Whose sandbox it holds open. */
+  get sandbox(): SandboxOwner | undefined {
+    return undefined;
   }
 
-  refuse(): unknown {
-    if (!this.isStepping) refuseAfterEnd(this.root);
-    return this.refusal;
+  // What is inside.
+
+  /** It is a block, or there is one in it. */
+  get hasBlock(): boolean {
+    return this.block !== undefined || [...this.children].some((child) => child.hasBlock);
   }
 
-  takeTurn(): Promise<() => void> | undefined {
-    return this.isStepping ? undefined : takeTurn(this);
+  get children(): ReadonlySet<Transaction> {
+    return this.#children ?? NONE;
   }
 
-  giveBack(raw: object): void {
-    // A reset may have given the connection to another user.
-    if (this.isSavepoint || this.connection?.user !== this) return;
-    this.connection.leave(() => this.refusal as Error);
-    void this.trx.client.releaseConnection(raw);
+  addChild(child: Transaction): void {
+    this.#children = (this.#children ?? new Set()).add(child);
   }
 
-  ended(failure: { error: unknown } | undefined): unknown {
-    this.parent?.removeChild(this);
-    this.leaveParent();
-    this.instance.closed(this);
-    // It used a connection that it was given: its earlier user has it again.
-    if (this.connection?.user === this) this.connection.user = this.#earlierUser;
-    return this.outcome ? finish(this) : this.#neverBegun(failure?.error);
+  removeChild(child: Transaction): void {
+    this.#children?.delete(child);
   }
 
-  /** It was open when control was taken of it. Knex gives its connection back once its promise is settled. */
-  takeControl(raw: object, undo: Undo): void {
-    this.acquired(raw);
-    this.undo = undo;
-    this.phase = 'open';
-    this.isAdopted = true;
-    this.hasBegun = true;
-    guardClient(this.trx.trxClient as KnexClient, this);
-    publish('begin', this);
+  /** The transactions inside that are open or about to be. */
+  openInside(): Transaction[] {
+    return [...this.children].filter((child) => !child.isOver).flatMap((child) => [child, ...child.openInside()]);
   }
 
-  // Its outcome, from exit.ts and conclude.ts.
-
-  decide(outcome: Outcome): void {
-    if (this.outcome) return;
-    this.outcome = outcome;
-    this.phase = 'over';
-    this.#decided?.resolve();
-    // Knex waits for its own promise only, not for the last hooks, so it gets the outcome after them.
-    if (this.isAdopted) new Promise((resolve) => resolve(this.ended(undefined))).then(this.resolve, this.reject);
-    else if (outcome.kind === 'committed') this.resolve(outcome.value);
-    else if (outcome.kind === 'rolledBack' && outcome.resolves) this.resolve(undefined);
-    else this.reject(outcome.error);
+  /** The hooks of the whole transaction. */
+  get hooks(): HookRegister {
+    const { outermost } = this;
+    outermost.#hooks ??= new HookRegister();
+    return outermost.#hooks;
   }
 
-  concluded(): void {
-    this.#isOver = true;
-    this.#over?.resolve();
+  get hasHooks(): boolean {
+    const hooks = this.outermost.#hooks;
+    return hooks !== undefined && !hooks.isEmpty;
   }
 
-  // From the connection. Only the root is its user.
+  // Its end for its holders, by a reset or the death of its connection.
 
-  answered(sql: string, error: unknown, result: unknown): unknown {
-    return answered(this, { sql, error, result });
-  }
-
-  readied(sql: string, error: unknown): void {
-    readied(this, sql, error);
-  }
-
-  lost(error: Error): void {
-    lost(this, error);
-  }
-
-  // From what runs inside.
-
-  enlist(asked: QueryOrigin | undefined): Promise<object> {
-    return enlist(this, asked);
-  }
-
-  #neverBegun(error: unknown): Promise<never> {
-    this.concluded();
-    return Promise.reject(error as Error);
-  }
-
-  // From a reset, and from the diagnostics.
-
+  /** Ends it for its holders; the server's side is the caller's business. Returns what its later queries get. */
   abort(error: Error): Error | undefined {
-    if (this.outcome || this.phase === 'committing') return undefined;
-    this.doom ??=
+    if (this.isOver || this.isCommitting) return undefined;
+    if (this.isAborted) return this.ownRefusal?.error as Error;
+    const own =
       error instanceof ResetError
         ? new ResetError({ reason: error.reason, generation: error.generation, transaction: this.describe() })
         : error;
-    this.isAborted = true;
-    for (const child of this.children) child.abort(this.doom as Error);
-    this.onDrained?.();
-    return this.doom as Error;
+    const told = (this.ownRefusal?.error ?? own) as Error;
+    // A rollback that was under way has its reason already.
+    this.move({ is: 'aborted', told, error: this.state.is === 'rollingBack' ? this.state.error : told });
+    for (const child of this.children) child.abort(told);
+    return told;
   }
 
-  settle(): void {
-    if (this.isAborted && !this.outcome) void settleAborted(this);
+  /** Settles what `abort()` left open. */
+  abstract settle(): void;
+
+  /** Whether an error is fatal to it. A broken socket may be that of a service which the callback called: it counts where the connection is gone. */
+  hasLost(error: unknown): boolean {
+    const { connection, view, instance } = this;
+    if (view.isFatal) return true;
+    if (!instance.isFatal(error)) return false;
+    const isGone = !connection || connection.fatal !== undefined || connection.death !== undefined;
+    return isGone || !isSocketError(error) || instance.settings.isFatal !== undefined;
+  }
+
+  /** The error of one that has not done what its callback takes for done. */
+  failure(message: string, cause: unknown): TransactionFailedError {
+    return new TransactionFailedError(message, { cause, transaction: this.describe() });
+  }
+
+  describe(): OpenTransaction {
+    // One that is about to begin has none of its own yet.
+    const connection = this.connection ?? this.root.connection;
+    const isFailed = this.view.firstError !== undefined;
+    const state = connection.running > 0 ? 'running' : isFailed ? 'failed' : 'idle';
+    return {
+      ...describeUnregistered(connection, this.id, state),
+      label: this.label,
+      openedAt: new Date(this.openedAt),
+      ageMillis: Date.now() - this.openedAt,
+      depth: 1 + this.openInside().filter((inner) => inner.state.is !== 'acquiring').length,
+      stack: userFrames(this.stack),
+    };
   }
 }

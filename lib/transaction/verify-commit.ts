@@ -2,7 +2,7 @@
 import type { Connection } from '../connection/connection';
 import { Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
-import type { Outcome } from './transaction-details';
+import type { Outcome, Recorded } from './state';
 
 type Rows = { rows: Record<string, unknown>[] };
 
@@ -17,13 +17,6 @@ const SERVER = `pg_postmaster_start_time() || ' ' || (select coalesce(string_agg
 
 /** Also of a transaction that has written nothing: what it has notified of is lost with it. A standby has no ids to give, and lets nobody notify. */
 const XID = '(case when pg_is_in_recovery() then null else pg_current_xact_id() end)::text as xid';
-
-/** What is known of a transaction before its COMMIT. */
-export interface Recorded {
-  /** Null on a standby. */
-  xid: string | null;
-  server: unknown;
-}
 
 /** Asked once a connection, which lives in one run of the server only: it costs more than the rest of a small block. */
 const servers = new WeakMap<Connection, unknown>();
@@ -41,12 +34,13 @@ export async function outcomeOnServer(
   transaction: Transaction,
   unknown: Outcome & { kind: 'unknown' },
 ): Promise<Outcome> {
-  const { recorded } = transaction;
+  const { state } = transaction;
+  const { recorded, value } = state.is === 'inDoubt' ? state : { recorded: undefined, value: undefined };
   if (!recorded) return unknown;
   // On a standby: nothing written, nothing to lose.
-  if (recorded.xid === null) return { kind: 'committed', value: transaction.value };
+  if (recorded.xid === null) return { kind: 'committed', value };
   const status = await within(transaction.instance.settings.timeoutMillis, finalStatus(transaction, recorded));
-  if (status === 'committed') return { kind: 'committed', value: transaction.value };
+  if (status === 'committed') return { kind: 'committed', value };
   if (status === 'aborted') return { kind: 'rolledBack', error: unknown.error.cause };
   return unknown;
 }

@@ -1,6 +1,7 @@
 // The end of a block belongs to the block: whoever ends its transaction by hand is told.
 import { expect } from 'chai';
-import { BlockControlError } from '../../lib';
+import type { Knex } from 'knex';
+import { type AtomicTransaction, BlockControlError } from '../../lib';
 import { rejection, useStage } from './stage';
 
 describe('a block that is ended by hand', () => {
@@ -20,23 +21,9 @@ describe('a block that is ended by hand', () => {
         expect(await stage.ids()).to.deep.equal([]);
       });
 
-      it('does nothing but reject', async () => {
-        await stage.db.atomic(async (trx) => {
-          await trx.raw('insert into t values (1)');
-          expect(await rejection(trx[end]())).to.be.instanceOf(BlockControlError);
-          expect(trx.isCompleted()).to.be.false;
-          await trx.raw('insert into t values (2)');
-        });
-        expect(await stage.ids()).to.deep.equal([1, 2]);
-        expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'insert into t values (2)', 'COMMIT;']);
-      });
-
       it('rejects in an inner block', async () => {
         await stage.db.atomic(async (trx) => {
-          const inner = trx.atomic(async (nested) => {
-            expect(await rejection(trx[end]())).to.be.instanceOf(BlockControlError);
-            await nested[end]();
-          });
+          const inner = trx.atomic(async (nested) => void (await nested[end]()));
           expect(await rejection(inner)).to.be.instanceOf(BlockControlError);
         });
         expect(stage.sql).to.deep.equal([
@@ -49,6 +36,57 @@ describe('a block that is ended by hand', () => {
       });
     });
   }
+
+  it('does nothing but reject trx.commit()', async () => {
+    await stage.db.atomic(async (trx) => {
+      await trx.raw('insert into t values (1)');
+      expect(await rejection(trx.commit())).to.be.instanceOf(BlockControlError);
+      expect(trx.isCompleted()).to.be.false;
+      await trx.raw('insert into t values (2)');
+    });
+    expect(await stage.ids()).to.deep.equal([1, 2]);
+    expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'insert into t values (2)', 'COMMIT;']);
+  });
+
+  describe('with trx.rollback(), whose wish counts', () => {
+    for (const [how, wish] of [
+      ['swallowed', (trx: Knex.Transaction) => rejection(trx.rollback())],
+      ['with an error, swallowed', (trx: Knex.Transaction) => rejection(trx.rollback(new Error('mine')))],
+      ['not awaited', async (trx: Knex.Transaction) => void trx.rollback()],
+      [
+        'by a joined block',
+        (trx: AtomicTransaction) => trx.atomic((joined) => rejection(joined.rollback()), { savepoint: false }),
+      ],
+      ['by an inner block', (trx: AtomicTransaction) => trx.atomic(() => rejection(trx.rollback()))],
+    ] as [string, (trx: AtomicTransaction) => Promise<unknown>][]) {
+      it(`stores nothing: ${how}`, async () => {
+        let refused: unknown;
+        const error = await rejection(
+          stage.db.atomic(async (trx) => {
+            await trx.raw('insert into t values (1)');
+            await wish(trx).catch(() => {});
+            refused = await rejection(trx.raw('insert into t values (2)'));
+          }),
+        );
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(refused).to.be.instanceOf(BlockControlError);
+        expect(stage.sql).not.to.include('insert into t values (2)');
+        expect(await stage.ids()).to.deep.equal([]);
+      });
+    }
+
+    it('undoes an inner block alone where that asked for it', async () => {
+      await stage.db.atomic(async (trx) => {
+        await trx.raw('insert into t values (1)');
+        const inner = trx.atomic(async (nested) => {
+          await nested.raw('insert into t values (2)');
+          void nested.rollback();
+        });
+        expect(await rejection(inner)).to.be.instanceOf(BlockControlError);
+      });
+      expect(await stage.ids()).to.deep.equal([1]);
+    });
+  });
 
   it('leaves a plain transaction inside alone', async () => {
     await stage.db.atomic(async (trx) => {

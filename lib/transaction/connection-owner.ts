@@ -1,0 +1,150 @@
+// A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
+import { connectionOf, type ConnectionUser } from '../connection/connection';
+import type { OpenEntry } from '../pool/instance';
+import { shown } from '../words/describe';
+import { BlockControlError, ResetError } from '../words/errors';
+import { inBackground } from '../words/foreign';
+import { nextTurn } from '../words/waiting';
+import { ControlledTransaction } from './exit';
+import { type EndingStatement, ServerView, type Verdict } from './server-view';
+
+/** Schema changes, on MySQL. */
+const COMMITS_BY_ITSELF = 'which this database commits before and after by itself';
+
+/** What one is made from. */
+export type OwnerDetails = ConstructorParameters<typeof ControlledTransaction>[0];
+
+export abstract class ConnectionOwner extends ControlledTransaction implements ConnectionUser, OpenEntry {
+  readonly view = new ServerView();
+  /** It uses a connection that it was given: the code that took the connection gives it back. */
+  usesCallersConnection = false;
+  #earlierUser: ConnectionUser | undefined;
+  /** How many resets there had been when it was made. */
+  readonly #resets: number;
+
+  constructor(details: OwnerDetails) {
+    super(details);
+    this.#resets = details.instance.resets;
+  }
+
+  // Its connection.
+
+  get hasConnection(): boolean {
+    return this.connection?.user === this;
+  }
+
+  get ownsConnection(): boolean {
+    return !this.usesCallersConnection;
+  }
+
+  /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
+  ask(): void {
+    const { resets, latestReset } = this.instance;
+    if (this.#resets === resets || latestReset?.waiting !== 'reject') return;
+    throw new ResetError({ reason: latestReset.reason, generation: resets });
+  }
+
+  acquired(raw: object, usesCallersConnection = false): void {
+    const { instance } = this;
+    this.usesCallersConnection = usesCallersConnection;
+    this.connection = connectionOf(raw) ?? instance.pool.trackForeign(raw);
+    this.#earlierUser = this.connection.user;
+    this.connection.user = this;
+    instance.opened(this);
+    instance.transactionLimit?.begun(this);
+    this.beginning();
+  }
+
+  giveBack(raw: object): void {
+    // A reset may have given it to somebody else.
+    if (this.connection?.user !== this) return;
+    this.connection.leave(() => this.refusal?.error as Error);
+    inBackground(this.port.trx.client.releaseConnection(raw));
+  }
+
+  override ended(failure: { error: unknown } | undefined): unknown {
+    // It was told which connection to use: that has its earlier user again.
+    if (this.connection?.user === this) this.connection.user = this.#earlierUser;
+    return super.ended(failure);
+  }
+
+  leaveParent(): void {}
+
+  // From the connection.
+
+  /** A statement was answered. Returns the error that its asker gets. */
+  answered(sql: string, error: unknown, result: unknown): unknown {
+    const { connection, view, isOpen } = this;
+    const verdict =
+      error === null || error === undefined
+        ? view.succeeded(connection, isOpen, { sql, result })
+        : view.failed(connection, error, this.instance.isFatal(error));
+    if (verdict && isOpen) this.follow(verdict);
+    return error;
+  }
+
+  readied(sql: string, error: unknown): void {
+    const { connection, view } = this;
+    if (!this.isHeard || connection.refusal !== undefined) return;
+    const verdict = view.readied(connection, sql, error);
+    if (verdict) this.follow(verdict);
+  }
+
+  /** What the server says of it matters. */
+  protected get isHeard(): boolean {
+    return this.isOpen;
+  }
+
+  protected follow(verdict: Verdict): void {
+    if (verdict.is === 'fatal') return this.doom(verdict.error);
+    if (verdict.is === 'endedByServer') {
+      const message = `the server rolled transaction ${this.name} back when a statement in it failed`;
+      this.doom(this.failure(message, verdict.error));
+    } else {
+      this.endedByUser(verdict.by);
+    }
+    // What waits behind that statement would be stored at once, each for itself.
+    if (this.refusal) this.connection.dropWaiting(asError(this.refusal.error, this.name));
+  }
+
+  /** A statement of the user's has ended it. */
+  protected endedByUser({ sql, rolledBack, wasRestarted }: EndingStatement): void {
+    const { driver, running } = this.connection;
+    const isNoSuccess = (running > 0 || rolledBack || wasRestarted) && !driver.commitsSilently?.(sql);
+    if (isNoSuccess || this.hasBlock) this.doom(this.#endedBy(sql));
+  }
+
+  /** In a plain transaction a COMMIT by hand may be the very last statement: another one is refused, and dooms the transaction. */
+  askedAfterEnd(): void {
+    const { endedBy } = this.view;
+    if (endedBy && this.isOpen && !this.connection.driver.commitsSilently?.(endedBy.sql))
+      this.doom(this.#endedBy(endedBy.sql));
+  }
+
+  #endedBy(sql: string): BlockControlError {
+    const what = this.hasBlock ? 'belongs to a block, but it ' : '';
+    const isSilent = this.connection.driver.commitsSilently?.(sql);
+    const remedy = isSilent ? `, ${COMMITS_BY_ITSELF}: change the schema before the transaction or after it` : '';
+    return new BlockControlError(`transaction ${this.name} ${what}was ended by "${shown(sql)}"${remedy}`);
+  }
+
+  /** The connection is gone. */
+  lost(error: Error): void {
+    if (!this.isOpen) return;
+    if (!this.view.isFatal) this.view.fatal = 'met';
+    this.abort(error);
+    // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
+    inBackground(
+      nextTurn().then(() => {
+        // A callback must not run twice at a time: where it will be tried again, its end is waited for.
+        if (!(this.block?.mayRetry && this.work.isCallbackRunning)) this.settle();
+      }),
+    );
+  }
+}
+
+/** The reason of an abort signal may be anything. */
+function asError(reason: unknown, name: string): Error {
+  const isError = typeof reason === 'object' && reason !== null;
+  return isError ? (reason as Error) : new Error(`transaction ${name} has ended`);
+}

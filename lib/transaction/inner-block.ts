@@ -1,0 +1,46 @@
+// The promise of an inner block, which knows whether anybody has looked at it: a failure that nobody hears of is the outer block's.
+import type { Transaction } from './transaction';
+
+const ignore = () => {};
+
+class InnerBlock<T> extends Promise<T> {
+  isHandled = false;
+
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise
+  override then<A = T, B = never>(
+    onResolved?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.isHandled = true;
+    return super.then(onResolved, onRejected);
+  }
+
+  /** Its rejection is told elsewhere. */
+  handOn(): void {
+    super.then(undefined, ignore);
+  }
+}
+
+/** @param outer gives the transaction that the block runs in, once it is known */
+export function watchInner<T>(running: Promise<T>, outer: () => Transaction | undefined): Promise<T> {
+  const isOfCallback = outer()?.work.isCallbackRunning;
+  const promise: InnerBlock<T> = new InnerBlock<T>((resolve, reject) => {
+    running.then(resolve, (error: unknown) => {
+      const around = outer();
+      if (around && !around.isOver) {
+        const failure = { error, what: 'a block in' } as const;
+        const isLate = isOfCallback && !around.work.isCallbackRunning;
+        // Like a query that the callback has ended without waiting for.
+        if (isLate) around.work.unawaited ??= failure;
+        else if (!promise.isHandled) around.work.unheard.push({ failure, isHeard: () => promise.isHandled });
+        if (isLate || !promise.isHandled) promise.handOn();
+      }
+      reject(error);
+    });
+  });
+  return promise;
+}

@@ -1,0 +1,48 @@
+// A transaction that is ended from outside of its callback, by a limit or a signal: cancelled on the server, rolled back, rejected with the error.
+import { within } from '../words/waiting';
+import { endWithin, rollBack } from './roll-back';
+import type { Transaction } from './transaction';
+
+export async function interrupt(transaction: Transaction, error: unknown): Promise<void> {
+  switch (transaction.state.is) {
+    case 'acquiring':
+    case 'beginning':
+      return stopBeginning(transaction, error);
+    case 'open':
+    case 'draining':
+    case 'doomed':
+      // One that never began is given up when its BEGIN is answered.
+      if (!transaction.isOpen) return;
+      transaction.doom(error);
+      endWithin(transaction, error);
+      return rollBack(transaction, error);
+    case 'committing':
+      return cancelCommit(transaction, error);
+    case 'aborted':
+      // There will be no other attempt that the end of its callback would have to be waited for.
+      return transaction.settle();
+    default:
+    // Its end is under way, or over.
+  }
+}
+
+/** One without a connection is stopped once it gets one; a BEGIN that is not answered leaves a connection of no use, unless that is others' as well. */
+function stopBeginning(transaction: Transaction, error: unknown): void {
+  const isBeginning = transaction.state.is === 'beginning';
+  transaction.doom(error);
+  if (isBeginning && transaction.ownsConnection) void transaction.instance.pool.discard(transaction.connection);
+}
+
+/** The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement. */
+async function cancelCommit(transaction: Transaction, error: unknown): Promise<void> {
+  const { connection, instance, state } = transaction;
+  if (state.is !== 'committing') return;
+  const hasCutWait = connection.driver.watchCut?.(connection.raw) ?? never;
+  transaction.move({ ...state, cancelledFor: { error, hasCutWait } });
+  const { timeoutMillis } = instance.settings;
+  await connection.cancel(timeoutMillis);
+  await within(timeoutMillis, transaction.whenOver);
+  if (!transaction.isOver) void instance.pool.discard(connection);
+}
+
+const never = () => false;

@@ -1,0 +1,107 @@
+// The life of one transaction: the state that it is in, and the only way to another.
+import { type Deferred, defer } from '../words/waiting';
+import { ACQUIRING, BEGINNING, checkMove, type Failure, type Outcome, type State, type StateName } from './state';
+
+const TAKES_STATEMENTS: ReadonlySet<StateName> = new Set<StateName>(['open', 'draining', 'doomed']);
+const MAY_BE_DOOMED: ReadonlySet<StateName> = new Set<StateName>(['acquiring', 'beginning', 'open', 'draining']);
+
+export abstract class Life {
+  #state: State = ACQUIRING;
+  /** Why nothing more may be asked in it. The first reason counts, for good. */
+  #refusal: Failure | undefined;
+  /** The server has confirmed its BEGIN or SAVEPOINT. */
+  #hasBegun = false;
+  #moments: { decided?: Deferred<void>; released?: Deferred<void> } | undefined;
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** What arriving in a state means. */
+  protected abstract arrived(to: State): void;
+  /** The outcome has just become known. */
+  protected abstract decided(outcome: Outcome): void;
+
+  /** The only way to another state. @throws Error for a move that is not in the table */
+  move(to: State): void {
+    checkMove(this.#state.is, to.is);
+    const wasOver = this.isOver;
+    this.#state = to;
+    if (to.is === 'open') this.#hasBegun = true;
+    else if (to.is === 'doomed') this.#refusal ??= { error: to.error };
+    else if (to.is === 'aborted') this.#refusal ??= { error: to.told };
+    this.arrived(to);
+    if (to.is === 'released') this.#moments?.released?.resolve();
+    const { outcome } = this;
+    if (wasOver || !outcome) return;
+    this.#moments?.decided?.resolve();
+    this.decided(outcome);
+  }
+
+  /** It has a connection. One that was doomed while it waited never begins. */
+  protected beginning(): void {
+    if (this.#state.is === 'acquiring') this.move(BEGINNING);
+  }
+
+  /** Refuses what is asked from now on: nothing of it is stored. Without effect once its end is under way. */
+  doom(error: unknown): void {
+    if (MAY_BE_DOOMED.has(this.#state.is)) this.move({ is: 'doomed', error });
+  }
+
+  get outcome(): Outcome | undefined {
+    const state = this.#state;
+    if (state.is === 'inDoubt') return { kind: 'unknown', error: state.error };
+    return state.is === 'ended' || state.is === 'released' ? state.outcome : undefined;
+  }
+
+  /** Its outcome is known. */
+  get isOver(): boolean {
+    const { is } = this.#state;
+    return is === 'inDoubt' || is === 'ended' || is === 'released';
+  }
+
+  /** It has begun, and its end is not under way. */
+  get isOpen(): boolean {
+    return this.#hasBegun && TAKES_STATEMENTS.has(this.#state.is);
+  }
+
+  get isAborted(): boolean {
+    return this.#state.is === 'aborted';
+  }
+
+  /** COMMIT was sent, its answer is not there yet. */
+  get isCommitting(): boolean {
+    return this.#state.is === 'committing';
+  }
+
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  get ownRefusal(): Failure | undefined {
+    return this.#refusal;
+  }
+
+  /** What it ends with, or has ended with; undefined while it is open. */
+  get endReason(): unknown {
+    const state = this.#state;
+    if (state.is === 'rollingBack' || state.is === 'aborted') return state.error;
+    return this.outcome && this.outcome.kind !== 'committed' ? this.outcome.error : undefined;
+  }
+
+  /** Resolves when the outcome is known. */
+  get whenDecided(): Promise<void> {
+    this.#moments ??= {};
+    this.#moments.decided ??= defer();
+    if (this.isOver) this.#moments.decided.resolve();
+    return this.#moments.decided.promise;
+  }
+
+  /** Resolves when it holds its connection no more, and its last hooks have run. */
+  get whenOver(): Promise<void> {
+    this.#moments ??= {};
+    this.#moments.released ??= defer();
+    if (this.#state.is === 'released') this.#moments.released.resolve();
+    return this.#moments.released.promise;
+  }
+}

@@ -1,0 +1,116 @@
+// A savepoint: SAVEPOINT, RELEASE, ROLLBACK TO, on the connection of the transaction around it.
+import { Deadline } from '../words/waiting';
+import { sendControl, sendInTime, stepMillis } from './control';
+import { ControlledTransaction } from './exit';
+import { dropSavepoint, rollBack } from './roll-back';
+import type { ServerView } from './server-view';
+import { type Failure, OPEN } from './state';
+import type { Transaction } from './transaction';
+import type { TransactionDetails } from './transaction-details';
+
+type SavepointDetails = TransactionDetails<Transaction> & { parent: Transaction };
+
+export class Savepoint extends ControlledTransaction {
+  declare readonly parent: Transaction;
+  readonly root: Transaction;
+  readonly outermost: Transaction;
+  readonly view: ServerView;
+  readonly emulatesRoot: boolean;
+  #leaveParent: (() => void) | undefined;
+
+  constructor(details: SavepointDetails, emulatesRoot = false) {
+    super(details);
+    const { parent, block } = details;
+    this.root = parent.root;
+    this.view = parent.view;
+    this.emulatesRoot = emulatesRoot;
+    this.outermost = emulatesRoot ? this : parent.outermost;
+    if (parent.block) this.#leaveParent = parent.work.enter();
+    block?.onTransaction(this);
+  }
+
+  get hasConnection(): boolean {
+    return this.root.hasConnection;
+  }
+
+  get ownsConnection(): boolean {
+    return false;
+  }
+
+  /** In a sandbox only its root's end counts. */
+  get parentHasEnded(): boolean {
+    const { connection, root, parent } = this;
+    if (connection.mutex.isShared) return !root.isOpen;
+    return !parent.isOpen || parent.parentHasEnded;
+  }
+
+  ask(): void {}
+
+  acquired(): void {
+    this.connection = this.parent.connection;
+    this.instance.transactionLimit?.begun(this);
+    this.beginning();
+  }
+
+  giveBack(): void {}
+
+  leaveParent(): void {
+    this.#leaveParent?.();
+  }
+
+  async begin(): Promise<unknown> {
+    const early = this.refusal;
+    if (early) return this.notBegun(early.error);
+    const { isDone, error, result } = await sendControl(this, () => this.port.send('begin'));
+    const { refusal } = this;
+    // A limit was reached before the savepoint was there: the block in it will never run.
+    if (isDone && refusal) await dropSavepoint(this, new Deadline(stepMillis(this)));
+    if (refusal) return this.notBegun(refusal.error);
+    if (!isDone) return this.notBegun(error);
+    this.move(OPEN);
+    return result;
+  }
+
+  /** It is open already: knex has begun it without this package. */
+  takeOver(): void {
+    this.isAdopted = true;
+    this.acquired();
+    this.move(OPEN);
+  }
+
+  async sendCommit(value: unknown): Promise<void> {
+    const { connection, port } = this;
+    const committed = { is: 'ended', outcome: { kind: 'committed', value } } as const;
+    this.move({ is: 'committing', value });
+    const checking = this.violation();
+    const violated = checking && (await checking);
+    if (this.isOver) return;
+    if (violated) return rollBack(this, violated.error);
+    // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
+    if (connection.mutex.isShared && this.children.size > 0) return this.move(committed);
+    const step = await sendInTime(this, new Deadline(stepMillis(this)), () => port.send('commit'));
+    if (this.isOver) return;
+    if (step?.isDone) return this.move(committed);
+    const lost = this.refusal ?? (connection.refusal && { error: connection.fatal ?? connection.refusal });
+    if (lost) return rollBack(this, lost.error);
+    const message = `savepoint ${this.name} was rolled back: a statement in it had failed`;
+    return rollBack(this, this.failure(message, this.view.firstError ?? step?.error));
+  }
+
+  /** What COMMIT would refuse. Undefined: nothing, or RELEASE does not check it. */
+  protected violation(): Promise<Failure | undefined> | undefined {
+    return undefined;
+  }
+
+  async wasUndone(deadline: Deadline): Promise<void> {
+    if (this.block) await dropSavepoint(this, deadline);
+  }
+
+  wasNotUndone(error: unknown, failure: unknown): void {
+    this.root.doom(error ?? this.failure(`savepoint ${this.name} was not rolled back`, failure));
+  }
+
+  askedAfterEnd(): void {
+    this.root.askedAfterEnd();
+  }
+}

@@ -1,0 +1,76 @@
+// What was started inside a transaction and is not done: its end waits for it.
+import { type Deferred, defer, nextTurn } from '../words/waiting';
+import type { Failure } from './state';
+
+type Unawaited = Failure & { readonly what: 'a query of' | 'a block in' };
+
+export class Work {
+  /** Queries and inner blocks that were started inside and are not done. */
+  #pending = 0;
+  /** Wakes the end that waits for them. */
+  #wake: (() => void) | undefined;
+  /** What a query or inner block failed of that the callback had not waited for. */
+  unawaited: Unawaited | undefined;
+  /** Inner blocks that have failed while nobody looked. */
+  readonly unheard: { failure: Unawaited; isHeard(): boolean }[] = [];
+  /** The callback's promise is not settled. */
+  isCallbackRunning = false;
+  /** beforeCommit hooks run. */
+  isInHooks = false;
+  /** Blocks with `savepoint: false` that run in it. */
+  joined = 0;
+  #joinedDone: Deferred<void> | undefined;
+  /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
+  running = 0;
+
+  get isPending(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** What failed inside and was looked at by nobody. */
+  get lost(): Unawaited | undefined {
+    return this.unawaited ?? this.unheard.find((each) => !each.isHeard())?.failure;
+  }
+
+  /** Something was started. Returns what says that it is done. */
+  enter(): () => void {
+    this.#pending++;
+    let isInside = true;
+    return () => {
+      if (isInside && --this.#pending === 0) this.wake();
+      isInside = false;
+    };
+  }
+
+  /** A block has joined. Returns what says that it is done. */
+  join(): () => void {
+    this.joined++;
+    const leave = this.enter();
+    return () => {
+      if (--this.joined === 0) this.#joinedDone?.resolve();
+      leave();
+    };
+  }
+
+  /** Resolves when the blocks that have joined are done. */
+  whenJoinedDone(): Promise<void> {
+    this.#joinedDone ??= defer();
+    if (this.joined === 0) this.#joinedDone.resolve();
+    return this.#joinedDone.promise;
+  }
+
+  /** Waits for what was started, and for what that starts, as long as there is a reason to. */
+  async drained(isWanted: () => boolean): Promise<void> {
+    while (this.isPending && isWanted()) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await nextTurn();
+    }
+  }
+
+  /** Has the end look again whether it should go on waiting. */
+  wake(): void {
+    this.#wake?.();
+  }
+}
