@@ -2,6 +2,7 @@
 // A wait for a turn ends after `waitMillis`, a statement of the mutex's own after `timeoutMillis`.
 import type { TransactionStatus } from '../drivers/driver';
 import { isNoSavepoint } from '../drivers/error-codes';
+import { release, rollbackTo, savepoint } from '../drivers/sql';
 import { SandboxError } from '../words/errors';
 import { within } from '../words/waiting';
 import type { Mutex, TurnHolder } from './mutex';
@@ -31,9 +32,9 @@ export interface MutexSettings {
 }
 
 const NAME = 'sandbox';
-export const SET_SAVEPOINT = `SAVEPOINT ${NAME}`;
-const UNDO = `ROLLBACK TO SAVEPOINT ${NAME}`;
-const RELEASE = `RELEASE SAVEPOINT ${NAME}`;
+export const SET_SAVEPOINT = savepoint(NAME);
+const UNDO = rollbackTo(NAME);
+const RELEASE = release(NAME);
 
 /**
  * A query that fails is undone by itself, so that it does not poison what comes after it. The savepoint for that stays until it is in
