@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { drawBenchmark } from './draw-benchmark';
 import { drawReset } from './draw-reset';
+import { drawStates } from './draw-states';
 import { recordReset } from './record-reset';
 
 const FOLDER = path.resolve(__dirname, '..', '..', 'docs', 'pictures');
@@ -10,6 +11,7 @@ const FOLDER = path.resolve(__dirname, '..', '..', 'docs', 'pictures');
 export const PICTURES: Record<string, () => string> = {
   'reset.svg': drawReset,
   'benchmark.svg': drawBenchmark,
+  'states.svg': drawStates,
 };
 
 async function main(): Promise<void> {

@@ -6,11 +6,13 @@ const STYLE = `
   .quiet { fill: #59636e } .small { font-size: 11px }
   .card { fill: #ffffff; stroke: #d1d9e0 } .grid { stroke: #d1d9e0 } .axis { stroke: #59636e }
   .blue { fill: #6ea8e8 } .pale { fill: #cfe2f8 } .grey { fill: #d5dae0 } .amber { fill: #f0c674 } .green { fill: #7cc792 } .red { fill: #e5898b }
+  .state { fill: #f6f8fa; stroke: #59636e } .name { font-weight: 600 } .move { stroke: #59636e; stroke-width: 1.3 } .tip { fill: #59636e }
   .line { stroke: #1f2328; fill: none } .mark { stroke: #c5221f; stroke-width: 1.8; fill: none } .ring { stroke: #1f2328; stroke-width: 1.6; fill: #ffffff }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .quiet { fill: #9198a1 }
     .card { fill: #0d1117; stroke: #3d444d } .grid { stroke: #3d444d } .axis { stroke: #9198a1 }
     .blue { fill: #2f6fb8 } .pale { fill: #1d3a5c } .grey { fill: #3d444d } .amber { fill: #8a6414 } .green { fill: #2b7a45 } .red { fill: #9c3b3d }
+    .state { fill: #151b23; stroke: #9198a1 } .move { stroke: #9198a1 } .tip { fill: #9198a1 }
     .line { stroke: #e6edf3 } .mark { stroke: #ff7b72 } .ring { stroke: #e6edf3; fill: #0d1117 }
   }`;
 
