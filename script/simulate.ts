@@ -1,4 +1,7 @@
-// npm run simulate -- [--seed N] [--count N] [--workers N] [--all] [--mutants]
+// npm run simulate -- [--seed N] [--count N] [--workers N]     runs schedules; one seed alone is replayed
+//   --transcript     prints all that happened, without shrinking
+//   --find WORDS     counts the known faults that have these words in their description
+//   --all            counts all known faults
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Failure, runCampaign } from '../spec/simulation/campaign/campaign';
@@ -8,8 +11,9 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     count: { type: 'string' },
     workers: { type: 'string' },
-    /** Known faults count as well. */
     all: { type: 'boolean', default: false },
+    find: { type: 'string' },
+    transcript: { type: 'boolean', default: false },
   },
 });
 
@@ -24,7 +28,9 @@ async function main(): Promise<void> {
   const count = isOne ? 1 : Number(values.count ?? 1000);
   const workers = Math.min(count, Number(values.workers ?? os.availableParallelism()));
   const startedAt = performance.now();
-  const result = await runCampaign({ seed, count, workers, leavesNothingOut: values.all }, show);
+  const looksFor = values.all ? '' : values.find;
+  const result = await runCampaign({ seed, count, workers, looksFor, isWhole: values.transcript }, show);
+  for (const text of result.transcripts) console.log(text);
   const seconds = (performance.now() - startedAt) / 1000;
   const { schedules, statements, failures } = result;
   console.log(

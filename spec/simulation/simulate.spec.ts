@@ -9,4 +9,11 @@ describe('simulation', () => {
     expect(failures.map(({ seed, rules, text }) => `seed ${seed}: ${rules.join(', ')}\n${text}`)).to.be.empty;
     expect(schedules).to.equal(100);
   });
+
+  it('plays a seed the same way again, whatever was played before', async function () {
+    this.timeout(120_000);
+    const alone = await runCampaign({ seed: 12, count: 1, workers: 1, isWhole: true });
+    const later = await runCampaign({ seed: 9, count: 4, workers: 1, isWhole: true });
+    expect(later.transcripts.at(-1)).to.equal(alone.transcripts[0]);
+  });
 });

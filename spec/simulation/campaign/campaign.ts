@@ -7,9 +7,10 @@ export interface Campaign {
   seed: number;
   count: number;
   workers: number;
-  leavesNothingOut?: boolean;
+  looksFor?: string | undefined;
   isShort?: boolean;
   explained?: number;
+  isWhole?: boolean;
   /** A copy of the package in the place of this one. */
   lib?: string;
 }
@@ -20,19 +21,24 @@ export interface Result {
   schedules: number;
   statements: number;
   failures: Failure[];
+  transcripts: string[];
 }
 
 export async function runCampaign(
   campaign: Campaign,
   onFailure: (failure: Failure) => void = () => {},
 ): Promise<Result> {
-  const { seed, count, workers, leavesNothingOut = false, isShort = false, explained = 3 } = campaign;
-  const result: Result = { schedules: 0, statements: 0, failures: [] };
+  const { seed, count, workers, looksFor, isShort = false, explained = 3, isWhole } = campaign;
+  const result: Result = { schedules: 0, statements: 0, failures: [], transcripts: [] };
   const children: ChildProcess[] = [];
   const hear = (report: Report) => {
     if (report.is === 'done') {
       result.schedules += report.schedules;
       result.statements += report.statements;
+      return;
+    }
+    if (report.is === 'transcript') {
+      result.transcripts.push(report.text);
       return;
     }
     result.failures.push(report);
@@ -43,7 +49,7 @@ export async function runCampaign(
     const child = startWorker(campaign.lib);
     children.push(child);
     child.on('message', hear);
-    const task: Task = { from: seed + i, to: seed + count, step: workers, leavesNothingOut, isShort, explained };
+    const task: Task = { from: seed + i, to: seed + count, step: workers, looksFor, isShort, explained, isWhole };
     child.send(task);
     return ended(child);
   });

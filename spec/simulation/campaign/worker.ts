@@ -1,33 +1,38 @@
 // A process that runs every nth seed of a campaign, and tells its parent what failed.
-import { explain, scheduleOf, tryOut } from './trial';
+import { explain, scheduleOf, textOf, tryOut } from './trial';
 
 export interface Task {
   from: number;
   to: number;
   step: number;
-  leavesNothingOut: boolean;
+  /** Known faults that count: those whose description has these words. */
+  looksFor?: string | undefined;
   /** Ends at the first failure. */
   isShort: boolean;
   /** How many failures are shrunk and told in full. */
   explained: number;
+  /** What passes is told as well, and nothing is shrunk. */
+  isWhole?: boolean | undefined;
 }
 
 export type Report =
   | { is: 'failure'; seed: number; rules: string[]; text?: string | undefined }
+  | { is: 'transcript'; text: string }
   | { is: 'done'; schedules: number; statements: number };
 
-async function work({ from, to, step, leavesNothingOut, isShort, explained }: Task): Promise<void> {
+async function work({ from, to, step, looksFor, isShort, explained, isWhole }: Task): Promise<void> {
   let schedules = 0;
   let statements = 0;
   let failures = 0;
   for (let seed = from; seed < to; seed += step) {
-    const trial = await tryOut(scheduleOf(seed, leavesNothingOut), leavesNothingOut);
+    const trial = await tryOut(scheduleOf(seed, looksFor), looksFor);
     schedules += 1;
     statements += trial.evidence?.ledger.asked.length ?? 0;
+    if (isWhole) tell({ is: 'transcript', text: textOf(trial) });
     if (trial.violations.length === 0) continue;
     failures += 1;
     const rules = [...new Set(trial.violations.map(({ rule }) => rule))];
-    const text = failures <= explained ? await explain(trial, leavesNothingOut) : undefined;
+    const text = failures <= explained && !isWhole ? await explain(trial, looksFor) : undefined;
     tell({ is: 'failure', seed, rules, text });
     if (isShort) break;
   }
