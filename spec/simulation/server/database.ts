@@ -62,6 +62,8 @@ export class ServerTransaction {
   }
 }
 
+const FIRST_XID = 700;
+
 export class Database {
   readonly locks = new Locks<ServerTransaction>();
   readonly stored: Stored[] = [];
@@ -70,7 +72,7 @@ export class Database {
   readonly #keys = new Set<string>();
   readonly #open = new Set<ServerTransaction>();
   #transactions = 0;
-  #xids = 700;
+  #xids = FIRST_XID;
 
   get openTransactions(): number {
     return this.#open.size;
@@ -119,6 +121,16 @@ export class Database {
   rollBack(transaction: ServerTransaction): void {
     if (transaction.fate === 'in progress') transaction.fate = 'aborted';
     this.letGo(transaction);
+  }
+
+  /** After a crash: what was not committed is not known any more, and its ids are given to others. */
+  recover(): void {
+    let last = FIRST_XID;
+    for (const [xid, { fate }] of this.fates) {
+      if (fate === 'committed') last = Math.max(last, xid);
+      else this.fates.delete(xid);
+    }
+    this.#xids = last;
   }
 
   letGo(transaction: ServerTransaction): void {

@@ -74,12 +74,8 @@ const functions: [RegExp, number, Evaluate][] = [
     TEXT,
     ({ backend }) => String(backend.server.database.assignXid(backend.transaction!)),
   ],
-  // A run of the server, as an ordinary role sees it: the ids of processes that belong to no database.
-  [
-    /^pg_postmaster_start_time\(\) \|\| ' ' \|\| \(select coalesce\(string_agg\(pid\b.* from pg_stat_activity /i,
-    TEXT,
-    ({ backend }) => `start ${backend.server.starts} of all processes`,
-  ],
+  // The pids of the server's own processes are shown to everybody, and are others after a crash.
+  [/datid is null/i, TEXT, ({ backend }) => `start ${backend.server.starts}, run ${backend.server.runs}`],
   // What belongs to other roles is null, and what is joined to null is null.
   [/backend_type\b/i, TEXT, () => null],
   [/^pg_postmaster_start_time\(\)(?:::\w+)*$/i, TEXT, ({ backend }) => `start ${backend.server.starts}`],

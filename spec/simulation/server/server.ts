@@ -25,6 +25,8 @@ export class SimulatedServer implements Listener {
   reachability: 'open' | 'refused' | 'silent' = 'open';
   /** Starts of the postmaster; a crash recovery is none. */
   readonly starts = 1;
+  /** Recoveries from a crash make new processes of the server's own. */
+  runs = 1;
   #pids = 100;
 
   constructor(
@@ -80,10 +82,12 @@ export class SimulatedServer implements Listener {
     return backend !== undefined;
   }
 
-  /** Every process dies at once; what is committed stays. The server is back after a while. */
+  /** Every process dies at once; what is committed stays. The server is back after a while, and gives lost ids to others. */
   crash(downMillis: number): void {
     this.reachability = 'refused';
+    this.runs += 1;
     for (const backend of this.backends.values()) backend.kill();
+    this.database.recover();
     this.clock.input(downMillis, () => {
       this.reachability = 'open';
     });
