@@ -34,7 +34,7 @@ export class Stage {
   constructor(readonly schedule: Schedule) {
     const { seed, setting } = schedule;
     this.clock = startClock();
-    this.server = new SimulatedServer(this.clock, seed);
+    this.server = new SimulatedServer(this.clock, seed, setting.reusesPids);
     this.network = new Network(this.clock, this.server, seed, setting.fragmentation, setting.way === 'address');
     this.ledger = new Ledger(this.clock);
     this.released = new Promise((resolve) => {

@@ -38,6 +38,7 @@ function drawSetting(random: Random, weather: Weather): Setting {
   return {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
+    ...(random.chance(0.2) ? { reusesPids: true } : {}),
     poolMin: random.chance(0.8) ? 0 : 2,
     poolMax: random.int(2, 4),
     acquireMillis: random.int(300, 3000),

@@ -13,6 +13,8 @@ export interface Setting {
   /** The server is reached by an address, or through a `stream` factory only. */
   way: 'factory' | 'address';
   fragmentation: number;
+  /** The server gives the id of a process that is gone to the next one. */
+  reusesPids?: boolean;
   poolMin: number;
   poolMax: number;
   acquireMillis: number;

@@ -25,6 +25,7 @@ export class Backend implements End {
   #reader: Reader | undefined;
   readonly #protocol = new Protocol(this);
   #isRunning = false;
+  readonly startedAt: number;
   wasFrozenUntil = -1;
   /** Its client knows its process id. */
   isIntroduced = false;
@@ -39,7 +40,8 @@ export class Backend implements End {
     readonly order: number,
     seed: number,
   ) {
-    this.#random = Random.keyed(seed, 'backend', pid);
+    this.#random = Random.keyed(seed, 'backend', link.number);
+    this.startedAt = server.clock.now;
     this.out = new Outbox(link);
     this.key = this.#random.int(1, 1_000_000);
   }

@@ -145,7 +145,8 @@ export class Execution {
       return Array.from({ length: last - first + 1 }, (_, i) => [String(first + i)]);
     }
     const context: Context = { backend: this.backend, row: undefined, value: (text) => this.#value(text) };
-    if (from === undefined) return [await evaluate(items, context)];
+    // What is asked of the catalog is answered the same whatever is in it.
+    if (from === undefined || from.startsWith('(')) return [await evaluate(items, context)];
     if (/^pg_stat_activity\b/i.test(from)) {
       const rows: Row[] = [];
       for (const row of activity(from, context)) rows.push(await evaluate(items, { ...context, row }));

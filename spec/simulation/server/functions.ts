@@ -76,6 +76,9 @@ const functions: [RegExp, number, Evaluate][] = [
   ],
   // The pids of the server's own processes are shown to everybody, and are others after a crash.
   [/datid is null/i, TEXT, ({ backend }) => `start ${backend.server.starts}, run ${backend.server.runs}`],
+  // There are no deferrable constraints.
+  [/^string_agg\(name/i, TEXT, () => null],
+  [/^coalesce\(bool_or/i, BOOL, () => 'f'],
   // What belongs to other roles is null, and what is joined to null is null.
   [/backend_type\b/i, TEXT, () => null],
   [/^pg_postmaster_start_time\(\)(?:::\w+)*$/i, TEXT, ({ backend }) => `start ${backend.server.starts}`],
@@ -104,17 +107,22 @@ export async function evaluate(items: Item[], context: Context): Promise<Value[]
   return row;
 }
 
-/** The backends that a condition on pg_stat_activity names, by one id or by several. */
+/** The backends that a condition on pg_stat_activity names. */
 export function activity(condition: string, context: Context): Backend[] {
   const all = [...context.backend.server.backends.values()];
-  const named = [...condition.matchAll(/\b(pid|backend_xid) = '?([$\w]+)'?/gi)];
+  const named = [...condition.matchAll(NAMED)];
   if (named.length === 0) return all;
   const isIdleOnly = /\band state like 'idle/i.test(condition);
   const sparesCommit = /\band not \(state = 'active' and query ilike 'commit%'\)/i.test(condition);
+  const { now } = context.backend.server.clock;
   const isNamed = (backend: Backend) =>
-    named.some(([, column, text]) => {
+    named.some(([, column, text, ageMillis = '0']) => {
       const wanted = Number(context.value(text!));
+      if (backend.startedAt > now - Number(ageMillis)) return false;
       return (column === 'pid' ? backend.pid : backend.transaction?.xid) === wanted;
     });
   return all.filter(isNamed).filter((backend) => !((isIdleOnly || sparesCommit) && backend.isActive));
 }
+
+/** A process or a transaction, and the age that it has at least. */
+const NAMED = /\b(pid|backend_xid) = '?([$\w]+)'?(?: and backend_start < now\(\) - interval '(\d+) milliseconds')?/gi;

@@ -10,6 +10,8 @@ import { Journal } from './journal';
 import type { SqlError } from './sql-error';
 import { sufferEffect } from './suffer';
 
+const FIRST_PID = 101;
+
 export class SimulatedServer implements Listener {
   readonly database = new Database();
   readonly journal: Journal;
@@ -27,11 +29,13 @@ export class SimulatedServer implements Listener {
   readonly starts = 1;
   /** Recoveries from a crash make new processes of the server's own. */
   runs = 1;
-  #pids = 100;
+  #pids = FIRST_PID;
 
   constructor(
     readonly clock: VirtualClock,
     private readonly seed: number,
+    /** A process that is gone leaves its id to the next one. */
+    private readonly reusesPids = false,
   ) {
     this.journal = new Journal(clock);
   }
@@ -49,8 +53,7 @@ export class SimulatedServer implements Listener {
             link.close('server');
             return;
           }
-          this.#pids += 1;
-          this.#open(new Backend(this, link, this.#pids, order, this.seed), asked, reader);
+          this.#open(new Backend(this, link, this.#nextPid(), order, this.seed), asked, reader);
           return;
         }
       },
@@ -66,6 +69,16 @@ export class SimulatedServer implements Listener {
     backend.serve(opening, reader).catch((error: unknown) => {
       this.journal.gaps.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     });
+  }
+
+  #nextPid(): number {
+    if (this.reusesPids) {
+      let pid = FIRST_PID;
+      while (this.backends.has(pid)) pid += 1;
+      return pid;
+    }
+    this.#pids += 1;
+    return this.#pids - 1;
   }
 
   cancel(pid: number): boolean {
