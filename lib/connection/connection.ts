@@ -98,7 +98,7 @@ export class Connection extends StatementQueue implements StatementSink {
     Object.defineProperty(raw, SESSION, { value: this, configurable: true });
   }
 
-  /** How long it is known to be open, by a clock that nobody sets. */
+  /** How long it is known to be open, by a monotonic clock. */
   get ageMillis(): number {
     return performance.now() - this.#openedAtTick;
   }

@@ -21,7 +21,7 @@ interface Connection {
 export interface MutexSettings {
   /** The savepoint for the first query was set already. */
   hasSavepoint: boolean;
-  /** How long anybody waits for a turn. */
+  /** The bound of a wait for a turn. */
   waitMillis: number;
   /** How long the server has to answer what is sent here. */
   timeoutMillis: number;

@@ -81,7 +81,7 @@ class Batch {
     this.#emptied.resolve();
   }
 
-  /** Until nobody waits any more. */
+  /** Until there is no waiter any more. */
   async #run(): Promise<void> {
     await Promise.resolve();
     const { driver, raw } = this.#first;
@@ -98,7 +98,7 @@ class Batch {
       await Promise.race([this.#endAll(side), this.#emptied.promise]);
       return true;
     } catch (error) {
-      // Nobody listens there: whatever ran has ended with its server.
+      // No server listens there: what ran has ended with it.
       if (isRefused(error)) for (const request of this.#requests) this.#settle(request, 'gone');
       return false;
     } finally {

@@ -111,7 +111,7 @@ export interface Openings<C = unknown> {
   delete(connection: C): void;
 }
 
-/** A session as it is known here. Its id may be somebody else's by now. */
+/** A session as it is known here. Its id may belong to another session by now. */
 export interface ServerSession {
   readonly id: number;
   /** How long ago it was known to be open. */

@@ -72,7 +72,7 @@ export function isSocketError(error: unknown): boolean {
   return FATAL_SOCKET_CODES.has(codeOf(error) ?? '');
 }
 
-/** Nobody listens where the server was. */
+/** No server listens at its address. */
 export function isRefused(error: unknown): boolean {
   const code = codeOf(error);
   return code === 'ECONNREFUSED' || code === 'ENOENT';
@@ -106,7 +106,7 @@ export function isRefusedAsReadOnly(error: unknown): boolean {
   return READ_ONLY_ERRNOS.has(errno as number);
 }
 
-/** Ends its session: whether COMMIT was done before that, nobody has said. */
+/** Ends its session: whether COMMIT was done before that is not known. */
 const ENDS_SESSION = /^(08...|57P0[1-5]|25P0[34])$/;
 /** May end the server as well. */
 const MAY_END_SERVER = /^(58...|F0...|XX...)$/;

@@ -91,7 +91,7 @@ function findRow<T>(answer: unknown, key: string): T | undefined {
   return undefined;
 }
 
-/** The user's own sessions, or all where he may see them. The server does not tell an ordinary user who has which lock. */
+/** The sessions of this user, or all if it may see them. The server does not tell an ordinary user which session has which lock. */
 async function holders(ask: Ask): Promise<LockHolder[]> {
   const [rows] =
     (await ask(`select id, concat('connection ', id, ' (', concat_ws(', ', concat('user ', user), concat('from ', host),

@@ -105,7 +105,7 @@ function restore({ lock_timeout: lock, row_security: security }: Session): strin
   return `select set_config('lock_timeout', ${quoteText(lock)}, true), set_config('row_security', '${security}', true)`;
 }
 
-/** Whoever has more than the lock of a SELECT on one of the tables. */
+/** The sessions that have more than the lock of a SELECT on one of the tables. */
 async function holders(ask: Ask, { schemas }: EmptyRequest): Promise<LockHolder[]> {
   const where = schemas ? quoteTexts(schemas) : 'current_schemas(false)::text[]';
   const { rows } = (await ask(`

@@ -18,7 +18,7 @@ function connectLike(connection: PgConnection): PgConnection {
 
 /**
  * The sessions that are still ours. An id is given anew once its session has ended: what has it then began after ours was open, or
- * belongs to somebody else. Durations are compared, because the clocks of two machines differ.
+ * belongs to another session. Durations are compared, because the clocks of two machines differ.
  */
 function ours(sessions: ServerSession[]): string {
   const each = sessions.map(

@@ -40,7 +40,7 @@ export interface TableEmptier {
 
 export interface LockHolder {
   backendId: number | undefined;
-  /** What it holds and who it is, in words. */
+  /** Describes the holder and what it holds. */
   text: string;
 }
 

@@ -118,7 +118,7 @@ function lockError(db: Knex, { lockMillis, holders, cause }: LockFailure): Error
     return `\n  - ${text}${transaction ? `, for transaction ${transaction.label ?? transaction.id}, opened\n${transaction.stack}` : ''}`;
   });
   const by =
-    lines.length > 0 ? ` by${lines.join('')}` : '; whoever had it has let go by now, or the database does not tell';
+    lines.length > 0 ? ` by${lines.join('')}` : '; its holder has released it by now, or the database does not tell';
   return new Error(`${WHERE}: a table was locked for longer than ${lockMillis} ms (acquireConnectionTimeout)${by}`, {
     cause,
   });

@@ -107,7 +107,7 @@ export function transactionIdOf(connection: object): string | undefined {
   return (connection as { __knexTxId?: string }).__knexTxId;
 }
 
-/** Whether knex would lend a connection without asking anybody: nothing in its config has a say in it, and its driver's check is empty. */
+/** Whether knex would lend a connection without a check: its config has none, and that of its driver is empty. */
 export function lendsUnasked({ config, connectionConfigProvider, driverName }: KnexClient): boolean {
   const { validate, maxConnectionLifetimeMillis } = (config.pool ?? {}) as {
     validate?: unknown;

@@ -72,7 +72,7 @@ export function makeControlled(
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
 }
 
-/** Says who controls a transaction, before its first step. */
+/** Gives a transaction its controller, before its first step. */
 export function control(trx: KnexTransaction, controller: TransactionController): void {
   (trx as Controlled)[CONTROLLER] = controller;
 }

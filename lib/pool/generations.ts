@@ -50,8 +50,8 @@ export abstract class Generations {
   }
 
   /**
-   * Ends the generation: nothing that was opened for it is lent any more. A pool in which nothing is lent or under way, and that nobody
-   * listens to, is as good as a new one once it is empty, and costs a third of what a new one does: it serves the next generation too.
+   * Ends the generation: nothing that was opened for it is lent any more. A pool with nothing lent or under
+   * way and without listeners is as good as a new one once it is empty, and costs a third of it: it serves the next generation too.
    */
   retire(): void {
     if (this.#isOwn && !this.hasListeners && this.tarn?.clear()) return;

@@ -28,7 +28,7 @@ export class RightServer {
     if (isExternal) refuse('resettable: targetSessionAttrs with connectionPool', this.#wanted, expected);
   }
 
-  /** Not any server will do: nor will what was opened before anybody asked for its kind. */
+  /** A kind is asked for. A connection that was opened before its kind was known does not count as right. */
   get isPicky(): boolean {
     return this.#wanted !== 'any';
   }

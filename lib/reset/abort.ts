@@ -6,7 +6,7 @@ import { ResetError } from '../words/errors';
 import { valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';
 
-/** Tells everybody who holds the connection or waits for its answer. Each victim has an error of its own. */
+/** Rejects everything that uses the connection or waits for its answer. Each victim has an error of its own. */
 export function abort(connection: Connection, entry: OpenEntry | undefined, report: ResetReport): void {
   const { reason, generation } = report;
   const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
@@ -16,7 +16,7 @@ export function abort(connection: Connection, entry: OpenEntry | undefined, repo
   connection.refuse(valueOr(undefined, () => entry?.abort(error)) ?? error);
 }
 
-/** A transaction that is on the connection without anybody having registered it. */
+/** A transaction on the connection that is not registered. */
 function unregistered(connection: Connection): OpenTransaction | undefined {
   if (connection.user) return undefined;
   const { driver, raw } = connection;

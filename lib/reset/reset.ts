@@ -93,7 +93,7 @@ async function endConnection(instance: Instance, victim: Victim, report: ResetRe
   return pool.discard(connection, deadline);
 }
 
-/** Those who wait for a connection. */
+/** Settles the pending acquires. */
 function turnWaitersAway({ pool }: Instance, { reason, waiting }: ResetRequest, report: ResetReport): void {
   if (pool.waiting === 0) return;
   const { generation } = report;

@@ -23,7 +23,7 @@ export class TeardownTime {
     return end;
   }
 
-  /** Somebody waits for it who has no more than this. */
+  /** A waiter has no more time than this. */
   hurry(graceMillis: number, timeoutMillis: number): void {
     this.#timeoutMillis = Math.min(this.#timeoutMillis, timeoutMillis);
     this.grace.hurry(graceMillis);

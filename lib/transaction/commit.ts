@@ -46,7 +46,7 @@ async function prepared(transaction: Transaction): Promise<Prepared> {
   if (!isWanted()) return NOTHING;
   const { failure, recorded } = await record(transaction);
   if (failure) return { failure };
-  // COMMIT behind a running query might never be sent, and nobody could say whether it was. In a sandbox it has its turn.
+  // COMMIT behind a running query might never be sent, and it would not be known whether it was. In a sandbox it has its turn.
   if (isWanted() && !connection.mutex.isShared) await connection.whenQuiet();
   return { failure: isWanted() ? unawaited(transaction) : undefined, recorded };
 }

@@ -56,7 +56,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   giveBack(raw: object): void {
-    // A reset may have given it to somebody else.
+    // A reset may have given the connection to another user.
     if (this.connection?.user !== this) return;
     this.connection.leave(() => this.refusal?.error as Error);
     inBackground(this.port.trx.client.releaseConnection(raw));

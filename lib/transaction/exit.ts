@@ -1,4 +1,4 @@
-// Who asks for the end of a transaction, and what they hear: its callback, or who has its handle.
+// The requests to end a transaction, by its callback or through its handle, and what they resolve with.
 import type { TransactionController } from '../knex/transaction-class';
 import { BlockControlError, TransactionFailedError } from '../words/errors';
 import type { QueryOrigin } from '../words/call-site';
@@ -43,7 +43,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   // The end that is asked for by hand.
 
-  /** Rejects where it failed. Nobody has to wait: the transaction's own promise tells as well. */
+  /** Rejects if it failed. It need not be awaited: the transaction's own promise rejects as well. */
   commit(value: unknown): Promise<unknown> {
     const committed = this.#commitByHand(value);
     const handled = committed.catch(ignore);

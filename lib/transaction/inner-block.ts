@@ -1,4 +1,4 @@
-// The promise of an inner block, which knows whether anybody has looked at it: a failure that nobody hears of is the outer block's.
+// The promise of an inner block. It knows whether it has a handler: a failure without one is the failure of the outer block.
 import type { Transaction } from './transaction';
 
 const ignore = () => {};

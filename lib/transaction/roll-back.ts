@@ -43,7 +43,7 @@ export async function rollBackNow(transaction: Transaction, error: unknown): Pro
   const isAtRest = await comeToRest(transaction, deadline);
   if (isUndoneAlready(transaction)) return end(transaction, rolledBack);
   const undone = isAtRest ? await sendInTime(transaction, deadline, () => port.send('rollback', error)) : undefined;
-  // Knex has an error of its own for a rollback without one, where it was told to reject.
+  // Knex has an error of its own for a rollback without a reason, if it is configured to reject.
   if (undone && !undone.isDone && error === undefined && connection.death === undefined)
     return end(transaction, { kind: 'rolledBack', error: undone.error });
   if (undone && (undone.isDone || undone.error === error)) {
@@ -56,7 +56,7 @@ export async function rollBackNow(transaction: Transaction, error: unknown): Pro
   end(transaction, rolledBack);
 }
 
-/** What was done inside was undone or stored with the transaction around it, whose connection may be somebody else's by now; or the connection is gone, and the server rolls back by itself. */
+/** What was done inside was undone or stored with the transaction around it, whose connection may have another user by now; or the connection is gone, and the server rolls back by itself. */
 function isUndoneAlready(transaction: Transaction): boolean {
   if (transaction.isOver || transaction.parentHasEnded) return true;
   const { connection, root } = transaction;
@@ -70,7 +70,7 @@ function end(transaction: Transaction, outcome: Outcome): void {
   if (!transaction.isOver) transaction.move({ is: 'ended', outcome });
 }
 
-/** By hand and without a reason knex resolves, or has an error of its own where it was told to reject. */
+/** For a rollback by hand without a reason knex resolves, or has an error of its own if it is configured to reject. */
 function rolledBackFor({ block, port }: Transaction, error: unknown): Outcome {
   const isByHand = error === undefined && !block;
   const resolves = isByHand && port.resolvesOnRollback;
@@ -87,7 +87,7 @@ export async function dropSavepoint(transaction: Transaction, deadline: Deadline
 /** Waits until nothing runs, having cancelled what does. False: it goes on running. */
 async function comeToRest(transaction: Transaction, deadline: Deadline): Promise<boolean> {
   const { connection, work } = transaction;
-  // In a sandbox what runs may be somebody else's; it is waited for like any turn.
+  // In a sandbox the running statement may belong to other code; it is waited for like any turn.
   if (connection.mutex.isShared && transaction.parent && work.running === 0) return true;
   if (connection.running > 0) {
     const how = (when: string) =>

@@ -1,4 +1,4 @@
-// One transaction or savepoint, whoever sends what for it: its state, and its place among those around and inside it.
+// One transaction or savepoint: its state, and its place among those around and inside it. Subclasses send its statements.
 import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
 import { isSocketError } from '../drivers/error-codes';

@@ -15,7 +15,7 @@ const POLL_MILLIS = 20;
  */
 const SERVER = `pg_postmaster_start_time() || ' ' || (select coalesce(string_agg(pid::text, ' ' order by pid), '') from pg_stat_activity where datid is null and usesysid is null)`;
 
-/** Also of a transaction that has written nothing: what it has notified of is lost with it. A standby has no ids to give, and lets nobody notify. */
+/** Also of a transaction that has written nothing: what it has notified of is lost with it. A standby has no ids to give, and refuses NOTIFY. */
 const XID = '(case when pg_is_in_recovery() then null else pg_current_xact_id() end)::text as xid';
 
 /** Asked once a connection, which lives in one run of the server only: it costs more than the rest of a small block. */
@@ -51,7 +51,7 @@ async function finalStatus(transaction: Transaction, recorded: Recorded): Promis
   while (deadline.leftMillis > 0) {
     try {
       const connection = await pool.borrow();
-      // Without an answer the connection is of no use to anybody else.
+      // Without an answer the connection is of no further use.
       connection.doomed = true;
       try {
         const status = await within(deadline.leftMillis, statusOf(connection, recorded));

@@ -11,7 +11,7 @@ export class Work {
   #wake: (() => void) | undefined;
   /** What a query or inner block failed of that the callback had not waited for. */
   unawaited: Unawaited | undefined;
-  /** Inner blocks that have failed while nobody looked. */
+  /** Inner blocks that have failed before their promise had a handler. */
   readonly unheard: { failure: Unawaited; isHeard(): boolean }[] = [];
   /** The callback's promise is not settled. */
   isCallbackRunning = false;
@@ -27,7 +27,7 @@ export class Work {
     return this.#pending > 0;
   }
 
-  /** What failed inside and was looked at by nobody. */
+  /** The failures inside whose promise had no handler. */
   get lost(): Unawaited | undefined {
     return this.unawaited ?? this.unheard.find((each) => !each.isHeard())?.failure;
   }

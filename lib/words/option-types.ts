@@ -60,7 +60,7 @@ export interface ResettableOptions {
   hooks?: TransactionHooks | undefined;
   /**
    * The time limit, in milliseconds, of every outermost transaction that has none of its own: plain `db.transaction()` in all its forms,
-   * a handle that nobody ends, blocks without `timeoutMillis`. After it the running statement is cancelled and the transaction is rolled back;
+   * forgotten handles, blocks without `timeoutMillis`. After it the running statement is cancelled and the transaction is rolled back;
    * its promise, and what is asked of it later, rejects with `TransactionTimeoutError`. It counts from the moment when the transaction has
    * its connection. The transaction of a sandbox is exempt, those inside it are not.
    * @default off

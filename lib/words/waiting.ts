@@ -98,7 +98,7 @@ export class Deadline {
   }
 }
 
-/** Work that several wait for. Each waiter has its own deadline, and whoever is in more of a hurry than the work hurries it. */
+/** Work with several waiters. Each waiter has its own deadline, and one that ends before the work's shortens the work's. */
 export class SharedWork<T> {
   readonly #deadline: Deadline;
   readonly #done: Promise<T>;
