@@ -5,7 +5,7 @@ import { lookAt } from './knex/given';
 import { describe } from './words/describe';
 import { captureCallSite } from './words/call-site';
 import { resettable } from './resettable';
-import { registry } from './registry';
+import { otherCopyError, registeredFor } from './registry';
 import { runInTransaction, runOutermost } from './transaction/atomic';
 
 /**
@@ -24,11 +24,13 @@ export function atomic<T>(
   options?: AtomicOptions,
 ): Promise<T> {
   const { client, pool, isTransaction } = lookAt(dbOrTrx);
+  const refusal = otherCopyError('atomic', client);
+  if (refusal) return Promise.reject(refusal);
   if (isTransaction && client) {
     return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic) });
   }
   // A destroyed instance has no pool: knex's own error says so, where the block asks for a connection.
-  const registered = client && registry.get(pool ?? client);
+  const registered = registeredFor(client);
   if (!registered) return onPlainInstance(dbOrTrx, pool !== undefined, { block, options });
   const { userParams } = dbOrTrx;
   return runOutermost(registered.instance, { block, options, stack: captureCallSite(atomic), userParams });

@@ -4,7 +4,7 @@ import type { TransactionHook, TransactionHookContext } from './words/block-type
 import { lookAt } from './knex/given';
 import { describe } from './words/describe';
 import { refuse } from './words/options';
-import { registry } from './registry';
+import { refuseOtherCopy, registeredFor } from './registry';
 import { type LateHook, register, registerBy } from './transaction/register-hook';
 import type { Transaction } from './transaction/transaction';
 
@@ -71,11 +71,12 @@ export async function afterRollback(dbOrTrx: Knex | Knex.Transaction, hook: Tran
 /** Registers the hook before anything else can happen, where control of the transaction is taken. Undefined: outside of any transaction. */
 function enlistHook(kind: LateHook, dbOrTrx: unknown, hook: unknown): Promise<true> | undefined {
   if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function as the hook');
-  const { client, pool, isTransaction } = lookAt(dbOrTrx);
+  const { client, isTransaction } = lookAt(dbOrTrx);
+  refuseOtherCopy(`${kind}()`, client);
   if (isTransaction && client) {
     return registerBy(dbOrTrx as Knex.Transaction, kind, hook as TransactionHook).then(() => true);
   }
-  const registered = client && registry.get(pool ?? client);
+  const registered = registeredFor(client);
   if (!registered) refuse(`${kind}()`, dbOrTrx, 'a resettable Knex instance, made by resettable(), or a transaction');
   const enclosing = registered.instance.ambient.current() as Transaction | undefined;
   // A sandbox is no transaction of the app's: what the app does outside of one counts as stored at once, as in production.

@@ -1,7 +1,9 @@
 // Finds what stands behind a resettable instance, from the instance alone.
 import type { Recording } from './diagnostics/recording';
 import { lookAt } from './knex/given';
-import type { KnexClient } from './knex/insides';
+import { isClaimedElsewhere } from './knex/client-class';
+import { identityOf, isOfTransaction, type KnexClient } from './knex/insides';
+import { valueOr } from './words/foreign';
 import { refuse } from './words/options';
 import type { Instance } from './pool/instance';
 import type { Resettable } from './words/types';
@@ -13,19 +15,42 @@ export interface RegisteredInstance {
   attachClient(client: KnexClient): void;
 }
 
-/** By the pool that a client holds, that of the instance or the one that it had before; by the client for when it is destroyed. */
-export const registry = new WeakMap<object, RegisteredInstance>();
+/** By what an instance shares with its copies alone: several instances may have one pool. */
+const registry = new WeakMap<object, RegisteredInstance>();
+
+export function register(client: KnexClient, registered: RegisteredInstance): void {
+  registry.set(identityOf(client), registered);
+}
+
+/** What stands behind the client of a resettable instance, or of a copy of one. */
+export function registeredFor(client: KnexClient | undefined): RegisteredInstance | undefined {
+  return client && !isOfTransaction(client) ? registry.get(identityOf(client)) : undefined;
+}
+
+/** Where another copy of the package has made the instance, or that of the transaction, resettable. */
+export function otherCopyError(where: string, client: KnexClient | undefined): TypeError | undefined {
+  if (!client || !valueOr(false, () => isClaimedElsewhere(client))) return undefined;
+  return new TypeError(
+    `${where}: another copy of knex-reset has made this instance resettable; install one copy only (npm ls knex-reset)`,
+  );
+}
+
+/** @throws TypeError where another copy of the package has the instance */
+export function refuseOtherCopy(where: string, client: KnexClient | undefined): void {
+  const error = otherCopyError(where, client);
+  if (error) throw error;
+}
 
 /** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
 export function registeredOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
-  const { client, pool } = lookAt(knex);
-  const registered = client && registry.get(pool ?? client);
+  const { client } = lookAt(knex);
+  const registered = registeredFor(client);
+  if (!registered) refuseOtherCopy(where, client);
   if (!registered) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
   return registered;
 }
 
 /** The same of an instance that may be a plain one, or destroyed. */
 export function instanceOf(knex: unknown): Instance | undefined {
-  const client = (knex as { client?: KnexClient } | null | undefined)?.client;
-  return client && registry.get(client.pool ?? client)?.instance;
+  return registeredFor(lookAt(knex).client)?.instance;
 }

@@ -6,7 +6,6 @@ import { Recording } from './diagnostics/recording';
 import { driverOf } from './drivers';
 import {
   asKnexAcquires,
-  buildRealPool,
   carryQueries,
   claim,
   hidePassword,
@@ -16,6 +15,7 @@ import {
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
 import { lookAt } from './knex/given';
+import { buildRealPool, openBy, openerOf } from './knex/opener';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
 import { describe } from './words/describe';
@@ -29,7 +29,7 @@ import { RightServer } from './recovery/right-server';
 import { Lifecycle } from './reset/lifecycle';
 import { methodsOf } from './methods';
 import { checkSettings, judge } from './settings';
-import { type RegisteredInstance, registry } from './registry';
+import { type RegisteredInstance, refuseOtherCopy, register, registeredFor } from './registry';
 import { beginTransaction } from './transaction/begin';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit } from './transaction/shared-limit';
@@ -51,7 +51,7 @@ const EXPECTED = 'a Knex instance with a connection pool';
  */
 export function resettable<K extends Knex>(knex: K, options?: ResettableOptions): K & Resettable {
   const client = clientOf(knex);
-  const known = registry.get(client.pool ?? client);
+  const known = registeredFor(client);
   if (known && options !== undefined) {
     throw new TypeError('resettable: this instance is resettable already, and its options were given the first time');
   }
@@ -70,7 +70,8 @@ function clientOf(knex: unknown): KnexClient {
       `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,
     );
   }
-  if (!pool && !registry.has(client))
+  refuseOtherCopy('resettable', client);
+  if (!pool && !registeredFor(client))
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );
@@ -91,7 +92,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     driver,
     isExternal,
     timeoutMillis: settings.timeoutMillis,
-    build: () => new TarnPool(buildRealPool(client, config), pool.guards),
+    build: () => new TarnPool(buildRealPool(opener, config), pool.guards),
     makeAfresh: (make) => openWithFreshSettings(client, make),
     opened: (connection) => rightServer.opened(connection, hidePassword(client, connection.raw)),
     whereAsked: () => recording.take(),
@@ -147,10 +148,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
       config = given ?? config;
       lifecycle.reopen();
     },
-    destroyed(destroyed) {
-      dormant.add(destroyed);
-      registry.set(destroyed, registered);
-    },
+    destroyed: (destroyed) => void dormant.add(destroyed),
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running(asking, builder, runner) {
       if (asking.transacting) watchRunner(asking, runner);
@@ -161,8 +159,9 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   const carry = driver.carry?.bind(driver);
   if (carry) carryQueries(prototype, carry);
   if (settings.leakAfterMillis !== undefined) recording.start();
-  if (driver.observeOpening) client.driver = driver.observeOpening(client.driver, pool.openings);
+  const opener = openerOf(client, driver.observeOpening?.(client.driver, pool.openings) ?? client.driver);
   if (isTarn(first) && !isExternal) {
+    openBy(opener, first);
     pool.takeOverPool(new TarnPool(first, pool.guards));
     new TarnPool(first).forwardTo(pool);
   } else {
@@ -173,12 +172,8 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     instance,
     recording,
     methods: methodsOf(instance, recording),
-    attachClient(adopted) {
-      registry.set(adopted, registered);
-      claim(adopted, pool, prototype);
-    },
+    attachClient: (adopted) => claim(adopted, pool, prototype),
   };
-  registry.set(first, registered);
-  registry.set(pool, registered);
+  register(client, registered);
   return registered;
 }

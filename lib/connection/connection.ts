@@ -78,6 +78,8 @@ export class Connection extends StatementQueue implements StatementSink {
   isGivenBack = false;
 
   #isClosedByServer = false;
+  /** Of the instance that has lent it to this one, where both share a pool. */
+  readonly #earlier: Connection | undefined;
   readonly #events: SessionEvents;
   readonly #untap: () => void;
   #returned: Deferred<void> | undefined;
@@ -95,6 +97,7 @@ export class Connection extends StatementQueue implements StatementSink {
     this.#events = events;
     this.backendId = driver.backendId(raw);
     this.#untap = driver.tap(raw, this);
+    this.#earlier = connectionOf(raw);
     Object.defineProperty(raw, SESSION, { value: this, configurable: true });
   }
 
@@ -226,6 +229,7 @@ export class Connection extends StatementQueue implements StatementSink {
   /** Gives the connection back as it was found. */
   untap(): void {
     step(this.#untap);
-    delete (this.raw as { [SESSION]?: Connection })[SESSION];
+    if (this.#earlier) Object.defineProperty(this.raw, SESSION, { value: this.#earlier, configurable: true });
+    else delete (this.raw as { [SESSION]?: Connection })[SESSION];
   }
 }

@@ -10,7 +10,6 @@ import type {
   Runner,
   TransactionConfig,
 } from './insides';
-import type { Tarn } from './tarn';
 
 /** What the instance decides where knex asks its client. */
 export interface ClientHost {
@@ -46,9 +45,16 @@ export function claim(client: KnexClient, pool: KnexPool, prototype: object): vo
 
 /** Marks the prototypes that are made here, and not by knex. */
 const CLAIMED = Symbol('knex-reset.claimed');
+/** The same for another copy of this package, which cannot see the mark above. */
+const CLAIMED_BY_ANY = Symbol.for('knex-reset.claimed');
 
 export function markClaimed<T extends object>(prototype: T): T {
-  return Object.defineProperty(prototype, CLAIMED, { value: true });
+  return Object.defineProperties(prototype, { [CLAIMED]: { value: true }, [CLAIMED_BY_ANY]: { value: true } });
+}
+
+/** Whether another copy of this package has made it resettable. */
+export function isClaimedElsewhere(client: object): boolean {
+  return CLAIMED_BY_ANY in client && !(CLAIMED in client);
 }
 
 const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
@@ -180,19 +186,6 @@ export function carryQueries(prototype: object, carry: Carry): void {
   };
   for (const [name, value] of Object.entries({ _query: query, _stream: stream }))
     Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
-}
-
-/** Lets knex build a real pool for the client, as it would at the start. */
-export function buildRealPool(client: KnexClient, config: object): Tarn {
-  const { pool } = client;
-  client.pool = undefined;
-  try {
-    const knexClass = Object.getPrototypeOf(Object.getPrototypeOf(client)) as KnexClient;
-    knexClass.initializePool.call(client, config);
-    return client.pool as unknown as Tarn;
-  } finally {
-    client.pool = pool;
-  }
 }
 
 /** What knex does with the outcome of asking its pool: a password is hidden, an error is logged and made knex's own. */

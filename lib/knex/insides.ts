@@ -2,6 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Knex } from 'knex';
+import { read } from '../words/foreign';
 
 /** What knex expects of the object in `client.pool`. Official since 3.3 (`connectionPool`), and all that it uses before. */
 export interface KnexPool {
@@ -37,6 +38,7 @@ export interface KnexClient extends EventEmitter {
   destroyRawConnection(connection: object): Promise<unknown>;
   setSchemaSearchPath?(connection: object): Promise<unknown>;
   initializePool(config?: object): void;
+  getPoolSettings(poolConfig: object | undefined): { create(): Promise<object> };
   destroy(callback?: (error?: unknown) => void): Promise<void>;
   transaction(container: Container, config?: TransactionConfig, outer?: KnexTransaction | null): KnexTransaction;
   runner(builder: object): Runner;
@@ -96,6 +98,20 @@ export interface KnexTransaction extends PromiseLike<unknown> {
 }
 
 export type TransactionClass = new (...args: never[]) => KnexTransaction;
+
+/**
+ * What an instance shares with its copies and with no other instance, whatever pool they have: knex makes a logger for each,
+ * and hands it on to copies and transactions.
+ */
+export function identityOf(client: KnexClient): object {
+  const logger = read(client, 'logger');
+  return typeof logger === 'object' && logger !== null ? logger : client;
+}
+
+/** Whether the client is that of a transaction. */
+export function isOfTransaction(client: KnexClient): boolean {
+  return read(client, 'transacting') === true;
+}
 
 /** Whether the user gave the pool (`connectionPool`). */
 export function hasExternalPool(client: KnexClient): boolean {

@@ -72,6 +72,11 @@ function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
   }
 }
 
+/** Whether the object forwards to the pool of a resettable instance. */
+export function isStandIn(pool: object): boolean {
+  return Object.hasOwn(pool, 'release');
+}
+
 const FORWARDED = [
   'acquire',
   'release',

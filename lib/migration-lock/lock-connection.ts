@@ -29,8 +29,6 @@ interface RawConnection {
   stream?: Socket;
 }
 
-type OpeningClient = KnexClient & { getPoolSettings(pool: object): { create(): Promise<RawConnection> } };
-
 const KINDS: Record<string, LockConnection['kind']> = { pg: 'postgres', mysql: 'mysql', mysql2: 'mysql' };
 const KEEP_ALIVE_MILLIS = 10_000;
 const CLOSE_MILLIS = 1000;
@@ -49,9 +47,9 @@ export async function openLockConnection(client: KnexClient, waitMillis: number)
   const driver = driverOf(client);
   // A server that is there answers in this time, however short the caller's patience with other runners.
   const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
-  const opening = opener(client)
-    .getPoolSettings(client.config.pool ?? {})
-    .create();
+  // What it asks of a connection provider is for this connection alone.
+  const opener = Object.create(client) as KnexClient;
+  const opening = opener.getPoolSettings(client.config.pool ?? {}).create() as Promise<RawConnection>;
   try {
     const connection = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
     return new OwnConnection(kind, driver, connection, answerMillis);
@@ -62,15 +60,6 @@ export async function openLockConnection(client: KnexClient, waitMillis: number)
     );
     throw error;
   }
-}
-
-/** The client as it opens connections for itself: a reset cuts those that are being opened for the pool, and only those. */
-function opener(client: KnexClient): OpeningClient {
-  const observed = client.driver as object;
-  const module = Object.getPrototypeOf(observed) as object | null;
-  const isObserved = module && ('Client' in module || 'createConnection' in module);
-  const driver = { value: isObserved ? module : observed, writable: true, configurable: true };
-  return Object.create(client, { driver }) as OpeningClient;
 }
 
 class OwnConnection implements LockConnection {

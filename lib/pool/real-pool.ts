@@ -2,7 +2,7 @@
 import { valueOr } from '../words/foreign';
 import type { KnexPool } from '../knex/insides';
 import { markDisposed } from '../knex/insides';
-import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
+import { isStandIn, isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
 
 export interface RealPool {
   readonly min: number;
@@ -79,7 +79,8 @@ export class ExternalPool implements RealPool {
   }
 
   remove(raw: object): void {
-    if (this.#tarn) {
+    // One that stands in for the pool of a resettable instance keeps its own books.
+    if (this.#tarn && !isStandIn(this.#pool)) {
       this.#tarn.remove(raw);
     } else {
       markDisposed(raw, new Error('closed by knex-reset'));

@@ -160,7 +160,9 @@ export class ResettablePool extends Register implements KnexPool {
       valueOr(false, () => this.lender?.release(raw));
       return this.#refuse(waiter.verdict, waiter);
     }
-    const connection = connectionOf(raw) ?? this.track(raw);
+    // A pool that several instances share lends what another one has tapped before.
+    const known = connectionOf(raw);
+    const connection = known && this.connections.has(known) ? known : this.track(raw);
     if (connection.closing !== undefined) return this.acquire().promise;
     this.#markLent(connection, waiter.askedAt);
     return raw;

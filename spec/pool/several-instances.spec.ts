@@ -1,0 +1,154 @@
+// One pool, several instances: each has its own options, generation, transactions and end. And what is the user's stays the user's.
+import path from 'node:path';
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { Client, Pool } from 'pg';
+import { Pool as TarnPool } from 'tarn';
+import type * as lib from '../../lib';
+import { atomic, resettable, ResetError } from '../../lib';
+import { failure, outcome } from '../support/outcome';
+import { knexBuild } from '../support/quiet-knex';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+describe('instances that share a pool (connectionPool: from knex 3.2 on)', () => {
+  const stage = useStage();
+  before(function () {
+    const { client } = knexBuild()({ client: 'pg' });
+    if (typeof client.initializeExternalPool !== 'function') this.skip();
+  });
+  before(() => stage.database.query('create table t (id int)'));
+
+  interface Shared {
+    pool: Knex.ConnectionPool;
+    close(): Promise<unknown>;
+  }
+  const pools: Record<string, () => Shared> = {
+    'a pg.Pool': () => {
+      const pool = new Pool({ ...stage.database.connection, max: 5 } as object);
+      pool.on('error', () => {});
+      return { pool, close: () => pool.end() };
+    },
+    'a tarn pool': () => {
+      const create = async () => {
+        const client = new Client(stage.database.connection as object);
+        client.on('error', () => {});
+        await client.connect();
+        return client;
+      };
+      const pool = new TarnPool<Client>({ min: 0, max: 5, create, destroy: (client) => client.end() });
+      return { pool, close: () => pool.destroy() };
+    },
+    "a plain instance's KnexPool": () => {
+      const owner = stage.knex();
+      return { pool: owner.client.pool, close: () => owner.destroy() };
+    },
+    "a resettable instance's KnexPool": () => {
+      const owner = stage.resettable();
+      return { pool: owner.client.pool, close: () => owner.destroy() };
+    },
+  };
+
+  for (const [title, make] of Object.entries(pools)) {
+    describe(title, () => {
+      let shared: Shared;
+      let one: ResettableKnex;
+      let other: ResettableKnex;
+
+      beforeEach(() => {
+        shared = make();
+        one = stage.resettable({ connectionPool: shared.pool } as object, { onFatal: 'discard' });
+        other = stage.resettable({ connectionPool: shared.pool } as object, { ambient: true });
+      });
+      afterEach(async () => {
+        await Promise.all([one.destroy(), other.destroy()]);
+        await shared.close();
+        // A pg.Pool has ended before the server has let go.
+        await until('nothing is left', async () => (await stage.database.backends()).length === 0);
+      });
+
+      it('have each a generation, a state and transactions of its own', async () => {
+        const trx = await one.transaction();
+        const mine = failure(trx.executionPromise);
+        const theirs = await other.transaction();
+        await theirs('t').insert({ id: 1 });
+        expect(one.connectionState().transactions).to.have.length(1);
+        const report = await one.resetConnection();
+        expect(report.abortedTransactions.map(({ id }) => id)).to.have.length(1);
+        expect(await mine).to.be.an.instanceof(ResetError);
+        expect(one.connectionState().generation).to.equal(1);
+        expect(other.connectionState()).to.deep.include({ generation: 0 });
+        await theirs('t').insert({ id: 2 });
+        await theirs.commit();
+        expect(await one('t').pluck('id').orderBy('id')).to.deep.equal([1, 2]);
+        await stage.database.query('delete from t');
+      });
+
+      it('end each for itself', async () => {
+        await Promise.all([one.raw('select 1'), other.raw('select 1')]);
+        await one.destroy();
+        expect(await failure(one.raw('select 1'))).to.be.an.instanceof(Error);
+        expect((await other.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+        await one.resetConnection();
+        expect((await one.raw('select 2 as two')).rows).to.deep.equal([{ two: 2 }]);
+      });
+
+      it('have their own options, and copies of theirs have them too', async () => {
+        const copy = other.withUserParams({ a: 1 }) as ResettableKnex;
+        await other.atomic(async () => {
+          await copy('t').insert({ id: 3 });
+          expect(await one('t').pluck('id')).to.deep.equal([]);
+        });
+        await stage.database.query('delete from t');
+        expect(() => resettable(one, { ambient: true })).to.throw(TypeError);
+        expect(resettable(copy)).to.equal(copy);
+      });
+    });
+  }
+});
+
+describe('a raw connection that the user opened', () => {
+  const stage = useStage();
+
+  it("is the user's: it is not counted, and no reset closes it", async () => {
+    const db = stage.resettable();
+    await db.raw('select 1');
+    const raw = (await db.client.acquireRawConnection()) as Client;
+    expect(db.connectionState().connections).to.deep.equal({ idle: 1, inUse: 0, opening: 0, waiting: 0 });
+    expect(await db.resetConnection()).to.include({ closedConnections: 1, forcedConnections: 0 });
+    expect((await raw.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    await db.raw('select 1');
+    await db.destroy();
+    expect((await raw.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    await raw.end();
+  });
+});
+
+describe('a second copy of the package', () => {
+  const stage = useStage();
+
+  /** Loaded anew, as from another node_modules. */
+  function secondCopy(): typeof lib {
+    const folder = path.resolve(__dirname, '../../lib');
+    const kept = Object.entries(require.cache).filter(([name]) => name.startsWith(folder));
+    for (const [name] of kept) delete require.cache[name];
+    const copy = require(folder) as typeof lib;
+    for (const name of Object.keys(require.cache)) if (name.startsWith(folder)) delete require.cache[name];
+    for (const [name, module] of kept) require.cache[name] = module;
+    return copy;
+  }
+
+  it('refuses by a TypeError that says so what the first one has made resettable', async () => {
+    const db = stage.resettable();
+    const copy = secondCopy();
+    expect(copy.resettable).not.to.equal(resettable);
+    expect(() => copy.resettable(db)).to.throw(TypeError, 'another copy of knex-reset');
+    expect(await failure(copy.atomic(db, async () => 1))).to.be.an.instanceof(TypeError);
+    await db.transaction(async (trx) => {
+      const { error } = await outcome(copy.atomic(trx, async () => 1));
+      expect(error).to.be.an.instanceof(TypeError);
+      expect((error as Error).message).to.include('another copy of knex-reset');
+    });
+    expect(await atomic(db, async () => 2)).to.equal(2);
+  });
+});
