@@ -1,6 +1,7 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
-import { checkOptions, oneOf, refuse } from './words/options';
+import { emptyTablesOf } from './empty-tables/empty-tables';
+import { checkOptions, names, oneOf, refuse } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
 import type { LeakPolicy } from './test-hooks/attempt';
@@ -18,6 +19,7 @@ import type { Resettable, Sandbox } from './words/types';
 export interface ResetHooksOptions {
   /**
    * What each test starts with. `'reset'`: no connection. `'recycle'`: cleaned connections. `'sandbox'`: a transaction that is rolled back.
+   * `'clean'`: cleaned connections and empty tables, as `emptyTables()` leaves them.
    * @default 'reset'
    */
   isolation?: IsolationKind | undefined;
@@ -26,6 +28,11 @@ export interface ResetHooksOptions {
    * @default 'fail'
    */
   leaks?: LeakPolicy | undefined;
+  /**
+   * With `isolation: 'clean'`: tables that stay as they are. Each must exist. knex's own tables stay anyway.
+   * @default none
+   */
+  except?: string[] | undefined;
 }
 
 /**
@@ -34,7 +41,7 @@ export interface ResetHooksOptions {
  */
 export interface ResetHooks {
   /**
-   * Resets the connections, or opens a sandbox.
+   * Resets the connections, empties the tables, or opens a sandbox.
    * @example
    * beforeEach(hooks.beforeEach);
    */
@@ -70,11 +77,13 @@ export interface ResetHooks {
  */
 export function resetHooks<K extends Knex>(db: HookedBy<K & Resettable>, options?: ResetHooksOptions): ResetHooks {
   const checked = checkOptions<ResetHooksOptions>('resetHooks', options, {
-    isolation: oneOf('reset', 'recycle', 'sandbox'),
+    isolation: oneOf('reset', 'recycle', 'sandbox', 'clean'),
     leaks: oneOf('fail', 'warn', 'ignore'),
+    except: names,
   });
-  const { isolation = 'reset', leaks = 'fail' } = checked;
-  const find = isSupplier(db) ? () => hooked(db()) : constant(hooked(db));
+  const { isolation = 'reset', leaks = 'fail', except } = checked;
+  if (except && isolation !== 'clean') refuse('resetHooks: except', except, `it with isolation 'clean' only`);
+  const find = isSupplier(db) ? () => hooked(db(), except) : constant(hooked(db, except));
   let run: HooksRun | undefined;
   /** Of the first run, where one run is all that the instance is good for. */
   let onlyRoot: object | undefined;
@@ -123,13 +132,17 @@ function constant<T>(value: T): () => T {
   return () => value;
 }
 
-function hooked<K extends Knex>(given: (K & Resettable) | readonly (K & Resettable)[]): HookedInstance[] {
+function hooked<K extends Knex>(
+  given: (K & Resettable) | readonly (K & Resettable)[],
+  except: string[] | undefined,
+): HookedInstance[] {
   const list = Array.isArray(given) ? given : [given];
   if (list.length === 0) refuse('resetHooks', given, 'one instance or more');
   return list.map((db: K & Resettable) => {
     const { instance, recording } = registeredOf('resetHooks', db);
     const nest = (outer: Sandbox) => nestSandbox(instance, recording, outer, captureCallSite(nest));
-    return { db: db as unknown as Knex & Resettable, instance, recording, nestSandbox: nest };
+    const empty = () => emptyTablesOf(db, { except }, false);
+    return { db: db as unknown as Knex & Resettable, instance, recording, emptyTables: empty, nestSandbox: nest };
   });
 }
 

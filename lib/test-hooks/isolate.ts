@@ -1,15 +1,25 @@
 // Makes the isolation of a suite: that of its instance, or those of several with one report.
 import type { LeakReport } from '../words/types';
+import { CleanIsolation } from './clean-isolation';
 import type { Hooked, InstanceIsolation, Isolation, IsolationKind } from './isolation';
 import { ResetIsolation } from './reset-isolation';
 import { SandboxIsolation } from './sandbox-isolation';
 
 export function isolate(kind: IsolationKind, instances: Hooked[]): InstanceIsolation {
-  const isolations = instances.map((each) =>
-    kind === 'sandbox' ? new SandboxIsolation(each) : new ResetIsolation(each, kind),
-  );
+  const isolations = instances.map((each) => isolateOne(kind, each));
   const [only] = isolations;
   return only && isolations.length === 1 ? only : new AllIsolations(isolations);
+}
+
+function isolateOne(kind: IsolationKind, hooked: Hooked): InstanceIsolation {
+  switch (kind) {
+    case 'sandbox':
+      return new SandboxIsolation(hooked);
+    case 'clean':
+      return new CleanIsolation(hooked);
+    default:
+      return new ResetIsolation(hooked, kind);
+  }
 }
 
 class AllIsolations<I extends Isolation> implements Isolation {

@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import type { Instance } from '../pool/instance';
 import type { LeakReport, Resettable, Sandbox } from '../words/types';
 
-export type IsolationKind = 'reset' | 'recycle' | 'sandbox';
+export type IsolationKind = 'reset' | 'recycle' | 'sandbox' | 'clean';
 
 /** What one test begins with, and what is undone after it. */
 export interface Isolation {
@@ -29,6 +29,8 @@ export interface InstanceIsolation extends Isolation {
 export interface Hooked {
   db: Knex & Resettable;
   instance: Instance;
+  /** Deletes what is committed. */
+  emptyTables(): Promise<unknown>;
   /** Opens a sandbox inside another. */
   nestSandbox(outer: Sandbox): Promise<Sandbox>;
 }

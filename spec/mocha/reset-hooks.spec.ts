@@ -32,7 +32,7 @@ describe('resetHooks()', () => {
   });
 
   const refused: [given: unknown, names: string[]][] = [
-    [{ isolation: 'truncate' }, ['isolation', "'truncate'", "'reset'", "'recycle'", "'sandbox'"]],
+    [{ isolation: 'truncate' }, ['isolation', "'truncate'", "'reset'", "'recycle'", "'sandbox'", "'clean'"]],
     [{ leaks: 'error' }, ['leaks', "'error'", "'fail'", "'warn'", "'ignore'"]],
     [{ isolate: 'reset' }, ['isolate', 'isolation', 'leaks']],
     [{ leaks: true }, ['leaks', 'boolean true']],
