@@ -91,7 +91,9 @@ export interface Driver<C = unknown> {
   /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */
   wasRestarted?(result: unknown, sql: string): boolean;
   /** Whether the script that has just failed had ended the transaction before. Absent: only the status tells. */
-  endedBefore?(connection: C): boolean;
+  endedBefore?(connection: C, sql: string): boolean;
+  /** The answer to COMMIT as far as it was heard, where the connection died before it was complete. Absent: it is heard whole or not at all. */
+  endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
   /** A COMMIT is about to be cancelled. Returns what says whether that has cut short a wait of a COMMIT that was done. Absent: it never does. */
   watchCut?(connection: C): () => boolean;
   /** Whether the data is lost with the connection: then a reset rolls it back in place, and does not close it. Absent: it never is. */

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { callUser, inBackground, throwLater } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';
 import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './pg-client';
+import { forget } from './pg-heard';
 
 const ignore = () => {};
 
@@ -34,6 +35,7 @@ export class QueryStatement implements PendingStatement {
   }
 
   start(): void {
+    forget(this.connection);
     this.send.call(this.connection, this.config, this.values, (error, result) => this.#done(error, result));
   }
 

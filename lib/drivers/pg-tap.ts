@@ -1,6 +1,7 @@
 // Passes every statement on a connection of `pg` through the statement queue.
 import type { StatementSink } from './driver';
 import type { Callback, PgConnection, Query } from './pg-client';
+import { listen } from './pg-heard';
 import { rememberAddress } from './pg-way';
 import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';
 
@@ -11,6 +12,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const fin = watchFin(connection);
   const onEnd = () => sink.ended(fin.isSeen);
   rememberAddress(connection);
+  const stopListening = listen(connection);
   connection.on('error', onError).on('end', onEnd);
 
   if (!connection.pipeline) {
@@ -37,6 +39,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
 
   return () => {
     fin.ignore();
+    stopListening();
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;

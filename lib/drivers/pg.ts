@@ -3,6 +3,7 @@ import type { Driver, Openings, TransactionStatus } from './driver';
 import { cancel } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { checkConstraints } from './pg-constraints';
+import { endedBefore, endHeard, watchCut } from './pg-heard';
 import { keepParameters, pgServerKind } from './pg-server-kind';
 import { openSideConnection } from './pg-side-connection';
 import { tap } from './pg-tap';
@@ -58,6 +59,9 @@ export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
   constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
   checkConstraints,
+  endedBefore,
+  endHeard,
+  watchCut,
   isPostgres: true,
   takesScripts: true,
   tap,

@@ -44,8 +44,9 @@ async function afterCommit(transaction: Transaction, outcome: Outcome, value: un
 /** What the afterCommit hooks threw. One that goes on for long after the block's limit is given up. */
 async function lastHooks({ block, hooks, instance }: Transaction): Promise<unknown[]> {
   const running = hooks.runAll('afterCommit');
-  if (block?.limit.leftMillis === undefined) return running;
-  const isLate = block.limit.whenReached.then(async (reason) => {
+  const reached = block?.limit.whenReached;
+  if (!reached) return running;
+  const isLate = reached.then(async (reason) => {
     await within(instance.settings.timeoutMillis, running);
     return [reason];
   });

@@ -8,8 +8,8 @@ import { interrupt } from './interrupt';
 import type { Transaction } from './transaction';
 
 export class Limit implements BlockLimit {
-  /** Undefined: there is none, but a signal perhaps. */
-  deadline: Deadline | undefined;
+  #deadline: Deadline | undefined;
+  #stopped: Deferred<unknown> | undefined;
   #error: { error: unknown } | undefined;
   #transaction: Transaction | undefined;
   #reached: Deferred<never> | undefined;
@@ -19,11 +19,17 @@ export class Limit implements BlockLimit {
   }
 
   get leftMillis(): number | undefined {
-    return this.deadline?.leftMillis;
+    return this.#deadline?.leftMillis;
   }
 
-  get whenReached(): Promise<unknown> {
-    return this.reached.catch((reason: unknown) => reason);
+  get whenReached(): Promise<unknown> | undefined {
+    return this.#stopped?.promise;
+  }
+
+  /** There is one: by time, by a signal, or both. */
+  set(timeoutMillis: number | undefined): void {
+    this.#stopped = defer();
+    if (timeoutMillis !== undefined) this.#deadline = new Deadline(timeoutMillis);
   }
 
   /** The attempt that is to be stopped when the limit is reached. */
@@ -63,6 +69,7 @@ export class Limit implements BlockLimit {
   stop(error: unknown): void {
     if (this.#error) return;
     this.#error = { error };
+    this.#stopped?.resolve(error);
     const transaction = this.#transaction;
     // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
     const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';
@@ -83,7 +90,7 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
   const { signal, label } = options;
   const timeoutMillis = finite(options.timeoutMillis);
   if (signal?.aborted) throw signal.reason;
-  if (timeoutMillis !== undefined) limit.deadline = new Deadline(timeoutMillis);
+  limit.set(timeoutMillis);
   const onAbort = () => limit.stop(signal?.reason);
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);

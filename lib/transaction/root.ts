@@ -63,27 +63,34 @@ export class RootTransaction extends ConnectionOwner {
   // COMMIT.
 
   async sendCommit(value: unknown, recorded: Recorded | undefined): Promise<void> {
-    const { connection, view } = this;
-    const { endedBy } = view;
+    const { connection } = this;
     this.move({ is: 'committing', value, recorded });
     const { isDone, error, result } = await sendControl(this, () => this.port.send('commit'));
-    const state = this.state as StateOf<'committing'>;
+    const { state } = this;
     if (state.is !== 'committing') return;
-    if (isDone && state.cancelledFor?.hasCutWait()) return this.#inDoubt(state, state.cancelledFor.error);
-    if (isDone) {
-      if (!endedBy?.rolledBack && !connection.driver.saysRolledBack(answerOf(result)))
-        return this.move({ is: 'ended', outcome: { kind: 'committed', value } });
-      const by = endedBy ? `it was ended by "${shown(endedBy.sql)}"` : 'a statement in it had failed';
-      const message = `the server rolled transaction ${this.name} back: ${by}`;
-      return this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: this.failure(message, view.firstError) } });
-    }
+    const { driver, raw } = connection;
+    const isUndone = driver.saysRolledBack(answerOf(result));
+    // One that was heard counts, also where the connection died right behind it.
+    const heard = isDone ? (isUndone ? 'rolledBack' : 'committed') : driver.endHeard?.(raw);
+    if (heard) return this.#answered(state, heard);
     if (error instanceof ResetError || !isAnswerToCommit(error, connection.death !== undefined))
       return this.#inDoubt(state, connection.fatal ?? error);
     // The error comes before the server has let go of the transaction's locks.
     await within(this.instance.settings.timeoutMillis, connection.whenQuiet());
-    const { cancelledFor } = this.state as StateOf<'committing'>;
-    if (this.state.is === 'committing')
-      this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: cancelledFor ? cancelledFor.error : error } });
+    if (this.state.is !== 'committing') return;
+    const { cancelledFor } = this.state;
+    this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: cancelledFor ? cancelledFor.error : error } });
+  }
+
+  #answered(state: StateOf<'committing'>, heard: 'committed' | 'rolledBack'): void {
+    const { value, cancelledFor } = state;
+    const { endedBy, firstError } = this.view;
+    if (heard === 'committed' && cancelledFor?.hasCutWait()) return this.#inDoubt(state, cancelledFor.error);
+    if (heard === 'committed' && !endedBy?.rolledBack)
+      return this.move({ is: 'ended', outcome: { kind: 'committed', value } });
+    const by = endedBy ? `it was ended by "${shown(endedBy.sql)}"` : 'a statement in it had failed';
+    const message = `the server rolled transaction ${this.name} back: ${by}`;
+    this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: this.failure(message, firstError) } });
   }
 
   #inDoubt({ value, recorded }: StateOf<'committing'>, cause: unknown): void {

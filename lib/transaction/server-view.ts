@@ -24,7 +24,7 @@ interface Answering {
     saysRolledBack(result: unknown, sql?: string): boolean;
     wasRestarted?(result: unknown, sql: string): boolean;
     rollsBackAt?(error: unknown): boolean;
-    endedBefore?(raw: unknown): boolean;
+    endedBefore?(raw: unknown, sql: string): boolean;
   };
 }
 
@@ -81,7 +81,7 @@ export class ServerView {
     if (this.endedBy) return undefined;
     const status = driver.status(raw);
     if (driver.rollsBackAt?.(error)) return status === 'idle' ? { is: 'endedByServer', error } : undefined;
-    if (driver.endedBefore?.(raw)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
+    if (driver.endedBefore?.(raw, sql)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
     return status === 'idle' ? this.#ended({ sql, rolledBack: false, wasRestarted: false }) : undefined;
   }
 

@@ -8,8 +8,8 @@ import type { CallSite } from '../words/call-site';
 export interface BlockLimit {
   /** Undefined: it has none. */
   readonly leftMillis: number | undefined;
-  /** Resolves when the limit is reached; never where it has none. */
-  readonly whenReached: Promise<unknown>;
+  /** Resolves with the reason when the limit is reached, or the signal aborted. Undefined: it has neither. */
+  readonly whenReached: Promise<unknown> | undefined;
 }
 
 /** What makes a transaction a block. */

@@ -87,6 +87,34 @@ describe('a transaction that the user’s SQL has ended', () => {
     });
   }
 
+  for (const script of ['commit; begin; select 1/0', 'rollback; begin; select 1/0', 'rollback and chain; select 1/0']) {
+    for (const what of ['atomic', 'transaction'] as const) {
+      it(`knows what a script has ended that fails later: "${script}", by ${what}()`, async () => {
+        const error = await rejection(
+          stage.db[what](async (trx: Knex.Transaction) => {
+            await insert(trx, 1);
+            expect(await rejection(trx.raw(script))).to.include({ code: '22012' });
+          }),
+        );
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(error.message)
+          .to.include(`"${script}"`)
+          .and.not.to.match(/rolled .* back/);
+        expect(await stage.ids()).to.deep.equal(script.startsWith('commit') ? [1] : []);
+      });
+    }
+  }
+
+  it('takes a failing script with a ROLLBACK TO for no end', async () => {
+    await stage.db.transaction(async (trx) => {
+      await insert(trx, 1);
+      await trx.raw('savepoint a');
+      expect(await rejection(trx.raw('rollback to a; select 1/0'))).to.include({ code: '22012' });
+      await trx.raw('rollback to a');
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
   it('may be rolled back by hand', async () => {
     const trx = await stage.db.transaction();
     await trx.raw('rollback');

@@ -1,0 +1,170 @@
+// The end of a transaction takes its time once, whatever does not answer or never settles; and what a limit stops early never runs.
+import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AfterCommitError, TransactionTimeoutError } from '../../lib';
+import { millisOf } from '../support/outcome';
+import { until } from '../support/until';
+import { type Db, later, pidOf, rejection, useStage } from './stage';
+
+const never = () => new Promise<never>(() => {});
+const insert = (db: { raw: Db['raw'] }, id: number) => db.raw(`insert into t values (${id})`);
+/** The instance's time in these specs. A starved machine takes longer for everything else. */
+const TIME = 600;
+const TWICE = 2 * TIME - 50;
+
+describe('the end of a transaction', () => {
+  const stage = useStage();
+  const mine = new Error('mine');
+
+  describe('whose statement is not answered', () => {
+    it('is bounded where that is RELEASE', async () => {
+      stage.proxy.swallowAnswersAfter(/RELEASE/);
+      const block = stage.db.atomic((trx) => trx.atomic((inner) => insert(inner, 1)));
+      expect(await millisOf(rejection(block))).to.be.below(TWICE);
+      await stage.idle();
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+
+    it('takes the time once for three RELEASEs', async () => {
+      stage.proxy.swallowAnswersAfter(/RELEASE/);
+      const block = stage.db.atomic((a) => a.atomic((b) => b.atomic((c) => c.atomic((d) => insert(d, 1)))));
+      expect(await millisOf(rejection(block))).to.be.below(TWICE);
+    });
+
+    it('takes the time once for ROLLBACK TO, and the transaction around it is lost with it', async () => {
+      stage.proxy.swallowAnswersAfter(/ROLLBACK TO/);
+      const block = stage.db.atomic(async (trx) => {
+        await insert(trx, 1);
+        expect(await rejection(trx.atomic(() => Promise.reject(mine)))).to.equal(mine);
+      });
+      expect(await millisOf(rejection(block))).to.be.below(TWICE);
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+
+    it('takes the time once for ROLLBACK, a running query included', async () => {
+      const block = stage.db.atomic(async (trx) => {
+        void later(trx.raw('select pg_sleep(30)'));
+        await stage.running(/pg_sleep/);
+        stage.proxy.freeze();
+        throw mine;
+      });
+      expect(await millisOf(rejection(block))).to.be.below(TWICE + 200);
+      expect(await rejection(block)).to.equal(mine);
+    });
+
+    it('has what is left of the block’s limit', async () => {
+      const db = stage.make({ timeoutMillis: 10_000 });
+      await db.raw('select 1');
+      stage.proxy.swallowAnswersAfter(/RELEASE/);
+      const block = db.atomic((trx) => trx.atomic((inner) => insert(inner, 1)), { timeoutMillis: TIME });
+      expect(await millisOf(rejection(block))).to.be.below(5000);
+    });
+  });
+
+  describe('with a hook that never settles', () => {
+    it('is given up as onFatal, also under a reset', async () => {
+      const db = stage.make({ hooks: { onFatal: never } });
+      const block = later(
+        db.atomic(async (trx) => {
+          await stage.database.terminate(await pidOf(trx));
+          await trx.raw('select 1');
+        }),
+      );
+      expect(await rejection(block)).to.include({ code: '57P01' });
+      await stage.idle(db);
+    });
+
+    it('is given up as afterRollback', async () => {
+      const block = stage.db.atomic(async (trx) => {
+        trx.afterRollback(never);
+        throw mine;
+      });
+      expect(await rejection(block)).to.equal(mine);
+    });
+
+    for (const [how, limit] of [
+      ['time', () => ({ timeoutMillis: 300 })],
+      ['signal', () => ({ signal: AbortSignal.timeout(300) })],
+    ] as const) {
+      it(`is given up as afterCommit, by the block’s ${how}: committed all the same`, async () => {
+        const block = stage.db.atomic(async (trx) => {
+          await insert(trx, 1);
+          trx.afterCommit(never);
+        }, limit());
+        expect(await rejection(block))
+          .to.be.instanceOf(AfterCommitError)
+          .and.to.include({ committed: true });
+        expect(await stage.ids()).to.deep.equal([1]);
+      });
+    }
+
+    for (const kind of ['afterBegin', 'beforeCommit'] as const) {
+      it(`is ended as ${kind} by the block’s limit`, async () => {
+        const block = stage.db.atomic((trx) => insert(trx, 1), { timeoutMillis: 300, hooks: { [kind]: never } });
+        expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
+        expect(await stage.ids()).to.deep.equal([]);
+        await stage.idle();
+      });
+    }
+  });
+});
+
+describe('a block that is stopped before its callback', () => {
+  const stage = useStage({}, { pool: { min: 0, max: 1 } });
+
+  it('is never called where its limit is reached while BEGIN is under way', async () => {
+    let calls = 0;
+    stage.proxy.delayMillis = 150;
+    const block = stage.db.atomic(() => void calls++, { timeoutMillis: 50 });
+    expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
+    stage.proxy.delayMillis = 0;
+    await stage.idle();
+    expect(calls).to.equal(0);
+  });
+
+  it('is never called where its inner SAVEPOINT is under way, and the outer one goes on', async () => {
+    let calls = 0;
+    await stage.db.atomic(async (trx) => {
+      await insert(trx, 1);
+      stage.proxy.delayMillis = 150;
+      const inner = trx.atomic(() => void calls++, { timeoutMillis: 50 });
+      expect(await rejection(inner)).to.be.instanceOf(TransactionTimeoutError);
+      stage.proxy.delayMillis = 0;
+      await insert(trx, 2);
+    });
+    expect(calls).to.equal(0);
+    expect(await stage.ids()).to.deep.equal([1, 2]);
+  });
+
+  for (const reason of [null, 0, '', false, 'text']) {
+    for (const when of ['while it waits for a connection', 'while it runs', 'while it commits'] as const) {
+      it(`rejects with ${JSON.stringify(reason)} as a signal’s reason: ${when}`, async () => {
+        const controller = new AbortController();
+        let calls = 0;
+        const hold = when === 'while it waits for a connection' ? await stage.db.transaction() : undefined;
+        const hooks = when === 'while it commits' ? { beforeCommit: () => sleep(20) } : {};
+        const block = later(
+          stage.db.atomic(
+            async (trx) => {
+              calls++;
+              await insert(trx, 1);
+              if (when === 'while it runs') controller.abort(reason);
+              if (when === 'while it commits') setTimeout(() => controller.abort(reason), 5);
+              if (when === 'while it runs') await trx.raw('select 1');
+            },
+            { signal: controller.signal, hooks },
+          ),
+        );
+        if (hold) {
+          await until('it waits', () => stage.db.connectionState().connections.waiting === 1);
+          controller.abort(reason);
+        }
+        expect(await rejection(block)).to.equal(reason);
+        await hold?.rollback();
+        await stage.idle();
+        expect(calls).to.equal(hold ? 0 : 1);
+        expect(await stage.ids()).to.deep.equal([]);
+      });
+    }
+  }
+});
