@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { callUser, inBackground, throwLater } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';
+import { CursorClose } from './pg-cursor-close';
 import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './pg-client';
 import { forget } from './pg-heard';
 
@@ -77,20 +78,22 @@ export class StreamStatement implements PendingStatement {
 
   start(): void {
     const { stream } = this;
+    const closing = new CursorClose(this.connection.connection);
     const close = stream._destroy;
     if (typeof close === 'function') {
       // Destroying waits until the portal is closed, on a dead connection for ever; the reader must get the error at once.
       const destroy: Duplex['_destroy'] = (reason, done) => {
-        close.call(stream as Duplex, reason, reason ? ignore : done);
+        const closed = reason ? ignore : done;
+        closing.ask(() => close.call(stream as Duplex, reason, closed));
         if (reason) done(reason);
       };
       stream._destroy = destroy;
     }
     const handleError = stream.handleError;
-    const failed: Submittable['handleError'] = (error, wire) => {
+    const failed: Submittable['handleError'] = (error, told) => {
       this.#error ??= error;
       this.sink.hasFailed?.(error);
-      handleError.call(stream, error, wire);
+      handleError.call(stream, error, told);
     };
     stream.handleError = failed;
     this.connection.once('drain', () => {
