@@ -4,6 +4,7 @@ import { emptyTablesOf, type EmptyTablesOptions } from './empty-tables/empty-tab
 import { instanceOf } from './registry';
 
 export type { EmptyTablesOptions } from './empty-tables/empty-tables';
+export { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from './worker-database/worker-database';
 export { resetHooks, type ResetHooks, type ResetHooksOptions } from './mocha';
 
 /**

@@ -27,6 +27,10 @@ export const positiveMillis: Check = {
   expected: 'a number of milliseconds above 0',
   accepts: (value) => millis.accepts(value) && value !== 0,
 };
+export const count: Check = {
+  expected: 'a whole number, 0 or more',
+  accepts: (value) => Number.isInteger(value) && (value as number) >= 0,
+};
 export const text: Check = { expected: 'a string', accepts: (value) => typeof value === 'string' };
 export const names: Check = {
   expected: 'an array of names',

@@ -1,0 +1,146 @@
+// A database for each worker of a test run: cloned from a template that the first of them makes.
+import knex, { type Knex } from 'knex';
+import { driverNameOf } from '../knex/raw-connection';
+import { describe, isPlainObject } from '../words/describe';
+import { callable, checkOptions, count, refuse, text } from '../words/options';
+import type { Resettable } from '../words/types';
+import { Keeper } from './keeper';
+import { isRedirectable, redirect } from './redirect';
+import { ensureTemplate, nameAll, type Names, sweep } from './template';
+import { keyOfFolders } from './template-key';
+
+export interface WorkerDatabaseOptions {
+  /** Makes the template: migrations, seeds. Called once for a server and key, with an instance that leads to an empty database. */
+  prepare: (db: Knex) => unknown;
+  /**
+   * Tells templates apart: another key, another template.
+   * @default what is in the migration and seed folders of the config
+   */
+  key?: string | undefined;
+  /**
+   * How many templates of other keys are left for when they are asked for again: the newest.
+   * @default 2
+   */
+  keepTemplates?: number | undefined;
+}
+
+/** A database of its own for the process that asked for it. */
+export interface WorkerDatabase {
+  /** The config that was given, with a connection that leads to the clone. */
+  readonly config: Knex.Config;
+  readonly name: string;
+  /** Resets `db`, and makes the clone anew from the template. */
+  restore(db: Knex & Resettable): Promise<void>;
+  /** Drops the clone. Without it, the next run does when this process is gone. */
+  drop(): Promise<void>;
+}
+
+const WHERE = 'workerDatabase';
+const KEEP_TEMPLATES = 2;
+/**
+ * Makes a database for this process alone, by cloning a template, in tens of milliseconds. The first process to come makes the template
+ * with `prepare`, once per server and key, under a lock: it is complete, or not there at all. Clones of processes that are gone, killed
+ * ones included, are dropped on the way, and old templates that nobody uses. PostgreSQL only; the role needs CREATEDB.
+ *
+ * @example
+ * const { config } = await workerDatabase(knexfile, { prepare: (db) => db.migrate.latest() });
+ * export const db = resettable(knex(config));
+ *
+ * @throws Error when the role may not create databases, and when `prepare` fails: nothing half-made stays, the next process tries again
+ * @throws TypeError for bad options, another database than PostgreSQL, and a config that leads to no server
+ */
+export async function workerDatabase(config: Knex.Config, options: WorkerDatabaseOptions): Promise<WorkerDatabase> {
+  const { prepare, key: givenKey, keepTemplates = KEEP_TEMPLATES } = check(config, options);
+  const key = givenKey ?? (await keyOfFolders(config));
+  if (key === undefined) {
+    throw new TypeError(
+      `${WHERE}: there is nothing in the migration and seed folders of the config to tell templates apart by: give key`,
+    );
+  }
+  const keeper = new Keeper(config);
+  try {
+    const names = await keeper.use(async ({ home }) => nameAll(home, key));
+    // From here on nobody drops the template.
+    await keeper.hold(names.template, 'shared');
+    await keeper.use((databases) => sweep(databases, names, keepTemplates));
+    await keeper.use((databases) => ensureTemplate(databases, names, (making) => runPrepare(config, making, prepare)));
+    await keeper.hold(names.clone, 'exclusive');
+    await keeper.use((databases) => databases.create(names.clone, names.template));
+    return made(config, names, keeper);
+  } catch (error) {
+    await keeper.close().catch(() => {});
+    throw error;
+  }
+}
+
+function check(config: unknown, options: unknown): WorkerDatabaseOptions {
+  if (!isPlainObject(config)) refuse(`${WHERE}: config`, config, 'a Knex config');
+  if (options === undefined) refuse(WHERE, options, 'an options object with prepare');
+  const checked = checkOptions<WorkerDatabaseOptions>(WHERE, options, {
+    prepare: callable,
+    key: text,
+    keepTemplates: count,
+  });
+  if (!checked.prepare) refuse(`${WHERE}: prepare`, undefined, 'a function that makes the template');
+  const { connection } = config as Knex.Config;
+  if (!isRedirectable(connection)) {
+    throw new TypeError(
+      `${WHERE}: expected a config with connection as a URL, an object or a function, but was given ${describe(connection)}`,
+    );
+  }
+  const driver = driverNameOf(config as Knex.Config);
+  if (driver !== 'pg') {
+    throw new TypeError(
+      `${WHERE}: clones are made by PostgreSQL's CREATE DATABASE … TEMPLATE: it works with pg, not with ${driver}`,
+    );
+  }
+  return checked;
+}
+
+async function runPrepare(
+  config: Knex.Config,
+  making: string,
+  prepare: WorkerDatabaseOptions['prepare'],
+): Promise<void> {
+  const db = knex(redirect(config, making));
+  try {
+    await prepare(db);
+  } catch (error) {
+    const { message } = (error ?? {}) as { message?: unknown };
+    throw new Error(`${WHERE}: prepare failed, and nothing of its template is left: ${String(message ?? error)}`, {
+      cause: error,
+    });
+  } finally {
+    await db.destroy();
+  }
+}
+
+function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): WorkerDatabase {
+  let isDropped = false;
+  return {
+    config: redirect(config, clone),
+    name: clone,
+
+    async restore(db) {
+      if (typeof (db as Partial<Resettable> | undefined)?.resetConnection !== 'function') {
+        refuse(`${WHERE}: restore`, db, 'a resettable Knex instance, made by resettable()');
+      }
+      if (isDropped) throw new Error(`${WHERE}: ${clone} is dropped`);
+      const reason = `${clone} is made anew`;
+      await db.resetConnection({ reason });
+      await keeper.use(async (databases) => {
+        await databases.drop(clone);
+        await databases.create(clone, template);
+      });
+      // What was asked meanwhile has a connection to the database that is gone.
+      await db.resetConnection({ reason });
+    },
+
+    async drop() {
+      if (isDropped) return;
+      isDropped = true;
+      await keeper.use((databases) => databases.drop(clone));
+      await keeper.close();
+    },
+  };
+}

@@ -1,0 +1,344 @@
+// workerDatabase(): clones of a template, on a real server, as an ordinary role that may create databases.
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import knex, { type Knex } from 'knex';
+import { resettable } from '../../lib';
+import { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from '../../lib/testing';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { failure } from '../support/outcome';
+import { until } from '../support/until';
+
+const WORKER = path.join(__dirname, 'fixtures', 'worker.ts');
+
+describe('workerDatabase()', () => {
+  let database: TestDatabase;
+  let made: WorkerDatabase[];
+  let instances: Knex[];
+  let children: ChildProcess[];
+
+  beforeEach(async () => {
+    database = await freshDatabase(undefined, { createsDatabases: true });
+    [made, instances, children] = [[], [], []];
+  });
+  afterEach(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await Promise.all(instances.map((db) => db.destroy()));
+    await Promise.all(made.map((each) => each.drop()));
+    await database.drop();
+  });
+
+  const config = (): Knex.Config => ({ client: 'pg', connection: database.url });
+  const createTable: WorkerDatabaseOptions['prepare'] = (db) =>
+    db.schema.createTable('t', (table) => table.increments());
+
+  async function make(options: Partial<WorkerDatabaseOptions> = {}, given = config()): Promise<WorkerDatabase> {
+    const result = await workerDatabase(given, { prepare: createTable, key: 'one', ...options });
+    made.push(result);
+    return result;
+  }
+
+  function open(given: Knex.Config): Knex {
+    const db = knex(given);
+    instances.push(db);
+    return db;
+  }
+
+  /** The databases of the role, besides its own. */
+  async function databases(): Promise<string[]> {
+    const { rows } = await database.observer.query<{ datname: string }>(
+      'select datname from pg_database where pg_get_userbyid(datdba) = $1 and datname <> $1 order by oid',
+      [database.name],
+    );
+    return rows.map(({ datname }) => datname);
+  }
+
+  const clonesAmong = (names: string[]) => names.filter((name) => /_\d+_[0-9a-f]{8}$/.test(name));
+
+  function start(env: NodeJS.ProcessEnv): ChildProcess {
+    const child = spawn(process.execPath, ['--require', require.resolve('tsx/cjs'), WORKER], {
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, URL: database.url, KEY: 'one', ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    return child;
+  }
+
+  async function firstLine(child: ChildProcess): Promise<string> {
+    let text = '';
+    child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    await until('the process says something', () => text.includes('\n'), { timeoutMillis: 15_000 });
+    return text.slice(0, text.indexOf('\n'));
+  }
+
+  const ended = (child: ChildProcess) =>
+    until('the process has ended', () => child.exitCode !== null || child.signalCode !== null, {
+      timeoutMillis: 15_000,
+    });
+
+  it('prepares once, and gives each its own clone', async () => {
+    let prepared = 0;
+    const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
+      prepared += 1;
+      await createTable(db);
+      await db('t').insert({ id: 7 });
+    };
+    const [one, other] = await Promise.all([make({ prepare }), make({ prepare })]);
+    expect(prepared).to.equal(1);
+    expect(one.name).not.to.equal(other.name);
+    const [db, otherDb] = [open(one.config), open(other.config)];
+    await db('t').insert({ id: 1 });
+    expect(await otherDb('t').pluck('id')).to.deep.equal([7]);
+    expect(await db('t').pluck('id').orderBy('id')).to.deep.equal([1, 7]);
+  });
+
+  it('clones in tens of milliseconds', async () => {
+    await make();
+    const start = performance.now();
+    await make();
+    expect(performance.now() - start).to.be.lessThan(2000); // a starved machine; 60 ms otherwise
+  });
+
+  it('seals the template: nobody can connect to it, and it is there only when it is complete', async () => {
+    const seen: string[][] = [];
+    await make({
+      async prepare(db) {
+        seen.push(await databases());
+        await createTable(db);
+      },
+    });
+    const template = (await databases()).find((name) => !seen[0]?.includes(name) && !/_\d+_[0-9a-f]{8}$/.test(name));
+    expect(seen[0]?.[0]).to.equal(`${template}_making`);
+    const { rows } = await database.observer.query(
+      'select datistemplate, datallowconn from pg_database where datname = $1',
+      [template],
+    );
+    expect(rows).to.deep.equal([{ datistemplate: true, datallowconn: false }]);
+  });
+
+  describe('where prepare fails', () => {
+    it('leaves nothing, says why, and lets the next one try again', async () => {
+      const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
+        await createTable(db);
+        throw new Error('a migration is broken');
+      };
+      const outcomes = await Promise.all([failure(make({ prepare })), failure(make({ prepare }))]);
+      for (const { message, cause } of outcomes) {
+        expect(message).to.include('prepare failed').and.include('a migration is broken');
+        expect(cause).to.have.property('message', 'a migration is broken');
+      }
+      expect(await databases()).to.be.empty;
+      const db = open((await make()).config);
+      expect(await db('t')).to.be.empty;
+    });
+
+    it('the same where its process is killed meanwhile', async () => {
+      const child = start({ STUCK: 'yes' });
+      expect(await firstLine(child)).to.equal('preparing');
+      expect((await databases())[0]).to.match(/_making$/);
+      child.kill('SIGKILL');
+      await ended(child);
+      const db = open((await make()).config);
+      expect(await db('t')).to.be.empty;
+      expect((await databases()).filter((name) => name.endsWith('_making'))).to.be.empty;
+    });
+  });
+
+  describe('clones of processes that are gone', () => {
+    for (const [how, env] of [
+      ['that ended', {}],
+      ['that were killed while their query ran', { BUSY: 'yes' }],
+    ] as const) {
+      it(`${how} are dropped by the next one, those of living ones are not`, async () => {
+        const mine = await make();
+        const child = start(env);
+        const name = await firstLine(child);
+        expect(await databases()).to.include(name);
+        if ('BUSY' in env) {
+          await until('its query runs', async () => {
+            const { rows } = await database.observer.query(
+              "select from pg_stat_activity where datname = $1 and state = 'active'",
+              [name],
+            );
+            return rows.length > 0;
+          });
+          const other = await make();
+          expect(await databases()).to.include.members([mine.name, name, other.name]);
+          child.kill('SIGKILL');
+        }
+        // It keeps no process alive: without a query the child ends by itself.
+        await ended(child);
+        await until('it is dropped', async () => {
+          await (await make()).drop();
+          return !(await databases()).includes(name);
+        });
+        expect(await databases()).to.include(mine.name);
+      });
+    }
+  });
+
+  it('drops the templates of other keys but the newest, and never one that is in use', async () => {
+    const used = await make({ key: 'used' });
+    const templates = async () =>
+      (await databases()).filter((name) => /^knex_reset_[0-9a-f]{8}_[0-9a-f]{12}$/.test(name));
+    for (const key of ['a', 'b', 'c']) await (await make({ key, keepTemplates: 9 })).drop();
+    const before = await templates();
+    expect(before).to.have.lengthOf(4);
+    await (await make({ key: 'd' })).drop();
+    // 'used', the two newest of the others, and the one of the key itself.
+    const after = await templates();
+    expect(after).to.include.members([before[0], before[2], before[3]]).and.have.lengthOf(4);
+    expect(after).not.to.include(before[1]);
+    await used.drop();
+    await (await make({ key: 'd', keepTemplates: 0 })).drop();
+    expect(await templates()).to.have.lengthOf(1);
+  });
+
+  it('takes what is in the migration and seed folders for a key', async () => {
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'knex-reset-migrations-'));
+    try {
+      await fs.writeFile(
+        path.join(folder, '1_t.js'),
+        "exports.up = (knex) => knex.schema.createTable('t', (table) => table.increments()); exports.down = () => {};",
+      );
+      const given = {
+        ...config(),
+        migrations: { directory: folder },
+        seeds: { directory: [path.join(folder, 'none')] },
+      };
+      let prepared = 0;
+      const options = {
+        key: undefined,
+        prepare: (db: Knex) => {
+          prepared += 1;
+          return db.migrate.latest();
+        },
+      };
+      await make(options, given);
+      const db = open((await make(options, given)).config);
+      expect(await db('t')).to.be.empty;
+      expect(await db('knex_migrations')).to.have.lengthOf(1);
+      expect(prepared).to.equal(1);
+      await fs.appendFile(path.join(folder, '1_t.js'), '// changed');
+      await make(options, given);
+      expect(prepared).to.equal(2);
+      await fs.rm(path.join(folder, '1_t.js'));
+      expect(await failure(make(options, given)))
+        .to.be.instanceOf(TypeError)
+        .and.have.property('message')
+        .that.includes('give key');
+    } finally {
+      await fs.rm(folder, { recursive: true });
+    }
+  });
+
+  it('restores: resets the instance, and makes the clone anew under the same name', async () => {
+    const worker = await make();
+    const db = resettable(knex(worker.config));
+    instances.push(db);
+    await db('t').insert({ id: 1 });
+    await db.schema.createTable('other', (table) => table.increments());
+    const trx = await db.transaction();
+    await trx('t').insert({ id: 2 });
+    await worker.restore(db);
+    expect(await failure(trx('t'))).to.have.property('code', 'ERR_RESET');
+    expect(await db('t')).to.be.empty;
+    expect(await db.schema.hasTable('other')).to.equal(false);
+    expect(await failure(worker.restore(knex(config()) as never))).to.be.instanceOf(TypeError);
+  });
+
+  it('drops the clone when it is asked to, and keeps the template', async () => {
+    const worker = await make();
+    const db = open({ ...worker.config, log: { warn() {}, error() {} } });
+    await db('t');
+    await worker.drop();
+    await worker.drop();
+    expect(clonesAmong(await databases())).to.be.empty;
+    expect(await databases()).to.have.lengthOf(1);
+    expect(await failure(db('t'))).to.be.instanceOf(Error);
+    expect(await failure(worker.restore(resettable(knex(config())))))
+      .to.have.property('message')
+      .that.includes('is dropped');
+  });
+
+  describe('the config', () => {
+    for (const [form, connectionOf] of [
+      ['a URL', () => database.url],
+      ['a URL with parameters', () => `${database.url}?application_name=kit`],
+      ['an object', () => ({ ...database.connection })],
+      ['an object with a URL', () => ({ connectionString: database.url, application_name: 'kit' })],
+      ['a function', () => () => ({ ...database.connection })],
+      ['an async function', () => async () => ({ ...database.connection })],
+    ] as const) {
+      it(`may have its connection as ${form}, and is not changed`, async () => {
+        const connection = connectionOf();
+        const given = Object.freeze({
+          client: 'pg',
+          connection: typeof connection === 'object' ? Object.freeze(connection) : connection,
+        }) as Knex.Config;
+        const before = JSON.stringify(given);
+        const worker = await make({}, given);
+        expect(JSON.stringify(given)).to.equal(before);
+        const db = open(worker.config);
+        expect((await db.raw<{ rows: unknown[] }>('select current_database() as name')).rows).to.deep.equal([
+          { name: worker.name },
+        ]);
+      });
+    }
+
+    it('may name a database that is not there', async () => {
+      const worker = await make(
+        {},
+        { client: 'pg', connection: { ...database.connection, database: 'no_such_database' } },
+      );
+      expect(await open(worker.config)('t')).to.be.empty;
+    });
+  });
+
+  describe('bad input', () => {
+    it('a role that may not create databases', async () => {
+      await database.observer.query(`alter role ${database.name} nocreatedb`);
+      const { message } = await failure(make());
+      expect(message).to.include(`the role "${database.name}" may not create databases`).and.include('CREATEDB');
+    });
+
+    it('another database than PostgreSQL', async () => {
+      for (const client of ['mysql2', 'better-sqlite3']) {
+        const error = await failure(make({}, { client, connection: { host: 'localhost' } }));
+        expect(error).to.be.instanceOf(TypeError).and.have.property('message').that.includes(`not with ${client}`);
+      }
+    });
+
+    it('a wrong password, which is in no message', async () => {
+      const url = new URL(database.url);
+      url.password = 'top-secret';
+      const errors = await Promise.all([
+        failure(make({}, { client: 'pg', connection: url.href.replace(url.port, '1') })),
+        failure(make({}, { client: 'pg', connection: 42 as never })),
+        failure(make({ wrong: url.href } as never)),
+      ]);
+      for (const { message, stack } of errors) expect(`${message}${stack}`).not.to.include('top-secret');
+    });
+
+    it('ill-typed options', async () => {
+      for (const options of [
+        undefined,
+        {},
+        { prepare: 1 },
+        { prepare: createTable, keepTemplates: -1 },
+        { prepare: createTable, keys: 'a' },
+      ]) {
+        expect(await failure(workerDatabase(config(), options as never))).to.be.instanceOf(TypeError);
+      }
+      expect(await failure(workerDatabase({ client: 'pg' }, { prepare: createTable, key: 'a' }))).to.be.instanceOf(
+        TypeError,
+      );
+      expect(await failure(workerDatabase(database.url as never, { prepare: createTable, key: 'a' }))).to.be.instanceOf(
+        TypeError,
+      );
+      expect(await databases()).to.be.empty;
+    });
+  });
+});
