@@ -2,7 +2,7 @@
 import mysql, { type RowDataPacket } from 'mysql2/promise';
 import { FaultProxy } from '../../spec/support/fault-proxy';
 import { MariadbServer } from '../../spec/support/mariadb-server';
-import { proxyFaults } from './proxy-faults';
+import { cutAndKill, proxyFaults } from './proxy-faults';
 import type { Random } from './random';
 import { type Fault, type LedgerRow, pause, TABLES, type World } from './world';
 
@@ -40,6 +40,7 @@ export class MariadbWorld implements World {
         server.signal('SIGCONT');
       },
       'server killed (kill -9)': () => server.restart('SIGKILL'),
+      'COMMIT lost, then server killed': () => cutAndKill(proxy, () => server.restart('SIGKILL')),
       'server restarted': () => server.restart('SIGTERM'),
     };
   }

@@ -3,7 +3,7 @@ import { Client, type QueryResultRow } from 'pg';
 import { ordinaryUrl } from '../../spec/support/database';
 import { FaultProxy } from '../../spec/support/fault-proxy';
 import { PostgresServer } from '../../spec/support/postgres-server';
-import { proxyFaults } from './proxy-faults';
+import { cutAndKill, proxyFaults } from './proxy-faults';
 import type { Random } from './random';
 import { type Fault, type LedgerRow, pause, TABLES, type World } from './world';
 
@@ -37,6 +37,7 @@ export class PostgresWorld implements World {
       'backend stopped (SIGSTOP)': (random) => this.#freeze(random),
       'server restarted': (random) => server.restart(random.oneOf(['fast', 'immediate'] as const)),
       'server killed (kill -9)': () => server.restart('crash'),
+      'COMMIT lost, then server killed': () => cutAndKill(proxy, () => server.restart('crash')),
     };
   }
 

@@ -35,6 +35,12 @@ export function proxyFaults(proxy: FaultProxy): Record<string, Fault> {
   };
 }
 
+/** What was not committed loses its place in the log, and its id on the server goes to another. */
+export async function cutAndKill(proxy: FaultProxy, kill: () => Promise<void>): Promise<void> {
+  await striking(proxy.cutBefore(/COMMIT/i));
+  await kill();
+}
+
 async function striking(fault: { readonly hits: number }): Promise<void> {
   for (const end = performance.now() + WAITS_MILLIS; fault.hits === 0 && performance.now() < end; ) await pause(2);
 }
