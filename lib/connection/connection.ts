@@ -4,22 +4,9 @@ import { type Deferred, defer, type SharedWork } from '../words/waiting';
 import { endsSession } from '../drivers/error-codes';
 import { step } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
+import type { ConnectionUser } from './connection-user';
 import { StatementQueue } from './statement-queue';
 import { type Mutex, NO_MUTEX } from './mutex';
-
-/** The transaction on a connection, as the connection sees it. */
-export interface ConnectionUser {
-  /** Other code took the connection, and gives it back. */
-  readonly usesCallersConnection: boolean;
-  /** COMMIT is under way: it is done soon, with or without us. */
-  readonly isCommitting: boolean;
-  /** A statement was answered; returns the error that its asker shall get. */
-  answered(sql: string, error: unknown, result: unknown): unknown;
-  /** The connection is ready again after a statement failed: only now is its status known. */
-  readied(sql: string, error: unknown): void;
-  /** The connection is gone. */
-  lost(error: Error): void;
-}
 
 export interface SessionEvents {
   /** The connection is gone, or about to go, without having been asked to. */

@@ -41,7 +41,7 @@ export class RightServer {
   /** A statement failed: for how its server is by now, or for what its own transaction is. Returns its error. */
   seen(connection: Connection, error: unknown): unknown {
     const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
-    if (takesWrites && isRefusedAsReadOnly(error) && !isInReadOnly(connection)) this.#refusals.add(error as object);
+    if (takesWrites && isRefusedAsReadOnly(error) && !connection.user?.isReadOnly) this.#refusals.add(error as object);
     return error;
   }
 
@@ -71,10 +71,4 @@ export class RightServer {
     const kind = driver.serverKind?.(raw, (sql) => connection.send(sql));
     return kind ?? Promise.reject(new Error('the driver cannot tell'));
   }
-}
-
-/** Whether its transaction was begun with `readOnly`. */
-function isInReadOnly({ user }: Connection): boolean {
-  const { trx } = (user ?? {}) as { trx?: { readOnly?: boolean } };
-  return trx?.readOnly === true;
 }

@@ -1,5 +1,6 @@
 // A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
-import { connectionOf, type ConnectionUser } from '../connection/connection';
+import { connectionOf } from '../connection/connection';
+import type { ConnectionUser } from '../connection/connection-user';
 import type { OpenEntry } from '../pool/instance';
 import { shown } from '../words/describe';
 import { BlockControlError, ResetError } from '../words/errors';
@@ -35,6 +36,10 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 
   get ownsConnection(): boolean {
     return !this.usesCallersConnection;
+  }
+
+  get isReadOnly(): boolean {
+    return this.port.trx.readOnly === true;
   }
 
   /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
