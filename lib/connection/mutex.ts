@@ -14,6 +14,8 @@ export type TurnDescription = OpenTransaction | { what: string; stack: string };
 export interface Mutex {
   /** Others may use the connection between two statements of one transaction. */
   readonly isShared: boolean;
+  /** Who has the turn, where turns are taken. */
+  readonly holder: TurnHolder | undefined;
   /** How many wait for their turn, or for what else is not theirs alone. */
   readonly waiting: number;
   /** Counts something that waits until the promise is settled. */
@@ -32,6 +34,7 @@ export interface Mutex {
 /** Of a connection with one user. */
 export const NO_MUTEX: Mutex = {
   isShared: false,
+  holder: undefined,
   waiting: 0,
   count: (wait) => wait,
   run: (_holder, work) => work(),

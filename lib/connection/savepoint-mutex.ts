@@ -59,6 +59,10 @@ export class SavepointMutex implements Mutex {
     this.#savepoint = settings.hasSavepoint ? 'unused' : 'none';
   }
 
+  get holder(): TurnHolder | undefined {
+    return this.#queue.holder;
+  }
+
   get waiting(): number {
     return this.#queue.waiting + this.#counted;
   }

@@ -12,6 +12,10 @@ export class TurnQueue {
     this.#waitMillis = waitMillis;
   }
 
+  get holder(): TurnHolder | undefined {
+    return this.#holder;
+  }
+
   get isClosed(): boolean {
     return this.#closed !== undefined;
   }

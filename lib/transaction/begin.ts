@@ -16,7 +16,7 @@ import { EmulatedRoot } from './emulated-root';
 import { Savepoint } from './savepoint';
 import type { Transaction } from './transaction';
 import type { BlockSpec, HeldSpec, TransactionDetails } from './transaction-details';
-import { waitForSiblings } from './siblings';
+import { waitForSiblings } from './sandbox-waits';
 
 /** Rides in a transaction's config from `atomic()` to here. */
 export const BLOCK = Symbol('knex-reset.block');

@@ -1,4 +1,5 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it. What is sent, and what the answer means, is in root.ts and savepoint.ts.
+import { drain } from './sandbox-waits';
 import { rollBack, settleAborted } from './roll-back';
 import type { Failure, Recorded } from './state';
 import type { Transaction } from './transaction';
@@ -35,13 +36,17 @@ function isReady({ work, hasHooks, connection, block }: Transaction): boolean {
 
 /** What comes before COMMIT where anything does. A refusal is for the caller to see. */
 async function prepared(transaction: Transaction): Promise<Prepared> {
-  const { connection, work } = transaction;
+  const { connection } = transaction;
   const isWanted = () => transaction.state.is === 'draining' && !transaction.refusal;
-  await work.drained(isWanted);
-  if (isWanted() && transaction.isOutermost && transaction.hasHooks) {
-    const failure = await beforeCommit(transaction);
+  const steps = [() => drain(transaction, isWanted)];
+  if (transaction.isOutermost)
+    steps.push(
+      () => beforeCommit(transaction),
+      () => drain(transaction, isWanted),
+    );
+  for (const step of steps) {
+    const failure = isWanted() ? await step() : undefined;
     if (failure) return { failure };
-    await work.drained(isWanted);
   }
   if (!isWanted()) return NOTHING;
   const { failure, recorded } = await record(transaction);
@@ -52,6 +57,7 @@ async function prepared(transaction: Transaction): Promise<Prepared> {
 }
 
 async function beforeCommit(transaction: Transaction): Promise<Failure | undefined> {
+  if (!transaction.hasHooks) return undefined;
   transaction.work.isInHooks = true;
   try {
     await transaction.inContext(() => transaction.hooks.run('beforeCommit'));

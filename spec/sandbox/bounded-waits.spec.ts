@@ -109,6 +109,23 @@ for (const [kind, run] of KINDS) {
       });
     });
 
+    it('the end of a block whose callback has kept a connection is told where it was taken', async () => {
+      let raw: object | undefined;
+      const outcomeOfSandbox = await outcome(
+        run(db, async () => {
+          const block = db.atomic(async (trx) => {
+            await trx('t').insert({ id: 1 });
+            raw = (await db.client.acquireConnection()) as object;
+          });
+          expectRefusal(await failure(block), 'by hand');
+          await db.client.releaseConnection(raw as object);
+        }),
+      );
+      // Its savepoint could not be undone, as the connection was kept.
+      expect(outcomeOfSandbox.error).to.be.instanceOf(SandboxError);
+      await expectUntouched(stage, db);
+    });
+
     it('is bounded by the pool’s acquireTimeoutMillis as well, like Knex’s own wait', async () => {
       make({ acquireConnectionTimeout: 60_000, pool: { min: 0, max: 1, acquireTimeoutMillis: WAIT_MILLIS } });
       await run(db, async () => {

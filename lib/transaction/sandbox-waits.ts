@@ -1,0 +1,51 @@
+// Transactions that wait in a sandbox: for those before them, and for what they have started. They share one connection there, so each
+// wait is bounded as Knex's wait for a connection is: what is in the way may wait for them.
+import { turnRefused } from '../connection/mutex';
+import { acquireTimeoutMillisOf } from '../knex/insides';
+import { within } from '../words/waiting';
+import type { Transaction } from './transaction';
+
+/**
+ * Transactions that would have a connection each run one after the other.
+ *
+ * @param earlier resolves when those are over that were made before it
+ * @param waiting gives the one that waits
+ * @throws SandboxError where they are not over in time
+ */
+export async function waitForSiblings(
+  parent: Transaction,
+  earlier: Promise<unknown>,
+  waiting: () => Transaction & { ended(failure: { error: unknown }): unknown },
+): Promise<void> {
+  const acquireTimeoutMillis = acquireTimeoutMillisOf(parent.instance.client);
+  const areOver = earlier.then(() => true);
+  if (await parent.connection.mutex.count(within(acquireTimeoutMillis, areOver))) return;
+  const transaction = waiting();
+  const inTheWay = [...parent.children].find(
+    (each) => each !== transaction && !each.isOver && each.state.is !== 'acquiring',
+  );
+  if (!inTheWay) return;
+  const how = 'transactions run one after the other in it, and this one is not over:';
+  const error = turnRefused(acquireTimeoutMillis, how, inTheWay.describe());
+  // Knex does not go on with it.
+  await transaction.ended({ error });
+  throw error;
+}
+
+/**
+ * Waits for what a callback has started and not waited for. In a sandbox that may hold the only connection and never give it back:
+ * resolves with the failure where it takes too long.
+ */
+export async function drain(
+  transaction: Transaction,
+  isWanted: () => boolean,
+): Promise<{ error: unknown } | undefined> {
+  const { connection, work, instance } = transaction;
+  const drained = work.drained(isWanted).then(() => true);
+  const isBounded = connection.mutex.isShared;
+  const waitMillis = acquireTimeoutMillisOf(instance.client);
+  if (await (isBounded ? within(waitMillis, drained) : drained)) return undefined;
+  const inTheWay = connection.mutex.holder ?? [...transaction.children].find((each) => !each.isOver) ?? transaction;
+  const how = `the end of transaction ${transaction.name} waits for`;
+  return { error: turnRefused(waitMillis, how, inTheWay.describe()) };
+}
