@@ -4,6 +4,8 @@
 export interface ConnectionUser {
   /** Other code took the connection, and gives it back. */
   readonly usesCallersConnection: boolean;
+  /** Code inside it has taken the connection by hand. */
+  readonly isHeldByHand: boolean;
   /** COMMIT is under way: it is done soon, with or without us. */
   readonly isCommitting: boolean;
   /** It was begun with `readOnly`: that a write is refused says nothing of the server. */

@@ -145,11 +145,12 @@ export class Connection extends StatementQueue implements StatementSink {
 
   /** Code inside its transaction, or left over from it, has it. */
   get isHeldInside(): boolean {
-    return this.guests.length + this.heldByHand > 0;
+    return this.guests.length + this.heldByHand > 0 || this.user?.isHeldByHand === true;
   }
 
   /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
-  leave(refusal: () => Error): void {
+  leave(isHeldByHand: boolean, refusal: () => Error): void {
+    if (isHeldByHand) this.doomed = true;
     if (this.guests.length === 0) return;
     this.heldByHand = this.guests.length;
     this.guests.length = 0;

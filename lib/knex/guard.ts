@@ -6,6 +6,10 @@ import type { KnexClient } from './insides';
 export interface Guard {
   /** The error that a query asked now gets, as it is, without knex's prefix; undefined: none. */
   refuse(): { readonly error: unknown } | undefined;
+  /** The transaction's connection is taken, by a query or by hand. */
+  taken(): void;
+  /** It is given back. */
+  givenBack(): void;
   /** Resolves when a query may be sent, with what says that it is answered. Undefined: at once. */
   takeTurn(): Promise<() => void> | undefined;
 }

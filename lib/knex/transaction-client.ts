@@ -79,9 +79,11 @@ function methodsOn(base: KnexClient, refuse: Refuse) {
       return guardedStream(guardOf(this) as Guard, stream, query, args);
     },
     acquireConnection(this: TransactionClient) {
+      guardOf(this)?.taken();
       return Promise.resolve(this[CONNECTION]);
     },
-    releaseConnection() {
+    releaseConnection(this: TransactionClient) {
+      guardOf(this)?.givenBack();
       return Promise.resolve();
     },
   };

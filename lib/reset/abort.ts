@@ -6,6 +6,9 @@ import { ResetError } from '../words/errors';
 import { valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';
 
+/** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
+export const COMMIT_SHARE = 0.25;
+
 /** Rejects everything that uses the connection or waits for its answer. Each victim has an error of its own. */
 export function abort(connection: Connection, entry: OpenEntry | undefined, report: ResetReport): void {
   const { reason, generation } = report;

@@ -5,15 +5,13 @@ import type { Instance, OpenEntry } from '../pool/instance';
 import type { Connection, Ending } from '../connection/connection';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
-import { abort } from './abort';
+import { abort, COMMIT_SHARE } from './abort';
 import { waitOutGrace } from './grace';
 import type { ResetRequest } from './options';
+import { freeForeign } from './free-foreign';
 import { recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
 import type { TeardownTime } from './teardown-time';
-
-/** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
-const COMMIT_SHARE = 0.25;
 
 export interface Teardown {
   readonly request: ResetRequest;
@@ -57,6 +55,8 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   else if (request.connections === 'close' && kept.length === 0) pool.retire();
   // 4. Everything else that is open rejects at once. 5. The server lets go.
   const entries = [...instance.open];
+  const foreign = entries.filter(({ connection }) => !open.includes(connection));
+  const freed = foreign.map((entry) => freeForeign(entry, pool.generation, deadline, report));
   const results = await Promise.all(
     open.map((connection) => {
       const entry = entries.find((candidate) => candidate.connection === connection);
@@ -64,6 +64,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
       return endConnection(instance, { connection, entry, how, deadline }, report);
     }),
   );
+  await Promise.all(freed);
   for (const result of results) count(result, report);
   if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   await pool.abandonOpenings(deadline);

@@ -34,6 +34,10 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     return this.connection?.user === this;
   }
 
+  get isHeldByHand(): boolean {
+    return this.work.taken > 0;
+  }
+
   get ownsConnection(): boolean {
     return !this.usesCallersConnection;
   }
@@ -63,7 +67,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   giveBack(raw: object): void {
     // A reset may have given the connection to another user.
     if (this.connection?.user !== this) return;
-    this.connection.leave(() => this.refusal?.error as Error);
+    this.connection.leave(this.isHeldByHand, () => this.refusal?.error as Error);
     inBackground(this.port.trx.client.releaseConnection(raw));
   }
 

@@ -122,6 +122,14 @@ export abstract class ControlledTransaction extends Transaction implements Trans
     return this.refusal;
   }
 
+  taken(): void {
+    this.root.work.taken++;
+  }
+
+  givenBack(): void {
+    this.root.work.giveBack();
+  }
+
   takeTurn(): Promise<() => void> | undefined {
     return this.port.isStepping ? undefined : takeTurn(this);
   }

@@ -48,6 +48,8 @@ export class Savepoint extends ControlledTransaction {
 
   acquired(): void {
     this.connection = this.parent.connection;
+    // It was taken from the transaction around it, as a query takes it, but not by hand.
+    this.root.work.giveBack();
     this.instance.transactionLimit?.begun(this);
     this.beginning();
   }

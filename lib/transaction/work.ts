@@ -20,6 +20,8 @@ export class Work {
   /** Blocks with `savepoint: false` that run in it. */
   joined = 0;
   #joinedDone: Deferred<void> | undefined;
+  /** How often its connection was taken inside, and not given back: by queries, for as long as they run, and by hand. */
+  taken = 0;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
 
@@ -30,6 +32,11 @@ export class Work {
   /** The failures inside whose promise had no handler. */
   get lost(): Unawaited | undefined {
     return this.unawaited ?? this.unheard.find((each) => !each.isHeard())?.failure;
+  }
+
+  /** Knex gives the connection of a stream back twice. */
+  giveBack(): void {
+    if (this.taken > 0) this.taken--;
   }
 
   /** Something was started. Returns what says that it is done. */

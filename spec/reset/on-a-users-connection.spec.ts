@@ -1,0 +1,129 @@
+// Connections that are the user's: one of his own with a transaction of ours on it, and ours that he took by hand inside a transaction.
+import { expect } from 'chai';
+import { Client } from 'pg';
+import { ResetError, TransactionTimeoutError } from '../../lib';
+import { failure, outcome } from '../support/outcome';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { until } from '../support/until';
+
+interface Raw {
+  query(sql: string): Promise<unknown>;
+}
+
+describe('a transaction on a connection of the user’s own', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int primary key)'));
+  let own: Client;
+  let db: ResettableKnex;
+
+  beforeEach(async () => {
+    await stage.database.query('truncate t');
+    db = stage.resettable();
+    own = new Client(stage.database.connection);
+    await own.connect();
+  });
+  afterEach(() => own.end());
+
+  for (const [what, sql] of [
+    ['idle', 'select 1'],
+    ['in a query', 'select pg_sleep(30)'],
+  ] as const) {
+    it(`is aborted by a reset, ${what}; the connection stays the user’s`, async () => {
+      let isOpen = false;
+      const transaction = outcome(
+        db.transaction(
+          async (trx) => {
+            await trx('t').insert({ id: 1 });
+            isOpen = true;
+            await trx.raw(sql);
+            await new Promise(() => {});
+          },
+          { connection: own } as never,
+        ),
+      );
+      await until('it is open', () => isOpen);
+      if (what === 'in a query') await stage.running('pg_sleep');
+      const report = await db.resetConnection({ timeoutMillis: 2000 });
+      expect(report.abortedTransactions).to.have.lengthOf(1);
+      expect((await transaction).error).to.be.instanceOf(ResetError);
+      expect(await stage.database.locks()).to.deep.equal([]);
+      expect(await stage.database.query('select id from t')).to.deep.equal([]);
+      expect((await own.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+  }
+
+  it('refuses what is asked by its handle after the reset', async () => {
+    const trx = await db.transaction(undefined, { connection: own } as never);
+    trx.executionPromise.catch(() => {});
+    await db.resetConnection();
+    expect(await failure(trx('t').insert({ id: 1 }))).to.be.instanceOf(ResetError);
+    expect(await failure(trx.commit())).to.be.instanceOf(ResetError);
+    expect(await stage.database.query('select id from t')).to.deep.equal([]);
+  });
+});
+
+describe('a raw connection taken inside a transaction', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int primary key)'));
+  beforeEach(() => stage.database.query('truncate t'));
+
+  /** Runs another transaction, while the holder of the raw connection asks something late. */
+  async function next(db: ResettableKnex, raw: Raw): Promise<void> {
+    await db.atomic(async (trx) => {
+      await trx('t').insert({ id: 5 });
+      await outcome(raw.query('insert into t values (99)'));
+    });
+    expect(await stage.database.query('select id from t order by id')).to.deep.equal([{ id: 5 }]);
+  }
+
+  for (const [what, end] of [
+    ['ran into its limit', undefined],
+    ['was committed', 'commit'],
+    ['was rolled back', 'rollback'],
+  ] as const) {
+    it(`is not lent again where that ${what}`, async () => {
+      const db = stage.resettable({ pool: { min: 0, max: 1 } });
+      let raw!: Raw;
+      if (end) {
+        const trx = await db.transaction();
+        raw = (await (trx.client as typeof db.client).acquireConnection()) as Raw;
+        await trx[end]();
+      } else {
+        const block = db.atomic(
+          async (trx) => {
+            raw = (await (trx.client as typeof db.client).acquireConnection()) as Raw;
+            await new Promise(() => {});
+          },
+          { timeoutMillis: 100 },
+        );
+        expect(await failure(block)).to.be.instanceOf(TransactionTimeoutError);
+      }
+      await next(db, raw);
+    });
+  }
+
+  it('is closed by a recycling reset', async () => {
+    const db = stage.resettable({ pool: { min: 0, max: 1 } });
+    const trx = await db.transaction();
+    trx.executionPromise.catch(() => {});
+    const raw = (await (trx.client as typeof db.client).acquireConnection()) as Raw;
+    expect(await db.resetConnection({ connections: 'recycle' })).to.include({
+      recycledConnections: 0,
+      closedConnections: 1,
+    });
+    await next(db, raw);
+  });
+
+  it('is lent again where it was given back', async () => {
+    const db = stage.resettable({ pool: { min: 0, max: 1 } });
+    await db.atomic(async (trx) => {
+      const client = trx.client as typeof db.client;
+      const raw = await client.acquireConnection();
+      await client.releaseConnection(raw);
+      await trx('t').insert({ id: 1 });
+    });
+    await db.raw('select 1');
+    expect(await stage.database.backends()).to.have.lengthOf(1);
+    expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
+  });
+});
