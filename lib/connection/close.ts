@@ -15,7 +15,8 @@ export async function closeConnection(
 ): Promise<Ending> {
   const { driver, raw } = connection;
   if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
-    // Gone already. Its socket may still be half open, and would keep the process alive.
+    // The server says that it ends a session before it has. Otherwise its socket may still be half open, and would keep the process alive.
+    if (connection.hasLetGo) await within(deadline.part(1 / 3), connection.whenEnded());
     driver.destroySocket(raw);
     return closeGone(connection, deadline, terminator);
   }

@@ -170,10 +170,10 @@ export class Connection extends StatementQueue implements StatementSink {
 
   protected override heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown {
     if (error !== null && error !== undefined) this.failed(error);
-    return this.user && statement ? this.user.answered(statement.sql, error, result) : error;
+    return this.user && statement && !statement.isOwn ? this.user.answered(statement.sql, error, result) : error;
   }
 
-  protected override failed(error: unknown): void {
+  protected failed(error: unknown): void {
     step(() => this.#events.onError(this, error));
   }
 

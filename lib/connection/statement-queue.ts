@@ -1,5 +1,6 @@
 // The statements of one raw connection, in a queue, one at a time, this package's own included; and the ways to stop them.
-import type { Driver, PendingStatement, TransactionStatus } from '../drivers/driver';
+import type { Driver, PendingStatement, StatementSink, TransactionStatus } from '../drivers/driver';
+import { OwnWork } from './own-work';
 import { callUser, inBackground, throwLater, valueOr } from '../words/foreign';
 import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit, within } from '../words/waiting';
 
@@ -11,7 +12,7 @@ function tell(statement: PendingStatement, error: Error): void {
   callUser(() => statement.abort(error));
 }
 
-export abstract class StatementQueue {
+export abstract class StatementQueue implements StatementSink {
   readonly raw: object;
   readonly driver: Driver;
   lastSql: string | undefined;
@@ -25,8 +26,6 @@ export abstract class StatementQueue {
   /** Told to stop, not yet ready for the next statement. */
   #pausing: Promise<void> | undefined;
   #cancelling: SharedWork<void> | undefined;
-  /** Statements of this package's own that are under way. */
-  #sending = 0;
   #refusal: Error | undefined;
   #quiet: Deferred<void> | undefined;
   #isEnded = false;
@@ -38,8 +37,10 @@ export abstract class StatementQueue {
 
   /** A statement was answered. Returns the error that its asker gets. */
   protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
-  /** A statement failed, one of this package's own as well. */
-  protected abstract failed(error: unknown): void;
+  /** The connection is gone or going. */
+  abstract died(error: Error): void;
+  /** The socket is closed. */
+  abstract ended(isOrderly: boolean): void;
   /** A statement failed, and the server is not ready yet. Returns what to do when it is. */
   protected abstract awaitReady(sql: string, error: unknown): () => void;
 
@@ -48,18 +49,18 @@ export abstract class StatementQueue {
     return this.driver.status(this.raw);
   }
 
-  /** Statements asked and not answered, the one with the driver included. */
+  /** Statements asked by others than this package and not answered, the one with the driver included. */
   get running(): number {
-    return this.#statements.length;
+    return this.#statements.filter((statement) => !statement.isOwn).length;
   }
 
   get isQuiet(): boolean {
-    return (
-      this.#statements.length === 0 &&
-      this.#sending === 0 &&
-      this.#pausing === undefined &&
-      this.#cancelling === undefined
-    );
+    return this.#statements.length === 0 && this.#pausing === undefined && this.#cancelling === undefined;
+  }
+
+  /** The statement that is with the driver. */
+  private get flying(): PendingStatement | undefined {
+    return this.#isFlying ? this.#statements[0] : undefined;
   }
 
   get isEnded(): boolean {
@@ -69,10 +70,6 @@ export abstract class StatementQueue {
   /** Set: nothing more is sent on this connection. */
   get refusal(): Error | undefined {
     return this.#refusal;
-  }
-
-  protected get isBusy(): boolean {
-    return this.#statements.length + this.#sending > 0;
   }
 
   /** Resolves when nothing runs on it any more, be it because the connection ended. */
@@ -90,8 +87,12 @@ export abstract class StatementQueue {
     }
     this.lastSql = statement.sql;
     if (statement.isStream) this.hadStream = true;
+    this.#add(statement);
+  }
+
+  /** One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9. */
+  #add(statement: PendingStatement): void {
     this.#statements.push(statement);
-    // One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9.
     if (this.#statements.length === 1 && this.#pausing === undefined) this.#start(statement);
   }
 
@@ -109,7 +110,7 @@ export abstract class StatementQueue {
     else if (this.isQuiet) this.#quieten();
   }
 
-  /** Sends a statement of this package's own, outside of the queue. */
+  /** Sends a statement of this package's own, when its turn in the queue has come. */
   send(sql: string): Promise<unknown> {
     return this.runOwn(() => this.driver.send(this.raw, sql));
   }
@@ -123,18 +124,11 @@ export abstract class StatementQueue {
     for (const sql of statements) await this.send(sql);
   }
 
-  /** Counts work of this package's own on the connection as a statement that runs. */
-  async runOwn<T>(work: () => Promise<T>): Promise<T> {
-    this.#sending++;
-    try {
-      return await work();
-    } catch (error) {
-      this.failed(error);
-      throw error;
-    } finally {
-      this.#sending--;
-      if (this.isQuiet) this.#quieten();
-    }
+  /** Does work of this package's own on the connection, as one statement of the queue. A refusal does not concern it. */
+  runOwn<T>(work: () => Promise<T>): Promise<T> {
+    const own = new OwnWork(this, work);
+    this.#add(own);
+    return own.done;
   }
 
   /**
@@ -157,19 +151,21 @@ export abstract class StatementQueue {
   /** Nothing more is sent: every pending and later statement rejects with `error`. What the server runs, runs on until it is cancelled. */
   refuse(error: Error): void {
     this.#refusal = error;
-    const flying = this.#isFlying ? this.#statements[0] : undefined;
+    const { flying } = this;
     this.dropWaiting(error);
-    if (flying) tell(flying, error);
+    if (flying && !flying.isOwn) tell(flying, error);
   }
 
   /** Tells those whose statement was not sent yet that it never will be. */
   dropWaiting(error: Error): void {
-    for (const statement of this.#statements.splice(this.#isFlying ? 1 : 0)) tell(statement, error);
+    const waiting = this.#statements.splice(this.#isFlying ? 1 : 0);
+    this.#statements.push(...waiting.filter((statement) => statement.isOwn));
+    for (const statement of waiting) if (!statement.isOwn) tell(statement, error);
   }
 
   /** A stream whose reader has stopped waits on the server for nothing but the reader: there is nothing to cancel. */
   endStream(error: Error): void {
-    const flying = this.#isFlying ? this.#statements[0] : undefined;
+    const { flying } = this;
     if (flying?.isStream) tell(flying, error);
   }
 
@@ -180,6 +176,7 @@ export abstract class StatementQueue {
 
   /** The connection is of no use: those that the driver has not seen yet, and the readers of a stream, would wait for ever. */
   protected abandon(error: Error): void {
+    for (const statement of this.#statements) if (statement.isOwn) tell(statement, error);
     this.#refusal ??= error;
     this.dropWaiting(this.#refusal);
     this.endStream(this.#refusal);

@@ -40,25 +40,34 @@ function fly<T>(sink: StatementSink, sql: string, work: () => T): T {
   // A function of the user's asks something while the statement that called it is under way.
   if (flying.has(sink)) return work();
   let outcome: { result?: T; error?: unknown } | undefined;
-  sink.ask({
-    sql,
-    start() {
-      flying.add(sink);
-      try {
-        outcome = { result: work() };
-      } catch (error) {
-        outcome = { error };
-      } finally {
-        flying.delete(sink);
-      }
-    },
-    abort: () => {},
-  });
-  if (!outcome) throw sink.refusal;
-  const told = sink.answered(outcome.error, outcome.result, undefined);
-  sink.next();
-  if ('error' in outcome) throw told;
-  return outcome.result as T;
+  const run = () => {
+    flying.add(sink);
+    try {
+      outcome = { result: work() };
+    } catch (error) {
+      outcome = { error };
+    } finally {
+      flying.delete(sink);
+    }
+    return outcome;
+  };
+  const tell = ({ error, result }: { result?: T; error?: unknown }): unknown => {
+    const told = sink.answered(error, result, undefined);
+    sink.next();
+    return told;
+  };
+  const start = () => void (outcome ? tell(outcome) : run());
+  sink.ask({ sql, start, abort: () => {} });
+  if (outcome) {
+    const told = tell(outcome);
+    if ('error' in outcome) throw told;
+    return outcome.result as T;
+  }
+  if (sink.refusal) throw sink.refusal;
+  // Work of this package's own has been done, and is about to leave the queue: nothing runs. The queue hears of this one then.
+  const { error, result } = run();
+  if (error !== undefined) throw error;
+  return result as T;
 }
 
 function tapBetter(connection: BetterConnection, sink: StatementSink): () => void {

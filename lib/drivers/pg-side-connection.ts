@@ -1,19 +1,26 @@
 // A second connection to the same PostgreSQL server: it cancels and terminates other sessions of the same role.
 import { Deadline, type TimeLimit, within } from '../words/waiting';
+import { promised } from '../words/foreign';
 import type { ServerSession, SideConnection } from './driver';
 import type { PgConnection } from './pg-client';
 import { factoryOf } from './pg-way';
 
 const ignore = () => {};
 
+/** On a class of clients that tells of each that is made: the class that it was made of. */
+export const PLAIN = Symbol('knex-reset.plain');
+
+type ConnectionClass = new (config: object) => PgConnection;
+
 /** Another connection like this one: same server, same role, same way. */
 function connectLike(connection: PgConnection): PgConnection {
   const { user, database, application_name, client_encoding } = connection.connectionParameters;
   const { host, port, password, ssl, sslNegotiation } = connection;
   const stream = factoryOf(connection);
-  const ConnectionClass = connection.constructor as new (config: object) => PgConnection;
+  const Observed = connection.constructor as ConnectionClass & { [PLAIN]?: ConnectionClass };
+  const Plain = Observed[PLAIN] ?? Observed;
   const config = { user, database, application_name, client_encoding, host, port, password, ssl };
-  return new ConnectionClass({ ...config, sslnegotiation: sslNegotiation, ...(stream && { stream }) });
+  return new Plain({ ...config, sslnegotiation: sslNegotiation, ...(stream && { stream }) });
 }
 
 /**
@@ -76,8 +83,7 @@ class PgSideConnection implements SideConnection {
       // In the middle of one pg would cut the socket.
       const deadline = Deadline.of(limit);
       await within(deadline, this.#asking);
-      this.#client.end().catch(ignore);
-      await within(deadline, this.#ended);
+      await within(deadline, Promise.all([promised(() => this.#client.end()), this.#ended]));
     }
     stream.destroy();
   }

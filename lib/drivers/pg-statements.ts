@@ -9,7 +9,7 @@ import { forget } from './pg-heard';
 const ignore = () => {};
 
 /** Resolves when the server is ready for the next statement, or the connection is over. Undefined: it is. */
-function ready(connection: PgConnection): Promise<void> | undefined {
+export function ready(connection: PgConnection): Promise<void> | undefined {
   if (connection.readyForQuery !== false || connection._ended) return undefined;
   return new Promise((resolve) => {
     const done = () => {

@@ -1,11 +1,13 @@
 // PostgreSQL through the `pg` driver.
+import { inBackground } from '../words/foreign';
 import type { Driver, Openings, TransactionStatus } from './driver';
 import { cancel } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { checkConstraints } from './pg-constraints';
 import { endedBefore, endHeard, watchCut } from './pg-heard';
 import { keepParameters, pgServerKind } from './pg-server-kind';
-import { openSideConnection } from './pg-side-connection';
+import { ready } from './pg-statements';
+import { openSideConnection, PLAIN } from './pg-side-connection';
 import { tap } from './pg-tap';
 import { isSameWay, rememberFactory } from './pg-way';
 
@@ -44,6 +46,9 @@ function saysRenewed(result: unknown, sql: string): boolean {
 function observeOpening(module: unknown, openings: Openings<PgConnection>): unknown {
   const pg = module as { Client: new (...args: unknown[]) => PgConnection };
   class Client extends pg.Client {
+    /** What a side connection is made of: it is none of the pool's. */
+    static readonly [PLAIN] = pg.Client;
+
     constructor(...args: unknown[]) {
       super(...args);
       keepParameters(this);
@@ -82,7 +87,11 @@ export const pgDriver: Driver<PgConnection> = {
   send(connection, sql) {
     const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
     return new Promise((resolve, reject) => {
-      query.call(connection, sql, undefined, (error, result) => (error ? reject(error) : resolve(result)));
+      query.call(connection, sql, undefined, (error, result) => {
+        if (!error) return resolve(result);
+        // An error comes before the server is ready for the next statement.
+        inBackground((ready(connection) ?? Promise.resolve()).then(() => reject(error)));
+      });
     });
   },
   saysRolledBack,

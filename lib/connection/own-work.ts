@@ -1,0 +1,37 @@
+// Work of this package's own on a connection: one statement of the queue like any other, so that nothing overlaps it on the wire.
+import type { PendingStatement, StatementSink } from '../drivers/driver';
+import { defer } from '../words/waiting';
+
+export class OwnWork<T> implements PendingStatement {
+  readonly isOwn = true;
+  readonly sql = '';
+  readonly #sink: StatementSink;
+  readonly #work: () => Promise<T>;
+  readonly #done = defer<T>();
+
+  constructor(sink: StatementSink, work: () => Promise<T>) {
+    this.#sink = sink;
+    this.#work = work;
+  }
+
+  get done(): Promise<T> {
+    return this.#done.promise;
+  }
+
+  start(): void {
+    this.#work().then(
+      (result) => this.#end(null, () => this.#done.resolve(result)),
+      (error: unknown) => this.#end(error, () => this.#done.reject(error)),
+    );
+  }
+
+  abort(error: Error): void {
+    this.#done.reject(error);
+  }
+
+  #end(error: unknown, settle: () => void): void {
+    this.#sink.answered(error, undefined, undefined);
+    settle();
+    this.#sink.next();
+  }
+}
