@@ -4,12 +4,14 @@ import { MigrationLockError, suppress } from './words/errors';
 import type { KnexClient } from './knex/insides';
 import { type LockConnection, openLockConnection } from './migration-lock/lock-connection';
 import { LockRow } from './migration-lock/lock-row';
+import { refusePooler } from './migration-lock/refuse-pooler';
 import { takeLock } from './migration-lock/session-lock';
 import { checkOptions, DEFAULTS, flag, millis, refuse, text } from './words/options';
 import { describe } from './words/describe';
 import type { Awaitable } from './words/block-types';
 import type { Resettable } from './words/types';
-import { Deadline, within } from './words/waiting';
+import { Deadline, nextTurn, within } from './words/waiting';
+import { instanceOf } from './registry';
 
 /**
  * Options of `withMigrationLock()`.
@@ -42,15 +44,18 @@ export interface MigrationLockOptions {
 const AFTER_LOSS_MILLIS = 1000;
 
 type Outcome<T> = { value: T } | { error: unknown };
+/** Not told apart by `instanceof`: in jest and vm an error of a socket is of another realm. */
+type Loss = { lost: Error };
 
 /**
  * Runs `work`, which calls `db.migrate`, while no other process does the same under this lock. The lock belongs to a
  * connection of its own, outside the pool: resets inside the work leave it alone, and it dies with its process. What a
  * killed `withMigrationLock` process left in knex's lock table is freed; a row that a plain runner holds is waited for.
- * Afterwards, also when the work threw, the connections of `db` are reset, so that no cached plan or type outlives the DDL.
+ * Afterwards, also when the work threw, no connection of `db` from before is lent again, so that no cached plan or type outlives the DDL:
+ * idle ones are closed, busy ones when they come back. Nothing that runs is aborted: tenants may migrate side by side, and the app may go on.
  *
  * Two calls in one process wait for each other like two processes; one inside another waits until `waitMillis`. Session locks need a
- * direct connection: not through a pooler that lends connections by the transaction.
+ * direct connection: a pooler that lends connections by the transaction is refused.
  *
  * @example
  * const [batch, names] = await withMigrationLock(db, () => db.migrate.latest());
@@ -70,8 +75,10 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
   const instance = db as unknown as Knex & Resettable;
   const row = new LockRow(instance, table);
   const deadline = new Deadline(waitMillis);
-  const lock = await openLockConnection(db.client as KnexClient, waitMillis);
+  const open = () => openLockConnection(db.client as KnexClient, waitMillis);
+  const lock = await open();
   try {
+    await refusePooler(lock, open);
     await takeLock(lock, row.table, deadline, waitMillis);
     await row.wait(lock, deadline, { waitMillis, force });
     return await run(instance, work, lock, row);
@@ -101,11 +108,12 @@ function check(db: unknown, work: unknown, given: unknown) {
 async function run<T>(db: Knex & Resettable, work: () => Awaitable<T>, lock: LockConnection, row: LockRow): Promise<T> {
   const unmark = row.mark(db);
   const running = outcomeOf(work);
-  const first = await Promise.race([running, lock.whenLost]);
+  const whenLost = lock.whenLost.then((lost): Loss => ({ lost }));
+  const first = await Promise.race([running, whenLost]);
   let outcome: Outcome<T>;
-  if (first instanceof Error) {
+  if ('lost' in first) {
     const message = `the connection that held the migration lock of ${row.table.text} was lost while the work ran, and with it the lock: the work's connections were reset`;
-    const error = new MigrationLockError(message, { cause: first });
+    const error = new MigrationLockError(message, { cause: first.lost });
     outcome = { error };
     await reset(db, 'the migration lock was lost');
     const late = await within(AFTER_LOSS_MILLIS, running);
@@ -114,11 +122,19 @@ async function run<T>(db: Knex & Resettable, work: () => Awaitable<T>, lock: Loc
     outcome = first;
   }
   unmark();
-  await reset(db, 'the migrations are over');
+  await evict(db);
   // Knex frees its row by itself, unless the connection that it would do so with broke. What stays is freed by the next run.
-  if (!(first instanceof Error)) await row.freeMarked(lock).catch(() => {});
+  if (!('lost' in first)) await row.freeMarked(lock).catch(() => {});
   if ('error' in outcome) throw outcome.error;
   return outcome.value;
+}
+
+/** No connection from before is lent again. What runs goes on: it may be another tenant's migration, or the app. */
+async function evict(db: Knex & Resettable): Promise<void> {
+  // The last query of the work gives its connection back in the next turn.
+  await nextTurn();
+  const pool = instanceOf(db)?.pool;
+  if (pool && !pool.isClosed) await pool.evict();
 }
 
 async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {

@@ -18,6 +18,7 @@ import { lookAt } from './knex/given';
 import { buildRealPool, openBy, openerOf } from './knex/opener';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
+import { inBackground } from './words/foreign';
 import { describe } from './words/describe';
 import { Ambient } from './pool/ambient';
 import type { Instance, OpenEntry, Settings } from './pool/instance';
@@ -167,7 +168,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   } else {
     pool.takeOverPool(new ExternalPool(first));
   }
-  if (rightServer.isPicky) pool.evict();
+  if (rightServer.isPicky) inBackground(pool.evict());
   const registered: RegisteredInstance = {
     instance,
     recording,

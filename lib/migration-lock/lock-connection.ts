@@ -11,6 +11,8 @@ export type Rows = Record<string, string | number | boolean | null>[];
 
 export interface LockConnection {
   readonly kind: 'postgres' | 'mysql';
+  /** The server's id of the session, as the driver was told at login. */
+  readonly backendId: number | undefined;
   /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
   ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
   /** Resolves with the reason when the connection ends before `close()`. */
@@ -90,6 +92,10 @@ class OwnConnection implements LockConnection {
     });
     // Idle for as long as the work runs: what is between here and the server must neither forget it nor hide that it is gone.
     (connection.connection?.stream ?? connection.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
+  }
+
+  get backendId(): number | undefined {
+    return this.#driver.backendId(this.#connection);
   }
 
   async ask(sql: string, bindings: readonly unknown[] = []): Promise<Rows> {

@@ -50,14 +50,16 @@ export abstract class Register extends Generations {
     step(() => this.lender?.remove(connection.raw));
   }
 
-  /** Connections opened so far are not lent again: idle ones are closed now, busy ones when they come back. */
-  evict(): void {
+  /** Connections opened so far are not lent again. Closes the idle ones now, busy ones when they come back. Resolves when the idle ones are closed. */
+  async evict(): Promise<void> {
     this.evictionCount++;
     this.openings.invalidateSettings();
+    const idle: Promise<unknown>[] = [];
     for (const connection of this.connections) {
       if (this.keeps(connection)) connection.evictionCount = this.evictionCount;
-      else if (!connection.lent) inBackground(this.discard(connection));
+      else if (!connection.lent) idle.push(this.discard(connection));
     }
+    await Promise.all(idle);
   }
 
   /** What knex's own making, checking and closing of connections is wrapped in. */

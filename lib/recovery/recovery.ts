@@ -21,7 +21,7 @@ export function afterDeath(instance: Instance, connection: Connection, error: Er
 function recover(instance: Instance, connection: Connection, error: unknown): void {
   const { pool, settings } = instance;
   if (connection.evictionCount !== pool.evictionCount || connection.generation !== pool.generation) return;
-  if (settings.onFatal === 'evict') pool.evict();
+  if (settings.onFatal === 'evict') inBackground(pool.evict());
   if (settings.onFatal === 'reset') {
     const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
     const earlier = instance.resets;

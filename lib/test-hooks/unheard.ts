@@ -32,7 +32,8 @@ function mute(): () => void {
 }
 
 function isOurDoing(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) {
+  // Not only instances of this realm's Error: jest's and vm's have another one.
+  for (let each = error; typeof each === 'object' && each !== null; each = (each as { cause?: unknown }).cause) {
     if (each instanceof SandboxError || (each instanceof ResetError && each.reason === REASON)) return true;
   }
   return false;

@@ -53,10 +53,57 @@ describe('withMigrationLock()', () => {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('resets the connections afterwards: no cached plan outlives the DDL', async () => {
-      const db = stage.resettable();
-      await withMigrationLock(db, () => db.raw('select 1'));
-      expect(db.connectionState()).to.deep.include({ generation: 1, transactions: [] });
+    it('lends no connection from before again afterwards, and aborts nothing that runs', async () => {
+      const db = stage.resettable({ pool: { max: 5 } });
+      const pidOf = async (knex: Pick<typeof db, 'raw'>) =>
+        (await knex.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
+      const trx = await db.transaction();
+      const busy = await pidOf(trx);
+      const query = db.raw('select pg_backend_pid() as pid, pg_sleep(1)').then(({ rows }) => rows[0].pid as number);
+      await stage.running('pg_sleep');
+      let used = 0;
+      await withMigrationLock(db, async () => {
+        used = await pidOf(db);
+      });
+      expect(db.connectionState()).to.deep.include({ generation: 0 });
+      expect((await stage.database.backends()).map(({ pid }) => pid))
+        .to.include(busy)
+        .and.not.include(used);
+      expect(await pidOf(trx)).to.equal(busy);
+      await trx.commit();
+      const slow = await query;
+      await until(
+        'they are closed when they come back',
+        async () => (await stage.leftOnServer()).backends.length === 0,
+      );
+      expect([used, busy, slow]).not.to.include(await pidOf(db));
+    });
+
+    it('lets the migrations of several tenants run side by side on one instance', async () => {
+      await stage.database.query('create schema if not exists one; create schema if not exists two');
+      const db = stage.resettable({ pool: { max: 6 } });
+      const met: Promise<unknown>[] = [];
+      let arrive = () => {};
+      const both = new Promise<void>((resolve) => {
+        let count = 0;
+        arrive = () => void (++count === 2 && resolve());
+      });
+      const migrate = (schemaName: string) => {
+        const up = async (knex: typeof db) => {
+          arrive();
+          met.push(both);
+          await both;
+          await knex.schema.withSchema(schemaName).createTable('mine', (table) => table.increments());
+          await knex.raw(schemaName === 'one' ? 'select 1' : 'select pg_sleep(0.3)');
+        };
+        const migrations = { ...sourceOf({ first: { up: up as never } }), schemaName };
+        return withMigrationLock(db, () => db.migrate.latest(migrations), { schemaName });
+      };
+      expect(await Promise.all([migrate('one'), migrate('two')])).to.deep.equal([
+        [1, ['first']],
+        [1, ['first']],
+      ]);
+      await stage.database.query('drop schema one cascade; drop schema two cascade');
     });
 
     it('comes out with the very error of the work, after the same', async () => {

@@ -1,0 +1,48 @@
+// The migration lock through PgBouncer: refused where it lends connections by the transaction, and only there.
+import { expect } from 'chai';
+import { MigrationLockError } from '../../lib';
+import { withMigrationLock } from '../../lib/migrations';
+import { failure } from '../support/outcome';
+import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
+import { useStage } from '../support/stage';
+
+const reason = whyNoPgBouncer();
+
+const MODES: Record<string, string>[] = [
+  { pool_mode: 'transaction' },
+  { pool_mode: 'transaction', server_round_robin: '1' },
+  { pool_mode: 'statement' },
+];
+
+describe(`withMigrationLock() through PgBouncer${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  const stage = useStage();
+  let bouncer: PgBouncer | undefined;
+
+  before(function () {
+    if (reason) this.skip();
+  });
+  afterEach(async () => {
+    await stage.clear();
+    await bouncer?.dispose();
+  });
+
+  for (const settings of MODES) {
+    it(`is refused with ${JSON.stringify(settings)}, and leaves no lock`, async () => {
+      bouncer = await PgBouncer.before(stage.database, settings);
+      const db = stage.resettable({ connection: bouncer.through(stage.database.connection) });
+      let isCalled = false;
+      const error = await failure(withMigrationLock(db, () => (isCalled = true)));
+      expect(error).to.be.instanceOf(MigrationLockError).and.have.property('message').that.includes('pooler');
+      expect(isCalled).to.equal(false);
+      expect((await stage.database.locks()).filter(({ locktype }) => locktype === 'advisory')).to.be.empty;
+    });
+  }
+
+  for (const size of ['1', '5']) {
+    it(`works with pool_mode = session and ${size} connections`, async () => {
+      bouncer = await PgBouncer.before(stage.database, { pool_mode: 'session', default_pool_size: size });
+      const db = stage.resettable({ connection: bouncer.through(stage.database.connection) });
+      expect(await withMigrationLock(db, () => 'done')).to.equal('done');
+    });
+  }
+});
