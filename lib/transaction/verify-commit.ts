@@ -10,10 +10,10 @@ type Rows = { rows: Record<string, unknown>[] };
 const POLL_MILLIS = 20;
 
 /**
- * A run of the server: after a crash the ids of transactions whose records it lost are given to others. Its start tells a restart,
- * the processes that belong to no database tell a crash that it recovered from by itself: an ordinary role sees no more of them than their ids.
+ * A run of the server: after a crash the ids of transactions whose records it lost are given to others. Its start tells a restart; a crash that
+ * it recovered from by itself is told by its statistics, which begin anew with it. An ordinary role sees both.
  */
-const SERVER = `pg_postmaster_start_time() || ' ' || (select coalesce(string_agg(pid::text, ' ' order by pid), '') from pg_stat_activity where datid is null and usesysid is null)`;
+const SERVER = `pg_postmaster_start_time() || ' ' || pg_stat_get_bgwriter_stat_reset_time()`;
 
 /** Also of a transaction that has written nothing: what it has notified of is lost with it. A standby has no ids to give, and refuses NOTIFY. */
 const XID = '(case when pg_is_in_recovery() then null else pg_current_xact_id() end)::text as xid';

@@ -63,6 +63,13 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(log).to.deep.equal(['afterCommit']);
     });
 
+    it('resolves while others connect to the server', async () => {
+      const others = Array.from({ length: 20 }, () => stage.database.query('select 1'));
+      stage.proxy.cutAfter(/COMMIT/);
+      expect(await stage.db.atomic(body, { verifyCommit: true })).to.equal('value 1');
+      await Promise.all(others);
+    });
+
     it('runs an inner block’s hooks as well', async () => {
       stage.proxy.cutAfter(/COMMIT/);
       await stage.db.atomic((trx) => trx.atomic(body, { hooks }), { verifyCommit: true });

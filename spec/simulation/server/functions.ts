@@ -74,8 +74,12 @@ const functions: [RegExp, number, Evaluate][] = [
     TEXT,
     ({ backend }) => String(backend.server.database.assignXid(backend.transaction!)),
   ],
-  // The pids of the server's own processes are shown to everybody, and are others after a crash.
-  [/datid is null/i, TEXT, ({ backend }) => `start ${backend.server.starts}, run ${backend.server.runs}`],
+  // The server's statistics begin anew with a crash.
+  [
+    /pg_stat_get_bgwriter_stat_reset_time\(\)/i,
+    TEXT,
+    ({ backend }) => `start ${backend.server.starts}, run ${backend.server.runs}`,
+  ],
   // There are no deferrable constraints.
   [/^string_agg\(name/i, TEXT, () => null],
   [/^coalesce\(bool_or/i, BOOL, () => 'f'],
