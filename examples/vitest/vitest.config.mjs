@@ -1,0 +1,7 @@
+export default {
+  test: {
+    // A process for each file, several at once.
+    pool: 'forks',
+    include: ['*.test.mjs'],
+  },
+};
