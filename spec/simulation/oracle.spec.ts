@@ -116,7 +116,10 @@ describe('the oracle', () => {
     record.told = { is: 'done', value: undefined, order: evidence.ledger.now().order, at: 500 };
     expect(broken()).to.deep.equal(['settled']);
     record.told = { ...record.told, at: 10 };
-    Object.assign(record, { report: { recycledConnections: 0 }, backendsLeft: [{ pid: 101, isAtRest: true }] });
+    Object.assign(record, {
+      report: { recycledConnections: 0, durationMillis: 10 },
+      backendsLeft: [{ pid: 101, isAtRest: true }],
+    });
     expect(broken()).to.deep.equal(['let go']);
   });
 

@@ -3,7 +3,7 @@ import type { Action, Hurt } from '../schedule/schedule';
 import type { Link } from '../network/link';
 import type { Stage } from './stage';
 
-export function hurt({ server, network, clock }: Stage, action: Action): void {
+export function hurt({ server, network }: Stage, action: Action): void {
   if (action.act === 'hurt') {
     const { links } = network;
     const link = links[action.link % Math.max(1, links.length)];
@@ -21,10 +21,7 @@ export function hurt({ server, network, clock }: Stage, action: Action): void {
     for (const backend of server.backends.values()) backend.freeze(action.millis);
   } else if (action.act === 'unreachable') {
     server.journal.write(0, 'fault', `${action.how} for ${action.millis} ms`);
-    server.reachability = action.how;
-    clock.input(action.millis, () => {
-      server.reachability = 'open';
-    });
+    server.beUnreachable(action.how, action.millis);
   }
 }
 

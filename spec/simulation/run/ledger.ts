@@ -61,6 +61,8 @@ export interface ResetRecord {
   report?: ResetReport;
   /** The backends that were there when it resolved: those accepted before it was asked for. */
   backendsLeft?: { pid: number; isAtRest: boolean }[];
+  /** Those of them that were there a moment later. */
+  backendsLate?: number[];
 }
 
 export interface Sample extends Moment {

@@ -4,6 +4,9 @@ import type { Backend } from '../server/backend';
 import type { ResetRecord } from './ledger';
 import type { Stage } from './stage';
 
+/** A process that is told to end takes a moment. */
+const LATE_MILLIS = 2;
+
 export async function performReset(stage: Stage, options: ResetOptions): Promise<ResetRecord> {
   const { ledger, schedule, db, server } = stage;
   const defaults = schedule.setting.options;
@@ -13,14 +16,16 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
   ledger.resets.push(record);
   const report = await ledger.watch(record, db.resetConnection(options));
   record.report = report;
-  const earlier = [...server.backends.values()].filter((backend) => backend.order < record.asked.order);
-  record.backendsLeft = earlier
-    .filter((backend) => !isOutOfReach(backend, record))
-    .map(({ pid, isAtRest }) => ({ pid, isAtRest }));
+  const left = () => [...server.backends.values()].filter((backend) => isLeft(backend, record));
+  record.backendsLeft = left().map(({ pid, isAtRest }) => ({ pid, isAtRest }));
+  await stage.clock.wait(LATE_MILLIS);
+  record.backendsLate = left().map(({ pid }) => pid);
   return record;
 }
 
-/** Frozen meanwhile, or not known to the client yet: nothing can end it. */
-function isOutOfReach(backend: Backend, { asked }: ResetRecord): boolean {
-  return backend.isFrozen || backend.wasFrozenUntil >= asked.at || !backend.isIntroduced;
+function isLeft(backend: Backend, { asked }: ResetRecord): boolean {
+  if (backend.order > asked.order) return false;
+  // Frozen meanwhile, not known to the client yet, or on a server that was not to be reached: nothing can end it.
+  if (backend.isFrozen || backend.wasFrozenUntil >= asked.at || !backend.isIntroduced) return false;
+  return backend.server.unreachableUntil < asked.at;
 }

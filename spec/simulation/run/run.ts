@@ -57,6 +57,7 @@ async function play(stage: Stage): Promise<Evidence> {
     server.ambushes.clear();
     stage.isQuiet = true;
     server.reachability = 'open';
+    server.unreachableUntil = Math.min(server.unreachableUntil, clock.now);
     await performReset(stage, { reason: 'the end', timeoutMillis: 4000 });
     finalReset = ledger.now();
     stage.release();
@@ -100,9 +101,10 @@ function sample({ ledger, db, network }: Stage): void {
 }
 
 function restOf({ server, clock, network }: Stage): Rest {
-  const isFrozen = [...server.backends.values()].some((backend) => backend.isFrozen);
+  const all = [...server.backends.values()];
+  const isFrozen = all.some((backend) => backend.isFrozen);
   return {
-    backends: [...server.backends.values()].filter((backend) => !backend.isFrozen).map(({ pid }) => pid),
+    backends: all.filter((backend) => !backend.isFrozen && backend.isIntroduced).map(({ pid }) => pid),
     locks: isFrozen ? [] : server.database.locks.held,
     openTransactions: isFrozen ? 0 : server.database.openTransactions,
     timers: clock.pending.length,

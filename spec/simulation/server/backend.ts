@@ -63,7 +63,10 @@ export class Backend implements End {
 
   bytes(chunk: Buffer): void {
     for (const asked of this.#reader?.read(chunk) ?? []) {
-      if (asked.is === 'query' || asked.is === 'parse') this.server.received(this, asked.sql);
+      if (asked.is === 'query' || asked.is === 'parse') {
+        this.isIntroduced = true;
+        this.server.received(this, asked.sql);
+      }
       this.#inbox.push(asked);
     }
   }

@@ -60,7 +60,6 @@ export class Protocol {
     backend.out.say(say.authenticationOk);
     for (const [name, value] of Object.entries(backend.server.parameters))
       backend.out.say(say.parameterStatus(name, value));
-    backend.isIntroduced = true;
     backend.out.say(say.backendKeyData(backend.pid, backend.key));
     return this.#ready();
   }

@@ -25,6 +25,7 @@ export class SimulatedServer implements Listener {
     default_transaction_read_only: 'off',
   };
   reachability: 'open' | 'refused' | 'silent' = 'open';
+  unreachableUntil = -1;
   /** Starts of the postmaster; a crash recovery is none. */
   readonly starts = 1;
   /** Recoveries from a crash make new processes of the server's own. */
@@ -97,11 +98,17 @@ export class SimulatedServer implements Listener {
 
   /** Every process dies at once; what is committed stays. The server is back after a while, and gives lost ids to others. */
   crash(downMillis: number): void {
-    this.reachability = 'refused';
+    this.beUnreachable('refused', downMillis);
     this.runs += 1;
     for (const backend of this.backends.values()) backend.kill();
     this.database.recover();
-    this.clock.input(downMillis, () => {
+  }
+
+  /** Takes no new connections for so long. */
+  beUnreachable(how: 'refused' | 'silent', millis: number): void {
+    this.reachability = how;
+    this.unreachableUntil = Math.max(this.unreachableUntil, this.clock.now + millis);
+    this.clock.input(millis, () => {
       this.reachability = 'open';
     });
   }
