@@ -19,22 +19,29 @@ const TITLES: Record<string, string> = {
 /** Compared with this package itself: what an option costs is told in its page. */
 const NOT_SHOWN = /hard reset \+ query$|^select 1, register/;
 
+const LINE = /^(.*?) {2,}([\d.]+ [µm]s) +([\d.]+ [µm]s) +([\d.]+) ±([\d.]+)/;
+
 const LEFT = 300;
 const RIGHT = 690;
 const TOP = 78;
 const ROW = 38;
 const TICKS = [0.5, 1, 2, 5, 10, 20, 40];
 
-/** Lines with `ratio ±spread`. A goal that is an upper bound has the ratio of the times the other way round. */
+/** Lines with `ratio ±spread`. Some goals have the ratio the other way round: the two times tell. */
 export function measures(printed: string): Measure[] {
   return printed.split('\n').flatMap((each) => {
-    const [, name = '', ratio, spread, goal = ''] = /^(.*?) {2,}.*?([\d.]+) ±([\d.]+) +(.*)$/.exec(each) ?? [];
+    const [, name = '', ourTime = '', rivalTime = '', ratio, spread] = LINE.exec(each) ?? [];
     if (!ratio || NOT_SHOWN.test(name)) return [];
     const [ours = '', rival = ''] = (TITLES[name] ?? name).split(' : ');
-    const isInverse = goal.startsWith('≤') || goal.startsWith('stated');
-    const speed = isInverse ? 1 / Number(ratio) : Number(ratio);
+    const byTimes = micros(rivalTime) / micros(ourTime);
+    const [same, inverse] = [Number(ratio), 1 / Number(ratio)];
+    const speed = Math.abs(Math.log(same / byTimes)) <= Math.abs(Math.log(inverse / byTimes)) ? same : inverse;
     return [{ ours, rival, speed, spread: (Number(spread) / Number(ratio)) * speed }];
   });
+}
+
+function micros(time: string): number {
+  return Number.parseFloat(time) * (time.endsWith('ms') ? 1000 : 1);
 }
 
 export function drawBenchmark(): string {
