@@ -124,3 +124,13 @@ export interface SandboxOptions {
    */
   pinned?: boolean | undefined;
 }
+
+/**
+ * What test runners pass to a hook, and what is ignored: mocha's and jest's callback, and the contexts of vitest, node:test and ava.
+ * Named by what they have, so that options with a misspelt name are none of them.
+ */
+export type RunnerArgument =
+  | ((...args: never[]) => unknown)
+  | { readonly task: object; readonly onTestFailed: unknown }
+  | { readonly name: string; readonly signal: AbortSignal }
+  | { readonly title: string; readonly log: unknown };

@@ -1,6 +1,6 @@
 // The public types of an instance: what `resettable()` adds to it. Options and reports are in files of their own, blocks in block-types.ts.
 import type { Atomic, Awaitable } from './block-types';
-import type { ResetOptions, SandboxOptions } from './option-types';
+import type { ResetOptions, RunnerArgument, SandboxOptions } from './option-types';
 import type { ConnectionState, LeakReport, ResetReport } from './report-types';
 
 export type { ResettableOptions, ResetOptions, SandboxOptions } from './option-types';
@@ -66,7 +66,7 @@ export interface Resettable {
    * @throws TypeError for bad arguments, and for nothing else.
    * @see docs/resetting.md#resetconnection
    */
-  resetConnection(this: void, options?: ResetOptions): Promise<ResetReport>;
+  resetConnection(this: void, options?: ResetOptions | RunnerArgument): Promise<ResetReport>;
   /**
    * Runs `block` in a transaction. Resolves with its value once COMMIT is confirmed. Otherwise rolls back and rejects with its error.
    *
@@ -110,7 +110,7 @@ export interface Resettable {
    * @throws SandboxError (`ERR_SANDBOX`) when a pinned one is open already, and inside a sandbox or an ambient block.
    * @see docs/tests.md#sandboxes-by-hand
    */
-  openSandbox(this: void, options?: SandboxOptions): Promise<Sandbox>;
+  openSandbox(this: void, options?: SandboxOptions | RunnerArgument): Promise<Sandbox>;
   /**
    * Runs `work` outside of the `ambient` block or the sandbox that the call is in. What it asks of this instance goes to the pool, and is stored
    * for itself, whatever becomes of the block; `atomic()` in it is outermost. Where there is no block and no sandbox, `work` just runs.

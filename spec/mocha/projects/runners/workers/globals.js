@@ -1,0 +1,2 @@
+const { takeAnOrder } = require('./db');
+it('takes an order', takeAnOrder);

@@ -1,0 +1,3 @@
+const { test } = require('node:test');
+const { takeAnOrder } = require('./db');
+test('takes an order', takeAnOrder);
