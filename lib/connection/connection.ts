@@ -104,6 +104,7 @@ export class Connection extends StatementQueue implements StatementSink {
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
   get isClean(): boolean {
     if (!this.isQuiet || this.death !== undefined || this.doomed) return false;
+    if (this.driver.isInStep?.(this.raw) === false) return false;
     const status = this.driver.status(this.raw);
     return status === 'idle' || status === 'unknown';
   }

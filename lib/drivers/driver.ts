@@ -60,6 +60,8 @@ export interface Driver<C = unknown> {
   backendId(connection: C): number | undefined;
   /** True only while nothing is running. */
   status(connection: C): TransactionStatus;
+  /** Whether each answer was heard, and none twice. True only while nothing is running. Absent: cannot be told. */
+  isInStep?(connection: C): boolean;
   /** Whether the connection has already said that it is gone. */
   isGone(connection: C): boolean;
   /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */

@@ -21,6 +21,9 @@ export interface QueryConfig {
 export interface Wire extends EventEmitter {
   stream: Duplex;
   parsedStatements: Record<string, string>;
+  /** Sends a Query, and a Sync. */
+  query(text?: string): void;
+  sync(text?: string): void;
   connect(port: number | string, host?: string): void;
   requestSsl(): void;
   cancel(processID: number, secretKey: unknown): void;

@@ -1,17 +1,17 @@
 // When a cursor of `pg-cursor` may be closed: not between its submission and the description of its rows, which would wake it again.
 // It would end a second time then, and the connection be one answer behind from then on.
-import type { Wire } from './pg-client';
+import type { EventEmitter } from 'node:events';
 
 /** What the server says first of a cursor that was submitted. */
 const FIRST = ['rowDescription', 'noData', 'errorMessage', 'end'] as const;
 
 export class CursorClose {
-  readonly #wire: Wire;
+  readonly #wire: EventEmitter;
   #isDescribed = false;
   #close: (() => void) | undefined;
 
   /** Made before the cursor is submitted. */
-  constructor(wire: Wire) {
+  constructor(wire: EventEmitter) {
     this.#wire = wire;
     for (const event of FIRST) wire.on(event, this.#described);
   }

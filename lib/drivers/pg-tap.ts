@@ -2,6 +2,7 @@
 import type { StatementSink } from './driver';
 import type { Callback, PgConnection, Query } from './pg-client';
 import { listen } from './pg-heard';
+import { keepLedger } from './pg-ledger';
 import { rememberAddress } from './pg-way';
 import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';
 
@@ -15,6 +16,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const stopListening = listen(connection);
   connection.on('error', onError).on('end', onEnd);
 
+  const closeLedger = connection.pipeline ? undefined : keepLedger(connection);
   if (!connection.pipeline) {
     if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
     const tapped: Query = (config, values, callback) => {
@@ -39,6 +41,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
 
   return () => {
     fin.ignore();
+    closeLedger?.();
     stopListening();
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;

@@ -5,6 +5,7 @@ import { cancel } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { checkConstraints } from './pg-constraints';
 import { endedBefore, endHeard, watchCut } from './pg-heard';
+import { isInStep } from './pg-ledger';
 import { keepParameters, pgServerKind } from './pg-server-kind';
 import { ready } from './pg-statements';
 import { openSideConnection, PLAIN } from './pg-side-connection';
@@ -71,6 +72,7 @@ export const pgDriver: Driver<PgConnection> = {
   takesScripts: true,
   tap,
   status,
+  isInStep,
   cancel,
   openSideConnection,
   isSameServer: isSameWay,
