@@ -104,7 +104,7 @@ export abstract class StatementQueue implements StatementSink {
   }
 
   next(): void {
-    if (this.#pausing !== undefined) return;
+    if (this.#pausing !== undefined || this.#isFlying) return;
     const statement = this.#statements[0];
     if (statement) this.#start(statement);
     else if (this.isQuiet) this.#quieten();
