@@ -9,29 +9,47 @@ import { isRedirectable, redirect } from './redirect';
 import { ensureTemplate, nameAll, type Names, sweep } from './template';
 import { keyOfFolders } from './template-key';
 
+/**
+ * Options of `workerDatabase()`.
+ * @see docs/tests.md#parallel-workers
+ */
 export interface WorkerDatabaseOptions {
-  /** Makes the template: migrations, seeds. Called once for a server and key, with an instance that leads to an empty database. */
+  /** Makes the template: migrations, seeds. Called once for each server and key, with an instance that leads to an empty database. */
   prepare: (db: Knex) => unknown;
   /**
-   * Tells templates apart: another key, another template.
+   * Another key makes another template.
    * @default what is in the migration and seed folders of the config
    */
   key?: string | undefined;
   /**
-   * How many templates of other keys are left for when they are asked for again: the newest.
+   * How many templates of other keys are kept, the newest.
    * @default 2
    */
   keepTemplates?: number | undefined;
 }
 
-/** A database of its own for the process that asked for it. */
+/**
+ * A database of its own for this process: a clone of the template.
+ * @see docs/tests.md#parallel-workers
+ */
 export interface WorkerDatabase {
   /** The config that was given, with a connection that leads to the clone. */
   readonly config: Knex.Config;
+  /** The name of the clone. */
   readonly name: string;
-  /** Resets `db`, and makes the clone anew from the template. */
+  /**
+   * Resets `db`, and makes the clone anew from the template.
+   * @example
+   * await worker.restore(db);
+   * @throws Error when the clone was dropped
+   */
   restore(db: Knex & Resettable): Promise<void>;
-  /** Drops the clone. Without it, the next run does when this process is gone. */
+  /**
+   * Drops the clone. Without this call, a later run drops it when this process is gone.
+   * @example
+   * await db.destroy();
+   * await worker.drop();
+   */
   drop(): Promise<void>;
 }
 
@@ -40,7 +58,7 @@ const KEEP_TEMPLATES = 2;
 /**
  * Makes a database for this process alone, by cloning a template, in tens of milliseconds. The first process to come makes the template
  * with `prepare`, once per server and key, under a lock: it is complete, or not there at all. Clones of processes that are gone, killed
- * ones included, are dropped on the way, and old templates that nobody uses. PostgreSQL only; the role needs CREATEDB.
+ * ones included, are dropped on the way, and old templates that no process uses. PostgreSQL only; the role needs CREATEDB.
  *
  * @example
  * const { config } = await workerDatabase(knexfile, { prepare: (db) => db.migrate.latest() });
@@ -48,6 +66,7 @@ const KEEP_TEMPLATES = 2;
  *
  * @throws Error when the role may not create databases, and when `prepare` fails: nothing half-made stays, the next process tries again
  * @throws TypeError for bad options, another database than PostgreSQL, and a config that leads to no server
+ * @see docs/tests.md#parallel-workers
  */
 export async function workerDatabase(config: Knex.Config, options: WorkerDatabaseOptions): Promise<WorkerDatabase> {
   const { prepare, key: givenKey, keepTemplates = KEEP_TEMPLATES } = check(config, options);

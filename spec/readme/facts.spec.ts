@@ -27,6 +27,7 @@ const INTERFACES: [file: string, names: string[]][] = [
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],
   ['lib/migrations.ts', ['MigrationLockOptions']],
   ['lib/empty-tables/empty-tables.ts', ['EmptyTablesOptions']],
+  ['lib/worker-database/worker-database.ts', ['WorkerDatabaseOptions', 'WorkerDatabase']],
 ];
 
 /** Those that have no table. */

@@ -9,7 +9,8 @@ import { ROOT } from './readme-text';
 
 const VERSIONS = { vitest: '4.1.12', jest: '30.5.2', ava: '6.4.1' };
 const LEAK = /leaks" left 1 transaction open/;
-const RUNNERS: Record<string, { args: string[]; prints: RegExp[] }> = {
+/** An ordinary role creates no databases. */
+const RUNNERS: Record<string, { args: string[]; prints: RegExp[]; createsDatabases?: boolean }> = {
   'node:test': { args: ['--test', '--test-reporter=tap', 'node.test.mjs'], prints: [/# pass 2\n# fail 1\n/, LEAK] },
   vitest: {
     args: ['node_modules/vitest/vitest.mjs', 'run', 'vitest.test.mjs'],
@@ -26,6 +27,11 @@ const RUNNERS: Record<string, { args: string[]; prints: RegExp[] }> = {
   jest: {
     args: ['node_modules/jest/bin/jest.js', 'jest.test.js'],
     prints: [/Tests: +1 failed, 2 passed, 3 total/, LEAK],
+  },
+  'jest, parallel workers': {
+    args: ['node_modules/jest/bin/jest.js', '--maxWorkers=2', 'jest.worker-'],
+    prints: [/Test Suites: 2 passed, 2 total\nTests: +4 passed, 4 total/],
+    createsDatabases: true,
   },
   ava: { args: ['node_modules/ava/entrypoints/cli.mjs', 'ava.test.mjs'], prints: [/2 tests passed/] },
 };
@@ -45,12 +51,13 @@ describe('the recipes for test runners', () => {
     await project().install();
   });
 
-  for (const [runner, { args, prints }] of Object.entries(RUNNERS)) {
+  for (const [runner, { args, prints, createsDatabases }] of Object.entries(RUNNERS)) {
     const isInstalled = (runner.split(',')[0] as string) in VERSIONS;
     const condition = isInstalled ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
     it(`${runner}${condition}`, async function () {
       if (isInstalled && !process.env.RUNNERS) this.skip();
-      const { output } = await project().node(args, { DATABASE_URL: project().database.url, NO_COLOR: '1' });
+      const url = createsDatabases ? process.env.DATABASE_URL : project().database.url;
+      const { output } = await project().node(args, { DATABASE_URL: url, NO_COLOR: '1' });
       for (const text of prints) expect(output).to.match(text);
       expect(await project().database.backends()).to.be.empty;
       expect(await project().database.query('select * from orders')).to.be.empty;
