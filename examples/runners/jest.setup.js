@@ -1,4 +1,4 @@
-const { resetHooks } = require('knex-reset/mocha');
+const { resetHooks } = require('knex-reset/testing');
 const { db } = require('./db.js');
 
 const hooks = resetHooks(db, { isolation: 'sandbox' });

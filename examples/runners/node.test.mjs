@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, test } from 'node:test';
-import { resetHooks } from 'knex-reset/mocha';
+import { resetHooks } from 'knex-reset/testing';
 import { db } from './db.mjs';
 
 const hooks = resetHooks(db, { isolation: 'sandbox' });

@@ -1,4 +1,4 @@
-import { resetHooks } from 'knex-reset/mocha';
+import { resetHooks } from 'knex-reset/testing';
 import { afterAll, afterEach, beforeEach } from 'vitest';
 import { db } from './db.mjs';
 
