@@ -11,6 +11,7 @@ import { freePort } from './free-port';
 import { type Binaries, binariesFor, giveTo, type ServerUser, serverUser } from './postgres-binaries';
 import { within } from '../../lib/words/waiting';
 import { secure } from './secured-server';
+import { spaciousFolder } from './spacious-folder';
 import { Watchdog } from './watchdog';
 import { wayOfRun } from './way';
 
@@ -25,7 +26,6 @@ const signals: Record<StopMode, NodeJS.Signals> = {
 };
 
 const environment = { PATH: process.env.PATH, LC_ALL: 'C' };
-const roomNeeded = 512 * 1024 * 1024;
 
 export class PostgresServer {
   readonly port: number;
@@ -187,17 +187,5 @@ export class PostgresServer {
       secure(this.#data);
       giveTo(this.#user, this.#data);
     }
-  }
-}
-
-/** PG_TMP if set; else memory where there is enough of it (containers often give 64 MB); else the temp folder. */
-function spaciousFolder(): string {
-  if (process.env.PG_TMP) return process.env.PG_TMP;
-  try {
-    fs.accessSync('/dev/shm', fs.constants.W_OK);
-    const { bavail, bsize } = fs.statfsSync('/dev/shm');
-    return bavail * bsize >= roomNeeded ? '/dev/shm' : os.tmpdir();
-  } catch {
-    return os.tmpdir(); // not every system has one
   }
 }
