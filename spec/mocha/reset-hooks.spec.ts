@@ -64,6 +64,63 @@ describe('resetHooks()', () => {
     await hooks.afterAll();
   });
 
+  describe('with several instances', () => {
+    let other: ResettableKnex;
+    beforeEach(() => {
+      other = stage.resettable();
+    });
+
+    for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
+      it(`makes one report of what a test leaves on each (${isolation})`, async () => {
+        hooks = resetHooks([db, other], { isolation });
+        await hooks.beforeEach();
+        const left = [await db.transaction(), await other.transaction()];
+        for (const trx of left) trx.executionPromise.catch(() => {});
+        const { message } = await failure(hooks.afterEach());
+        expect(message).to.include('left 2 transactions open');
+        await hooks.beforeEach();
+        for (const each of [db, other]) {
+          await each('t').insert({ id: each === db ? 1 : 2 });
+          await each('t').delete();
+        }
+        await hooks.afterEach();
+        await hooks.afterAll();
+        expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      });
+    }
+
+    it('ends the rest where one cannot be cleaned', async () => {
+      const lost = stage.resettable({ connection: { ...stage.database.connection, database: 'nowhere' } });
+      hooks = resetHooks([lost, db], { isolation: 'sandbox' });
+      expect(await failure(hooks.beforeEach())).to.include({ code: '3D000' });
+      await hooks.afterEach();
+      await hooks.afterAll();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('asks a function for them at each run', async () => {
+      const runs = [db, [other, db]];
+      hooks = resetHooks(() => runs.shift() as ResettableKnex);
+      expect(runs).to.have.lengthOf(2);
+      for (const [run, ofOther] of [0, 1].entries()) {
+        await hooks.beforeEach();
+        expect(db.connectionState().generation, `run ${run}`).to.be.greaterThan(run);
+        expect(other.connectionState().generation).to.equal(ofOther);
+        await hooks.afterEach();
+        await hooks.afterAll();
+      }
+    });
+
+    it('throws a TypeError for none, and for what a function gives that is not resettable', async () => {
+      expect(() => resetHooks([])).to.throw(TypeError, /one instance or more/);
+      expect(() => resetHooks([db, stage.knex() as ResettableKnex])).to.throw(TypeError, /resettable/);
+      for (const given of [undefined, [], {}, stage.knex()]) {
+        hooks = resetHooks((() => given) as never);
+        expect(await failure(hooks.beforeEach())).to.be.instanceOf(TypeError);
+      }
+    });
+  });
+
   describe('outside mocha', () => {
     it('throws from afterEach for a leak, once', async () => {
       await hooks.beforeEach();
