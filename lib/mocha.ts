@@ -1,6 +1,6 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
-import { emptyTablesOf } from './empty-tables/empty-tables';
+import { emptyTablesOf, lockMillisOf } from './empty-tables/empty-tables';
 import { checkOptions, names, oneOf, refuse } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
@@ -142,7 +142,14 @@ function hooked<K extends Knex>(
     const { instance, recording } = registeredOf('resetHooks', db);
     const nest = (outer: Sandbox) => nestSandbox(instance, recording, outer, captureCallSite(nest));
     const empty = () => emptyTablesOf(db, { except }, false);
-    return { db: db as unknown as Knex & Resettable, instance, recording, emptyTables: empty, nestSandbox: nest };
+    return {
+      db: db as unknown as Knex & Resettable,
+      instance,
+      recording,
+      lockMillis: lockMillisOf(db),
+      emptyTables: empty,
+      nestSandbox: nest,
+    };
   });
 }
 

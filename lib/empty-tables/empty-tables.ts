@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import { tableEmptierOf } from '../drivers';
 import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
-import type { KnexClient } from '../knex/insides';
+import { acquireTimeoutMillisOf, type KnexClient } from '../knex/insides';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
 
@@ -24,8 +24,6 @@ export interface EmptyTablesOptions {
 }
 
 const WHERE = 'emptyTables';
-/** knex's own default. */
-const ACQUIRE_MILLIS = 60_000;
 
 /** What stays true between two calls, by the pool and the request: a new pool may lead to another database. */
 const memories = new WeakMap<object, Map<string, { layout?: unknown }>>();
@@ -43,9 +41,7 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   if (!emptier) {
     throw new TypeError(`${WHERE}: works with PostgreSQL, MySQL, MariaDB and SQLite, not with ${client.driverName}`);
   }
-  const { acquireConnectionTimeout: lockMillis = ACQUIRE_MILLIS } = client.config as {
-    acquireConnectionTimeout?: number;
-  };
+  const lockMillis = acquireTimeoutMillisOf(client);
   const request: EmptyRequest = { except, schemas, migrations: migrationTables(client), lockMillis, isInside };
   const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
   const memory = valueOf(layouts, JSON.stringify([except, schemas, request.migrations]), () => ({}));
@@ -57,6 +53,11 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
       throw lockError(db, { lockMillis, holders: await emptier.holders(ask, request).catch(() => []), cause: error });
     }
   });
+}
+
+/** How long `emptyTables()` may wait for a lock. */
+export function lockMillisOf(db: Knex): number {
+  return acquireTimeoutMillisOf(db.client as KnexClient);
 }
 
 function clientOf(db: unknown): KnexClient {

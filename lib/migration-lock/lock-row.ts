@@ -5,6 +5,7 @@ import type { KnexClient } from '../knex/insides';
 import type { Deadline } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
 import { pause } from './session-lock';
+import { TableName } from './table-name';
 
 const FREE = 0;
 const PLAIN = 1;
@@ -12,18 +13,6 @@ const PLAIN = 1;
 const GUARDED = 2;
 
 const NO_SUCH_TABLE = new Set(['42P01', 'ER_NO_SUCH_TABLE']);
-
-/** The migrations table, as errors name it. */
-export class TableName {
-  constructor(
-    readonly name: string,
-    readonly schema: string | undefined,
-  ) {}
-
-  get text(): string {
-    return this.schema === undefined ? this.name : `${this.schema}.${this.name}`;
-  }
-}
 
 interface Statement {
   sql: string;

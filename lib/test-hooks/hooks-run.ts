@@ -30,7 +30,10 @@ export class HooksRun {
   constructor(instances: HookedInstance[], { isolation, leaks }: HooksOptions, root: object | undefined) {
     this.#isolation = isolate(isolation, instances);
     this.#leaks = leaks;
-    this.boundMillis = Math.max(...instances.map(({ instance }) => instance.settings.timeoutMillis)) + 1000;
+    const bounds = instances.map(
+      ({ instance, lockMillis }) => instance.settings.timeoutMillis + (isolation === 'clean' ? lockMillis : 0),
+    );
+    this.boundMillis = Math.max(...bounds) + 1000;
     this.root = root;
     this.#stops = [...instances.map(({ recording }) => recording.start()), muteAborted()];
   }

@@ -29,6 +29,8 @@ export interface InstanceIsolation extends Isolation {
 export interface Hooked {
   db: Knex & Resettable;
   instance: Instance;
+  /** How long `emptyTables()` may wait for a lock. */
+  lockMillis: number;
   /** Deletes what is committed. */
   emptyTables(): Promise<unknown>;
   /** Opens a sandbox inside another. */

@@ -73,6 +73,24 @@ describe("resetHooks() with isolation 'clean'", () => {
     await stage.database.query("insert into countries values ('at')");
   });
 
+  it('has the time to wait for a lock of somebody else, and names the holder', async () => {
+    db = stage.resettable({ acquireConnectionTimeout: 2500 }, { timeoutMillis: 100 });
+    hooks = resetHooks(db, { isolation: 'clean' });
+    let millis = 1000;
+    const context = {
+      currentTest: { fullTitle: () => 'a test' },
+      runnable: () => ({}),
+      timeout: (given?: number) => (given === undefined ? millis : ((millis = given), context)),
+    };
+    await insert();
+    const trx = await stage.resettable().transaction();
+    await trx.raw('lock table t');
+    const { message } = await failure(hooks.beforeEach.call(context));
+    expect(message).to.match(/locked for longer than 2500 ms.*backend \d+/s);
+    expect(millis).to.be.greaterThan(2500);
+    await trx.rollback();
+  });
+
   it('fails for a table in except that is not there, by its name', async () => {
     hooks = resetHooks(db, { isolation: 'clean', except: ['nowhere'] });
     expect((await failure(hooks.beforeEach())).message).to.include('nowhere');
