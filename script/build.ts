@@ -1,12 +1,11 @@
-// `npm run build`: makes dist/ of lib/. All code goes into one file, so that the entry points share one instance of everything and loading is
-// quick; each entry point is a few lines that pass on its names. The declarations are the compiler's, without those that no entry point needs.
+// `npm run build`: makes dist/ of lib/. The code goes into two files, so that the entry points share one instance of everything and loading
+// is quick; each entry point is a few lines that pass on its names. The declarations are the compiler's, without those that are not needed.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { bundle, CORE, TOOLS } from './bundle';
 
 const ROOT = path.resolve(__dirname, '..');
-const CODE = 'knex-reset.js';
 
 interface Manifest {
   exports: Record<string, string | { default: string }>;
@@ -20,31 +19,15 @@ function entryNames({ exports }: Manifest): string[] {
   );
 }
 
-async function bundle(entries: string[], dist: string, node: string): Promise<void> {
-  await build({
-    stdin: {
-      contents: entries.map((name) => `export * as ${name} from './lib/${name}';`).join('\n'),
-      resolveDir: ROOT,
-    },
-    outfile: path.join(dist, CODE),
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'cjs',
-    target: node.replace(/^\D+/, 'node'),
-    sourcemap: true,
-    // Stacks name the file and line; the text is in the repository.
-    sourcesContent: false,
-    logLevel: 'warning',
-  });
-}
+/** Where the code of an entry point is. */
+const fileOf = (name: string) => (name === 'index' ? CORE : TOOLS);
 
 /** Assignments that Node's lexer finds, so that `import { atomic } from 'knex-reset'` works. */
 function entry(name: string, names: string[]): string {
   return [
     '"use strict";',
     'Object.defineProperty(exports, "__esModule", { value: true });',
-    `const { ${name} } = require("./${CODE}");`,
+    `const { ${name} } = require("./${fileOf(name)}");`,
     ...names.map((each) => `exports.${each} = ${name}.${each};`),
     '',
   ].join('\n');
@@ -77,8 +60,8 @@ export async function buildCode(dist: string): Promise<string[]> {
   const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as Manifest;
   const entries = entryNames(manifest);
   await bundle(entries, dist, manifest.engines.node);
-  const code = require(path.join(dist, CODE)) as Record<string, object>;
   for (const name of entries) {
+    const code = require(path.join(dist, fileOf(name))) as Record<string, object>;
     fs.writeFileSync(path.join(dist, `${name}.js`), entry(name, Object.keys(code[name] ?? {})));
   }
   return entries;
