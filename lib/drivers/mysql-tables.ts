@@ -49,13 +49,16 @@ function layoutQuery({ schemas, except }: EmptyRequest): string {
       from information_schema.key_column_usage where ${where('referenced_table_schema')}`;
 }
 
+/** The server's own. */
+const SYSTEM = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
+
 /** The tables to empty, and the foreign keys of those that stay to them. @throws for names in the request that nothing has */
 export async function readTables(
   ask: Ask,
   request: EmptyRequest,
 ): Promise<{ tables: Table[]; references: Reference[] }> {
   const [rows] = (await ask(layoutQuery(request))) as [Row[]];
-  const schemas = rows.filter(({ kind }) => kind === 'schema');
+  const schemas = rows.filter(({ kind, schema }) => kind === 'schema' && !SYSTEM.has(schema));
   refuseMissingSchemas((request.schemas ?? []).filter((name) => !schemas.some(({ schema }) => schema === name)));
   const all = rows.filter(({ kind }) => kind === 'table');
   const names = ({ schema, name }: Row) => [

@@ -49,11 +49,17 @@ export class PgDatabases {
     }
   }
 
-  /** Whether the process may end while the connection is open. */
+  /** Calls back when the connection ends. */
+  onEnd(listener: () => void): void {
+    this.#connection.once('end', listener);
+  }
+
+  /** The process may end while the connection is open. */
   rest(): void {
     this.#connection.unref?.();
   }
 
+  /** The connection keeps the process alive. */
   wake(): void {
     this.#connection.ref?.();
   }

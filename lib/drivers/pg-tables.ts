@@ -135,7 +135,7 @@ with e as materialized (
   join pg_namespace n on n.oid = c.relnamespace cross join e
 ), candidates as materialized (
   select c.*, row_number() over (order by nspname, relname) - 1 as index from relations c, e
-  where relkind = 'r' and nspname = any(e.schemas) and not kept
+  where relkind = 'r' and oid >= 16384 and nspname = any(e.schemas) and not kept
     and not (relispartition and exists (select from pg_partition_ancestors(c.oid) a join relations r on r.oid = a.relid where r.kept))
     and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
 )

@@ -1,56 +1,77 @@
 // The connection by which other processes know that this one is alive: its locks on the template and on the clone end with it.
 import type { Knex } from 'knex';
-import { isMissing, PgDatabases } from '../drivers/pg-databases';
+import { isMissing, type LockMode, PgDatabases } from '../drivers/pg-databases';
 import { openRawConnection } from '../knex/raw-connection';
+import { inBackground } from '../words/foreign';
 import { redirectConnection } from './redirect';
 
 /** A database that every server has. */
 const FALLBACK = 'postgres';
+/** How often, and after which pause, a connection that was lost is opened again. */
+const TRIES = 50;
+const PAUSE_MILLIS = 100;
 
 export class Keeper {
   readonly #config: Knex.Config;
-  readonly #locks = new Map<string, 'shared' | 'exclusive'>();
-  #databases: PgDatabases | undefined;
+  readonly #locks = new Map<string, LockMode>();
+  #opening: Promise<PgDatabases> | undefined;
+  #uses = 0;
+  #isClosed = false;
 
   constructor(config: Knex.Config) {
     this.#config = config;
   }
 
-  /** Lets work use the connection, which keeps the process alive only meanwhile. Opens it, with the locks, where it is not open. */
+  /** Lets work use the connection, which keeps the process alive only meanwhile. */
   async use<T>(work: (databases: PgDatabases) => Promise<T>): Promise<T> {
-    const databases = this.#databases?.isOpen ? this.#databases : await this.#open();
-    databases.wake();
+    this.#opening ??= this.#open();
+    const databases = await this.#opening;
+    if (this.#uses++ === 0) databases.wake();
     try {
       return await work(databases);
     } finally {
-      databases.rest();
+      if (--this.#uses === 0) databases.rest();
     }
   }
 
-  /** Taken now, and again with each new connection. */
-  async hold(name: string, mode: 'shared' | 'exclusive'): Promise<void> {
+  /** Takes a lock now, and again with each new connection. */
+  async hold(name: string, mode: LockMode): Promise<void> {
     await this.use((databases) => databases.lock(name, mode));
     this.#locks.set(name, mode);
   }
 
   async close(): Promise<void> {
-    const databases = this.#databases;
-    this.#databases = undefined;
-    this.#locks.clear();
+    this.#isClosed = true;
+    const databases = await this.#opening?.catch(() => undefined);
     if (databases?.isOpen) await databases.close();
   }
 
   async #open(): Promise<PgDatabases> {
-    const databases = new PgDatabases(await this.#connect());
-    this.#databases = databases;
     try {
-      await databases.prepare();
+      const databases = new PgDatabases(await this.#connect());
+      databases.onEnd(() => this.#lost());
+      await databases.prepare().catch((error: unknown) => abandon(databases, error));
       for (const [name, mode] of this.#locks) await databases.lock(name, mode);
       return databases;
     } catch (error) {
-      this.#databases = undefined;
-      await databases.close();
+      this.#opening = undefined;
       throw error;
+    }
+  }
+
+  /** Without its locks the clone would be dropped by the next process. */
+  #lost(): void {
+    this.#opening = undefined;
+    if (!this.#isClosed && this.#locks.size > 0) inBackground(this.#reopen());
+  }
+
+  async #reopen(): Promise<void> {
+    for (let left = TRIES; left > 0 && !this.#isClosed; left--) {
+      try {
+        return await this.use(async () => {});
+      } catch {
+        await new Promise<void>((resolve) => void setTimeout(resolve, PAUSE_MILLIS).unref());
+      }
     }
   }
 
@@ -64,4 +85,9 @@ export class Keeper {
       return openRawConnection(this.#config, redirectConnection(connection, FALLBACK));
     }
   }
+}
+
+async function abandon(databases: PgDatabases, error: unknown): Promise<never> {
+  await databases.close();
+  throw error;
 }

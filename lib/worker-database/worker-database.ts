@@ -136,6 +136,7 @@ async function runPrepare(
 
 function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): WorkerDatabase {
   let isDropped = false;
+  let restoring = Promise.resolve();
   return {
     config: redirect(config, clone),
     name: clone,
@@ -147,10 +148,15 @@ function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): 
       if (isDropped) throw new Error(`${WHERE}: ${clone} is dropped`);
       const reason = `${clone} is made anew`;
       await db.resetConnection({ reason });
-      await keeper.use(async (databases) => {
-        await databases.drop(clone);
-        await databases.create(clone, template);
-      });
+      // One after the other.
+      const restored = restoring.then(() =>
+        keeper.use(async (databases) => {
+          await databases.drop(clone);
+          await databases.create(clone, template);
+        }),
+      );
+      restoring = restored.catch(() => {});
+      await restored;
       // What was asked meanwhile has a connection to the database that is gone.
       await db.resetConnection({ reason });
     },

@@ -345,6 +345,10 @@ describe('emptyTables() on PostgreSQL', () => {
       );
     });
 
+    it('leaves what is the server’s own', async () => {
+      expect(await emptyTables(db, { schemas: ['pg_catalog', 'information_schema', 'public'] })).to.deep.equal([]);
+    });
+
     it('ill-typed options, transactions and other databases', async () => {
       for (const options of [{ except: 'a' }, { except: [1] }, { schemas: [] }, { schema: ['a'] }, []]) {
         expect(await failure(emptyTables(db, options as never))).to.be.an.instanceOf(TypeError);
@@ -354,6 +358,21 @@ describe('emptyTables() on PostgreSQL', () => {
       });
       expect(await failure(emptyTables(undefined as never))).to.be.an.instanceOf(TypeError);
     });
+  });
+
+  it('works on a plain instance, in a body of a sandbox, and in an ambient block that is rolled back', async () => {
+    await run('create table a (id serial); insert into a default values');
+    db = stage.resettable({}, { ambient: true });
+    await db.sandbox(async () => expect(await emptyTables(db)).to.deep.equal(['a']));
+    await failure(
+      db.atomic(async () => {
+        await emptyTables(db);
+        throw new Error('undo');
+      }),
+    );
+    expect(await run('insert into a default values returning *')).to.deep.equal([{ id: 2 }]);
+    expect(await count('a')).to.equal(2);
+    expect(await emptyTables(stage.knex())).to.deep.equal(['a']);
   });
 
   it('shields its statements from the naming of identifiers and the shaping of results', async () => {

@@ -179,6 +179,20 @@ describe('workerDatabase()', () => {
     }
   });
 
+  it('knows that a process lives also after its connection was lost', async () => {
+    const mine = await make();
+    const keepers = () =>
+      database.observer.query<{ pid: number }>(
+        "select pid from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = $1)",
+        [database.name],
+      );
+    const [{ pid } = { pid: 0 }] = (await keepers()).rows;
+    await database.observer.query('select pg_terminate_backend($1)', [pid]);
+    await until('it has its lock again', async () => (await keepers()).rows.some((row) => row.pid !== pid));
+    await (await make()).drop();
+    expect(await open(mine.config)('t')).to.be.empty;
+  });
+
   it('drops the templates of other keys but the newest, and never one that is in use', async () => {
     const used = await make({ key: 'used' });
     const templates = async () =>
@@ -242,7 +256,7 @@ describe('workerDatabase()', () => {
     await db.schema.createTable('other', (table) => table.increments());
     const trx = await db.transaction();
     await trx('t').insert({ id: 2 });
-    await worker.restore(db);
+    await Promise.all([worker.restore(db), worker.restore(db)]);
     expect(await failure(trx('t'))).to.have.property('code', 'ERR_RESET');
     expect(await db('t')).to.be.empty;
     expect(await db.schema.hasTable('other')).to.equal(false);
