@@ -135,6 +135,20 @@ describe('the README', () => {
     expect(own.filter((name) => !new RegExp(`npm (run )?${name}\\b`).test(read('docs/contributing.md')))).to.be.empty;
   });
 
+  it('names no file that is not there', () => {
+    const named = [...written.matchAll(/`((?:lib|spec|script|bench|examples|demo)\/[\w./-]*)`/g)].map(
+      ([, name]) => name as string,
+    );
+    expect(named.length).to.be.greaterThan(40);
+    expect(named.filter((name) => !fs.existsSync(path.join(ROOT, name)))).to.be.empty;
+  });
+
+  it('has every room of lib/ in the table of rooms', () => {
+    const rooms = fs.readdirSync(path.join(ROOT, 'lib'), { withFileTypes: true }).filter((item) => item.isDirectory());
+    const firstCells = rows.map((row) => row.split('|')[1] ?? '');
+    expect(rooms.filter(({ name }) => !firstCells.some((cell) => cell.includes(`\`lib/${name}/\``)))).to.be.empty;
+  });
+
   it('shows files of the repository as they are', () => {
     for (const block of documents.flatMap((document) => blocksOf(document))) {
       const file = fileOf(block);
