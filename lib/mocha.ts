@@ -1,6 +1,6 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
-import { emptyTablesOf, lockMillisOf } from './empty-tables/empty-tables';
+import { checkEmptying, emptyTablesOf, type EmptyTablesOptions, lockMillisOf } from './empty-tables/empty-tables';
 import { checkOptions, names, oneOf, refuse } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
@@ -83,7 +83,7 @@ export function resetHooks<K extends Knex>(db: HookedBy<K & Resettable>, options
   });
   const { isolation = 'reset', leaks = 'fail', except } = checked;
   if (except && isolation !== 'clean') refuse('resetHooks: except', except, `it with isolation 'clean' only`);
-  const find = isSupplier(db) ? () => hooked(db(), except) : constant(hooked(db, except));
+  const find = finder(db, isolation === 'clean' ? { except } : undefined);
   let run: HooksRun | undefined;
   /** Of the first run, where one run is all that the instance is good for. */
   let onlyRoot: object | undefined;
@@ -128,29 +128,38 @@ function isSupplier<I>(db: HookedBy<I>): db is () => I | readonly I[] {
   return typeof db === 'function' && !('client' in db);
 }
 
-function constant<T>(value: T): () => T {
-  return () => value;
+/** Finds the instances of a run. Those that are given are checked now, those of a function at each run. */
+function finder<K extends Knex>(
+  db: HookedBy<K & Resettable>,
+  clean: EmptyTablesOptions | undefined,
+): () => HookedInstance[] {
+  if (isSupplier(db)) return () => hooked(db(), clean);
+  const instances = hooked(db, clean);
+  return () => instances;
 }
 
 function hooked<K extends Knex>(
   given: (K & Resettable) | readonly (K & Resettable)[],
-  except: string[] | undefined,
+  clean: EmptyTablesOptions | undefined,
 ): HookedInstance[] {
   const list = Array.isArray(given) ? given : [given];
   if (list.length === 0) refuse('resetHooks', given, 'one instance or more');
-  return list.map((db: K & Resettable) => {
+  const byInstance = new Map<object, HookedInstance>();
+  for (const db of list as (K & Resettable)[]) {
     const { instance, recording } = registeredOf('resetHooks', db);
+    if (clean) checkEmptying("resetHooks with isolation 'clean'", db);
     const nest = (outer: Sandbox) => nestSandbox(instance, recording, outer, captureCallSite(nest));
-    const empty = () => emptyTablesOf(db, { except }, false);
-    return {
+    // A copy is the same instance.
+    byInstance.set(instance, {
       db: db as unknown as Knex & Resettable,
       instance,
       recording,
       lockMillis: lockMillisOf(db),
-      emptyTables: empty,
+      emptyTables: () => emptyTablesOf(db, clean, false),
       nestSandbox: nest,
-    };
-  });
+    });
+  }
+  return [...byInstance.values()];
 }
 
 /** Mocha gives a hook two seconds, and gives up the suite after it; to get rid of a server that does not answer takes longer. */

@@ -64,5 +64,5 @@ function questions({ tables, references }: PgTables): string[] {
   ];
 }
 
-/** No such schema, table or column; or a pooler has taken the prepared statement away. */
-const GONE = new Set(['3F000', '42P01', '42703', '26000']);
+/** No such schema, table or column; or the prepared statement is not there, or there already, since a pooler lends another connection. */
+const GONE = new Set(['3F000', '42P01', '42703', '26000', '42P05']);

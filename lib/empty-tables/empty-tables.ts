@@ -37,10 +37,7 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   const client = clientOf(db);
   const { except = [], schemas } = checkEmptyOptions(WHERE, options);
   if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
-  const emptier = tableEmptierOf(client);
-  if (!emptier) {
-    throw new TypeError(`${WHERE}: works with PostgreSQL, MySQL, MariaDB and SQLite, not with ${client.driverName}`);
-  }
+  const emptier = emptierOf(WHERE, client);
   const lockMillis = acquireTimeoutMillisOf(client);
   const request: EmptyRequest = { except, schemas, migrations: migrationTables(client), lockMillis, isInside };
   const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
@@ -53,6 +50,19 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
       throw lockError(db, { lockMillis, holders: await emptier.holders(ask, request).catch(() => []), cause: error });
     }
   });
+}
+
+/** @throws TypeError for a database that this package cannot empty */
+export function checkEmptying(where: string, db: Knex): void {
+  emptierOf(where, db.client as KnexClient);
+}
+
+function emptierOf(where: string, client: KnexClient): TableEmptier {
+  const emptier = tableEmptierOf(client);
+  if (emptier) return emptier;
+  throw new TypeError(
+    `${where}: tables are emptied on PostgreSQL, MySQL, MariaDB and SQLite, not with ${client.driverName}`,
+  );
 }
 
 /** How long `emptyTables()` may wait for a lock. */

@@ -323,6 +323,22 @@ describe('emptyTables() on PostgreSQL', () => {
       expect(await emptyTables(db)).to.deep.equal(['a']);
     });
 
+    it('on a table that it knows already: the same, and its connection is as good as before', async () => {
+      await run('create table a (id int); insert into a values (1)');
+      db = stage.resettable({ acquireConnectionTimeout: 300, pool: { max: 1 } });
+      await emptyTables(db);
+      const trx = await stage.resettable().transaction();
+      await trx.raw('lock table a');
+      const error = await failure(emptyTables(db));
+      expect(error.message).to.match(/locked for longer than 300 ms.*backend \d+/s);
+      expect(await db.raw<{ rows: unknown[] }>('show row_security').then(({ rows }) => rows)).to.deep.equal([
+        { row_security: 'on' },
+      ]);
+      await trx.rollback();
+      await run('insert into a values (1)');
+      expect(await emptyTables(db)).to.deep.equal(['a']);
+    });
+
     it('that is a transaction of the same instance: where it was opened', async () => {
       await run('create table a (id int); insert into a values (1)');
       db = stage.resettable({ acquireConnectionTimeout: 300, pool: { max: 3 } });

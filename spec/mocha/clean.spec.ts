@@ -96,6 +96,11 @@ describe("resetHooks() with isolation 'clean'", () => {
     expect((await failure(hooks.beforeEach())).message).to.include('nowhere');
   });
 
+  it('refuses a database that it cannot empty, before any test runs', () => {
+    const other = stage.resettable({ client: 'cockroachdb' });
+    expect(() => resetHooks(other, { isolation: 'clean' })).to.throw(TypeError, 'not with cockroachdb');
+  });
+
   it('takes except with this isolation only, and only names', () => {
     for (const isolation of ['reset', 'recycle', 'sandbox', undefined] as const)
       expect(() => resetHooks(db, { isolation, except: ['t'] })).to.throw(TypeError, "'clean'");

@@ -65,6 +65,15 @@ describe('resetHooks()', () => {
   });
 
   describe('with several instances', () => {
+    it('takes an instance once that is there twice, also as a copy', async () => {
+      hooks = resetHooks([db, db, db.withUserParams({}) as ResettableKnex], { isolation: 'sandbox' });
+      await hooks.beforeEach();
+      await db('t').insert({ id: 1 });
+      await hooks.afterEach();
+      expect(await stage.database.query('select * from t')).to.be.empty;
+      await hooks.afterAll();
+    });
+
     let other: ResettableKnex;
     beforeEach(() => {
       other = stage.resettable();
