@@ -1,7 +1,8 @@
 // What production refuses at COMMIT, the sandbox refuses where a transaction of the app commits: with the database's own error, there and then.
 import { expect } from 'chai';
 import { failure } from '../support/outcome';
-import type { ResettableKnex } from '../support/stage';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { WireTranscript } from '../support/wire-transcript';
 import { expectUntouched, KINDS, useTables } from './stage';
 
 const TABLES = `
@@ -148,3 +149,20 @@ for (const [kind, run] of KINDS) {
     });
   });
 }
+
+describe('a sandbox on a database without deferrable constraints', () => {
+  const stage = useStage();
+
+  it('asks one short question at the end of a transaction of the app', async () => {
+    await stage.database.query('create table t (id int primary key)');
+    const proxy = await stage.proxy();
+    const db = stage.resettable({ through: proxy });
+    await db.sandbox(async () => {
+      const transcript = new WireTranscript(proxy);
+      await db.transaction((trx) => trx('t').insert({ id: 1 }));
+      expect(transcript.sql.filter((sql) => /constraint/i.test(sql))).to.deep.equal([
+        'SELECT FROM pg_constraint WHERE condeferrable LIMIT 1',
+      ]);
+    });
+  });
+});

@@ -62,6 +62,7 @@ for (const [kind, run] of KINDS) {
         'RELEASE SAVEPOINT sandbox',
         'SAVEPOINT trxN',
         insert,
+        'SELECT FROM pg_constraint WHERE condeferrable LIMIT 1',
         'the names of constraints',
         'SET CONSTRAINTS …',
         'RELEASE SAVEPOINT trxN',
