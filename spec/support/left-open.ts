@@ -6,12 +6,17 @@ const SOCKETS = ['TCPSocketWrap', 'TCPServerWrap'];
 /** Mocha's own, for the hook that asks. */
 const TIMERS = 1;
 
-/** One line if sockets, servers or timers are left; those that are about to close are waited for. */
+/** What a file before has left in this worker, and was told of. */
+let known = 0;
+
+/** One line if more sockets, servers or timers are left than before; those that are about to close are waited for. */
 export async function leftOpen(): Promise<string[]> {
-  for (const end = performance.now() + WAITS_MILLIS; open().length > 0 && performance.now() < end; )
+  for (const end = performance.now() + WAITS_MILLIS; open().length > known && performance.now() < end; )
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLIS));
   const left = open();
-  return left.length === 0 ? [] : [`left open after the last test: ${left.join(', ')}`];
+  const isMore = left.length > known;
+  known = left.length;
+  return isMore ? [`left open after the last test: ${left.join(', ')}`] : [];
 }
 
 function open(): string[] {
