@@ -4,9 +4,17 @@ import type { Tarn } from './tarn';
 
 /** The same client, with another driver's module: what is opened through it is told of. */
 export function openerOf(client: KnexClient, driver: unknown): KnexClient {
+  restorePassword(client);
   return new Proxy(client, {
     get: (target, key, receiver) => (key === 'driver' ? driver : (Reflect.get(target, key, receiver) as unknown)),
   });
+}
+
+/** A copy (`withUserParams()`) has all of the settings that it would open with but the password, which is not enumerable. */
+function restorePassword({ config: { connection }, connectionSettings: settings }: KnexClient): void {
+  if (typeof connection !== 'object' || connection === null || !settings || settings.password !== undefined) return;
+  const { password } = connection as { password?: unknown };
+  if (password !== undefined) Object.defineProperty(settings, 'password', { value: password });
 }
 
 /** Lets knex build a real pool for the client, as it would at the start. */

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { ResetError, resettable } from '../../lib';
 import { failure } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
@@ -71,6 +72,13 @@ describe('resetConnection()', () => {
       const all = family();
       await all.root.resetConnection();
       expect([all.before.userParams, all.after.userParams]).to.deep.equal([{ n: 1 }, { n: 2 }]);
+    });
+
+    it('has a copy that was attached by itself open connections with the password, which knex does not copy', async () => {
+      const copy = stage.adopt(resettable(stage.knex().withUserParams({ n: 1 })));
+      const { password } = (copy as Knex).client.connectionSettings as { password: string };
+      expect(password === stage.database.connection.password).to.equal(true);
+      await copy.raw('select 1');
     });
 
     it('has a copy that was attached by itself share with the root', async () => {
