@@ -160,7 +160,11 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   const carry = driver.carry?.bind(driver);
   if (carry) carryQueries(prototype, carry);
   if (settings.leakAfterMillis !== undefined) recording.start();
-  const opener = openerOf(client, driver.observeOpening?.(client.driver, pool.openings) ?? client.driver);
+  const opener = openerOf(client, {
+    driver: driver.observeOpening?.(client.driver, pool.openings) ?? client.driver,
+    acquireRaw: (open) => pool.openings.acquireRaw(open),
+    forsake: (raw) => pool.openings.forsake(raw),
+  });
   if (isTarn(first) && !isExternal) {
     openBy(opener, first);
     pool.takeOverPool(new TarnPool(first, pool.guards));

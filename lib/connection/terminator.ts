@@ -1,6 +1,5 @@
 // Ends sessions on their server from outside: over one side connection for all that are to be ended at the same time.
 import type { ServerSession, SideConnection } from '../drivers/driver';
-import { isRefused } from '../drivers/error-codes';
 import { bounded, inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, within } from '../words/waiting';
 import type { Connection } from './connection';
@@ -12,6 +11,7 @@ export type Fate = 'terminated' | 'gone';
 const GOODBYE_MILLIS = 100;
 /** How long after a side connection that led nowhere the next one is tried, at first. */
 const RETRY_MILLIS = 50;
+const LAST_RETRY_MILLIS = 400;
 /** How long after a look the next one comes, at first and at last. */
 const FIRST_LOOK_MILLIS = 2;
 const LAST_LOOK_MILLIS = 50;
@@ -38,6 +38,11 @@ export class Terminator {
     // The last one sees it closed.
     if (batch.isEmpty) await within(GOODBYE_MILLIS, batch.closed);
     return fate;
+  }
+
+  /** Resolves when no side connection is open any more. */
+  async whenIdle(): Promise<void> {
+    await Promise.all([...this.#batches].map(({ closed }) => closed));
   }
 
   #batchFor(connection: Connection): Batch {
@@ -85,7 +90,7 @@ class Batch {
   async #run(): Promise<void> {
     await Promise.resolve();
     const { driver, raw } = this.#first;
-    for (let pause = RETRY_MILLIS; !this.#isOver; pause *= 2) {
+    for (let pause = RETRY_MILLIS; !this.#isOver; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
       if (await this.#endOver(driver.openSideConnection?.(raw))) return;
       await within(pause, this.#emptied.promise);
     }
@@ -97,9 +102,8 @@ class Batch {
     try {
       await Promise.race([this.#endAll(side), this.#emptied.promise]);
       return true;
-    } catch (error) {
-      // No server listens there: what ran has ended with it.
-      if (isRefused(error)) for (const request of this.#requests) this.#settle(request, 'gone');
+    } catch {
+      // That nobody listens there proves nothing either: sessions outlive the process that listens.
       return false;
     } finally {
       await bounded(2 * GOODBYE_MILLIS, () => side.close(GOODBYE_MILLIS));

@@ -72,12 +72,6 @@ export function isSocketError(error: unknown): boolean {
   return FATAL_SOCKET_CODES.has(codeOf(error) ?? '');
 }
 
-/** No server listens at its address. */
-export function isRefused(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'ECONNREFUSED' || code === 'ENOENT';
-}
-
 /** The server has said that it ends the session, which proves more than a closed socket does. */
 export function endsSession(error: unknown): boolean {
   return ENDING_CODES.test(codeOf(error) ?? '');

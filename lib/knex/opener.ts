@@ -2,12 +2,55 @@
 import type { KnexClient } from './insides';
 import type { Tarn } from './tarn';
 
+type AfterCreate = (raw: object, done: (error?: unknown, ...rest: unknown[]) => void) => unknown;
+
+interface PoolConfig {
+  afterCreate?: AfterCreate;
+}
+
+/** What opens connections for the pool. */
+interface OpenerHost {
+  /** The driver's module that tells of what is opened through it. */
+  readonly driver: unknown;
+  acquireRaw(open: () => Promise<object>): Promise<object>;
+  /** Knex has opened it, and forgets it, because `afterCreate` has failed. */
+  forsake(raw: object): void;
+}
+
 /** The same client, with another driver's module: what is opened through it is told of. */
-export function openerOf(client: KnexClient, driver: unknown): KnexClient {
+export function openerOf(client: KnexClient, host: OpenerHost): KnexClient {
   restorePassword(client);
-  return new Proxy(client, {
-    get: (target, key, receiver) => (key === 'driver' ? driver : (Reflect.get(target, key, receiver) as unknown)),
+  const own: Partial<Record<string | symbol, unknown>> = {
+    driver: host.driver,
+    acquireRawConnection: () => host.acquireRaw(() => client.acquireRawConnection.call(opener)),
+    getPoolSettings: (config: PoolConfig | undefined) =>
+      client.getPoolSettings.call(
+        opener,
+        withAfterCreate(config, (raw) => host.forsake(raw)),
+      ),
+  };
+  const opener: KnexClient = new Proxy(client, {
+    get: (target, key, receiver) =>
+      Object.hasOwn(own, key) ? own[key] : (Reflect.get(target, key, receiver) as unknown),
   });
+  return opener;
+}
+
+function withAfterCreate(config: PoolConfig | undefined, failed: (raw: object) => void): PoolConfig | undefined {
+  const { afterCreate } = config ?? {};
+  if (typeof afterCreate !== 'function') return config;
+  const watched: AfterCreate = (raw, done) => {
+    try {
+      return afterCreate(raw, (error, ...rest) => {
+        if (error) failed(raw);
+        done(error, ...rest);
+      });
+    } catch (error) {
+      failed(raw);
+      throw error;
+    }
+  };
+  return { ...config, afterCreate: watched };
 }
 
 /** A copy (`withUserParams()`) has all of the settings that it would open with but the password, which is not enumerable. */

@@ -229,6 +229,8 @@ export class TarnPool {
     tarn.pendingValidations = [];
     // It would ask this every 100 ms until there are none: of another pool, where the object stands in for one.
     Object.defineProperty(tarn, 'numPendingValidations', { value: () => 0, configurable: true });
+    // A check of an idle connection that is still under way would start the timer again.
+    Object.defineProperty(tarn, '_startReaping', { value: () => {}, configurable: true });
     this.#methods.destroy.call(tarn).catch(() => {});
   }
 

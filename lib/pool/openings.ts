@@ -1,7 +1,7 @@
 // Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
 import type { Openings as RawOpenings } from '../drivers/driver';
 import { inBackground } from '../words/foreign';
-import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit } from '../words/waiting';
+import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
 import type { PoolHost } from './pool-host';
 import { type Connection, connectionOf } from '../connection/connection';
 
@@ -10,6 +10,9 @@ export interface Stamp {
   generation: number;
   evictionCount: number;
 }
+
+/** How long a server may take to notice that a socket has closed which had not logged in yet: nothing else tells. */
+const NOTICE_MILLIS = 10;
 
 /** Of none that is lent. */
 const OUTDATED: Stamp = { generation: -1, evictionCount: -1 };
@@ -31,6 +34,8 @@ export class Openings implements RawOpenings {
   readonly #raw = new Set<object>();
   /** Openings that have not come to an end, those included that wait for settings. */
   readonly #creating = new Set<Stamp>();
+  /** Of those that knex has forgotten. */
+  readonly #forsaken = new Set<Promise<void>>();
   #ended: Deferred<void> | undefined;
   /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
   #doubts = 0;
@@ -71,11 +76,39 @@ export class Openings implements RawOpenings {
     this.#raw.clear();
     this.#creating.clear();
     this.#tellEnded();
+    const endings = [...this.#forsaken, ...raws.map((raw) => this.#end(raw, deadline))];
+    if (endings.length > 0) await within(deadline, Promise.all(endings));
+  }
+
+  /** Opens one by the driver. Knex forgets it where its first statement fails. */
+  async acquireRaw(open: () => Promise<object>): Promise<object> {
+    const others = new Set(this.#raw);
+    const opening = open();
+    const made = [...this.#raw].filter((raw) => !others.has(raw));
+    try {
+      return await opening;
+    } catch (error) {
+      for (const raw of made) this.forsake(raw);
+      throw error;
+    }
+  }
+
+  /** Closes one that knex has opened, and does not give to the pool. */
+  forsake(raw: object): void {
+    if (!this.#raw.delete(raw)) return;
+    const ending = this.#end(raw, this.#pool.host.timeoutMillis).finally(() => this.#forsaken.delete(ending));
+    this.#forsaken.add(ending);
+    inBackground(ending);
+  }
+
+  async #end(raw: object, limit: TimeLimit): Promise<void> {
     const { driver } = this.#pool.host;
-    const isOpen = (raw: object) => driver.backendId(raw) !== undefined && !driver.isGone(raw);
-    for (const raw of raws) if (!isOpen(raw)) driver.destroySocket(raw);
-    const open = raws.filter(isOpen).map((raw) => this.#pool.discard(this.#tracked(raw, OUTDATED), deadline));
-    await Promise.all(open);
+    if (driver.backendId(raw) !== undefined && !driver.isGone(raw)) {
+      await this.#pool.discard(this.#tracked(raw, OUTDATED), limit);
+    } else {
+      driver.destroySocket(raw);
+      await within(NOTICE_MILLIS, new Promise(() => {}));
+    }
   }
 
   /** What connections were opened with may lead nowhere by now: those to come are not opened before it was asked for again. */

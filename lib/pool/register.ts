@@ -12,7 +12,7 @@ export abstract class Register extends Generations {
   /** Every open connection of ours, of whatever generation. */
   readonly connections = new Set<Connection>();
   readonly openings = new Openings(this);
-  readonly #terminator = new Terminator();
+  readonly terminator = new Terminator();
   /** Raised when a reset or `destroy()` begins: what was opened before is fenced off. */
   generation = 0;
   /** The number of evictions: connections opened before the last one are not lent again. */
@@ -25,7 +25,7 @@ export abstract class Register extends Generations {
   async discard(connection: Connection, limit: TimeLimit = this.host.timeoutMillis): Promise<Ending> {
     connection.doomed = true;
     const close = (deadline: Deadline) =>
-      closeConnection(connection, deadline, this.#terminator).finally(() => this.forget(connection));
+      closeConnection(connection, deadline, this.terminator).finally(() => this.forget(connection));
     connection.closing ??= new SharedWork(limit, close);
     if (!this.host.isExternal) step(() => this.lender?.remove(connection.raw));
     return (await connection.closing.join(limit)) ?? 'forced';
@@ -34,6 +34,11 @@ export abstract class Register extends Generations {
   /** Whether closing it would lose the data. */
   keeps({ driver, raw }: Connection): boolean {
     return driver.losesDataOnClose?.(raw) ?? false;
+  }
+
+  /** Those of an ended generation. */
+  outdated(): Connection[] {
+    return [...this.connections].filter(({ generation }) => generation !== this.generation);
   }
 
   /** A connection from elsewhere that a transaction was given: tapped, but never lent or closed here. */

@@ -68,6 +68,10 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   for (const result of results) count(result, report);
   if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   await pool.abandonOpenings(deadline);
+  // Connections that were opened meanwhile for the ended generation.
+  const strays = pool.outdated().filter((connection) => !kept.includes(connection));
+  await Promise.all(strays.map((connection) => pool.discard(connection, deadline)));
+  await within(deadline, pool.terminator.whenIdle());
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
 }

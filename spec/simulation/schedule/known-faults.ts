@@ -34,18 +34,34 @@ function separate(part: Part): Part {
 
 export const knownFaults: KnownFault[] = [
   {
-    what: 'a connection that the network loses while it is opened, washed or used by the package itself leaves its backend',
-    excuses: ({ rule, text }, { schedule }) =>
-      (text.endsWith('there to stay') || rule === 'nothing left') &&
-      /"swallow|"forget|"reset|"unreachable|"crash/.test(JSON.stringify(schedule.steps)),
-  },
-  {
     what: 'a COMMIT that is never answered outlasts the limit of its block',
     excuses: ({ rule }) => rule === 'limits',
   },
   {
-    what: 'a reset resolves a moment before the backend that was told to end is gone',
-    excuses: ({ rule, text }) => rule === 'let go' && text.endsWith('gone a moment later'),
+    what: 'a connection that was lost while it logged in leaves its backend behind: nobody knows its id yet',
+    excuses: ({ rule, text }, { journal }) => {
+      if (rule !== 'let go' && rule !== 'nothing left') return false;
+      const pids = [...text.matchAll(/\b(\d+)(?: \(at|,| are left)/g)].map(([, pid]) => Number(pid));
+      const isAsked = (pid: number) => journal.entries.some((entry) => entry.pid === pid && entry.is === 'received');
+      return text.includes('backend') && pids.length > 0 && !pids.some(isAsked);
+    },
+  },
+  {
+    what: 'the session of a side connection that is cut itself stays',
+    excuses: ({ rule, text }, { journal, schedule }) => {
+      const pids = [...text.matchAll(/\b(\d+)(?: \(at|,| are left)/g)].map(([, pid]) => Number(pid));
+      const of = (pid: number) => journal.entries.filter((entry) => entry.pid === pid);
+      const isCutSide = (pid: number) =>
+        of(pid).some(({ text: said }) => said.startsWith('select pg_terminate_backend')) &&
+        (schedule.setting.foreign.endThrows !== undefined || of(pid).some(({ is }) => is === 'fault'));
+      return (rule === 'let go' || rule === 'nothing left') && pids.some(isCutSide);
+    },
+  },
+  {
+    what: 'a session stays where its server lets nobody in for as long as a reset may take',
+    excuses: ({ rule }, { schedule }) =>
+      (rule === 'let go' || rule === 'nothing left') &&
+      schedule.steps.some(({ action }) => action.act === 'unreachable'),
   },
   {
     what: 'rollback() inside a block is refused, and the block commits',
@@ -59,16 +75,6 @@ export const knownFaults: KnownFault[] = [
       ),
   },
   {
-    what: 'connectionState() counts spare connections as opening',
-    excuses: ({ rule, text }) => rule === 'counts' && text.includes('maximum'),
-  },
-  {
-    what: 'a spare connection whose end() throws is left open',
-    avoid(schedule) {
-      delete schedule.setting.foreign.endThrows;
-    },
-  },
-  {
     what: 'a stream that a limit or a signal ends leaves its connection one answer behind: the next borrower is told those of others',
     avoid: (schedule) => replaceParts(schedule, (part) => (part.part === 'stream' ? undefined : part)),
   },
@@ -78,16 +84,5 @@ export const knownFaults: KnownFault[] = [
       replaceParts(schedule, (part) =>
         part.part === 'together' ? { ...part, parts: part.parts.map(separate) } : part,
       ),
-  },
-  {
-    what: 'statements of the package overlap with others on the connection',
-    excuses: ({ rule }) => rule === 'overlap',
-  },
-  {
-    what: 'a reset has the bound of an earlier cancel or close',
-    excuses: ({ rule, text }) =>
-      (rule === 'settled' && /^a reset took|never told/.test(text)) ||
-      rule === 'destroy' ||
-      (rule === 'nothing left' && /timers|sockets/.test(text)),
   },
 ];

@@ -69,7 +69,10 @@ function selectOf(text: string): Command {
   const [list, from] = splitAt(text, / from /i);
   const items = commas(list).map((part) => {
     const named = /^(.*) as "?(\w+)"?$/i.exec(part);
-    return { expression: (named?.[1] ?? part).trim(), name: named?.[2] ?? /^(\w+)\(/.exec(part)?.[1] ?? '?column?' };
+    return {
+      expression: (named?.[1] ?? part).trim(),
+      name: named?.[2] ?? /^([a-z]\w*)(?:\(|$)/i.exec(part)?.[1] ?? '?column?',
+    };
   });
   return { is: 'select', items, from: from?.trim() };
 }
