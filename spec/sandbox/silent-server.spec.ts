@@ -8,7 +8,7 @@ import type { ResettableKnex } from '../support/stage';
 import { until } from '../support/until';
 import { useTables } from './stage';
 
-const TIMEOUT_MILLIS = 300;
+const TIMEOUT_MILLIS = 1000;
 /** Far more than a few steps of that, far less than for ever. */
 const BOUND_MILLIS = 8000;
 
@@ -20,7 +20,7 @@ describe('a sandbox whose server has fallen silent', () => {
 
   beforeEach(async () => {
     proxy = await stage.proxy();
-    const config = { through: proxy, acquireConnectionTimeout: 500, pool: { min: 0, max: 1 } };
+    const config = { through: proxy, acquireConnectionTimeout: 1000, pool: { min: 0, max: 1 } };
     db = stage.resettable(config, { timeoutMillis: TIMEOUT_MILLIS });
     await db.raw('select 1');
     sandbox = await db.openSandbox();
