@@ -24,8 +24,8 @@ export function plain({ connection }: Address): Knex {
   return makeKnex(connection);
 }
 
-export function ours({ connection }: Address, options?: ResettableOptions): ResettableKnex {
-  return resettable(makeKnex(connection), options);
+export function ours({ connection }: Address, options?: ResettableOptions, config?: Knex.Config): ResettableKnex {
+  return resettable(makeKnex(connection, config), options);
 }
 
 /** Runs the work with both, and ends both. */

@@ -1,5 +1,6 @@
 // What a reset costs beside the best that plain knex can do by hand, and that it leaves nothing behind.
 import type { Knex } from 'knex';
+import { Client } from 'pg';
 import type { TestDatabase } from '../spec/support/database';
 import { until } from '../spec/support/until';
 import { collectGarbage, compare, duration, type Line, median, settle, time, type Work } from './harness';
@@ -29,18 +30,85 @@ export const destroyAndQuery =
     }
   };
 
-/** Ten transactions open, five of them asleep on the server. Their promises are the reset's to reject. */
-async function openTen(db: Knex, database: TestDatabase): Promise<void> {
-  for (let i = 0; i < 10; i++) {
+/** So many transactions open, half of them asleep on the server. Their promises are the reset's to reject. */
+async function openMany(db: Knex, database: TestDatabase, count: number): Promise<void> {
+  const open = async (index: number) => {
     const trx = await db.transaction();
     trx.executionPromise.catch(() => {});
     await trx.raw('select 1');
-    if (i % 2 === 0) void trx.raw('select pg_sleep(60)').catch(() => {});
-  }
-  await until('five of them sleep', async () => {
+    if (index % 2 === 0) void trx.raw('select pg_sleep(60)').catch(() => {});
+  };
+  await Promise.all(Array.from({ length: count }, (_, index) => open(index)));
+  await untilAsleep(database, count / 2);
+}
+
+function untilAsleep(database: TestDatabase, count: number): Promise<unknown> {
+  return until(`${count} of them sleep`, async () => {
     const sleeping = (await database.backends()).filter((each) => each.query.includes('pg_sleep'));
-    return sleeping.filter((each) => each.state === 'active').length === 5;
+    return sleeping.filter((each) => each.state === 'active').length === count;
   });
+}
+
+/** What no reset can be quicker than: one connection that terminates as many sessions, and sees them gone. */
+class Terminated {
+  readonly #database: TestDatabase;
+  readonly #count: number;
+  #clients: Client[] = [];
+
+  constructor(database: TestDatabase, count: number) {
+    this.#database = database;
+    this.#count = count;
+  }
+
+  readonly prepare = async (): Promise<void> => {
+    const open = async (_: unknown, index: number) => {
+      const client = new Client(this.#database.connection);
+      client.on('error', () => {});
+      await client.connect();
+      await client.query('begin');
+      await client.query('select 1');
+      if (index % 2 === 0) void client.query('select pg_sleep(60)').catch(() => {});
+      return client;
+    };
+    this.#clients = await Promise.all(Array.from({ length: this.#count }, open));
+    await untilAsleep(this.#database, this.#count / 2);
+  };
+
+  readonly work = async (): Promise<void> => {
+    const pids = this.#clients.map((client) => (client as Client & { processID: number }).processID);
+    const admin = new Client(this.#database.connection);
+    await admin.connect();
+    const { rows } = await admin.query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [pids]);
+    if (rows.length !== this.#count) throw new Error(`${rows.length} of ${this.#count} were terminated`);
+    for (let left = this.#count; left > 0; ) {
+      const answer = await admin.query<{ n: number }>(
+        'select count(*)::int as n from pg_stat_activity where pid = any($1)',
+        [pids],
+      );
+      left = answer.rows[0]?.n ?? 0;
+    }
+    await admin.end();
+  };
+}
+
+function resetOfMany(count: number): Benchmark {
+  return {
+    name: `reset of ${count} transactions`,
+    isSpread: true,
+    async run(database) {
+      const db = ours(database, {}, { pool: { min: 0, max: count } });
+      const line = await compare({
+        name: `reset of ${count} transactions : one connection ends as many`,
+        ours: { prepare: () => openMany(db, database, count), work: () => db.resetConnection() },
+        rival: new Terminated(database, count),
+        times: 1,
+        goal: duration(1.15),
+        precision: 0.05,
+      });
+      await db.destroy();
+      return [line];
+    },
+  };
 }
 
 async function pristine(database: TestDatabase): Promise<Line> {
@@ -131,7 +199,7 @@ export const resets: Benchmark[] = [
       const [db, idle] = [ours(database), ours(database)];
       const line = await compare({
         name: 'reset of ten transactions + query : hard reset + query',
-        ours: { prepare: () => openTen(db, database), work: resetAndQuery(db) },
+        ours: { prepare: () => openMany(db, database, 10), work: resetAndQuery(db) },
         rival: resetAndQuery(idle),
         times: 1,
         goal: duration(4),
@@ -141,6 +209,7 @@ export const resets: Benchmark[] = [
       return [line];
     },
   },
+  ...[10, 50, 100].map(resetOfMany),
   { name: 'pristine reset', run: async (database) => [await pristine(database)] },
   { name: '10000 resets', run: manyResets },
 ];
