@@ -135,8 +135,8 @@ export abstract class StatementQueue implements StatementSink {
    * Asks the server to stop the running statement. Until the request is delivered the connection is not quiet:
    * it would stop the next borrower's statement as well. One that cannot be delivered in time dooms the connection.
    */
-  cancel(limit: TimeLimit): Promise<void> {
-    this.#cancelling ??= new SharedWork(limit, (deadline) => this.#cancel(deadline));
+  cancel(limit: TimeLimit, ask?: Driver['cancel']): Promise<void> {
+    this.#cancelling ??= new SharedWork(limit, (deadline) => this.#cancel(deadline, ask));
     return this.#cancelling.join(limit);
   }
 
@@ -189,8 +189,8 @@ export abstract class StatementQueue implements StatementSink {
     this.#quieten();
   }
 
-  async #cancel(deadline: Deadline): Promise<void> {
-    const isDelivered = await this.driver.cancel?.(this.raw, deadline);
+  async #cancel(deadline: Deadline, ask: Driver['cancel']): Promise<void> {
+    const isDelivered = await (ask ? ask(this.raw, deadline) : this.driver.cancel?.(this.raw, deadline));
     this.#cancelling = undefined;
     if (!isDelivered) this.doomed = true;
     if (this.isQuiet) this.#quieten();

@@ -130,8 +130,8 @@ export interface ServerSession {
 export interface SideConnection {
   /** Tells the server to end the sessions. Resolves with the ids of those that are still there. */
   terminate(sessions: ServerSession[]): Promise<number[]>;
-  /** Tells the server to stop what the sessions run. Absent: there is a better way. */
-  cancel?(sessions: ServerSession[]): Promise<void>;
+  /** Tells the server to stop what the sessions run. Resolves with the ids of those that it has. Absent: there is a better way. */
+  cancel?(sessions: ServerSession[]): Promise<number[]>;
   /** Resolves when the server has let go of it; cuts it where it does not answer in time. */
   close(limit: TimeLimit): Promise<void>;
 }

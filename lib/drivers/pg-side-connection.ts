@@ -72,9 +72,12 @@ class PgSideConnection implements SideConnection {
     return (answers as { rows: { pid: number }[] }[]).at(-1)?.rows.map(({ pid }) => pid) ?? [];
   }
 
-  async cancel(sessions: ServerSession[]): Promise<void> {
+  async cancel(sessions: ServerSession[]): Promise<number[]> {
     await this.#connected;
-    await this.#ask(`select pg_cancel_backend(pid) ${ours(sessions)}`);
+    const { rows } = (await this.#ask(`select pid, pg_cancel_backend(pid) ${ours(sessions)}`)) as {
+      rows: { pid: number }[];
+    };
+    return rows.map(({ pid }) => pid);
   }
 
   async close(limit: TimeLimit): Promise<void> {

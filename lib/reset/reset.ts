@@ -5,6 +5,7 @@ import type { Instance, OpenEntry } from '../pool/instance';
 import type { Connection, Ending } from '../connection/connection';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
+import { cancelTogether } from '../connection/quiesce';
 import { abort, COMMIT_SHARE } from './abort';
 import { waitOutGrace } from './grace';
 import type { ResetRequest } from './options';
@@ -56,6 +57,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   // 4. Everything else that is open rejects at once. 5. The server lets go.
   const entries = [...instance.open];
   const foreign = entries.filter(({ connection }) => !open.includes(connection));
+  const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
   const freed = foreign.map((entry) => freeForeign(entry, pool.generation, deadline, report));
   const results = await Promise.all(
     open.map((connection) => {
@@ -64,7 +66,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
       return endConnection(instance, { connection, entry, how, deadline }, report);
     }),
   );
-  await Promise.all(freed);
+  await Promise.all([...freed, cancelled]);
   for (const result of results) count(result, report);
   if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   await pool.abandonOpenings(deadline);
@@ -74,6 +76,12 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   await within(deadline, pool.terminator.whenIdle());
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+/** What runs on these is to be stopped. A COMMIT is not: it may still hear its answer. */
+function busyAmong(open: Connection[], entries: OpenEntry[], kept: Connection[]): Connection[] {
+  const spared = new Set(entries.filter(({ isCommitting }) => isCommitting).map(({ connection }) => connection));
+  return open.filter((connection) => connection.running > 0 && !spared.has(connection) && !kept.includes(connection));
 }
 
 interface Victim {
