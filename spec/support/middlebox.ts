@@ -1,6 +1,7 @@
 // A middlebox, such as a NAT or a load balancer, that forgets connections: the server never hears of it.
 import { once } from 'node:events';
 import net from 'node:net';
+import { abort } from './proxy-link';
 
 interface Link {
   readonly client: net.Socket;
@@ -39,7 +40,7 @@ export class Middlebox {
   /** The same, and the clients are told at once. */
   reset(): void {
     this.forget();
-    for (const { client } of this.#links) client.resetAndDestroy();
+    for (const { client } of this.#links) abort(client);
   }
 
   /** The same, and the clients take it for an orderly end. */
@@ -67,7 +68,7 @@ export class Middlebox {
     const link: Link = { client, server, isForgotten: false };
     this.#links.add(link);
     client.on('data', (chunk) => {
-      if (link.isForgotten) client.resetAndDestroy();
+      if (link.isForgotten) abort(client);
       else server.write(chunk);
     });
     server.on('data', (chunk) => {
@@ -79,7 +80,12 @@ export class Middlebox {
       else server.end();
     });
     server.on('end', () => client.end());
-    server.on('close', () => this.#links.delete(link));
+    server.on('close', () => {
+      if (!link.isForgotten) client.end(); // a server that was reset says no end
+    });
+    // Both are known until both are closed.
+    const closed = () => void (client.closed && server.closed && this.#links.delete(link));
+    for (const socket of [client, server]) socket.on('close', closed);
     client.on('close', () => {
       if (!link.isForgotten) server.end();
     });

@@ -91,7 +91,7 @@ export class ProxyLink {
  * RST, which a Unix socket does not have. Not on top of a FIN that is under way: Node takes the socket for closed then,
  * though it never is, and does not end.
  */
-function abort(socket: net.Socket): void {
+export function abort(socket: net.Socket): void {
   const isUnix = socket.remoteAddress === undefined;
   if (isUnix || (socket.writableEnded && !socket.writableFinished)) socket.destroy();
   else socket.resetAndDestroy();
