@@ -67,7 +67,7 @@ export class Attempt {
 
   async #close(isGivenUp: boolean): Promise<LeakReport | undefined> {
     if (this.#leaks === 'ignore' && !this.#isolation.hasEnd && !isGivenUp) return undefined;
-    const { transactions, queries } = await this.#isolation.close();
+    const { transactions, queries } = await this.#isolation.close(this.#earlier);
     return { transactions: transactions.filter(({ id }) => !this.#earlier.includes(id)), queries };
   }
 }

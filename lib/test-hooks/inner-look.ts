@@ -21,8 +21,8 @@ export class InnerLook implements Isolation {
     this.#earlier = new Set(this.#lent());
   }
 
-  async close(): Promise<LeakReport> {
-    const leaks = await lookForLeaks(this.#instance);
+  async close(earlier: readonly string[]): Promise<LeakReport> {
+    const leaks = await lookForLeaks(this.#instance, earlier);
     for (const connection of this.#lent()) if (!this.#earlier.has(connection)) await this.#end(connection);
     return leaks;
   }

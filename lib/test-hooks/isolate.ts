@@ -33,8 +33,8 @@ class AllIsolations<I extends Isolation> implements Isolation {
     await all(this.isolations, (each) => each.open());
   }
 
-  async close(): Promise<LeakReport> {
-    const reports = await all(this.isolations, (each) => each.close());
+  async close(earlier: readonly string[]): Promise<LeakReport> {
+    const reports = await all(this.isolations, (each) => each.close(earlier));
     return {
       transactions: reports.flatMap(({ transactions }) => transactions),
       queries: reports.flatMap(({ queries }) => queries),

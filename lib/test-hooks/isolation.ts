@@ -11,8 +11,11 @@ export interface Isolation {
   readonly hasEnd: boolean;
   /** Makes everything clean for a test, whatever the one before has left. */
   open(): Promise<void>;
-  /** Ends what the test has left open, and says what it was. */
-  close(): Promise<LeakReport>;
+  /**
+   * Ends what the test has left open, and says what it was.
+   * @param earlier what `openNow()` said before it began: that is not the test's
+   */
+  close(earlier: readonly string[]): Promise<LeakReport>;
   /** The ids of the transactions that are open. */
   openNow(): string[];
   /** For a test inside the one that is under way. */

@@ -12,10 +12,12 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
   return transactions.length === 0 && queries.length === 0;
 }
 
-export async function lookForLeaks(instance: Instance): Promise<LeakReport> {
+/** @param earlier the ids of transactions that were open before the test began: they belong to the hooks of the suite */
+export async function lookForLeaks(instance: Instance, earlier: readonly string[]): Promise<LeakReport> {
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
-    const transactions = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
+    const open = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
+    const transactions = open.filter(({ id }) => !earlier.includes(id));
     const held = [...instance.pool.connections].filter(
       (connection) => connection.lent && connection.user === undefined,
     );

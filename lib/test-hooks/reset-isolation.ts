@@ -26,8 +26,8 @@ export class ResetIsolation implements InstanceIsolation {
     await this.reset();
   }
 
-  async close(): Promise<LeakReport> {
-    const leaks = await lookForLeaks(this.instance);
+  async close(earlier: readonly string[] = []): Promise<LeakReport> {
+    const leaks = await lookForLeaks(this.instance, earlier);
     // Now, so that the hooks of the suite do not have to wait for the locks.
     if (!isEmpty(leaks)) await this.reset();
     return leaks;

@@ -169,6 +169,16 @@ describe('resetHooks() inside one describe', () => {
       });
     }
   }
+
+  for (const isolation of ['reset', 'recycle'] as const) {
+    it(`leaves a sandbox alone that the hooks of a describe inside have opened (${isolation})`, async () => {
+      const run = await project().mocha({ isolation }, 'nested.test.js');
+      expect(failuresOf(run)).to.have.members(['outer leaks', 'outer inner leaks']);
+      expect(run.tests['outer inner leaks']).to.include('left 1 transaction open');
+      expect(run.code).to.equal(2);
+      expect(await project().database.query('select * from t')).to.be.empty;
+    });
+  }
 });
 
 function failuresOf({ tests }: Run): string[] {
