@@ -27,11 +27,6 @@ function replaceParts(schedule: Schedule, replace: (part: Part) => Part | undefi
   for (const { action } of schedule.steps) if ('body' in action) action.body = through(action.body);
 }
 
-/** A savepoint in the place of a block that joins. */
-function separate(part: Part): Part {
-  return part.part === 'nest' && part.form === 'joined' ? { ...part, form: 'block' } : part;
-}
-
 export const knownFaults: KnownFault[] = [
   {
     what: 'a COMMIT that is never answered outlasts the limit of its block',
@@ -64,25 +59,10 @@ export const knownFaults: KnownFault[] = [
       schedule.steps.some(({ action }) => action.act === 'unreachable'),
   },
   {
-    what: 'rollback() inside a block is refused, and the block commits',
-    avoid: (schedule) => replaceParts(schedule, (part) => (part.part === 'control' ? undefined : part)),
-  },
-  {
     what: 'a nested transaction that is not awaited in a plain one is told that it failed, and is stored',
     avoid: (schedule) =>
       replaceParts(schedule, (part) =>
         part.part === 'nest' && part.how === 'float' ? { ...part, how: 'await' } : part,
-      ),
-  },
-  {
-    what: 'a stream that a limit or a signal ends leaves its connection one answer behind: the next borrower is told those of others',
-    avoid: (schedule) => replaceParts(schedule, (part) => (part.part === 'stream' ? undefined : part)),
-  },
-  {
-    what: 'a block that joined another, which fails meanwhile, rejects beside, and its outer block never settles',
-    avoid: (schedule) =>
-      replaceParts(schedule, (part) =>
-        part.part === 'together' ? { ...part, parts: part.parts.map(separate) } : part,
       ),
   },
 ];
