@@ -2,9 +2,11 @@
 //   --transcript     prints all that happened, without shrinking
 //   --find WORDS     counts the known faults that have these words in their description
 //   --all            counts all known faults
+//   --mutants        runs schedules against each mutant of the package until one fails
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Failure, runCampaign } from '../spec/simulation/campaign/campaign';
+import { hunt } from '../spec/simulation/mutants/hunt';
 
 const { values } = parseArgs({
   options: {
@@ -14,6 +16,7 @@ const { values } = parseArgs({
     all: { type: 'boolean', default: false },
     find: { type: 'string' },
     transcript: { type: 'boolean', default: false },
+    mutants: { type: 'boolean', default: false },
   },
 });
 
@@ -22,7 +25,22 @@ function show({ seed, rules, text }: Failure): void {
   if (text !== undefined) console.log(`shrunk:\n${text}`);
 }
 
+/** How many schedules may be needed to find a mutant. */
+const MUTANT_SCHEDULES = 5000;
+
+async function huntMutants(): Promise<void> {
+  const workers = Number(values.workers ?? os.availableParallelism());
+  const hunted = await hunt(MUTANT_SCHEDULES, workers, ({ mutant, foundBy }) => {
+    const found = foundBy ? `found by seed ${foundBy.seed} (${foundBy.rules.join(', ')})` : 'GOT AWAY';
+    console.log(`${mutant.slip}: ${found}`);
+  });
+  const escaped = hunted.filter(({ foundBy }) => !foundBy).length;
+  console.log(`${hunted.length} mutants, ${escaped} got away`);
+  process.exitCode = escaped > 0 ? 1 : 0;
+}
+
 async function main(): Promise<void> {
+  if (values.mutants) return huntMutants();
   const isOne = values.seed !== undefined && values.count === undefined;
   const seed = Number(values.seed ?? 1);
   const count = isOne ? 1 : Number(values.count ?? 1000);

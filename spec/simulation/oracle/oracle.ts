@@ -1,6 +1,7 @@
 // All invariants that hold after every schedule.
 import type { Evidence } from '../run/run';
 import { answersAreOnesOwn } from './answers';
+import { registeredHooksRun } from './registered-hooks';
 import { countsAddUp } from './counts';
 import { transactionsEndOnce } from './events';
 import { rejectionsAreExplained } from './explained';
@@ -25,6 +26,7 @@ const invariants: ((evidence: Evidence) => Violation[])[] = [
   transactionsEndOnce,
   countsAddUp,
   hooksTellTheSame,
+  registeredHooksRun,
   answersAreOnesOwn,
   rejectionsAreExplained,
   nothingIsLeft,

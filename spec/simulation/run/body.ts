@@ -109,7 +109,10 @@ export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): o
     given.timeoutMillis = options.timeoutMillis;
   }
   if (options.attempts !== undefined) given.retry = options.attempts;
-  if (options.verifyCommit) given.verifyCommit = true;
+  if (options.verifyCommit) {
+    unit.verifies = true;
+    given.verifyCommit = true;
+  }
   if (options.readOnly) given.readOnly = true;
   if (options.abortAfterMillis !== undefined) {
     const controller = new AbortController();
@@ -123,12 +126,15 @@ export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): o
 function registerHook(stage: Stage, handle: Handle, { hook, does }: Of<'hook'>, attempt: Attempt): void {
   const trx = handle as AtomicTransaction;
   if (typeof trx[hook] !== 'function') return;
+  const number = stage.ledger.registered.length;
   trx[hook](async () => {
+    stage.ledger.calls.push({ ...stage.ledger.now(), attempt, hook, number });
     if (does === 'throw') throw new OwnError(`thrown in ${hook} of ${attempt.unit.name}`);
     if (does === 'ask' && hook === 'beforeCommit') {
       await ask(stage, handle, { ask: 'insert', number: 0, hasBindings: false }, attempt);
     }
   });
+  stage.ledger.registered.push({ attempt, hook, number });
 }
 
 /** Reads so many rows of a stream, then destroys it, unless it is at its end. */

@@ -48,6 +48,8 @@ export interface Unit {
   told: Told;
   /** Its own limit, where it has one. */
   limitMillis?: number;
+  /** Its COMMIT is looked into where its answer is lost. */
+  verifies?: boolean;
   /** A signal is aborted in it. */
   hasSignal?: boolean;
 }
@@ -86,6 +88,10 @@ export class Ledger {
   readonly destroys: { asked: Moment; told: Told }[] = [];
   /** Calls of the instance's own hooks. */
   readonly hooks: (Moment & { hook: string; label: string | undefined; depth: number })[] = [];
+  /** Calls of hooks that callbacks have registered. */
+  readonly calls: (Moment & { attempt: Attempt; hook: string; number: number })[] = [];
+  /** Hooks that callbacks have registered. */
+  readonly registered: { attempt: Attempt; hook: string; number: number }[] = [];
   /** While a sandbox is open for the whole instance, everything runs in it. */
   readonly pins: { asked: Moment; opened?: Moment; closing?: Moment; closed?: Moment }[] = [];
 

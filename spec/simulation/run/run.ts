@@ -62,6 +62,7 @@ async function play(stage: Stage): Promise<Evidence> {
     finalReset = ledger.now();
     stage.release();
     await clock.wait(200);
+    await verified(stage);
     const unit = ledger.unit('statement');
     const query = ask(stage, db, { ask: 'insert', number: 0, hasBindings: false }, ledger.attempt(unit));
     await ledger.watch(lastQuery, ledger.watch(unit, query)).catch(() => {});
@@ -92,6 +93,14 @@ async function play(stage: Stage): Promise<Evidence> {
     rest: restOf(stage),
     frozen: server.everFrozen,
   };
+}
+
+/** A lost COMMIT is asked about for as long as the instance gives. */
+async function verified({ clock, ledger, schedule }: Stage): Promise<void> {
+  const until = clock.now + (schedule.setting.options.timeoutMillis ?? 5000);
+  while (clock.now < until && ledger.units.some(({ verifies, told }) => verifies && told.is === 'nothing')) {
+    await clock.wait(50);
+  }
 }
 
 function sample({ ledger, db, network }: Stage): void {

@@ -1,0 +1,121 @@
+// Plausible slips in the package: the simulator has to find each of them. An anchor is there once in its file.
+
+export interface Mutant {
+  /** What goes wrong by it. */
+  slip: string;
+  /** In lib/. */
+  file: string;
+  anchor: string;
+  mutation: string;
+}
+
+export const mutants: Mutant[] = [
+  {
+    slip: 'a reset forgets to tell the statements that wait in the queue',
+    file: 'connection/statement-queue.ts',
+    anchor: '    this.dropWaiting(error);\n    if (flying && !flying.isOwn)',
+    mutation: '    if (flying && !flying.isOwn)',
+  },
+  {
+    slip: 'two statements are sent at once',
+    file: 'connection/statement-queue.ts',
+    anchor: 'if (this.#statements.length === 1 && this.#pausing === undefined) this.#start',
+    mutation: 'if (this.#pausing === undefined) this.#start',
+  },
+  {
+    slip: 'a connection is clean while a cancel is on its way to it',
+    file: 'connection/statement-queue.ts',
+    anchor: ' && this.#pausing === undefined && this.#cancelling === undefined;',
+    mutation: ' && this.#pausing === undefined;',
+  },
+  {
+    slip: 'the status is read while something still runs',
+    file: 'connection/connection.ts',
+    anchor: 'if (!this.isQuiet || this.death !== undefined || this.doomed) return false;',
+    mutation: 'if (this.death !== undefined || this.doomed) return false;',
+  },
+  {
+    slip: 'a doubtful connection is not rolled back before it is lent again',
+    file: 'connection/connection.ts',
+    anchor: "return status === 'idle' || status === 'unknown';",
+    mutation: 'return status !== undefined;',
+  },
+  {
+    slip: 'the answer to a COMMIT in a reset is waited for without a bound',
+    file: 'reset/reset.ts',
+    anchor: 'await within(deadline.part(COMMIT_SHARE), entry.whenDecided);',
+    mutation: 'await entry.whenDecided;',
+  },
+  {
+    slip: 'the gate stays open while a reset runs',
+    file: 'reset/reset.ts',
+    anchor: '  pool.closeGate();\n',
+    mutation: '',
+  },
+  {
+    slip: 'those that wait for a connection are not turned away by a reset',
+    file: 'reset/reset.ts',
+    anchor: '  turnWaitersAway(instance, request, report);\n',
+    mutation: '',
+  },
+  {
+    slip: 'what a reset has aborted waits for its callback for ever',
+    file: 'reset/reset.ts',
+    anchor: 'if (entries.length > 0) inBackground(',
+    mutation: 'if (entries.length > 1000) inBackground(',
+  },
+  {
+    slip: 'a block is tried again across a reset',
+    file: 'transaction/retry.ts',
+    anchor: 'if (instance.resets === resets + 1 && isResetFor(instance, attempt, error)) resets = instance.resets;',
+    mutation: 'resets = instance.resets;',
+  },
+  {
+    slip: 'a pause between two attempts outlasts a reset',
+    file: 'reset/reset.ts',
+    anchor: '  endPauses(instance, report);\n',
+    mutation: '',
+  },
+  {
+    slip: 'a COMMIT that the server answered by ROLLBACK counts as done',
+    file: 'transaction/root.ts',
+    anchor: "(isUndone ? 'rolledBack' : 'committed')",
+    mutation: "'committed'",
+  },
+  {
+    slip: 'a COMMIT without an answer counts as rolled back',
+    file: 'transaction/root.ts',
+    anchor: 'return this.#inDoubt(state, connection.fatal ?? error);',
+    mutation: "return this.move({ is: 'ended', outcome: { kind: 'rolledBack', error } });",
+  },
+  {
+    slip: 'hooks of an undone savepoint stay',
+    file: 'transaction/hooks.ts',
+    anchor: '    this.#entries = this.#entries.filter((entry) => !isWithin(entry.site, undone));\n',
+    mutation: '',
+  },
+  {
+    slip: 'afterCommit hooks do not run',
+    file: 'transaction/finish.ts',
+    anchor: 'const errors = await lastHooks(transaction);',
+    mutation: 'const errors = await Promise.resolve([] as unknown[]);',
+  },
+  {
+    slip: 'the timer of a limit is left behind',
+    file: 'transaction/limit.ts',
+    anchor: "    clearTimeout(timer);\n    signal?.removeEventListener('abort', onAbort);",
+    mutation: "    signal?.removeEventListener('abort', onAbort);",
+  },
+  {
+    slip: 'a limit ends its block, but not what runs in it',
+    file: 'transaction/limit.ts',
+    anchor: '    if (transaction) inBackground(interrupt(transaction, error));\n    if (!hasBegun) this.#reached',
+    mutation: '    if (!hasBegun || hasBegun) this.#reached',
+  },
+  {
+    slip: 'a lost COMMIT that the server has not heard of is taken for done',
+    file: 'transaction/verify-commit.ts',
+    anchor: "if (status === 'committed') return { kind: 'committed', value };",
+    mutation: "if (status !== undefined) return { kind: 'committed', value };",
+  },
+];
