@@ -67,7 +67,8 @@ export function commandOf(sql: string): Command {
 
 function selectOf(text: string): Command {
   const [list, from] = splitAt(text, / from /i);
-  const items = commas(list).map((part) => {
+  const parts = commas(list).filter((part) => part !== '');
+  const items = parts.map((part) => {
     const named = /^(.*) as "?(\w+)"?$/i.exec(part);
     return {
       expression: (named?.[1] ?? part).trim(),
