@@ -25,7 +25,7 @@ export class Savepoint extends ControlledTransaction {
     this.view = parent.view;
     this.emulatesRoot = emulatesRoot;
     this.outermost = emulatesRoot ? this : parent.outermost;
-    if (parent.block) this.#leaveParent = parent.work.enter();
+    if (parent.block || parent.work.isCallbackRunning) this.#leaveParent = parent.work.enter();
     block?.onTransaction(this);
   }
 
@@ -50,6 +50,8 @@ export class Savepoint extends ControlledTransaction {
     this.connection = this.parent.connection;
     // It was taken from the transaction around it, as a query takes it, but not by hand.
     this.root.work.giveBack();
+    // One around it that is ended by hand waits from here on, and not while this one waits for others to end.
+    this.#leaveParent ??= this.parent.work.enter();
     this.instance.transactionLimit?.begun(this);
     this.beginning();
   }
@@ -77,6 +79,7 @@ export class Savepoint extends ControlledTransaction {
   takeOver(): void {
     this.isAdopted = true;
     this.acquired();
+    this.leaveParent();
     this.move(OPEN);
   }
 

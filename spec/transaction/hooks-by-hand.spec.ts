@@ -188,6 +188,20 @@ describe('a block', () => {
       });
     }
 
+    it('waits in a plain transaction for one inside that it did not await', async () => {
+      await stage.db.transaction(async (trx) => {
+        void trx.transaction(async (inner) => {
+          await sleep(20);
+          await insert(inner, 1);
+        });
+      });
+      expect(await stage.ids()).to.deep.equal([1]);
+    });
+
+    it('does not wait for a transaction by handle that was left open', async () => {
+      await Promise.race([stage.db.transaction(async (trx) => void (await trx.transaction())), late()]);
+    });
+
     it('rejects where that has failed before, and nobody has looked', async () => {
       const mine = new Error('mine');
       const block = stage.db.atomic(async (trx) => {

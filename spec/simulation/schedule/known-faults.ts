@@ -59,7 +59,7 @@ export const knownFaults: KnownFault[] = [
       schedule.steps.some(({ action }) => action.act === 'unreachable'),
   },
   {
-    what: 'a nested transaction that is not awaited in a plain one is told that it failed, and is stored',
+    what: 'a statement that is sent while a transaction inside its own is open, which nobody awaits, is undone with that one',
     avoid: (schedule) =>
       replaceParts(schedule, (part) =>
         part.part === 'nest' && part.how === 'float' ? { ...part, how: 'await' } : part,
