@@ -1,4 +1,5 @@
 // Puts the features on one Knex instance: the only file that sees them all.
+import { isInTransaction } from './knex/inner-transaction';
 import type { Knex } from 'knex';
 import { explainFullPool } from './diagnostics/holders';
 import { LeakWatch } from './diagnostics/leaks';
@@ -152,7 +153,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     destroyed: (destroyed) => void dormant.add(destroyed),
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running(asking, builder, runner) {
-      if (asking.transacting) watchRunner(asking, runner);
+      if (isInTransaction(asking)) watchRunner(asking, runner);
       else recording.running(builder);
     },
     readsWhole: (raw) => connectionOf(raw)?.mutex.isShared === true,

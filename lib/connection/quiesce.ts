@@ -1,4 +1,5 @@
 // Brings doubtful connections to rest: stops what runs on them. One alone is rolled back, too, or this is reported as failed.
+import { ROLLBACK } from '../drivers/sql';
 import { bounded, inBackground } from '../words/foreign';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection } from './connection';
@@ -15,7 +16,7 @@ export async function quiesce(connection: Connection, deadline: Deadline): Promi
   await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
   await connection.stop(deadline);
   const status = driver.status(raw);
-  if (status === 'open' || status === 'failed') await connection.send('ROLLBACK');
+  if (status === 'open' || status === 'failed') await connection.send(ROLLBACK);
 }
 
 /** Fewer have their CancelRequests sooner than a side connection is open. */

@@ -14,3 +14,10 @@ export function release(name: string): string {
 export function rollbackTo(name: string): string {
   return `ROLLBACK TO SAVEPOINT ${name}`;
 }
+
+export const PING = 'SELECT 1';
+
+/** Right behind BEGIN. */
+export function setDeferrable(isDeferrable: boolean): string {
+  return `SET TRANSACTION ${isDeferrable ? '' : 'NOT '}DEFERRABLE`;
+}

@@ -21,3 +21,13 @@ export function makeWithWait(
     outer._lastChild = Promise.all([earlier, outer._lastChild.catch(() => {})]);
   }
 }
+
+/** Whether a client is that of a transaction. */
+export function isInTransaction({ transacting }: KnexClient): boolean {
+  return transacting === true;
+}
+
+/** An outermost transaction, as its handle would make it: a rollback by hand without a reason resolves. */
+export function makeOutermost(client: KnexClient, container: Container, config: TransactionConfig): KnexTransaction {
+  return client.transaction(container, { doNotRejectOnRollback: true, ...config });
+}

@@ -41,3 +41,11 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
     rollback: (error) => undo.call(trx, connection, error),
   });
 }
+
+/** The client that the queries of a transaction go through which has begun, and the transaction around it. */
+export function partsOf({ trxClient, outerTx }: KnexTransaction): {
+  client: KnexClient;
+  around: KnexTransaction | undefined;
+} {
+  return { client: trxClient as KnexClient, around: outerTx ?? undefined };
+}

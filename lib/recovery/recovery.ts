@@ -1,4 +1,5 @@
 // Handles a fatal error: discards its connection, and others with it if one death means that they are dead too.
+import { PING } from '../drivers/sql';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { inBackground, read, textOf } from '../words/foreign';
@@ -46,7 +47,7 @@ export function needsCheck({ settings }: Instance, connection: Connection): bool
 
 async function ping(connection: Connection, timeoutMillis: number): Promise<boolean> {
   connection.isChecked = true;
-  const answer = connection.send('SELECT 1').then(() => true);
+  const answer = connection.send(PING).then(() => true);
   const isAlive = (await within(timeoutMillis, answer)) === true;
   if (!isAlive) {
     // It is cut at once: its session is ended in the background.

@@ -1,4 +1,5 @@
 // Cleans a connection instead of closing it. If any state of the old session could remain, the connection is not kept.
+import { ROLLBACK } from '../drivers/sql';
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
@@ -38,7 +39,7 @@ async function resetSession(instance: Instance, connection: Connection, deadline
   }
   if (connection.isHeldInside) await nextTurn();
   if (connection.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
-  if (driver.status(raw) !== 'idle') await connection.send('ROLLBACK');
+  if (driver.status(raw) !== 'idle') await connection.send(ROLLBACK);
   await connection.runOwn(async () => driver.resetSession?.(raw));
   connection.accept(instance.pool.generation);
   await setUp(instance, raw);

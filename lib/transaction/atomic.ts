@@ -1,4 +1,5 @@
 // Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
+import { makeOutermost } from '../knex/inner-transaction';
 import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/insides';
 import { refuse } from '../words/options';
@@ -48,8 +49,8 @@ async function runOnInstance<T>(instance: Instance, asked: BlockRequest<T>): Pro
     attempts(instance, options, limit, (attempt) => {
       const { isolationLevel, readOnly } = options;
       return runIn({ attempt, options, limit, block, stack }, (container, spec) => {
-        const config = { userParams, doNotRejectOnRollback: true, isolationLevel, readOnly, [BLOCK]: spec };
-        return client.transaction(container, config as TransactionConfig);
+        const config = { userParams, isolationLevel, readOnly, [BLOCK]: spec };
+        return makeOutermost(client, container, config as TransactionConfig);
       });
     }),
   );

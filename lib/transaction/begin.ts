@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
 import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
-import { makeInside, makeWithWait } from '../knex/inner-transaction';
+import { isInTransaction, makeInside, makeWithWait } from '../knex/inner-transaction';
 import { TransactionPort } from '../knex/transaction-port';
 import { type Connection, connectionOf } from '../connection/connection';
 import type { Instance } from '../pool/instance';
@@ -47,11 +47,11 @@ export function beginTransaction(
   make: Make,
 ): KnexTransaction {
   const { config, container } = asked;
-  const enclosing = client.transacting ? undefined : enclosingOf(instance, config);
+  const enclosing = isInTransaction(client) ? undefined : enclosingOf(instance, config);
   if (enclosing) return beginInside(instance, enclosing, asked);
   const parent =
     (controllerOf(asked.outer) as Transaction | undefined) ??
-    (client.transacting ? transactionOfClient(client) : undefined);
+    (isInTransaction(client) ? transactionOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec<Transaction> | undefined;
   const emulatesRoot = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldSpec<ControlledTransaction> | undefined;

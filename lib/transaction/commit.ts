@@ -1,9 +1,9 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it. What is sent, and what the answer means, is in root.ts and savepoint.ts.
+import { type Recorded, recordXid } from '../drivers/pg-commit-status';
 import { drain } from './sandbox-waits';
 import { rollBack, settleAborted } from './roll-back';
-import type { Failure, Recorded } from './state';
+import type { Failure } from './state';
 import type { Transaction } from './transaction';
-import { recordXid } from './verify-commit';
 
 /** What the steps before COMMIT have come to. */
 interface Prepared {
@@ -74,7 +74,7 @@ async function record(transaction: Transaction): Promise<Prepared> {
   const { block, connection, view, parent } = transaction;
   if (!block?.options.verifyCommit || parent || view.firstError !== undefined) return NOTHING;
   try {
-    return { recorded: await recordXid(connection) };
+    return { recorded: await recordXid(connection.raw, (sql) => connection.send(sql)) };
   } catch (error) {
     return { failure: transaction.refusal ?? { error: connection.fatal ?? error } };
   }

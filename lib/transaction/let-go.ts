@@ -1,4 +1,5 @@
 // The end of a transaction that is held open for a sandbox.
+import { release, ROLLBACK, rollbackTo } from '../drivers/sql';
 import type { SavepointMutex } from '../connection/savepoint-mutex';
 import { within } from '../words/waiting';
 import { endWithin, rollBackNow } from './roll-back';
@@ -45,5 +46,5 @@ async function checkAndUndo(
 }
 
 function undoing({ parent, id }: Transaction): string[] {
-  return parent ? [`ROLLBACK TO SAVEPOINT ${id}`, `RELEASE SAVEPOINT ${id}`] : ['ROLLBACK'];
+  return parent ? [rollbackTo(id), release(id)] : [ROLLBACK];
 }

@@ -1,4 +1,5 @@
 // ROLLBACK, and ROLLBACK TO a savepoint: whatever comes on the way, what it was for is the outcome.
+import { release } from '../drivers/sql';
 import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
 import { Deadline, nextTurn, within } from '../words/waiting';
@@ -80,7 +81,7 @@ function rolledBackFor({ block, port }: Transaction, error: unknown): Outcome {
 
 /** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */
 export async function dropSavepoint(transaction: Transaction, deadline: Deadline): Promise<void> {
-  const released = sendInternal(transaction, `RELEASE SAVEPOINT ${transaction.id};`).then(() => true);
+  const released = sendInternal(transaction, `${release(transaction.id)};`).then(() => true);
   if (!(await within(deadline.leftMillis, released))) transaction.connection.doomed = true;
 }
 

@@ -1,4 +1,6 @@
 // An outermost transaction on the server: BEGIN, COMMIT, ROLLBACK.
+import type { Recorded } from '../drivers/pg-commit-status';
+import { setDeferrable } from '../drivers/sql';
 import { isAnswerToCommit } from '../drivers/error-codes';
 import type { StepResult } from '../knex/transaction-port';
 import { shown } from '../words/describe';
@@ -6,7 +8,7 @@ import { CommitUnknownError, ResetError } from '../words/errors';
 import { within } from '../words/waiting';
 import { ConnectionOwner, type OwnerDetails } from './connection-owner';
 import { sendControl, sendInternal } from './control';
-import { OPEN, type Recorded, type StateOf } from './state';
+import { OPEN, type StateOf } from './state';
 
 export class RootTransaction extends ConnectionOwner {
   readonly root = this;
@@ -31,7 +33,7 @@ export class RootTransaction extends ConnectionOwner {
     if (!isDone) return this.notBegun(this.#reason(error));
     const deferrable = this.block?.options.deferrable;
     try {
-      if (deferrable !== undefined) await sendInternal(this, `SET TRANSACTION ${deferrable ? '' : 'NOT '}DEFERRABLE`);
+      if (deferrable !== undefined) await sendInternal(this, setDeferrable(deferrable));
     } catch (failure) {
       return this.notBegun(this.#reason(failure));
     }

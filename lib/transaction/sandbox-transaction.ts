@@ -1,9 +1,10 @@
 // Transactions that are held open by this package itself, for a sandbox: begun like any other, and only ever rolled back. A sandbox inside
 // another has a savepoint.
+import { BEGIN } from '../drivers/sql';
 import type { SandboxTransaction as Held, SandboxOwner, Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex, SET_SAVEPOINT } from '../connection/savepoint-mutex';
-import { makeInside } from '../knex/inner-transaction';
+import { makeInside, makeOutermost } from '../knex/inner-transaction';
 import { acquireTimeoutMillisOf, type KnexTransaction } from '../knex/insides';
 import type { StepResult } from '../knex/transaction-port';
 import type { OpenTransaction } from '../words/types';
@@ -27,7 +28,7 @@ export const HELD = Symbol('knex-reset.held');
 export async function openSandboxTransaction(instance: Instance, holder: SandboxOwner, stack: CallSite): Promise<Held> {
   const { client, knex } = instance;
   const transaction = (await held({ holder, stack }, (spec) =>
-    client.transaction(neverCalled, { userParams: knex.userParams, doNotRejectOnRollback: true, [HELD]: spec }),
+    makeOutermost(client, neverCalled, { userParams: knex.userParams, [HELD]: spec }),
   )) as SandboxTransaction;
   const { connection } = transaction;
   const mutex = new SavepointMutex(connection, {
@@ -92,7 +93,7 @@ export class SandboxTransaction extends RootTransaction {
   protected override sendBegin(): Promise<StepResult> {
     const { connection, port } = this;
     if (!connection.driver.takesScripts) return super.sendBegin();
-    return sendControl(this, () => port.sendBy(() => connection.sendAll(['BEGIN', SET_SAVEPOINT])));
+    return sendControl(this, () => port.sendBy(() => connection.sendAll([BEGIN, SET_SAVEPOINT])));
   }
 
   /** It may be closed as soon as an error is heard. */

@@ -1,12 +1,6 @@
 // The states of a transaction, and the moves between them: one table for transactions, savepoints and sandboxes.
+import type { Recorded } from '../drivers/pg-commit-status';
 import type { HookRegister } from './hooks';
-
-/** What is known of a transaction before its COMMIT, for `verifyCommit`. */
-export interface Recorded {
-  /** Null on a standby. */
-  xid: string | null;
-  server: unknown;
-}
 
 export type Outcome =
   | { kind: 'committed'; value: unknown }

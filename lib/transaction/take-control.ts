@@ -6,7 +6,7 @@ import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
 import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
 import { guardClient } from '../knex/guard';
 import { TransactionPort } from '../knex/transaction-port';
-import { controlOpen, machineOf } from '../knex/open-transaction';
+import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
 import { DEFAULTS } from '../words/options';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { Ambient } from '../pool/ambient';
@@ -38,9 +38,8 @@ function refuseCompleted(trx: Knex.Transaction): void {
 }
 
 function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transaction {
-  const client = machine.trxClient as KnexClient;
-  const around = machine.outerTx ?? undefined;
-  const parent = around && (transactionOfClient(around.trxClient as KnexClient) ?? adoptMachine(around, raw, knex));
+  const { client, around } = partsOf(machine);
+  const parent = around && (transactionOfClient(partsOf(around).client) ?? adoptMachine(around, raw, knex));
   const instance = parent?.instance ?? detachedInstance(knex, client);
   const prototype = makeClaimedPrototype(client, {
     pool: instance.pool,

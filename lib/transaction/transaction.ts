@@ -2,6 +2,7 @@
 import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
 import { isSocketError } from '../drivers/error-codes';
+import type { Recorded } from '../drivers/pg-commit-status';
 import type { TransactionPort } from '../knex/transaction-port';
 import { describeUnregistered, type Instance, type SandboxOwner } from '../pool/instance';
 import { type CallSite, type QueryOrigin, userFrames } from '../words/call-site';
@@ -13,7 +14,7 @@ import { publish } from './channel';
 import { HookRegister, type HookSite } from './hooks';
 import type { ServerView } from './server-view';
 import { Life } from './life';
-import type { Failure, Recorded, State } from './state';
+import type { Failure, State } from './state';
 import type { BlockSpec, TransactionDetails } from './transaction-details';
 import { Work } from './work';
 
