@@ -18,7 +18,7 @@ import {
  * would skip rows in silence.
  */
 const settingsFor = (lockMillis: number) =>
-  `select ${SESSION}, set_config('lock_timeout', '${Math.ceil(lockMillis)}', true), set_config('row_security', 'off', true)`;
+  `set local lock_timeout = ${Math.ceil(lockMillis)};\nset local row_security = off`;
 
 async function empty(ask: Ask, request: EmptyRequest, memory: { layout?: unknown }): Promise<string[]> {
   const settings = settingsFor(request.lockMillis);
@@ -49,9 +49,9 @@ async function look(
 ): Promise<{ tables: PgTables; session: Session }> {
   let session: Session | undefined;
   const tables = await readTables(async (sql) => {
-    const [first, second] = (await ask(`${settings};\n${sql}`)) as { rows: unknown[] }[];
-    session = first?.rows[0] as Session;
-    return second?.rows;
+    const [before, , , found] = (await ask(`select ${SESSION};\n${settings};\n${sql}`)) as { rows: unknown[] }[];
+    session = before?.rows[0] as Session;
+    return found?.rows;
   }, request);
   return { tables, session: session as Session };
 }

@@ -62,9 +62,19 @@ export function regclass({ schema, name }: { schema: string; name: string }): st
 export const quoteTexts = (names: readonly string[]) =>
   `array[${names.map((name) => quoteText(name)).join(', ')}]::text[]`;
 
-/** Of a relation; without its file, which TRUNCATE replaces. */
-const RELATION =
-  'hashtext(concat(oid, relname, relnamespace, relowner, relispartition, relhasrules, relhastriggers, relrowsecurity, relforcerowsecurity))';
+/**
+ * Of a relation, as a number that is cheap to make and another one for another name, schema, owner or flag of the same relation. Without
+ * its file, which TRUNCATE replaces.
+ */
+const RELATION = `(hashname(relname)::bigint + relnamespace::bigint * 31 + relowner::bigint * 961 + ${[
+  'relispartition',
+  'relhasrules',
+  'relhastriggers',
+  'relrowsecurity',
+  'relforcerowsecurity',
+]
+  .map((flag, i) => `${flag}::int * ${1 << i}`)
+  .join(' + ')}) * (oid::bigint % 1000003 + 1)`;
 
 /**
  * Changes with every change of a table, trigger, rule or sequence, and of the search path. A foreign key comes with triggers, and whatever

@@ -38,7 +38,7 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   const { except = [], schemas } = checkEmptyOptions(WHERE, options);
   if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
   const emptier = emptierOf(WHERE, client);
-  const lockMillis = acquireTimeoutMillisOf(client);
+  const lockMillis = lockMillisOf(db);
   const request: EmptyRequest = { except, schemas, migrations: migrationTables(client), lockMillis, isInside };
   const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
   const memory = valueOf(layouts, JSON.stringify([except, schemas, request.migrations]), () => ({}));
@@ -67,7 +67,8 @@ function emptierOf(where: string, client: KnexClient): TableEmptier {
 
 /** How long `emptyTables()` may wait for a lock. */
 export function lockMillisOf(db: Knex): number {
-  return acquireTimeoutMillisOf(db.client as KnexClient);
+  // To PostgreSQL 0 means no limit, and more than a timer can wait is refused.
+  return Math.min(Math.max(1, acquireTimeoutMillisOf(db.client as KnexClient)), 2 ** 31 - 1);
 }
 
 function clientOf(db: unknown): KnexClient {
@@ -111,7 +112,7 @@ function withoutProcessing(db: Knex): Knex {
 function query(db: Knex, sql: string, { name, timeoutMillis }: AskOptions = {}): Knex.Raw {
   const raw = db.raw(sql);
   if (name !== undefined) raw.options({ name });
-  return timeoutMillis === undefined ? raw : raw.timeout(Math.max(1, timeoutMillis), { cancel: true });
+  return timeoutMillis === undefined ? raw : raw.timeout(timeoutMillis, { cancel: true });
 }
 
 interface LockFailure {
