@@ -1,5 +1,7 @@
 // A transaction that is ended from outside of its callback, by a limit or a signal: cancelled on the server, rolled back, rejected with the error.
-import { within } from '../words/waiting';
+import { inBackground } from '../words/foreign';
+import { Deadline, within } from '../words/waiting';
+import { giveUp } from './control';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
 
@@ -30,7 +32,8 @@ export async function interrupt(transaction: Transaction, error: unknown): Promi
 function stopBeginning(transaction: Transaction, error: unknown): void {
   const isBeginning = transaction.state.is === 'beginning';
   transaction.doom(error);
-  if (isBeginning && transaction.ownsConnection) void transaction.instance.pool.discard(transaction.connection);
+  if (isBeginning && transaction.ownsConnection)
+    inBackground(transaction.instance.pool.discard(transaction.connection));
 }
 
 /** The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement. */
@@ -39,10 +42,12 @@ async function cancelCommit(transaction: Transaction, error: unknown): Promise<v
   if (state.is !== 'committing') return;
   const hasCutWait = connection.driver.watchCut?.(connection.raw) ?? never;
   transaction.move({ ...state, cancelledFor: { error, hasCutWait } });
-  const { timeoutMillis } = instance.settings;
-  await connection.cancel(timeoutMillis);
-  await within(timeoutMillis, transaction.whenOver);
-  if (!transaction.isOver) void instance.pool.discard(connection);
+  const deadline = new Deadline(instance.settings.timeoutMillis);
+  await connection.cancel(deadline);
+  await within(deadline.leftMillis, transaction.whenDecided);
+  if (transaction.isOver) return;
+  giveUp(transaction);
+  if (transaction.ownsConnection) inBackground(instance.pool.discard(connection));
 }
 
 const never = () => false;

@@ -75,7 +75,8 @@ export class RootTransaction extends ConnectionOwner {
     // One that was heard counts, also where the connection died right behind it.
     const heard = isDone ? (isUndone ? 'rolledBack' : 'committed') : driver.endHeard?.(raw);
     if (heard) return this.#answered(state, heard);
-    if (error instanceof ResetError || !isAnswerToCommit(error, connection.death !== undefined))
+    const isGivenUp = error === connection.refusal || error instanceof ResetError;
+    if (isGivenUp || !isAnswerToCommit(error, connection.death !== undefined))
       return this.#inDoubt(state, connection.fatal ?? error);
     // The error comes before the server has let go of the transaction's locks.
     await within(this.instance.settings.timeoutMillis, connection.whenQuiet());

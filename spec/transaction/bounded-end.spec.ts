@@ -52,6 +52,19 @@ describe('the end of a transaction', () => {
       expect(await rejection(block)).to.equal(mine);
     });
 
+    it('is unknown within the block’s limit and the instance’s time where that is COMMIT', async () => {
+      const block = stage.db.atomic(
+        async (trx) => {
+          await insert(trx, 1);
+          trx.beforeCommit(() => stage.proxy.freeze());
+        },
+        { timeoutMillis: 300 },
+      );
+      const taken = millisOf(rejection(block));
+      expect(await rejection(block)).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
+      expect(await taken).to.be.below(300 + TWICE);
+    });
+
     it('has no more than the block’s limit and the instance’s time', async () => {
       const db = stage.make({ timeoutMillis: 2000 });
       await db.raw('select 1');

@@ -29,10 +29,6 @@ function replaceParts(schedule: Schedule, replace: (part: Part) => Part | undefi
 
 export const knownFaults: KnownFault[] = [
   {
-    what: 'a COMMIT that is never answered outlasts the limit of its block',
-    excuses: ({ rule }) => rule === 'limits',
-  },
-  {
     what: 'a connection that was lost while it logged in leaves its backend behind: nobody knows its id yet',
     excuses: ({ rule, text }, { journal }) => {
       if (rule !== 'let go' && rule !== 'nothing left') return false;
