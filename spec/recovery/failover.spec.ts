@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { isFatal, type ResettableOptions } from '../../lib';
+import { ordinaryUrl } from '../support/database';
 import { failure } from '../support/outcome';
 import { PostgresServer } from '../support/postgres-server';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -11,16 +12,18 @@ import { failures, idle, pidOf, raise } from './stage';
 describe('failover by a connection function', () => {
   const stage = useStage();
   let first: PostgresServer;
+  let firstUrl: string;
   /** What the function says when it is asked. */
   let primary: Knex.PgConnectionConfig;
   let asked: number;
 
   before(async () => {
     first = await PostgresServer.create();
+    firstUrl = await ordinaryUrl(first.url);
   });
   after(() => first.dispose());
   beforeEach(async () => {
-    primary = { connectionString: first.url };
+    primary = { connectionString: firstUrl };
     asked = 0;
   });
 
@@ -42,7 +45,7 @@ describe('failover by a connection function', () => {
     return Number(rows[0].port);
   }
 
-  const second = () => stage.database.connection.port;
+  const second = () => stage.database.observer.port;
 
   describe('when the first server goes', () => {
     afterEach(() => first.restart('immediate'));

@@ -8,6 +8,7 @@ import { failure, never, nextTurn } from '../support/outcome';
 import { knexBuild } from '../support/quiet-knex';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { wayOfRun } from '../support/way';
 
 interface Owned {
   pool: Knex.ConnectionPool;
@@ -78,7 +79,9 @@ describe('resetConnection(), with a pool of the user’s (connectionPool: from k
         expect(await stage.database.query('select * from t')).to.be.empty;
       });
 
-      it('stops what runs', async () => {
+      it('stops what runs', async function () {
+        // pg keeps no stream factory of a client, and knex has no settings of this one: nothing knows the way to cancel.
+        if (wayOfRun() === 'stream' && title === 'a tarn pool') this.skip();
         const query = failure(db.raw('select pg_sleep(30)'));
         await stage.running('pg_sleep');
         const report = await db.resetConnection();

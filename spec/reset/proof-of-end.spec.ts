@@ -1,6 +1,7 @@
 // That a socket has closed proves nothing about the session on the server: it is ended there, whatever stands between.
 import net from 'node:net';
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import type { Client } from 'pg';
 import { CommitUnknownError, ResetError } from '../../lib';
 import { driverOf } from '../../lib/drivers';
@@ -18,7 +19,8 @@ describe('the end of a connection that a middlebox has forgotten', () => {
   beforeEach(async () => {
     const { host, port } = stage.database.observer;
     middlebox = await Middlebox.to({ host, port });
-    db = stage.resettable({ connection: { ...stage.database.connection, host: '127.0.0.1', port: middlebox.port } });
+    const through = { host: '127.0.0.1', port: middlebox.port, stream: undefined };
+    db = stage.resettable({ connection: { ...stage.database.connection, ...through } as Knex.PgConnectionConfig });
   });
   afterEach(async () => {
     await db.resetConnection({ timeoutMillis: 500 });
