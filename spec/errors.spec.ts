@@ -124,6 +124,15 @@ describe('the errors', () => {
     expect(new errors.DurableError('x') instanceof OurError).to.be.false;
   });
 
+  it('say of a proxy that throws at every question that it is none of them', () => {
+    const refuse = () => {
+      throw new Error('no question is answered');
+    };
+    const hostile: unknown = new Proxy({}, { get: refuse, has: refuse, getPrototypeOf: refuse });
+    expect(hostile instanceof errors.KnexResetError).to.be.false;
+    expect(hostile instanceof errors.ResetError).to.be.false;
+  });
+
   describe('ResetError', () => {
     it('tells reason, generation and transaction, and names the transaction in its message', () => {
       const error = new errors.ResetError({ reason: 'next test', generation: 3, transaction });

@@ -4,6 +4,8 @@
 export interface ConnectionUser {
   /** Other code took the connection, and gives it back. */
   readonly usesCallersConnection: boolean;
+  /** It has taken the connection and not given it back: nobody else can. */
+  readonly keepsConnection: boolean;
   /** Code inside it has taken the connection by hand. */
   readonly isHeldByHand: boolean;
   /** COMMIT is under way: it is done soon, with or without us. */

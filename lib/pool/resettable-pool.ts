@@ -70,6 +70,8 @@ export class ResettablePool extends Register implements KnexPool {
       connection.guests.pop()?.();
       return true;
     }
+    // Code that had it before its transaction gives it back once more.
+    if (connection.user?.keepsConnection) return false;
     if (connection.seized) {
       connection.givenBack();
       return true;
@@ -145,8 +147,7 @@ export class ResettablePool extends Register implements KnexPool {
 
   /** Lends a connection for this package's own use; it is given back with `release()`. */
   async borrow(): Promise<Connection> {
-    const raw = await this.acquire().promise;
-    return connectionOf(raw) as Connection;
+    return connectionOf(await this.acquire().promise) as Connection;
   }
 
   override get isWanted(): boolean {
@@ -205,10 +206,9 @@ export class ResettablePool extends Register implements KnexPool {
   /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
   async #tidyUp(connection: Connection): Promise<void> {
     if (connection.closing !== undefined) return;
-    const { timeoutMillis } = this.host;
     const keeps = this.keeps(connection);
     if (keeps || (!connection.doomed && connection.death === undefined && this.isCurrent(connection))) {
-      const deadline = new Deadline(timeoutMillis);
+      const deadline = new Deadline(this.host.timeoutMillis);
       await within(deadline, quiesce(connection, deadline));
     }
     if (connection.closing !== undefined) return;

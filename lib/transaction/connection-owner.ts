@@ -19,6 +19,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   readonly view = new ServerView();
   /** It uses a connection that it was given: the code that took the connection gives it back. */
   usesCallersConnection = false;
+  #hasGivenBack = false;
   #earlierUser: ConnectionUser | undefined;
   /** How many resets there had been when it was made. */
   readonly #resets: number;
@@ -40,6 +41,11 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 
   get ownsConnection(): boolean {
     return !this.usesCallersConnection;
+  }
+
+  /** Where it was begun without this package, knex gives it back. */
+  get keepsConnection(): boolean {
+    return this.ownsConnection && !this.isAdopted && !this.#hasGivenBack;
   }
 
   get isReadOnly(): boolean {
@@ -65,6 +71,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   giveBack(raw: object): void {
+    this.#hasGivenBack = true;
     // A reset may have given the connection to another user.
     if (this.connection?.user !== this) return;
     this.connection.leave(this.isHeldByHand, () => this.refusal?.error as Error);

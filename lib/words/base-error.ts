@@ -1,4 +1,5 @@
 // The base of all errors of this package. Recognised by a registered symbol, so that two installed copies know each other's errors.
+import { read, valueOr } from './foreign';
 import type { OpenTransaction } from './types';
 
 const CODE = Symbol.for('knex-reset.error');
@@ -40,8 +41,10 @@ export class KnexResetError extends Error {
   }
 
   static override [Symbol.hasInstance](this: object & { code?: string }, value: unknown): boolean {
-    if (Function.prototype[Symbol.hasInstance].call(this as () => void, value)) return true;
-    const code = (value as { [CODE]?: string } | null | undefined)?.[CODE];
+    const isOfClass = () => Function.prototype[Symbol.hasInstance].call(this as () => void, value);
+    // A proxy may throw at this question: what was thrown at us must not become another error by it.
+    if (valueOr(false, isOfClass)) return true;
+    const code = read(value, CODE);
     return code !== undefined && (this === KnexResetError || (Object.hasOwn(this, 'code') && this.code === code));
   }
 }

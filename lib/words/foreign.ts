@@ -55,7 +55,8 @@ export function inBackground(work: PromiseLike<unknown> | undefined): void {
 
 /** Emits a warning for a failure that no promise can carry. */
 export function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : new Error(textOf(error)));
+  const isError = valueOr(false, () => error instanceof Error);
+  process.emitWarning(isError ? (error as Error) : new Error(textOf(error)));
 }
 
 /** The text of whatever was thrown. */
@@ -64,6 +65,6 @@ export function textOf(value: unknown): string {
 }
 
 /** A property of something foreign, whose getter may throw. */
-export function read(value: unknown, key: string): unknown {
-  return valueOr(undefined, () => (value as Record<string, unknown> | null | undefined)?.[key]);
+export function read(value: unknown, key: string | symbol): unknown {
+  return valueOr(undefined, () => (value as Record<string | symbol, unknown> | null | undefined)?.[key]);
 }
