@@ -16,7 +16,7 @@ export async function closeConnection(
   const { driver, raw } = connection;
   if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
     // The server says that it ends a session before it has. Otherwise its socket may still be half open, and would keep the process alive.
-    if (connection.hasLetGo) await within(deadline.part(1 / 3), connection.whenEnded());
+    if (connection.health.hasLetGo) await within(deadline.part(1 / 3), connection.whenEnded());
     driver.destroySocket(raw);
     return closeGone(connection, deadline, terminator);
   }
@@ -29,7 +29,7 @@ export async function closeConnection(
 
 /** Its socket is closed; the server may know nothing of it. */
 async function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
-  if (connection.hasLetGo || !connection.driver.openSideConnection) return 'ended';
+  if (connection.health.hasLetGo || !connection.driver.openSideConnection) return 'ended';
   const fate = await terminator.end(connection, deadline.part(1 / 2));
   return fate === 'gone' ? 'ended' : 'forced';
 }
@@ -40,7 +40,7 @@ async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<v
   if (!connection.isQuiet) await connection.stop(deadline);
   // What ended before it proves nothing.
   if (!connection.isQuiet || driver.isGone(raw)) return;
-  connection.saidGoodbye = true;
+  connection.health.saidGoodbye = true;
   await within(deadline, Promise.race([refused(driver.closeGracefully(raw)), connection.whenEnded()]));
 }
 

@@ -1,12 +1,9 @@
 // One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
-import type { Driver, PendingStatement, StatementSink } from '../drivers/driver';
+import type { Driver, StatementSink } from '../drivers/driver';
 import { type Deferred, defer, type SharedWork } from '../words/waiting';
-import { endsSession } from '../drivers/error-codes';
 import { step } from '../words/foreign';
-import type { QueryOrigin } from '../words/call-site';
-import type { ConnectionUser } from './connection-user';
-import { StatementQueue } from './statement-queue';
-import { type Mutex, NO_MUTEX } from './mutex';
+import { Health } from './health';
+import { Lendable } from './lendable';
 
 export interface SessionEvents {
   /** The connection is gone, or about to go, without having been asked to. */
@@ -26,7 +23,7 @@ export function connectionOf(raw: object): Connection | undefined {
 /** How it was closed: in an orderly way, or terminated or cut. */
 export type Ending = 'ended' | 'forced';
 
-export class Connection extends StatementQueue implements StatementSink {
+export class Connection extends Lendable implements StatementSink {
   readonly openedAt = Date.now();
   readonly #openedAtTick = performance.now();
   /** The server's id of the session. */
@@ -35,41 +32,12 @@ export class Connection extends StatementQueue implements StatementSink {
   generation: number;
   /** The eviction count when its opening started. */
   evictionCount: number;
-  /** Lent out, as opposed to idle in the pool. */
-  lent = false;
-  lentAt = 0;
-  /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
-  readonly guests: (() => void)[] = [];
-  /** Decides which code may send on it now. */
-  mutex: Mutex = NO_MUTEX;
-  /** How many users from inside its transaction still have it after the end: they may use it, and give it back. */
-  heldByHand = 0;
-  idleSince = this.openedAt;
-  /** Idle, and asked whether it is still there. */
-  isChecked = false;
-  user: ConnectionUser | undefined;
-  /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
-  askedAt: QueryOrigin | undefined;
-  /** The fatal error that a statement had on it. */
-  fatal: Error | undefined;
-  /** Why the connection is gone, once it is. */
-  death: Error | undefined;
-  /** It was lost while COMMIT was under way. */
-  diedInCommit = false;
-  /** It was told that it is not needed any more: if the server closes it now, that is its answer. */
-  saidGoodbye = false;
+  readonly health = new Health();
   closing: SharedWork<Ending> | undefined;
-  /** A reset has it: what its borrower does with it does not count any more. */
-  seized = false;
-  /** Its borrower gave it back while a reset had it. */
-  isGivenBack = false;
-
-  #isClosedByServer = false;
   /** Of the instance that has lent it to this one, where both share a pool. */
   readonly #earlier: Connection | undefined;
   readonly #events: SessionEvents;
   readonly #untap: () => void;
-  #returned: Deferred<void> | undefined;
   #ended: Deferred<void> | undefined;
 
   constructor(
@@ -93,12 +61,20 @@ export class Connection extends StatementQueue implements StatementSink {
     return performance.now() - this.#openedAtTick;
   }
 
-  /**
-   * The server has let go of it: it has said so, or closed it in answer to a goodbye. Any other end of a socket proves nothing,
-   * because something between may have forgotten the connection: the server then keeps the session with its locks.
-   */
-  get hasLetGo(): boolean {
-    return this.#isClosedByServer || endsSession(this.death);
+  get doomed(): boolean {
+    return this.health.doomed;
+  }
+
+  set doomed(doomed: boolean) {
+    this.health.doomed = doomed;
+  }
+
+  get fatal(): Error | undefined {
+    return this.health.fatal;
+  }
+
+  get death(): Error | undefined {
+    return this.health.death;
   }
 
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
@@ -116,65 +92,16 @@ export class Connection extends StatementQueue implements StatementSink {
     return this.#ended.promise;
   }
 
-  /** Resolves when its borrower gives it back, or it is closed. */
-  whenReturned(): Promise<void> {
-    if (!this.lent || this.isGivenBack) return Promise.resolve();
-    this.#returned ??= defer();
-    return this.#returned.promise;
-  }
-
-  /** What its borrower does where a reset has it. */
-  givenBack(): void {
-    this.isGivenBack = true;
-    this.#returned?.resolve();
-    this.#returned = undefined;
-  }
-
-  returned(): void {
-    this.lent = false;
-    this.isGivenBack = false;
-    if (this.guests.length > 0) this.guests.length = 0;
-    this.mutex = NO_MUTEX;
-    this.heldByHand = 0;
-    this.user = undefined;
-    this.askedAt = undefined;
-    this.hadStream = false;
-    this.idleSince = Date.now();
-    this.#returned?.resolve();
-    this.#returned = undefined;
-  }
-
-  /** Code inside its transaction, or left over from it, has it. */
-  get isHeldInside(): boolean {
-    return this.guests.length + this.heldByHand > 0 || this.user?.isHeldByHand === true;
-  }
-
   /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
   leave(isHeldByHand: boolean, refusal: () => Error): void {
-    if (isHeldByHand) this.doomed = true;
-    if (this.guests.length === 0) return;
-    this.heldByHand = this.guests.length;
-    this.guests.length = 0;
+    if (isHeldByHand || !this.lease.leave(refusal)) this.doomed = true;
+  }
+
+  protected override undelivered(): void {
     this.doomed = true;
-    this.mutex.close(refusal());
   }
 
-  override refuse(error: Error): void {
-    super.refuse(error);
-    this.mutex.close(error);
-  }
-
-  protected override abandon(error: Error): void {
-    super.abandon(error);
-    this.mutex.close(error);
-  }
-
-  protected override heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown {
-    if (error !== null && error !== undefined) this.failed(error);
-    return this.user && statement && !statement.isOwn ? this.user.answered(statement.sql, error, result) : error;
-  }
-
-  protected failed(error: unknown): void {
+  protected override failed(error: unknown): void {
     step(() => this.#events.onError(this, error));
   }
 
@@ -192,16 +119,16 @@ export class Connection extends StatementQueue implements StatementSink {
   died(error: Error): void {
     if (this.death !== undefined) return;
     // The server's own FATAL says more than the socket that closes after it.
-    this.death = this.fatal ?? error;
-    this.diedInCommit = this.user?.isCommitting ?? false;
-    const { death } = this;
+    const death = this.fatal ?? error;
+    this.health.death = death;
+    this.health.diedInCommit = this.user?.isCommitting ?? false;
     if (this.refusal === undefined) step(() => this.#events.onDeath(this, death));
     this.abandon(death);
     step(() => this.user?.lost(death));
   }
 
   ended(isOrderly: boolean): void {
-    this.#isClosedByServer = isOrderly && this.saidGoodbye;
+    this.health.isClosedByServer = isOrderly && this.health.saidGoodbye;
     if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
     this.#ended?.resolve();

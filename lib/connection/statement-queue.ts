@@ -16,10 +16,6 @@ export abstract class StatementQueue implements StatementSink {
   readonly raw: object;
   readonly driver: Driver;
   lastSql: string | undefined;
-  /** A stream was read on it by the present borrower. */
-  hadStream = false;
-  /** Never to be lent again, though it may still work. */
-  doomed = false;
   readonly #statements: PendingStatement[] = [];
   /** The first of them is with the driver. */
   #isFlying = false;
@@ -37,6 +33,8 @@ export abstract class StatementQueue implements StatementSink {
 
   /** A statement was answered. Returns the error that its asker gets. */
   protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
+  /** A cancel request may still arrive, and stop what it was not meant for. */
+  protected abstract undelivered(): void;
   /** The connection is gone or going. */
   abstract died(error: Error): void;
   /** The socket is closed. */
@@ -86,7 +84,6 @@ export abstract class StatementQueue implements StatementSink {
       return;
     }
     this.lastSql = statement.sql;
-    if (statement.isStream) this.hadStream = true;
     this.#add(statement);
   }
 
@@ -192,7 +189,7 @@ export abstract class StatementQueue implements StatementSink {
   async #cancel(deadline: Deadline, ask: Driver['cancel']): Promise<void> {
     const isDelivered = await (ask ? ask(this.raw, deadline) : this.driver.cancel?.(this.raw, deadline));
     this.#cancelling = undefined;
-    if (!isDelivered) this.doomed = true;
+    if (!isDelivered) this.undelivered();
     if (this.isQuiet) this.#quieten();
   }
 

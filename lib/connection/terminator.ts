@@ -133,6 +133,6 @@ function sessionOf(connection: Connection): ServerSession {
     id: connection.backendId as number,
     ageMillis: connection.ageMillis,
     // Its outcome may be asked for: only a reset ends it in the middle of that.
-    sparesCommit: connection.diedInCommit && !connection.seized,
+    sparesCommit: connection.health.diedInCommit && !connection.seized,
   };
 }

@@ -18,7 +18,7 @@ export function holders({ pool, open }: Instance): OpenTransaction[] {
         transactionIdOf(connection.raw) ?? 'query',
         connection.running > 0 ? 'running' : 'idle',
       ),
-      stack: userFrames(connection.askedAt),
+      stack: userFrames(connection.lease.askedAt),
     })),
   ];
   return all.sort((a, b) => b.ageMillis - a.ageMillis);

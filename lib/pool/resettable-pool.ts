@@ -20,7 +20,7 @@ export class ResettablePool extends Register implements KnexPool {
     const { tarn } = this;
     if (!tarn) return;
     const { used, free } = tarn.residents();
-    for (const raw of used) this.track(raw).lent = true;
+    for (const raw of used) this.track(raw).lend();
     for (const raw of free) this.track(raw);
     const { acquires, creates } = tarn.underWay();
     for (const pending of acquires) this.#adoptWaiter({ pending, askedAt: undefined, isEarlier: true });
@@ -32,7 +32,7 @@ export class ResettablePool extends Register implements KnexPool {
     waiter.pending.promise.then(
       (raw) => {
         this.#room.delete(waiter);
-        (connectionOf(raw) ?? this.track(raw)).lent = true;
+        (connectionOf(raw) ?? this.track(raw)).lend();
       },
       () => this.#room.delete(waiter),
     );
@@ -66,8 +66,8 @@ export class ResettablePool extends Register implements KnexPool {
   release(raw: object): boolean {
     const connection = connectionOf(raw);
     if (!connection || !connection.lent) return false;
-    if (connection.guests.length > 0) {
-      connection.guests.pop()?.();
+    if (connection.lease.guests.length > 0) {
+      connection.lease.guests.pop()?.();
       return true;
     }
     // Code that had it before its transaction gives it back once more.
@@ -170,9 +170,7 @@ export class ResettablePool extends Register implements KnexPool {
   }
 
   #markLent(connection: Connection, askedAt: QueryOrigin | undefined): void {
-    connection.lent = true;
-    connection.lentAt = Date.now();
-    connection.askedAt = askedAt;
+    connection.lend(askedAt);
   }
 
   /** May be lent as it is, without being asked. */
@@ -215,8 +213,8 @@ export class ResettablePool extends Register implements KnexPool {
     // A reset came meanwhile, and has it now.
     if (connection.seized) return connection.givenBack();
     // Closing it would lose its data: the code that has it from inside its transaction gives it back.
-    if (keeps && connection.heldByHand > 0) {
-      connection.heldByHand--;
+    if (keeps && connection.lease.heldByHand > 0) {
+      connection.lease.heldByHand--;
       return;
     }
     if (keeps) connection.accept(this.generation);

@@ -8,7 +8,7 @@ import { within } from '../words/waiting';
 /** A statement failed. A connection that had a fatal error is not lent again. */
 export function afterError(instance: Instance, connection: Connection, error: unknown): void {
   if (connection.refusal !== undefined || !instance.isFatal(error)) return;
-  connection.fatal ??= error as Error;
+  connection.health.fatal ??= error as Error;
   connection.doomed = true;
   recover(instance, connection, error);
 }
@@ -27,7 +27,7 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
     const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
     const earlier = instance.resets;
     // An acquire that waits for a checked connection has asked nothing on it: another one is as good.
-    inBackground(instance.reset({ reason, waiting: connection.isChecked ? 'requeue' : 'reject' }));
+    inBackground(instance.reset({ reason, waiting: connection.health.isChecked ? 'requeue' : 'reject' }));
     if (instance.resets > earlier) instance.fatalReset = { error, number: instance.resets };
   }
 }
@@ -46,7 +46,7 @@ export function needsCheck({ settings }: Instance, connection: Connection): bool
 }
 
 async function ping(connection: Connection, timeoutMillis: number): Promise<boolean> {
-  connection.isChecked = true;
+  connection.health.isChecked = true;
   const answer = connection.send(PING).then(() => true);
   const isAlive = (await within(timeoutMillis, answer)) === true;
   if (!isAlive) {
@@ -54,6 +54,6 @@ async function ping(connection: Connection, timeoutMillis: number): Promise<bool
     connection.driver.destroySocket(connection.raw);
     connection.died(new Error('an idle connection did not answer in time'));
   }
-  connection.isChecked = false;
+  connection.health.isChecked = false;
   return isAlive;
 }

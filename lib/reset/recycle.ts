@@ -21,7 +21,7 @@ export async function recycle(instance: Instance, connection: Connection, deadli
 
 /** Code that holds a connection by hand can use it later, and a stream's reader can give it back late. */
 function isWashable(connection: Connection): boolean {
-  if (!connection.driver.resetSession || connection.death !== undefined || connection.hadStream) return false;
+  if (!connection.driver.resetSession || connection.death !== undefined || connection.lease.hadStream) return false;
   if (connection.fatal !== undefined) return false;
   return !connection.lent || connection.isGivenBack || connection.user !== undefined || connection.running > 0;
 }
@@ -37,8 +37,8 @@ async function resetSession(instance: Instance, connection: Connection, deadline
     await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());
     if (!connection.isGivenBack) throw new Error('the connection is held by hand');
   }
-  if (connection.isHeldInside) await nextTurn();
-  if (connection.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
+  if (connection.lease.isHeldInside) await nextTurn();
+  if (connection.lease.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
   if (driver.status(raw) !== 'idle') await connection.send(ROLLBACK);
   await connection.runOwn(async () => driver.resetSession?.(raw));
   connection.accept(instance.pool.generation);

@@ -13,8 +13,8 @@ export async function rollBackInPlace(instance: Instance, connection: Connection
   await connection.stop(deadline);
   if (driver.status(raw) !== 'idle') await within(deadline.leftMillis, connection.send(ROLLBACK));
   // A late release would take the connection from the next borrower. A transaction's is fenced off by its use.
-  if (connection.isHeldInside) await nextTurn();
-  const isHeldByHand = connection.lent && (connection.user === undefined || connection.isHeldInside);
+  if (connection.lease.isHeldInside) await nextTurn();
+  const isHeldByHand = connection.lent && (connection.user === undefined || connection.lease.isHeldInside);
   if (isHeldByHand) await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());
   if (isHeldByHand && !connection.isGivenBack) {
     // Nothing more is sent for its holder, and the pool has it when he gives it back.

@@ -31,8 +31,8 @@ export async function lookForLeaks(instance: Instance, earlier: readonly string[
   }
 }
 
-function describeQuery({ lastSql = '', askedAt }: Connection): LeakReport['queries'][number] {
-  return { sql: lastSql, stack: userFrames(askedAt) };
+function describeQuery({ lastSql = '', lease }: Connection): LeakReport['queries'][number] {
+  return { sql: lastSql, stack: userFrames(lease.askedAt) };
 }
 
 function waiting({ pool }: Instance): LeakReport['queries'] {

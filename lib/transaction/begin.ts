@@ -90,7 +90,7 @@ function enclosingOf({ ambient }: Instance, config: TransactionConfig | undefine
   const current = ambient.current() as Transaction | undefined;
   if (!config?.connection) return current;
   const lent = connectionOf(config.connection);
-  if (!lent || lent.guests.length === 0) return undefined;
+  if (!lent || lent.lease.guests.length === 0) return undefined;
   return current?.connection === lent ? current : (lent.user as Transaction | undefined);
 }
 

@@ -12,7 +12,7 @@ export async function enlist(transaction: Transaction, asked: QueryOrigin | unde
   const { connection } = transaction;
   const { mutex } = connection;
   if (mutex instanceof SavepointMutex) return enlistInSandbox(transaction, mutex, new SandboxGuest(asked));
-  connection.guests.push(transaction.work.enter());
+  connection.lease.guests.push(transaction.work.enter());
   return connection.raw;
 }
 
@@ -29,7 +29,7 @@ async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, 
     leaveScope();
     throw error;
   }
-  connection.guests.push(() => {
+  connection.lease.guests.push(() => {
     // Its asker has the answer: what is left is the savepoint's affair.
     guests?.delete(guest);
     const ending = mutex.endQuery();

@@ -38,7 +38,7 @@ export async function openSandboxTransaction(instance: Instance, holder: Sandbox
     onEscape: (sql) => transaction.escaped(sql),
     onSilence: (error) => transaction.doom(error),
   });
-  connection.mutex = mutex;
+  connection.lease.mutex = mutex;
   return new OpenSandboxTransaction(transaction, holder, mutex);
 }
 

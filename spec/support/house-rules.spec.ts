@@ -35,7 +35,8 @@ describe('the figures of the house', () => {
     const a = file('pool/a.ts', "send('ROLLBACK');", 'x.trxClient;', 'a.phase = 1;', '// send("ROLLBACK")');
     expect(rules.sqlOutsideOfDrivers([a])).to.deep.equal({ 'pool/a.ts': 1 });
     expect(rules.knexNamesOutside([a])).to.deep.equal({ 'pool/a.ts': 1 });
-    expect(rules.stateWriters([a])).to.deep.equal({ 'pool/a.ts': 1 });
+    const b = file('transaction/b.ts', 'a.phase = 1;');
+    expect(rules.stateWriters([a, b])).to.deep.equal({ 'transaction/b.ts': 1 });
   });
 
   it('tell of what has grown, and of what is listed in vain', () => {

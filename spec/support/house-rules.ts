@@ -115,7 +115,7 @@ export function knexNamesOutside(files: SourceFile[]): Figures {
 /** Lines that write the state of a transaction, by file. */
 export function stateWriters(files: SourceFile[]): Figures {
   const pattern = /\.(?:phase|outcome|isAborted) = |^\s*(?:this\.)?#?state = /;
-  return linesWith(files, (name) => name !== 'transaction/life.ts', pattern);
+  return linesWith(files, (name) => name.startsWith('transaction/') && name !== 'transaction/life.ts', pattern);
 }
 
 function linesWith(files: SourceFile[], isMeant: (name: string) => boolean, pattern: RegExp): Figures {

@@ -1,0 +1,60 @@
+// One borrow of a connection, from lending to its end: what a borrower leaves behind is of no concern to the next one, who has another lease.
+import type { QueryOrigin } from '../words/call-site';
+import { type Deferred, defer } from '../words/waiting';
+import type { ConnectionUser } from './connection-user';
+import { type Mutex, NO_MUTEX } from './mutex';
+
+/**
+ * `idle`: in the pool. `lent`: its borrower has it. `returned`: its borrower gave it back while a reset had it, so that the pool
+ * has it only when the reset is done with it.
+ */
+export type LeaseState = 'idle' | 'lent' | 'returned';
+
+export class Lease {
+  readonly since = Date.now();
+  /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
+  readonly askedAt: QueryOrigin | undefined;
+  /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
+  readonly guests: (() => void)[] = [];
+  state: LeaseState;
+  user: ConnectionUser | undefined;
+  /** Decides which code may send on it now. */
+  mutex: Mutex = NO_MUTEX;
+  /** How many users from inside its transaction still have it after the end: they may use it, and give it back. */
+  heldByHand = 0;
+  /** A stream was read on it. */
+  hadStream = false;
+  #ended: Deferred<void> | undefined;
+
+  constructor(state: LeaseState, askedAt?: QueryOrigin) {
+    this.state = state;
+    this.askedAt = askedAt;
+  }
+
+  /** Resolves when its borrower gives it back, or it is closed. */
+  whenEnded(): Promise<void> {
+    if (this.state !== 'lent') return Promise.resolve();
+    this.#ended ??= defer();
+    return this.#ended.promise;
+  }
+
+  /** Its borrower has given it back. */
+  end(state: 'returned' | 'idle'): void {
+    this.state = state;
+    this.#ended?.resolve();
+  }
+
+  /** Code inside its transaction, or left over from it, has it. */
+  get isHeldInside(): boolean {
+    return this.guests.length + this.heldByHand > 0 || this.user?.isHeldByHand === true;
+  }
+
+  /** Its transaction gives it back. False: users that are still inside keep it from the next borrower. */
+  leave(refusal: () => Error): boolean {
+    if (this.guests.length === 0) return true;
+    this.heldByHand = this.guests.length;
+    this.guests.length = 0;
+    this.mutex.close(refusal());
+    return false;
+  }
+}
