@@ -1,7 +1,8 @@
 // Control of a transaction that knex has made and begun by itself, such as a migration's.
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
-import { control, controlledClassOf, type TransactionController } from './transaction-class';
+import { controlledClassOf } from './transaction-class';
+import { control, type TransactionController } from './transaction-controller';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
 export function machineOf(handle: Knex.Transaction): KnexTransaction {

@@ -1,7 +1,8 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
 import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
-import { control, controllerOf, type MakeArgs, makeControlled } from '../knex/transaction-class';
+import { type MakeArgs, makeControlled } from '../knex/transaction-class';
+import { control, controllerOf } from '../knex/transaction-controller';
 import { isInTransaction, makeInside, makeWithWait } from '../knex/inner-transaction';
 import { TransactionPort } from '../knex/transaction-port';
 import { type Connection, connectionOf } from '../connection/connection';

@@ -1,5 +1,5 @@
 // The requests to end a transaction, by its callback or through its handle, and what they resolve with.
-import type { TransactionController } from '../knex/transaction-class';
+import type { TransactionController } from '../knex/transaction-controller';
 import { BlockControlError, TransactionFailedError } from '../words/errors';
 import type { QueryOrigin } from '../words/call-site';
 import { commit } from './commit';
