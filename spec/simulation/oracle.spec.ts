@@ -123,6 +123,28 @@ describe('the oracle', () => {
     expect(broken()).to.deep.equal(['let go']);
   });
 
+  it('hears of a victim that is told late', () => {
+    const { unit, attempt } = asked('block');
+    const record = reset();
+    record.told = { is: 'done', value: undefined, ...evidence.ledger.now() };
+    attempt.asked[0]!.told = { is: 'failed', error: new OwnError('late'), order: evidence.ledger.now().order, at: 5 };
+    rejected(unit, new OwnError('late'));
+    expect(broken()).to.deep.equal(['told at once']);
+  });
+
+  it('hears of hooks that run for what was undone, and not for what is stored', () => {
+    const stays = asked('block');
+    resolved(stays.unit);
+    store(1);
+    const goes = asked('block');
+    rejected(goes.unit, new OwnError('own'));
+    for (const [number, { attempt }] of [stays, goes].entries()) {
+      evidence.ledger.registered.push({ attempt, hook: 'afterCommit', number });
+    }
+    evidence.ledger.calls.push({ ...evidence.ledger.now(), attempt: goes.attempt, hook: 'afterCommit', number: 1 });
+    expect(broken()).to.deep.equal(['registered hooks', 'registered hooks']);
+  });
+
   it('hears of what runs behind a reset that it was asked before', () => {
     const { unit } = asked('statement');
     const record = reset();

@@ -1,5 +1,5 @@
 // Nobody fails without a reason: each rejection is explained by what the schedule did.
-import { type Asked, type Unit, codeOf } from '../run/ledger';
+import { type Asked, type Attempt, type Unit, codeOf } from '../run/ledger';
 import { OwnError } from '../run/own-error';
 import type { Evidence } from '../run/run';
 import type { Schedule } from '../schedule/schedule';
@@ -28,6 +28,8 @@ export function rejectionsAreExplained({ ledger, schedule }: Evidence): Violatio
   for (const record of [...ledger.units, ...ledger.asked]) {
     if (record.told.is !== 'failed') continue;
     const { error } = record.told;
+    // What is asked on a connection that is given back meanwhile is stopped.
+    if (('token' in record ? record.attempt.unit : record).kind === 'by hand') continue;
     verdict.hold(isExplained(error, record, hasReset, schedule), () => `${nameOf(record)} was told ${String(error)}`);
   }
   return verdict.violations;
@@ -49,9 +51,18 @@ function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, sc
   const isLimited = limits(record) || schedule.setting.options.transactionTimeoutMillis !== undefined;
   if (isLimited && (code === 'ERR_TRANSACTION_TIMEOUT' || code === '57014' || code === 'ERR_COMMIT_UNKNOWN'))
     return true;
+  // What a callback has left running is stopped when it has thrown.
+  if (code === '57014' && 'token' in record && isLeftRunning(record, record.attempt)) return true;
   // At the end of a schedule all that is left is reset.
-  if (code === 'ERR_RESET' || code === '57014') return true;
-  return hasReset && code === 'ERR_COMMIT_UNKNOWN';
+  if (code === 'ERR_RESET') return true;
+  return hasReset && (code === 'ERR_COMMIT_UNKNOWN' || code === '57014');
+}
+
+/** Its callback, or one around that, had ended when it was told. */
+function isLeftRunning(asked: Asked, attempt: Attempt): boolean {
+  const { ended, unit } = attempt;
+  if (ended && asked.told.is === 'failed' && ended.order < asked.told.order) return true;
+  return unit.parent !== undefined && isLeftRunning(asked, unit.parent);
 }
 
 /** The unit, or one around it, has a limit or a signal. */

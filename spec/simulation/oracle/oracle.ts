@@ -2,6 +2,7 @@
 import type { Evidence } from '../run/run';
 import { answersAreOnesOwn } from './answers';
 import { registeredHooksRun } from './registered-hooks';
+import { victimsAreToldAtOnce } from './at-once';
 import { countsAddUp } from './counts';
 import { transactionsEndOnce } from './events';
 import { rejectionsAreExplained } from './explained';
@@ -18,6 +19,7 @@ const invariants: ((evidence: Evidence) => Violation[])[] = [
   nothingGoesWrongBeside,
   promisesSettle,
   limitsHold,
+  victimsAreToldAtOnce,
   destroyIsBounded,
   toldIsStored,
   transactionsAreApart,

@@ -122,7 +122,13 @@ async function byHand(stage: Stage, { statements, pauseMillis, gives }: Of<'by h
     try {
       for (const statement of statements) {
         const on = { raw: (sql: string, bindings: number[]) => db.raw(sql, bindings).connection(connection as never) };
-        await ask(stage, on as unknown as Knex, statement, attempt);
+        const asked = ask(stage, on as unknown as Knex, statement, attempt);
+        // It is given back while the last one runs.
+        if (gives === 'early' && statement === statements.at(-1)) {
+          asked.catch(() => {});
+          break;
+        }
+        await asked;
         await clock.wait(pauseMillis);
       }
     } finally {

@@ -115,7 +115,7 @@ function drawStream(random: Random): Action {
 
 function drawByHand(random: Random, isTame: boolean): Action {
   const statements = Array.from({ length: random.int(1, 3) }, () => drawStatement(random));
-  const gives = isTame || random.chance(0.8) ? 'back' : 'nothing';
+  const gives = isTame ? 'back' : random.pick(['back', 'back', 'early', 'nothing'] as const);
   return { act: 'by hand', statements, pauseMillis: random.int(0, 30), gives };
 }
 

@@ -27,13 +27,17 @@ function replaceParts(schedule: Schedule, replace: (part: Part) => Part | undefi
   for (const { action } of schedule.steps) if ('body' in action) action.body = through(action.body);
 }
 
+/** What knex and the workload ask of a new connection. */
+const SET_UP = /^(?:select version\(\)|set application_name|cancel|terminate)/;
+
 export const knownFaults: KnownFault[] = [
   {
-    what: 'a connection that was lost while it logged in leaves its backend behind: nobody knows its id yet',
+    what: 'a connection that was lost while it logged in, or while knex set it up, leaves its backend behind for a while',
     excuses: ({ rule, text }, { journal }) => {
       if (rule !== 'let go' && rule !== 'nothing left') return false;
       const pids = [...text.matchAll(/\b(\d+)(?: \(at|,| are left)/g)].map(([, pid]) => Number(pid));
-      const isAsked = (pid: number) => journal.entries.some((entry) => entry.pid === pid && entry.is === 'received');
+      const isAsked = (pid: number) =>
+        journal.entries.some((entry) => entry.pid === pid && entry.is === 'received' && !SET_UP.test(entry.text));
       return text.includes('backend') && pids.length > 0 && !pids.some(isAsked);
     },
   },
@@ -44,9 +48,16 @@ export const knownFaults: KnownFault[] = [
       const of = (pid: number) => journal.entries.filter((entry) => entry.pid === pid);
       const isCutSide = (pid: number) =>
         of(pid).some(({ text: said }) => said.startsWith('select pg_terminate_backend')) &&
-        (schedule.setting.foreign.endThrows !== undefined || of(pid).some(({ is }) => is === 'fault'));
+        (schedule.setting.foreign.endThrows !== undefined || journal.entries.some(({ is }) => is === 'fault'));
       return (rule === 'let go' || rule === 'nothing left') && pids.some(isCutSide);
     },
+  },
+  {
+    what: 'an orderly end that comes from between, right behind a goodbye, is taken for the answer of the server',
+    excuses: ({ rule, text }, { schedule }) =>
+      rule === 'let go' &&
+      text.endsWith('gone a moment later') &&
+      /"(?:how|is)":"end"/.test(JSON.stringify(schedule.steps)),
   },
   {
     what: 'a session stays where its server lets nobody in for as long as a reset may take',

@@ -90,7 +90,7 @@ export type Action =
   | { act: 'block'; body: Part[]; options: BlockOptions; onCopy: boolean }
   | { act: 'transaction'; form: 'callback' | 'handle'; body: Part[]; end: 'commit' | 'rollback' | 'leave' }
   | { act: 'stream'; rows: number; read: number }
-  | { act: 'by hand'; statements: Statement[]; pauseMillis: number; gives: 'back' | 'nothing' }
+  | { act: 'by hand'; statements: Statement[]; pauseMillis: number; gives: 'back' | 'early' | 'nothing' }
   /** A query with a Node callback on a connection taken by hand; the callback may throw. */
   | { act: 'callback'; statement: Statement; throws: boolean }
   | { act: 'sandbox'; form: 'body' | 'open' | 'apart'; body: Part[] }
