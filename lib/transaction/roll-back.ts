@@ -100,8 +100,6 @@ async function comeToRest(transaction: Transaction, deadline: Deadline): Promise
   if (connection.running === 0 && !connection.isQuiet)
     await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
   await connection.stop(deadline);
-  // Blocks that joined it hear of its end by their next query.
-  if (work.joined > 0) await within(deadline.leftMillis, work.whenJoinedDone());
   return connection.isQuiet && connection.refusal === undefined;
 }
 

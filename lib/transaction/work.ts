@@ -1,5 +1,5 @@
 // What was started inside a transaction and is not done: its end waits for it.
-import { type Deferred, defer, nextTurn } from '../words/waiting';
+import { nextTurn } from '../words/waiting';
 import type { Failure } from './state';
 
 type Unawaited = Failure & { readonly what: 'a query of' | 'a block in' };
@@ -19,7 +19,6 @@ export class Work {
   isInHooks = false;
   /** Blocks with `savepoint: false` that run in it. */
   joined = 0;
-  #joinedDone: Deferred<void> | undefined;
   /** How often its connection was taken inside, and not given back: by queries, for as long as they run, and by hand. */
   taken = 0;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
@@ -54,16 +53,9 @@ export class Work {
     this.joined++;
     const leave = this.enter();
     return () => {
-      if (--this.joined === 0) this.#joinedDone?.resolve();
+      this.joined--;
       leave();
     };
-  }
-
-  /** Resolves when the blocks that have joined are done. */
-  whenJoinedDone(): Promise<void> {
-    this.#joinedDone ??= defer();
-    if (this.joined === 0) this.#joinedDone.resolve();
-    return this.#joinedDone.promise;
   }
 
   /** Waits for what was started, and for what that starts, as long as there is a reason to. */
