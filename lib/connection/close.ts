@@ -2,6 +2,7 @@
 import { bounded } from '../words/foreign';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection, Ending } from './connection';
+import { stop } from './quiesce';
 import type { Terminator } from './terminator';
 
 /**
@@ -37,7 +38,7 @@ async function closeGone(connection: Connection, deadline: Deadline, terminator:
 async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
-  if (!connection.isQuiet) await connection.stop(deadline);
+  if (!connection.isQuiet) await stop(connection, deadline);
   // What ended before it proves nothing.
   if (!connection.isQuiet || driver.isGone(raw)) return;
   connection.health.saidGoodbye = true;

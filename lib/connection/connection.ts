@@ -142,6 +142,13 @@ export class Connection extends Lendable implements StatementSink {
     this.user = undefined;
   }
 
+  /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */
+  async sendAll(statements: string[]): Promise<unknown> {
+    if (this.driver.takesScripts) return this.send(statements.join('; '));
+    for (const sql of statements) await this.send(sql);
+    return undefined;
+  }
+
   /** Gives the connection back as it was found. */
   untap(): void {
     step(this.#untap);

@@ -1,5 +1,6 @@
 // Work of this package's own on a connection: one statement of the queue like any other, so that nothing overlaps it on the wire.
 import type { PendingStatement, StatementSink } from '../drivers/driver';
+import { callUser } from '../words/foreign';
 import { defer } from '../words/waiting';
 
 export class OwnWork<T> implements PendingStatement {
@@ -34,4 +35,9 @@ export class OwnWork<T> implements PendingStatement {
     settle();
     this.#sink.next();
   }
+}
+
+/** What the asker does with it is the process's business. */
+export function tell(statement: PendingStatement, error: Error): void {
+  callUser(() => statement.abort(error));
 }

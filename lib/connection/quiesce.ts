@@ -14,7 +14,7 @@ const LAST_ANSWER_MILLIS = 50;
 export async function quiesce(connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
   await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
-  await connection.stop(deadline);
+  await stop(connection, deadline);
   const status = driver.status(raw);
   if (status === 'open' || status === 'failed') await connection.send(ROLLBACK);
 }
@@ -66,4 +66,15 @@ function viaSide(connection: Connection, reached: Promise<Set<number> | undefine
     if (ids?.has(connection.backendId ?? Number.NaN)) return true;
     return (await connection.driver.cancel?.(raw, limit)) ?? false;
   };
+}
+
+/** How long a CancelRequest may take to have its effect before another is sent. */
+const CANCEL_AGAIN_MILLIS = 100;
+
+/** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
+export async function stop(connection: Connection, deadline: Deadline): Promise<void> {
+  while (connection.driver.cancel && !connection.isQuiet && !connection.isEnded && deadline.leftMillis > 0) {
+    await connection.cancel(deadline);
+    await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), connection.whenQuiet());
+  }
 }

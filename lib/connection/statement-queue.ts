@@ -1,16 +1,8 @@
 // The statements of one raw connection, in a queue, one at a time, this package's own included; and the ways to stop them.
 import type { Driver, PendingStatement, StatementSink, TransactionStatus } from '../drivers/driver';
-import { OwnWork } from './own-work';
-import { callUser, inBackground, throwLater, valueOr } from '../words/foreign';
-import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit, within } from '../words/waiting';
-
-/** How long a CancelRequest may take to have its effect before another is sent. */
-const CANCEL_AGAIN_MILLIS = 100;
-
-/** What the asker does with it is the process's business. */
-function tell(statement: PendingStatement, error: Error): void {
-  callUser(() => statement.abort(error));
-}
+import { OwnWork, tell } from './own-work';
+import { inBackground, throwLater, valueOr } from '../words/foreign';
+import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit } from '../words/waiting';
 
 export abstract class StatementQueue implements StatementSink {
   readonly raw: object;
@@ -112,15 +104,6 @@ export abstract class StatementQueue implements StatementSink {
     return this.runOwn(() => this.driver.send(this.raw, sql));
   }
 
-  /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */
-  sendAll(statements: string[]): Promise<unknown> {
-    return this.driver.takesScripts ? this.send(statements.join('; ')) : this.#sendEach(statements);
-  }
-
-  async #sendEach(statements: string[]): Promise<void> {
-    for (const sql of statements) await this.send(sql);
-  }
-
   /** Does work of this package's own on the connection, as one statement of the queue. A refusal does not concern it. */
   runOwn<T>(work: () => Promise<T>): Promise<T> {
     const own = new OwnWork(this, work);
@@ -135,14 +118,6 @@ export abstract class StatementQueue implements StatementSink {
   cancel(limit: TimeLimit, ask?: Driver['cancel']): Promise<void> {
     this.#cancelling ??= new SharedWork(limit, (deadline) => this.#cancel(deadline, ask));
     return this.#cancelling.join(limit);
-  }
-
-  /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
-  async stop(deadline: Deadline): Promise<void> {
-    while (this.driver.cancel && !this.isQuiet && !this.#isEnded && deadline.leftMillis > 0) {
-      await this.cancel(deadline);
-      await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), this.whenQuiet());
-    }
   }
 
   /** Nothing more is sent: every pending and later statement rejects with `error`. What the server runs, runs on until it is cancelled. */

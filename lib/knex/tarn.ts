@@ -1,63 +1,15 @@
 // One generation's real pool. The only place that knows tarn's fields, which are neither documented nor private by more than habit.
 import { inspect } from 'node:util';
-import type { EventEmitter } from 'node:events';
 import { valueOr } from '../words/foreign';
+import type { Create, Destroy, Listener, PendingAcquire, Tarn, Validate } from './tarn-shape';
 
-type Create = () => Promise<object>;
-type Validate = (connection: object) => boolean | Promise<boolean>;
-type Destroy = (connection: object) => unknown;
-type Listener = (...args: unknown[]) => void;
-
-export interface PendingAcquire {
-  promise: Promise<object>;
-  reject(error: unknown): void;
-}
-
-/** tarn's Pool, with the fields for which it has no method: what is in it, and what it makes and checks connections with. */
-export interface Tarn {
-  acquire(): PendingAcquire;
-  release(connection: object): boolean;
-  destroy(): Promise<unknown>;
-  numUsed(): number;
-  numFree(): number;
-  numPendingAcquires(): number;
-  numPendingCreates(): number;
-  numPendingValidations(): number;
-  on(event: string, listener: Listener): void;
-  removeListener(event: string, listener: Listener): void;
-  removeAllListeners(event: string): void;
-  min: number;
-  max: number;
-  used: { resource: object }[];
-  free: { resource: object }[];
-  pendingAcquires: PendingAcquire[];
-  pendingCreates: PendingAcquire[];
-  pendingValidations: PendingAcquire[];
-  emitter: EventEmitter;
-  creator: Create;
-  validate: Validate;
-  destroyer: Destroy;
-  log(message: string, level: string): void;
-  _executeEventHandlers(event: string, ...told: unknown[]): void;
-  _tryAcquireOrCreate(): void;
-  _startReaping(): void;
-  _stopReaping(): void;
-}
+export { isStandIn, isTarn, type PendingAcquire, type Tarn } from './tarn-shape';
 
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {
   create(make: Create): Promise<object>;
   validate(connection: object, check: Validate): boolean | Promise<boolean>;
   destroy(connection: object, close: Destroy): unknown;
-}
-
-export function isTarn(pool: unknown): pool is Tarn {
-  const candidate = pool as Partial<Tarn>;
-  return (
-    Array.isArray(candidate.used) &&
-    Array.isArray(candidate.free) &&
-    typeof candidate._tryAcquireOrCreate === 'function'
-  );
 }
 
 /** Tarn's own way of it stops in the middle of a release where its log throws, or a listener throws what has no stack. */
@@ -70,11 +22,6 @@ function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
       valueOr(undefined, () => tarn.log(`Tarn: event handler "${event}" threw an exception ${inspect(error)}`, 'warn'));
     }
   }
-}
-
-/** Whether the object forwards to the pool of a resettable instance. */
-export function isStandIn(pool: object): boolean {
-  return Object.hasOwn(pool, 'release');
 }
 
 const FORWARDED = [

@@ -1,6 +1,6 @@
 // The register of open connections: each is tapped when it is opened, and there is one way to close and remove it.
 import type { Guards } from '../knex/tarn';
-import { inBackground, step } from '../words/foreign';
+import { inBackground, step, valueOr } from '../words/foreign';
 import { type Deadline, SharedWork, type TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
@@ -34,6 +34,21 @@ export abstract class Register extends Generations {
   /** Whether closing it would lose the data. */
   keeps({ driver, raw }: Connection): boolean {
     return driver.losesDataOnClose?.(raw) ?? false;
+  }
+
+  /** A connection that a reset had taken is as new: it goes back for the next borrower. */
+  restore(connection: Connection): void {
+    connection.seized = false;
+    if (!connection.lent) return;
+    connection.returned();
+    valueOr(false, () => this.lender?.release(connection.raw));
+  }
+
+  /** Openings for the ended generation no longer count. */
+  async abandonOpenings(deadline: Deadline): Promise<void> {
+    const cut = this.openings.cut(deadline);
+    this.abandonRetired();
+    await cut;
   }
 
   /** Those of an ended generation. */

@@ -1,9 +1,8 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import { isDisposed, type KnexPool } from '../knex/insides';
 import { inBackground, step, valueOr } from '../words/foreign';
-import { Deadline, within } from '../words/waiting';
 import type { QueryOrigin } from '../words/call-site';
-import { quiesce } from '../connection/quiesce';
+import { isFreed } from './doubtful';
 import type { RealPool } from './real-pool';
 import { Register } from './register';
 import { type Connection, connectionOf } from '../connection/connection';
@@ -123,26 +122,11 @@ export class ResettablePool extends Register implements KnexPool {
     this.destroyed = false;
   }
 
-  /** A connection that a reset had taken is as new: it goes back for the next borrower. */
-  restore(connection: Connection): void {
-    connection.seized = false;
-    if (!connection.lent) return;
-    connection.returned();
-    valueOr(false, () => this.lender?.release(connection.raw));
-  }
-
   /** Rejects all pending acquires, or makes them ask again behind the gate. Returns their number. */
   turnAway(error: () => Error, how: 'reject' | 'requeue'): number {
     return this.#room.turnAway(error, how, ({ pending, verdict }) =>
       step(() => this.lender?.turnAway(pending, verdict)),
     );
-  }
-
-  /** Openings for the ended generation no longer count. */
-  async abandonOpenings(deadline: Deadline): Promise<void> {
-    const cut = this.openings.cut(deadline);
-    this.abandonRetired();
-    await cut;
   }
 
   /** Lends a connection for this package's own use; it is given back with `release()`. */
@@ -201,23 +185,11 @@ export class ResettablePool extends Register implements KnexPool {
     return this.lender?.release(connection.raw) ?? false;
   }
 
-  /** A doubtful connection is never lent as it is: it comes to rest and out of its transaction within a bound, or is closed. */
   async #tidyUp(connection: Connection): Promise<void> {
-    if (connection.closing !== undefined) return;
-    const keeps = this.keeps(connection);
-    if (keeps || (!connection.doomed && connection.death === undefined && this.isCurrent(connection))) {
-      const deadline = new Deadline(this.host.timeoutMillis);
-      await within(deadline, quiesce(connection, deadline));
-    }
-    if (connection.closing !== undefined) return;
-    // A reset came meanwhile, and has it now.
-    if (connection.seized) return connection.givenBack();
-    // Closing it would lose its data: the code that has it from inside its transaction gives it back.
-    if (keeps && connection.lease.heldByHand > 0) {
-      connection.lease.heldByHand--;
-      return;
-    }
-    if (keeps) connection.accept(this.generation);
+    const isKept = this.keeps(connection);
+    const isOfUse = isKept || this.isCurrent(connection);
+    if (!(await isFreed(connection, { isKept, isOfUse, timeoutMillis: this.host.timeoutMillis }))) return;
+    if (isKept) connection.accept(this.generation);
     if (connection.isClean && this.isCurrent(connection)) this.#takeBack(connection);
     else inBackground(this.discard(connection));
   }

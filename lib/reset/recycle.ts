@@ -1,4 +1,5 @@
 // Cleans a connection instead of closing it. If any state of the old session could remain, the connection is not kept.
+import { stop } from '../connection/quiesce';
 import { ROLLBACK } from '../drivers/sql';
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
@@ -31,7 +32,7 @@ const LET_GO_MILLIS = 20;
 
 async function resetSession(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw, user } = connection;
-  await connection.stop(deadline);
+  await stop(connection, deadline);
   // A late release, or a query on it, would reach the next borrower. A transaction's own is fenced off by its use.
   if (connection.lent && (user === undefined || user.usesCallersConnection)) {
     await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());

@@ -44,6 +44,8 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
   pool.closeGate();
   const open = [...pool.connections];
+  // What had died before is not closed by this reset, though it waits until the server has let go.
+  const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state === 'dead'));
   turnWaitersAway(instance, request, report);
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seized = true;
@@ -67,7 +69,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
     }),
   );
   await Promise.all([...freed, cancelled]);
-  for (const result of results) count(result, report);
+  for (const [i, result] of results.entries()) if (!dead.has(open[i] as Connection)) count(result, report);
   if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   await pool.abandonOpenings(deadline);
   // Connections that were opened meanwhile for the ended generation.

@@ -1,4 +1,5 @@
 // For a connection that holds the data (SQLite in memory): a reset ends what is open on it, and never closes it.
+import { stop } from '../connection/quiesce';
 import { ROLLBACK } from '../drivers/sql';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
@@ -10,7 +11,7 @@ const LET_GO_MILLIS = 20;
 /** Resolves when the connection is free for the next borrower, or waits for nothing but to be given back. */
 export async function rollBackInPlace(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
-  await connection.stop(deadline);
+  await stop(connection, deadline);
   if (driver.status(raw) !== 'idle') await within(deadline.leftMillis, connection.send(ROLLBACK));
   // A late release would take the connection from the next borrower. A transaction's is fenced off by its use.
   if (connection.lease.isHeldInside) await nextTurn();

@@ -1,4 +1,5 @@
 // ROLLBACK, and ROLLBACK TO a savepoint: whatever comes on the way, what it was for is the outcome.
+import { stop } from '../connection/quiesce';
 import { release } from '../drivers/sql';
 import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
@@ -99,7 +100,7 @@ async function comeToRest(transaction: Transaction, deadline: Deadline): Promise
   // A failing statement is answered before the server is ready; that is no reason to cancel. One that mysql2 gave up on still runs.
   if (connection.running === 0 && !connection.isQuiet)
     await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
-  await connection.stop(deadline);
+  await stop(connection, deadline);
   return connection.isQuiet && connection.refusal === undefined;
 }
 

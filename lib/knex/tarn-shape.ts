@@ -1,0 +1,57 @@
+// The shape of tarn's Pool: its fields are neither documented nor private by more than habit.
+import type { EventEmitter } from 'node:events';
+
+export type Create = () => Promise<object>;
+export type Validate = (connection: object) => boolean | Promise<boolean>;
+export type Destroy = (connection: object) => unknown;
+export type Listener = (...args: unknown[]) => void;
+
+export interface PendingAcquire {
+  promise: Promise<object>;
+  reject(error: unknown): void;
+}
+
+/** tarn's Pool, with the fields for which it has no method: what is in it, and what it makes and checks connections with. */
+export interface Tarn {
+  acquire(): PendingAcquire;
+  release(connection: object): boolean;
+  destroy(): Promise<unknown>;
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+  numPendingCreates(): number;
+  numPendingValidations(): number;
+  on(event: string, listener: Listener): void;
+  removeListener(event: string, listener: Listener): void;
+  removeAllListeners(event: string): void;
+  min: number;
+  max: number;
+  used: { resource: object }[];
+  free: { resource: object }[];
+  pendingAcquires: PendingAcquire[];
+  pendingCreates: PendingAcquire[];
+  pendingValidations: PendingAcquire[];
+  emitter: EventEmitter;
+  creator: Create;
+  validate: Validate;
+  destroyer: Destroy;
+  log(message: string, level: string): void;
+  _executeEventHandlers(event: string, ...told: unknown[]): void;
+  _tryAcquireOrCreate(): void;
+  _startReaping(): void;
+  _stopReaping(): void;
+}
+
+export function isTarn(pool: unknown): pool is Tarn {
+  const candidate = pool as Partial<Tarn>;
+  return (
+    Array.isArray(candidate.used) &&
+    Array.isArray(candidate.free) &&
+    typeof candidate._tryAcquireOrCreate === 'function'
+  );
+}
+
+/** Whether the object forwards to the pool of a resettable instance. */
+export function isStandIn(pool: object): boolean {
+  return Object.hasOwn(pool, 'release');
+}
