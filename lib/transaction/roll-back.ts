@@ -136,7 +136,9 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
 export function endWithin(transaction: Transaction, error: unknown): void {
   for (const child of transaction.children) {
     endWithin(child, error);
+    // What its callback threw came first, and its rollback waits for its turn.
+    const first = child.state.is === 'rollingBack' ? child.state.error : error;
     child.doom(error);
-    end(child, { kind: 'rolledBack', error });
+    end(child, { kind: 'rolledBack', error: first });
   }
 }

@@ -11,16 +11,35 @@ const ONE = { pool: { max: 1 } };
 describe('left inside a sandbox', () => {
   const stage = useTables();
 
+  it('a block that waits for its turn to roll back rejects with what its callback threw', async () => {
+    const db = stage.resettable(ONE);
+    const sandbox = await db.openSandbox();
+    const thrown = new Error('thrown by the callback');
+    let sleeping: Promise<unknown> = Promise.resolve();
+    const block = failure(
+      db.atomic(async (trx) => {
+        await trx.raw('select 1');
+        sleeping = failure(db.raw('select pg_sleep(60)'));
+        await stage.running('pg_sleep');
+        throw thrown;
+      }),
+    );
+    await stage.running('pg_sleep');
+    await sandbox.close();
+    await sleeping;
+    expect(await block).to.equal(thrown);
+  });
+
   for (const connections of ['close', 'recycle'] as const) {
     for (const waiting of ['reject', 'requeue'] as const) {
       it(`what waits for its turn hears of a reset (${connections}, ${waiting})`, async () => {
         const db = stage.resettable(ONE);
         const sandbox = await db.openSandbox();
         await db('t').insert({ id: 1 });
-        const pausedRetries = failure(db.raw('select pg_sleep(60)'));
+        const sleeping = failure(db.raw('select pg_sleep(60)'));
         await stage.running('pg_sleep');
         const asked = [
-          pausedRetries,
+          sleeping,
           failure(db('t').insert({ id: 2 })),
           failure(db.transaction((trx) => trx('t').insert({ id: 3 }))),
           failure(db.transaction()),
@@ -88,12 +107,12 @@ describe('left inside a sandbox', () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, ...ONE }, { timeoutMillis: 300 });
     const sandbox = await db.openSandbox();
-    const pausedRetries = failure(db.raw('select pg_sleep(60)'));
+    const sleeping = failure(db.raw('select pg_sleep(60)'));
     await stage.running('pg_sleep');
     proxy.freeze();
     await sandbox.close();
     await until('its place in the pool is free', () => db.connectionState().connections.inUse === 0);
-    expect(await pausedRetries).to.be.an.instanceof(Error);
+    expect(await sleeping).to.be.an.instanceof(Error);
   });
 
   it('a ROLLBACK that is not answered dooms the connection', async () => {
@@ -114,21 +133,21 @@ describe('left inside a block of an ambient instance', () => {
   it('a query that is never answered does not keep the connection when it is over', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, ...ONE }, { ambient: true, timeoutMillis: 300 });
-    let pausedRetries: Promise<Error> | undefined;
+    let sleeping: Promise<Error> | undefined;
     const block = failure(
       db.atomic(
         async () => {
-          pausedRetries = failure(db.raw('select pg_sleep(60)'));
+          sleeping = failure(db.raw('select pg_sleep(60)'));
           await stage.running('pg_sleep');
           proxy.freeze();
-          await pausedRetries;
+          await sleeping;
         },
         { timeoutMillis: 1500 },
       ),
     );
     expect(await block).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
     await until('its place in the pool is free', () => db.connectionState().connections.inUse === 0);
-    expect(await pausedRetries).to.be.an.instanceof(Error);
+    expect(await sleeping).to.be.an.instanceof(Error);
   });
 });
 
