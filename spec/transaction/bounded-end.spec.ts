@@ -9,11 +9,11 @@ import { type Db, later, pidOf, rejection, useStage } from './stage';
 const never = () => new Promise<never>(() => {});
 const insert = (db: { raw: Db['raw'] }, id: number) => db.raw(`insert into t values (${id})`);
 /** The instance's time in these specs. A starved machine takes longer for everything else. */
-const TIME = 600;
+const TIME = 1500;
 const TWICE = 2 * TIME - 50;
 
 describe('the end of a transaction', () => {
-  const stage = useStage();
+  const stage = useStage({ timeoutMillis: TIME });
   const mine = new Error('mine');
 
   describe('whose statement is not answered', () => {

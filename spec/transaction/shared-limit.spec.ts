@@ -191,10 +191,11 @@ describe('transactionTimeoutMillis', () => {
     const armed = sinon.spy(globalThis, 'setTimeout');
     const cleared = sinon.spy(globalThis, 'clearTimeout');
     try {
-      const open = await stage.db.transaction();
-      await stage.db.transaction((trx) => insert(trx, 1));
+      const db = stage.make({ transactionTimeoutMillis: 10_001 });
+      const open = await db.transaction();
+      await db.transaction((trx) => insert(trx, 1));
       await open.commit();
-      const own = armed.getCalls().filter(({ args }) => args[1] === LIMIT);
+      const own = armed.getCalls().filter(({ args }) => args[1] === 10_001);
       expect(own).to.have.lengthOf(1);
       const [timer] = own.map(({ returnValue }) => returnValue as NodeJS.Timeout);
       expect(timer?.hasRef()).to.be.false;
