@@ -59,3 +59,10 @@ function flagsOf(result: unknown): number | undefined {
   const kind = last?.constructor?.name;
   return kind === 'ResultSetHeader' || kind === 'OkPacket' ? last?.serverStatus : undefined;
 }
+
+/** Of several statements in one, an earlier one has left no transaction open. */
+export function endsInBetween(result: unknown): boolean {
+  if (!Array.isArray(result)) return false;
+  const flags = result.slice(0, -1).map((each: unknown) => flagsOf([each]));
+  return flags.some((each) => each !== undefined && (each & IN_TRANSACTION) === 0);
+}

@@ -3,10 +3,10 @@ import { inBackground } from '../words/foreign';
 import { type TimeLimit, within } from '../words/waiting';
 import type { Driver, Openings } from './driver';
 import { isSameServer, openSideConnection, SecondConnection } from './mysql-side-connection';
-import { mayRollBack, Watch } from './mysql-watch';
+import { endsInBetween, mayRollBack, Watch } from './mysql-watch';
 import { mysqlServerKind } from './mysql-server-kind';
 import { tapConnection } from './mysql-tap';
-import { isControl, isRollback } from './statement-text';
+import { isControl, isRestart, isRollback } from './statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -116,6 +116,8 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     // That a raw ROLLBACK was one, only its text says.
     saysRolledBack: (_result, sql) => isRollback(sql),
     rollsBackAt: mayRollBack,
+    // The server's status is the same before and after.
+    wasRestarted: (result, sql) => isRestart(sql) || endsInBetween(result),
     commitsSilently: (sql) => !isControl(sql),
     send,
     cancel,

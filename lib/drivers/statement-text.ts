@@ -16,3 +16,14 @@ export function isRollback(sql = ''): boolean {
 export function isControl(sql: string): boolean {
   return CONTROL.has(firstWord(sql)) || /;\s*(commit|rollback|begin|start)\b/i.test(sql);
 }
+
+/** Whether a single statement ends the transaction that it is in and begins another, on MySQL. */
+export function isRestart(sql: string): boolean {
+  const word = firstWord(sql);
+  if (word === 'COMMIT' || word === 'ROLLBACK') return /\band\s+chain\b/i.test(sql);
+  // MariaDB has compound statements that begin with BEGIN, and MySQL has START REPLICA.
+  return (
+    (word === 'BEGIN' && /\bbegin(\s+work)?[\s;]*$/i.test(sql)) ||
+    (word === 'START' && /\bstart\s+transaction\b/i.test(sql))
+  );
+}

@@ -104,4 +104,26 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await failure(trx.commit())).to.be.instanceOf(BlockControlError);
     expect(await ids()).to.deep.equal([1, 2]);
   });
+
+  for (const sql of ['rollback and chain', 'commit and chain', 'start transaction', 'begin work', 'rollback; begin']) {
+    it(`is no success after a raw ${sql.toUpperCase()}, and nothing more of it is stored`, async () => {
+      db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+      const block = db.atomic(async (trx) => {
+        await trx('t').insert({ id: 3 });
+        await Promise.allSettled([trx.raw(sql), trx('t').insert({ id: 4 })]);
+      });
+      expect(await failure(block)).to.be.instanceOf(BlockControlError);
+      expect(await ids()).not.to.include(4);
+    });
+  }
+
+  it('goes on after statements that only look like it', async () => {
+    await db.transaction(async (trx) => {
+      await trx.raw('begin not atomic set @x = 1; end');
+      await trx.raw('savepoint a');
+      await trx.raw('rollback to savepoint a');
+      await trx('t').insert({ id: 3 });
+    });
+    expect(await ids()).to.deep.equal([1, 2, 3]);
+  });
 });
