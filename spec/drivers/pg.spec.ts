@@ -162,7 +162,7 @@ describe('the pg driver', () => {
       proxy.mode = 'blackhole';
       const start = performance.now();
       await pgDriver.cancel?.(through, 50);
-      expect(performance.now() - start).to.be.within(40, 300);
+      expect(performance.now() - start).to.be.within(40, 2000);
     });
   });
 
@@ -187,7 +187,7 @@ describe('the pg driver', () => {
       void spare?.terminate([{ id: 1, ageMillis: 0, sparesCommit: false }]).catch(() => {});
       const start = performance.now();
       await spare?.close(50);
-      expect(performance.now() - start).to.be.below(300);
+      expect(performance.now() - start).to.be.below(2000);
     });
   });
 

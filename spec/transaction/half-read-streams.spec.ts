@@ -68,7 +68,7 @@ describe('a transaction whose stream is half read', () => {
       const pid = await pidOf(stage.db);
       let end: Outcome<unknown> | undefined;
       const took = await millisOf(outcome(run(stage.db)).then((result) => (end = result)));
-      expect(took).to.be.below(500);
+      expect(took).to.be.below(2500); // knex waits for 5 s
       if (expected === mine) expect(end!.error).to.equal(mine);
       else expect(end!.error).to.be.instanceOf(expected);
       expect(stage.sql.at(-1)).to.match(/^ROLLBACK/);
