@@ -70,4 +70,16 @@ describe('resetConnection()', () => {
       await aborted;
     });
   });
+
+  it("washes with connections: 'recycle' what ends by itself in it", async () => {
+    const db = stage.resettable();
+    const pidOf = async () => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
+    const sql = "select pg_sleep(0.2), set_config('my.setting', 'kept', false), pg_backend_pid() as pid";
+    const query = outcome(db.raw(sql));
+    await stage.running('pg_sleep');
+    const report = await db.resetConnection({ graceMillis: 5000, connections: 'recycle' });
+    expect(report).to.include({ recycledConnections: 1, closedConnections: 0, abortedQueries: 0 });
+    expect(await pidOf()).to.equal((await query).value.rows[0].pid);
+    expect((await db.raw("select current_setting('my.setting', true) as kept")).rows[0].kept || '').to.equal('');
+  });
 });
