@@ -47,7 +47,20 @@ export class Attempt {
     const leaks = await this.#end();
     if (!isFirst || !leaks || isEmpty(leaks) || this.#leaks === 'ignore') return;
     if (this.#leaks === 'fail') throw leakError(this.#title, leaks);
-    process.emitWarning(leakMessage(this.#title, leaks), { type: 'LeakWarning', code: 'KNEX_RESET_LEAK' });
+    this.#warn(leaks);
+  }
+
+  /**
+   * Ends what a failed test left open. The test keeps its error. What it left becomes `suppressed` on it, and a warning, since runners
+   * do not print that property.
+   * @param isGivenUp it still runs: the hooks of the suite come next, and may need its locks
+   */
+  async fail(error: unknown, isGivenUp = false): Promise<void> {
+    const isFirst = !this.isOver;
+    const leaks = await this.#end(isGivenUp).catch(() => undefined);
+    if (!isFirst || !leaks || isEmpty(leaks) || this.#leaks === 'ignore') return;
+    suppress(error, leakError(this.#title, leaks));
+    this.#warn(leaks);
   }
 
   /** Ends what the test left open, of which there is nothing more to say. */
@@ -55,9 +68,8 @@ export class Attempt {
     await this.#end().catch(() => {});
   }
 
-  /** The same for a test that is given up while it runs: the hooks of the suite come next, and may need its locks. */
-  async abandon(): Promise<void> {
-    await this.#end(true).catch(() => {});
+  #warn(leaks: LeakReport): void {
+    process.emitWarning(leakMessage(this.#title, leaks), { type: 'LeakWarning', code: 'KNEX_RESET_LEAK' });
   }
 
   #end(isGivenUp = false): Promise<LeakReport | undefined> {
@@ -70,4 +82,9 @@ export class Attempt {
     const { transactions, queries } = await this.#isolation.close(this.#earlier);
     return { transactions: transactions.filter(({ id }) => !this.#earlier.includes(id)), queries };
   }
+}
+
+function suppress(error: unknown, leak: Error): void {
+  if (typeof error !== 'object' || error === null || 'suppressed' in error || !Object.isExtensible(error)) return;
+  Object.defineProperty(error, 'suppressed', { value: leak, enumerable: true, configurable: true, writable: true });
 }

@@ -11,6 +11,8 @@ export interface MochaTest {
   callback?: Done;
   timedOut?: boolean;
   asyncOnly?: boolean;
+  /** It was skipped, maybe while it ran: what it throws then is no failure. */
+  pending?: boolean;
   parent?: MochaSuite;
   fullTitle(): string;
 }
@@ -26,11 +28,14 @@ export interface MochaContext {
   runnable?(): unknown;
 }
 
-/** The test's own error wins, and so do mocha's own: of a timeout, of a skip, of `done()` called twice. */
+/**
+ * The test's own error wins, and so do mocha's own: of a timeout, of a skip, of `done()` called twice. A leak goes with a failure as its
+ * `suppressed`.
+ */
 export function wrapTest(test: MochaTest, attempt: Attempt): void {
   const body = test.fn;
   if (typeof body !== 'function') return;
-  const checked = body.length > 0 ? checkAtDone(body, attempt) : checkAtEnd(body, attempt, test);
+  const checked = body.length > 0 ? checkAtDone(body, attempt, test) : checkAtEnd(body, attempt, test);
   const wrapped = function (this: unknown, ...args: [Done]): unknown {
     // Mocha clones a test to retry it, and hooks run again for the clone.
     if (test.fn === wrapped) test.fn = body;
@@ -49,7 +54,7 @@ function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
   const tell = test.callback;
   if (typeof tell !== 'function') return;
   const givenUp: typeof tell = (error) => {
-    void attempt.abandon().then(() => {
+    void endFailed(test, attempt, error, true).then(() => {
       // Set meanwhile, so that the function's own end does not count; nor would this.
       const { timedOut } = test;
       test.timedOut = false;
@@ -60,36 +65,40 @@ function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
   test.callback = givenUp;
 }
 
+function endFailed(test: MochaTest, attempt: Attempt, error: unknown, isGivenUp = false): Promise<void> {
+  return test.pending && !isGivenUp ? attempt.discard() : attempt.fail(error, isGivenUp);
+}
+
 function checkAtEnd(body: TestFunction, attempt: Attempt, test: MochaTest): TestFunction {
   return function (this: unknown, ...args) {
     let result: unknown;
     try {
       result = body.apply(this, args);
     } catch (error) {
-      return attempt.discard().then(() => Promise.reject(error as Error));
+      return endFailed(test, attempt, error).then(() => Promise.reject(error as Error));
     }
     const isPromise = typeof (result as PromiseLike<unknown> | undefined)?.then === 'function';
     // With --async-only mocha complains about a result that is no promise.
     if (!isPromise && test.asyncOnly) return result;
-    return ended(attempt, result as PromiseLike<unknown>);
+    return ended(test, attempt, result as PromiseLike<unknown>);
   };
 }
 
-async function ended(attempt: Attempt, result: PromiseLike<unknown>): Promise<void> {
+async function ended(test: MochaTest, attempt: Attempt, result: PromiseLike<unknown>): Promise<void> {
   try {
     await result;
   } catch (error) {
-    await attempt.discard();
+    await endFailed(test, attempt, error);
     throw error;
   }
   await attempt.report();
 }
 
-function checkAtDone(body: TestFunction, attempt: Attempt): TestFunction {
+function checkAtDone(body: TestFunction, attempt: Attempt, test: MochaTest): TestFunction {
   return function (this: unknown, done) {
     let verdict: Promise<void> | undefined;
     const result = body.call(this, (error) => {
-      verdict ??= error ? attempt.discard() : attempt.report();
+      verdict ??= error ? endFailed(test, attempt, error) : attempt.report();
       // A second call is mocha's to complain about, once it has heard of the first.
       void tell(done, error, verdict);
     });

@@ -17,6 +17,15 @@ const LEAKING: Record<string, (string | RegExp)[]> = {
   'retries in vain': ['1 transaction open', /at leak \(.*mocha\.test\.js:\d+/],
 };
 
+/** Tests that leak and fail of something else, and what has to be in the warning. */
+const FAILING_WITH_LEAK: Record<string, (string | RegExp)[]> = {
+  'leaks its own error': ['1 transaction open', /leaks\.test\.js:\d+/],
+  'callbacks done with an error': ['1 transaction open', /mocha\.test\.js:\d+/],
+  'timeouts with a lock held': ['1 transaction open', 'lock table t', /mocha\.test\.js:\d+/],
+  'timeouts with a query running': ['1 query running', 'select pg_sleep(30)', /mocha\.test\.js:\d+/],
+  'timeouts in a callback': ['1 transaction open', 'lock table t', /mocha\.test\.js:\d+/],
+};
+
 const FAILING: Record<string, string | RegExp> = {
   'leaks its own error': 'its own',
   'leaks its own error, not in a promise': 'its own',
@@ -128,12 +137,29 @@ describe('resetHooks() as a root hook file', () => {
     });
   });
 
+  describe('where a test leaks and fails of something else', () => {
+    for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
+      it(`leaves the test its error, and tells the leak beside it (${isolation})`, async () => {
+        const run = await project().mocha({ isolation }, '--require', './hooks.js', 'leaks.test.js', 'mocha.test.js');
+        const warnings = run.output.split(/\(node:\d+\) /).filter((text) => text.includes('LeakWarning'));
+        const named = warnings.map((text) => /LeakWarning: "(.*?)" left/.exec(text)?.[1]);
+        expect(named).to.have.members(Object.keys(FAILING_WITH_LEAK));
+        for (const [title, parts] of Object.entries(FAILING_WITH_LEAK)) {
+          const warning = warnings[named.indexOf(title)];
+          for (const part of parts) expect(warning).to.match(typeof part === 'string' ? literal(part) : part);
+          expect(run.suppressed[title], title).to.equal('LeakError');
+        }
+      });
+    }
+  });
+
   describe('with leaks', () => {
     for (const isolation of ['reset', 'sandbox'] as const) {
       it(`'warn': warns once for each leaking test, by name (${isolation})`, async () => {
         const run = await project().mocha({ isolation, leaks: 'warn' }, '--require', './hooks.js', 'leaks.test.js');
         const leaking = Object.keys(LEAKING).filter((title) => /^leaks|^a trans/.test(title));
         expect(failuresOf(run)).to.have.members(['leaks its own error', 'leaks its own error, not in a promise']);
+        leaking.push('leaks its own error');
         expect(run.output.match(/LeakWarning: "/g)).to.have.lengthOf(leaking.length);
         for (const title of leaking) expect(run.output).to.include(`LeakWarning: "${title}" left`);
       });

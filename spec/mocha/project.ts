@@ -12,6 +12,8 @@ const workers = 4;
 /** How each test came out, by its full title: `passed`, `pending`, or the message that it failed with. */
 export interface Run {
   tests: Record<string, string>;
+  /** The name of the error that is `suppressed` on the one of a failed test, where there is one. */
+  suppressed: Record<string, string | undefined>;
   /** Undefined: it did not end by itself. */
   code: number | undefined;
   output: string;
@@ -20,7 +22,7 @@ export interface Run {
 interface MochaReport {
   passes: { fullTitle: string }[];
   pending: { fullTitle: string }[];
-  failures: { fullTitle: string; err: { message: string; stack: string } }[];
+  failures: { fullTitle: string; err: { message: string; suppressed?: { name?: string } } }[];
 }
 
 export class Project {
@@ -62,7 +64,9 @@ export class Project {
     const { code, output } = await this.node(args, { HOOKS: JSON.stringify(hooks) });
     const text = await fs.readFile(report, 'utf8').catch(() => undefined);
     if (text === undefined) throw new Error(`mocha made no report:\n${output}`);
-    return { tests: byTitle(JSON.parse(text) as MochaReport), code, output };
+    const found = JSON.parse(text) as MochaReport;
+    const suppressed = found.failures.map(({ fullTitle, err }) => [fullTitle, err.suppressed?.name]);
+    return { tests: byTitle(found), suppressed: Object.fromEntries(suppressed) as Run['suppressed'], code, output };
   }
 
   /** Runs node in the project's folder. */
