@@ -8,17 +8,23 @@ import { TeardownTime } from './teardown-time';
 
 const resets = channel('knex-reset:reset');
 
-/** Work under way that others join, and may hurry. */
-interface UnderWay<T> {
+/** A reset or a `destroy()` that is under way. A call of the same kind joins it, one of the other kind runs behind it. */
+interface Step<T> {
+  readonly kind: 'reset' | 'destroy';
   readonly time: TeardownTime;
+  /** What it waits for. */
+  readonly before: Step<unknown> | undefined;
   readonly done: Promise<T>;
 }
 
+type Bound = Pick<ResetRequest, 'graceMillis' | 'timeoutMillis'>;
+
+/** The calls take effect in the order in which they were made, so that the last one decides. */
 export class Lifecycle {
   readonly #instance: Instance;
   readonly #onReopen: () => void;
-  #reset: UnderWay<ResetReport> | undefined;
-  #destroy: UnderWay<void> | undefined;
+  /** The last step that was asked for, until it has ended. */
+  #last: Step<unknown> | undefined;
 
   constructor(instance: Instance, onReopen: () => void) {
     this.#instance = instance;
@@ -33,9 +39,9 @@ export class Lifecycle {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.#reset) this.#reset.time.hurry(request.graceMillis, request.timeoutMillis);
-    else this.#reset = this.#underWay(request, (time) => this.#run(request, time), this.#resetEnded);
-    return this.#reset.done;
+    // What is under way has no longer than the reset gives it.
+    hurry(this.#last, request);
+    return this.#joinOrRun('reset', request, (time) => this.#run(request, time));
   }
 
   /** Waits for what runs, aborts what runs too long, and ends the instance until it is reset or initialized. */
@@ -43,12 +49,9 @@ export class Lifecycle {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
     pool.destroyed = true;
-    this.#destroy ??= this.#underWay(
-      { graceMillis: timeoutMillis, timeoutMillis },
-      (time) => this.#end(time),
-      this.#destroyEnded,
-    );
-    return this.#destroy.done;
+    // The grace of a reset is not waited out.
+    if (this.#last?.kind === 'reset') hurry(this.#last, { graceMillis: 0, timeoutMillis });
+    return this.#joinOrRun('destroy', { graceMillis: timeoutMillis, timeoutMillis }, (time) => this.#end(time));
   }
 
   reopen(): void {
@@ -56,29 +59,18 @@ export class Lifecycle {
     this.#onReopen();
   }
 
-  #underWay<T>(
-    { graceMillis, timeoutMillis }: { graceMillis: number; timeoutMillis: number },
-    work: (time: TeardownTime) => Promise<T>,
-    ended: () => void,
-  ): UnderWay<T> {
-    const time = new TeardownTime(graceMillis, timeoutMillis);
-    return { time, done: work(time).finally(ended) };
+  #joinOrRun<T>(kind: Step<T>['kind'], bound: Bound, work: (time: TeardownTime) => Promise<T>): Promise<T> {
+    const before = this.#last;
+    if (before?.kind === kind) return before.done as Promise<T>;
+    const time = new TeardownTime(bound.graceMillis, bound.timeoutMillis);
+    const done = (before ? before.done.catch(() => {}).then(() => work(time)) : work(time)).finally(() => {
+      if (this.#last?.done === done) this.#last = undefined;
+    });
+    this.#last = { kind, time, before, done };
+    return done;
   }
 
-  readonly #resetEnded = (): void => {
-    this.#reset = undefined;
-  };
-
-  readonly #destroyEnded = (): void => {
-    this.#destroy = undefined;
-  };
-
   async #run(request: ResetRequest, time: TeardownTime): Promise<ResetReport> {
-    if (this.#destroy) {
-      // What it waits for has no longer than the reset gives it.
-      this.#destroy.time.hurry(request.graceMillis, request.timeoutMillis);
-      await this.#destroy.done;
-    }
     this.reopen();
     this.#instance.resets++;
     const report = await this.#endGeneration(request, time, false);
@@ -89,11 +81,6 @@ export class Lifecycle {
   async #end(time: TeardownTime): Promise<void> {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
-    if (this.#reset) {
-      // What it gives to others is not waited out.
-      this.#reset.time.hurry(0, timeoutMillis);
-      await this.#reset.done;
-    }
     pool.close();
     await this.#endGeneration(
       { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis, connections: 'close', waiting: 'reject' },
@@ -110,4 +97,9 @@ export class Lifecycle {
       this.#instance.pool.openGate();
     }
   }
+}
+
+/** A step, and all that it waits for, end within the bound. */
+function hurry(last: Step<unknown> | undefined, { graceMillis, timeoutMillis }: Bound): void {
+  for (let step = last; step; step = step.before) step.time.hurry(graceMillis, timeoutMillis);
 }

@@ -76,6 +76,35 @@ describe('destroy()', () => {
     });
   });
 
+  describe('in turn with resetConnection(), while a query runs', () => {
+    it('leaves the instance open where the reset is asked for last', async () => {
+      const db = stage.resettable();
+      const query = failure(db.raw('select pg_sleep(60)'));
+      await stage.running('pg_sleep');
+      const first = db.resetConnection();
+      const destroyed = db.destroy();
+      const last = await db.resetConnection();
+      expect(await query).to.be.an.instanceof(ResetError);
+      await destroyed;
+      expect([(await first).generation, last.generation]).to.deep.equal([1, 2]);
+      await db.raw('select 1');
+      expect(db.client.pool.destroyed).to.be.false;
+    });
+
+    it('leaves the instance destroyed where it is called last', async () => {
+      const db = stage.resettable({}, { timeoutMillis: 300 });
+      const query = failure(db.raw('select pg_sleep(60)'));
+      await stage.running('pg_sleep');
+      const first = db.destroy();
+      const reset = db.resetConnection();
+      await db.destroy();
+      await Promise.all([first, reset]);
+      expect(await query).to.be.an.instanceof(ResetError);
+      expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+  });
+
   describe('then resetConnection()', () => {
     it('opens the instance again', async () => {
       const db = stage.resettable();
