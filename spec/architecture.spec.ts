@@ -43,6 +43,17 @@ describe('the architecture', () => {
       expect(assigned.test(line), line).to.be.true;
   });
 
+  // Under fake timers such a wait would never end. Limits that users ask for go by the clock that their test has.
+  it('waits by the clock of words/waiting.ts, but for the limits that users ask for', () => {
+    const byTheUsersClock = ['transaction/limit.ts', 'transaction/shared-limit.ts', 'diagnostics/leaks.ts'];
+    const inBackground = ['worker-database/keeper.ts'];
+    const found = sources()
+      .filter(({ path: name }) => !name.startsWith('words/') && ![...byTheUsersClock, ...inBackground].includes(name))
+      .filter(({ text }) => /(?<![.\w])(setTimeout|setInterval|setImmediate)\(|process\.nextTick/.test(text))
+      .map(({ path: name }) => name);
+    expect(found).to.be.empty;
+  });
+
   it('has every line in its room', () => {
     const found = violations(sources());
     expect(found, `\n${found.join('\n')}\n`).to.be.empty;

@@ -1,7 +1,7 @@
 // The statements of one raw connection, in a queue, one at a time, this package's own included; and the ways to stop them.
 import type { Driver, PendingStatement, StatementSink, TransactionStatus } from '../drivers/driver';
 import { OwnWork, tell } from './own-work';
-import { inBackground, throwLater, valueOr } from '../words/foreign';
+import { inBackground, throwLater, valueOr, nextTick } from '../words/foreign';
 import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit } from '../words/waiting';
 
 export abstract class StatementQueue implements StatementSink {
@@ -72,7 +72,7 @@ export abstract class StatementQueue implements StatementSink {
   ask(statement: PendingStatement): void {
     if (this.#refusal !== undefined) {
       const refusal = this.#refusal;
-      process.nextTick(tell, statement, refusal);
+      nextTick(tell, statement, refusal);
       return;
     }
     this.lastSql = statement.sql;

@@ -1,7 +1,7 @@
 // Ends sessions on their server from outside: over one side connection for all that are to be ended at the same time.
 import type { ServerSession, SideConnection } from '../drivers/driver';
 import { bounded, inBackground } from '../words/foreign';
-import { type Deadline, type Deferred, defer, within } from '../words/waiting';
+import { type Deadline, type Deferred, defer, within, sleep } from '../words/waiting';
 import type { Connection } from './connection';
 
 /** What became of the session: it was there and has been ended, or the server has, or had, none of that id. */
@@ -123,7 +123,7 @@ class Batch {
         if (left.has(request.connection.backendId as number)) request.wasThere = true;
         else this.#settle(request, request.wasThere ? 'terminated' : 'gone');
       }
-      if (left.size > 0) await new Promise((resolve) => setTimeout(resolve, pause));
+      if (left.size > 0) await sleep(pause);
     }
   }
 }

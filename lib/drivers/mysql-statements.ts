@@ -1,5 +1,5 @@
 // The statements on a MySQL connection as statements of the queue.
-import { callUser, inBackground, throwLater } from '../words/foreign';
+import { callUser, inBackground, throwLater, nextTick } from '../words/foreign';
 import type { PendingStatement, StatementSink } from './driver';
 import { mayRollBack, type Watch } from './mysql-watch';
 import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
@@ -109,7 +109,7 @@ export class StreamStatement implements PendingStatement {
     this.command.once('end', () => this.#done());
     // A driver that is over takes the command and never says anything about it.
     const gone = reasonOf(this.tap.connection);
-    if (gone) return process.nextTick(() => this.fail(gone));
+    if (gone) return nextTick(() => this.fail(gone));
     try {
       this.send(this.command);
     } catch (error) {

@@ -1,4 +1,5 @@
 // The databases of a PostgreSQL server, over a connection of their own: made, dropped, and locked by name for as long as a process lives.
+import { sleep } from '../words/waiting';
 import { createHash } from 'node:crypto';
 import type { PgConnection } from './pg-client';
 
@@ -150,7 +151,7 @@ async function unlessBusy(work: () => Promise<unknown>): Promise<void> {
       return;
     } catch (error) {
       if (codeOf(error) !== TOO_BUSY || left === 0) throw error;
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MILLIS));
+      await sleep(PAUSE_MILLIS);
     }
   }
 }

@@ -124,13 +124,13 @@ function lossOr(error: Error): Error {
 }
 
 async function bounded<T>(promise: Promise<T>, millis: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new MigrationLockError(`${what} within ${millis} ms`)), millis);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const settled = promise.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error;
+    },
+  );
+  const answer = await within(millis, settled);
+  if (!answer) throw new MigrationLockError(`${what} within ${millis} ms`);
+  return answer();
 }

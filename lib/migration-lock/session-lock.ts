@@ -1,4 +1,5 @@
 // The lock itself: a session lock of the server, named for one migrations table.
+import { sleep } from '../words/waiting';
 import { SESSION_LOCKS } from '../drivers/session-lock-sql';
 import { MigrationLockError } from '../words/errors';
 import type { Deadline } from '../words/waiting';
@@ -34,7 +35,7 @@ export async function takeLock(
 }
 
 export function pause(deadline: Deadline): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MILLIS, deadline.leftMillis)));
+  return sleep(Math.min(POLL_MILLIS, deadline.leftMillis));
 }
 
 function isTaken([row]: Rows): boolean {

@@ -1,6 +1,6 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
 import { commitStatus, type Recorded } from '../drivers/pg-commit-status';
-import { Deadline, within } from '../words/waiting';
+import { Deadline, within, sleep } from '../words/waiting';
 import type { Transaction } from './transaction';
 import type { Outcome } from './state';
 
@@ -28,9 +28,11 @@ async function finalStatus(transaction: Transaction, recorded: Recorded): Promis
   while (deadline.leftMillis > 0) {
     try {
       const connection = await pool.borrow();
-      // Without an answer the connection is of no further use.
-      connection.doomed = true;
       try {
+        // It was waited for: the caller may have its answer.
+        if (deadline.leftMillis === 0) return undefined;
+        // Without an answer the connection is of no further use.
+        connection.doomed = true;
         const status = await within(
           deadline.leftMillis,
           commitStatus(recorded, (sql) => connection.send(sql)),
@@ -43,7 +45,7 @@ async function finalStatus(transaction: Transaction, recorded: Recorded): Promis
     } catch {
       // The server may be on its way back: asked again until the time is up.
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLIS));
+    await sleep(POLL_MILLIS);
   }
   return undefined;
 }

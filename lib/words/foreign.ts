@@ -2,7 +2,7 @@
 import { type TimeLimit, within } from './waiting';
 
 // Taken when this is loaded: a test may fake it.
-const nextTick = process.nextTick.bind(process);
+export const nextTick = process.nextTick.bind(process);
 
 /** Throws the error where it is the process's business, as it is for a callback of the user's without this package. */
 export function throwLater(error: unknown): void {

@@ -9,6 +9,11 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
+/** Resolves when the time is up. */
+export async function sleep(limit: TimeLimit): Promise<void> {
+  await within(limit, new Promise<never>(() => {}));
+}
+
 /** A timer that is later than this was held up by a blocked event loop. */
 const BLOCKED_MILLIS = 10;
 /** How much longer an answer is waited for then, at most. */
