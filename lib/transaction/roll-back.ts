@@ -44,11 +44,10 @@ export async function rollBackNow(transaction: Transaction, error: unknown): Pro
   if (isUndoneAlready(transaction)) return end(transaction, rolledBack);
   const isAtRest = await comeToRest(transaction, deadline);
   if (isUndoneAlready(transaction)) return end(transaction, rolledBack);
-  const undone = isAtRest ? await sendInTime(transaction, deadline, () => port.send('rollback', error)) : undefined;
-  // Knex has an error of its own for a rollback without a reason, if it is configured to reject.
-  if (undone && !undone.isDone && error === undefined && connection.death === undefined)
-    return end(transaction, { kind: 'rolledBack', error: undone.error });
-  if (undone && (undone.isDone || undone.error === error)) {
+  // Knex rejects with the reason where ROLLBACK was answered. Any other error says that it failed.
+  const reason = rolledBack.error === undefined ? new Error('no reason was given') : rolledBack.error;
+  const undone = isAtRest ? await sendInTime(transaction, deadline, () => port.send('rollback', reason)) : undefined;
+  if (undone && (undone.isDone || undone.error === reason)) {
     await transaction.wasUndone(deadline);
   } else {
     if (undone) suppress(error, undone.error);
@@ -72,8 +71,10 @@ function end(transaction: Transaction, outcome: Outcome): void {
   if (!transaction.isOver) transaction.move({ is: 'ended', outcome });
 }
 
+type RolledBack = Extract<Outcome, { kind: 'rolledBack' }>;
+
 /** For a rollback by hand without a reason knex resolves, or has an error of its own if it is configured to reject. */
-function rolledBackFor({ block, port }: Transaction, error: unknown): Outcome {
+function rolledBackFor({ block, port }: Transaction, error: unknown): RolledBack {
   const isByHand = error === undefined && !block;
   const resolves = isByHand && port.resolvesOnRollback;
   const own = isByHand && !resolves ? new Error(`Transaction rejected with non-error: ${error}`) : error;
