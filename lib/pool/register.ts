@@ -27,8 +27,9 @@ export abstract class Register extends Generations {
     const close = (deadline: Deadline) =>
       closeConnection(connection, deadline, this.terminator).finally(() => this.forget(connection));
     connection.closing ??= new SharedWork(limit, close);
+    const closed = connection.closing.join(limit);
     if (!this.host.isExternal) step(() => this.lender?.remove(connection.raw));
-    return (await connection.closing.join(limit)) ?? 'forced';
+    return (await closed) ?? 'forced';
   }
 
   /** Whether closing it would lose the data. */

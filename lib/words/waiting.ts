@@ -103,26 +103,37 @@ export class Deadline {
   }
 }
 
-/** Work with several waiters. Each waiter has its own deadline, and one that ends before the work's shortens the work's. */
+/**
+ * Work with several waiters. Each waiter has its own deadline, and one that ends before the work's shortens the work's.
+ * It starts with its first waiter: whatever the work calls in its first turn can see already that it is under way.
+ */
 export class SharedWork<T> {
   readonly #deadline: Deadline;
-  readonly #done: Promise<T>;
+  readonly #done = defer<T>();
+  #work: ((deadline: Deadline) => Promise<T>) | undefined;
 
   constructor(limit: TimeLimit, work: (deadline: Deadline) => Promise<T>) {
     this.#deadline = new Deadline(Deadline.of(limit).leftMillis);
-    this.#done = work(this.#deadline);
-    this.#done.catch(() => {});
+    this.#work = work;
+    this.#done.promise.catch(() => {});
   }
 
   /** Its result. Undefined: it failed, or has not ended by then. */
   async join(limit: TimeLimit): Promise<T | undefined> {
+    this.#start();
     const deadline = Deadline.of(limit);
     const leave = this.#deadline.follow(deadline);
     try {
-      return await within(deadline, this.#done);
+      return await within(deadline, this.#done.promise);
     } finally {
       leave();
     }
+  }
+
+  #start(): void {
+    const work = this.#work;
+    this.#work = undefined;
+    if (work) this.#done.resolve(work(this.#deadline));
   }
 }
 

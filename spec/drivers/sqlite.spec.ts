@@ -51,10 +51,40 @@ for (const engine of SQLITE_ENGINES) {
 
     const idsOf = (db: Knex) => db('t').pluck('id').orderBy('id');
 
+    it('closes an idle connection of a file in an orderly way: it is no death, and resets nothing', async () => {
+      const pool = { min: 0, max: 2, idleTimeoutMillis: 20, reapIntervalMillis: 10 };
+      const db = await make(path.join(folder, 'data.sqlite'), { pool }, { onFatal: 'reset' });
+      const trx = await db.transaction();
+      await trx('t').insert({ id: 1 });
+      await db.raw('select 1');
+      await until('the idle one is closed', () => db.connectionState().connections.idle === 0);
+      await nextTurn();
+      expect(db.connectionState().generation).to.equal(0);
+      await trx.commit();
+      expect(await idsOf(db)).to.deep.equal([1]);
+    });
+
     for (const kind of ['in-memory', 'file'] as const) {
       const filenameOf = () => (kind === 'file' ? path.join(folder, 'data.sqlite') : ':memory:');
 
       describe(`on ${kind === 'file' ? 'a file' : 'an in-memory database'}`, () => {
+        for (const config of [{}, { doNotRejectOnRollback: false }]) {
+          it(`stores nothing of a savepoint whose rollback by hand failed, ${JSON.stringify(config)}`, async () => {
+            const db = await make(filenameOf());
+            const trx = await db.transaction();
+            const savepoints: string[] = [];
+            trx.on('query', ({ sql }: { sql: string }) =>
+              savepoints.push(...(/savepoint (\w+)/i.exec(sql)?.slice(1) ?? [])),
+            );
+            const inner = await trx.transaction(undefined, config);
+            await inner('t').insert({ id: 1 });
+            await inner.raw(`release ${savepoints[0]}`);
+            await outcome(Promise.resolve(inner.rollback()));
+            await failure(Promise.resolve(trx.commit()));
+            expect(await idsOf(db)).to.deep.equal([]);
+          });
+        }
+
         it('leaves transactions, savepoints and schema changes as they were', async () => {
           const db = await make(filenameOf());
           const value = await db.transaction(async (trx) => {
