@@ -24,8 +24,13 @@ export async function commit(transaction: Transaction, value: unknown): Promise<
   if (transaction.isAborted) return settleAborted(transaction);
   if (!transaction.isOpen) return;
   if (transaction.parentHasEnded) return rollBack(transaction, outlived(transaction));
-  failure ??= transaction.refusal;
+  failure ??= transaction.refusal ?? refusalOf(transaction);
   return failure ? rollBack(transaction, failure.error) : transaction.sendCommit(value, recorded);
+}
+
+/** Nothing can be sent any more: COMMIT would be taken for one that was. */
+function refusalOf({ connection }: Transaction): Failure | undefined {
+  return connection.refusal && { error: connection.death ?? connection.refusal };
 }
 
 function isReady({ work, hasHooks, connection, block }: Transaction): boolean {
@@ -37,7 +42,7 @@ function isReady({ work, hasHooks, connection, block }: Transaction): boolean {
 /** What comes before COMMIT where anything does. A refusal is for the caller to see. */
 async function prepared(transaction: Transaction): Promise<Prepared> {
   const { connection } = transaction;
-  const isWanted = () => transaction.state.is === 'draining' && !transaction.refusal;
+  const isWanted = () => transaction.state.is === 'draining' && !transaction.refusal && !connection.refusal;
   const steps = [() => drain(transaction, isWanted)];
   if (transaction.isOutermost)
     steps.push(

@@ -79,10 +79,11 @@ async function inTurn(
 }
 
 /** A connection that does not answer is of no use: nothing more is sent on it. */
-export function giveUp({ connection, name }: Transaction): void {
+export function giveUp(transaction: Transaction): void {
+  const { connection, name } = transaction;
   connection.doomed = true;
-  if (connection.refusal === undefined)
-    connection.refuse(new Error(`the end of transaction ${name} was not answered in time`));
+  if (connection.refusal !== undefined) return;
+  connection.refuse(transaction.failure(`the end of transaction ${name} was not answered in time`, undefined));
 }
 
 /** Sends a statement of this package's own. */

@@ -137,9 +137,10 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
 export function endWithin(transaction: Transaction, error: unknown): void {
   for (const child of transaction.children) {
     endWithin(child, error);
-    // What its callback threw came first, and its rollback waits for its turn.
-    const first = child.state.is === 'rollingBack' ? child.state.error : error;
     child.doom(error);
-    end(child, { kind: 'rolledBack', error: first });
+    const { state } = child;
+    // One that is being rolled back already has a reason of its own.
+    if (state.is === 'rollingBack') end(child, rolledBackFor(child, state.error));
+    else end(child, { kind: 'rolledBack', error: state.is === 'aborted' ? state.error : error });
   }
 }

@@ -25,6 +25,15 @@ describe('the end of a transaction', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
+    it('is a failure and no unknown outcome where the block has swallowed that: COMMIT is never sent', async () => {
+      stage.proxy.swallowAnswersAfter(/RELEASE/);
+      const block = stage.db.atomic(async (trx) => {
+        await rejection(trx.atomic((inner) => insert(inner, 1)));
+      });
+      expect(await rejection(block)).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+      expect(stage.sql).not.to.include('COMMIT;');
+    });
+
     it('takes the time once for three RELEASEs', async () => {
       stage.proxy.swallowAnswersAfter(/RELEASE/);
       const block = stage.db.atomic((a) => a.atomic((b) => b.atomic((c) => c.atomic((d) => insert(d, 1)))));
