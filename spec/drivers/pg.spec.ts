@@ -24,8 +24,15 @@ describe('the pg driver', () => {
   });
 
   async function connect(through?: FaultProxy): Promise<PgConnection> {
-    const { connection: to } = stage.database;
-    const client = new Client(through ? through.through(to) : to);
+    const { connection: to, observer } = stage.database;
+    // Which stream factory a client has is known of those alone that a pool has opened: this one goes to the address.
+    const { stream: _, ...byAddress } = {
+      stream: undefined,
+      ...to,
+      host: to.host ?? observer.host,
+      port: to.port ?? observer.port,
+    };
+    const client = new Client(through ? through.through(byAddress) : byAddress);
     client.on('error', () => {});
     await client.connect();
     extra.push(client as unknown as PgConnection);
