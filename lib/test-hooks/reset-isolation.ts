@@ -4,6 +4,7 @@ import { closeWhenIdle, keepIdle } from './after-all';
 import { InnerLook } from './inner-look';
 import type { Hooked, InstanceIsolation, Isolation } from './isolation';
 import { isEmpty, lookForLeaks } from './look-for-leaks';
+import { refuseSecondHooks } from './sandbox-owner';
 import { nextTurn } from '../words/waiting';
 import { REASON } from './unheard';
 
@@ -23,6 +24,7 @@ export class ResetIsolation implements InstanceIsolation {
   }
 
   async open(): Promise<void> {
+    this.refuseSecond();
     await this.reset();
   }
 
@@ -47,6 +49,10 @@ export class ResetIsolation implements InstanceIsolation {
     await this.db.destroy();
     this.db.initialize();
     closeWhenIdle(this.instance.pool);
+  }
+
+  protected refuseSecond(): void {
+    refuseSecondHooks(this.instance, this);
   }
 
   protected async reset(): Promise<void> {

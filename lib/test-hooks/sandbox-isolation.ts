@@ -3,6 +3,7 @@ import { SandboxError } from '../words/errors';
 import type { LeakReport, Sandbox } from '../words/types';
 import type { Hooked, Isolation } from './isolation';
 import { ResetIsolation } from './reset-isolation';
+import { disown, own } from './sandbox-owner';
 import { nextTurn } from '../words/waiting';
 
 export class SandboxIsolation extends ResetIsolation {
@@ -15,6 +16,7 @@ export class SandboxIsolation extends ResetIsolation {
 
   override async open(): Promise<void> {
     await this.close().catch(() => {});
+    this.refuseSecond();
     if (this.instance.pool.isClosed) await this.reset();
     this.#sandbox = await this.openSandbox();
   }
@@ -22,6 +24,7 @@ export class SandboxIsolation extends ResetIsolation {
   override async close(): Promise<LeakReport> {
     const sandbox = this.#sandbox;
     this.#sandbox = undefined;
+    disown(this.instance, this);
     if (!sandbox) return { transactions: [], queries: [] };
     // What was asked last gets into the sandbox a few steps later.
     await nextTurn();
@@ -32,8 +35,10 @@ export class SandboxIsolation extends ResetIsolation {
     return new InnerSandbox(this.hooked, () => this.#sandbox);
   }
 
-  protected openSandbox(): Promise<Sandbox> {
-    return this.db.openSandbox();
+  protected async openSandbox(): Promise<Sandbox> {
+    const sandbox = await this.db.openSandbox();
+    own(this.instance, this);
+    return sandbox;
   }
 
   override openNow(): string[] {
@@ -50,6 +55,9 @@ class InnerSandbox extends SandboxIsolation {
     super(hooked);
     this.#outer = outer;
   }
+
+  /** The hooks are those of the outer test. */
+  protected override refuseSecond(): void {}
 
   protected override async openSandbox(): Promise<Sandbox> {
     const outer = this.#outer();

@@ -64,6 +64,29 @@ describe('resetHooks()', () => {
     await hooks.afterAll();
   });
 
+  describe('twice on one instance', () => {
+    for (const isolation of ['sandbox', 'clean', 'recycle', 'reset'] as const) {
+      it(`refuses hooks with '${isolation}' inside those with 'sandbox', and leaves the sandbox alone`, async () => {
+        hooks = resetHooks(db, { isolation: 'sandbox' });
+        const second = resetHooks(db, { isolation });
+        await hooks.beforeEach();
+        await db('t').insert({ id: 1 });
+        const error = await failure(second.beforeEach());
+        expect(error).to.include({ code: 'ERR_SANDBOX' });
+        expect(error.message).to.include('resetHooks is active twice for this instance');
+        await second.afterEach();
+        expect(await db('t').pluck('id')).to.deep.equal([1]);
+        await hooks.afterEach();
+        expect(await stage.database.query('select * from t')).to.be.empty;
+        // Those of the next describe.
+        await second.beforeEach();
+        await second.afterEach();
+        await second.afterAll();
+        await hooks.afterAll();
+      });
+    }
+  });
+
   describe('with several instances', () => {
     it('takes an instance once that is there twice, also as a copy', async () => {
       hooks = resetHooks([db, db, db.withUserParams({}) as ResettableKnex], { isolation: 'sandbox' });
