@@ -17,7 +17,7 @@ export interface WorkerDatabaseOptions {
   /** Makes the template: migrations, seeds. Called once for each server and key, with an instance that leads to an empty database. */
   prepare: (db: Knex) => unknown;
   /**
-   * Another key makes another template.
+   * Another key makes another template. Change it whenever `prepare` changes.
    * @default what is in the migration and seed folders of the config
    */
   key?: string | undefined;
