@@ -29,12 +29,6 @@ export const mutants: Mutant[] = [
     mutation: ' && this.#pausing === undefined;',
   },
   {
-    slip: 'the status is read while something still runs',
-    file: 'connection/connection.ts',
-    anchor: 'if (!this.isQuiet || this.death !== undefined || this.doomed) return false;',
-    mutation: 'if (this.death !== undefined || this.doomed) return false;',
-  },
-  {
     slip: 'a doubtful connection is not rolled back before it is lent again',
     file: 'connection/connection.ts',
     anchor: "return status === 'idle' || status === 'unknown';",
