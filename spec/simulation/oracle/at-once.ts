@@ -5,6 +5,8 @@ import { Verdict, type Violation } from './violation';
 
 export function victimsAreToldAtOnce({ ledger, schedule }: Evidence): Violation[] {
   const verdict = new Verdict('told at once');
+  // In a sandbox that is open for all some wait for their turn, and are told by what they wait for.
+  if (ledger.pins.length > 0) return [];
   const { graceMillis = 0 } = schedule.setting.options;
   const busy: [number, number][] = [...ledger.resets, ...ledger.destroys].map(({ asked, told }) => [
     asked.order,

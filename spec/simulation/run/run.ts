@@ -58,6 +58,7 @@ async function play(stage: Stage): Promise<Evidence> {
     stage.isQuiet = true;
     server.reachability = 'open';
     server.unreachableUntil = Math.min(server.unreachableUntil, clock.now);
+    await resetsOver(stage);
     await performReset(stage, { reason: 'the end', timeoutMillis: 4000 });
     finalReset = ledger.now();
     stage.release();
@@ -93,6 +94,12 @@ async function play(stage: Stage): Promise<Evidence> {
     rest: restOf(stage),
     frozen: server.everFrozen,
   };
+}
+
+/** The final reset is one of its own: one that joined another would spare what was asked meanwhile. */
+async function resetsOver({ clock, ledger }: Stage): Promise<void> {
+  const until = clock.now + 10_000;
+  while (clock.now < until && ledger.resets.some(({ told }) => told.is === 'nothing')) await clock.wait(5);
 }
 
 /** A lost COMMIT is asked about for as long as the instance gives. */
