@@ -23,7 +23,7 @@ export async function commit(transaction: Transaction, value: unknown): Promise<
   // What is waited for takes its time: a limit, a reset or a fatal error may have come.
   if (transaction.isAborted) return settleAborted(transaction);
   if (!transaction.isOpen) return;
-  if (transaction.parentHasEnded) return rollBack(transaction, outlived(transaction));
+  if (transaction.parentHasEnded) return followParent(transaction, value);
   failure ??= transaction.refusal ?? refusalOf(transaction);
   return failure ? rollBack(transaction, failure.error) : transaction.sendCommit(value, recorded);
 }
@@ -95,6 +95,17 @@ function unawaited(transaction: Transaction): Failure | undefined {
   if (!lost || connection.status === 'failed') return undefined;
   const message = `${lost.what} transaction ${transaction.name} failed that its block had not waited for`;
   return { error: transaction.failure(message, lost.error) };
+}
+
+/** It ended with the transaction around it: stored where that was, undone where that was. */
+async function followParent(transaction: Transaction, value: unknown): Promise<void> {
+  const { parent, refusal } = transaction;
+  if (parent?.isCommitting) await parent.whenDecided;
+  if (!transaction.isOpen) return;
+  const isStored = !refusal && transaction.state.is === 'draining' && parent?.outcome?.kind === 'committed';
+  if (!isStored) return rollBack(transaction, outlived(transaction));
+  transaction.move({ is: 'committing', value });
+  transaction.move({ is: 'ended', outcome: { kind: 'committed', value } });
 }
 
 function outlived(transaction: Transaction): Error {

@@ -1,5 +1,6 @@
 // What was begun inside a transaction and ends after it: it leaves the connection alone, which may be somebody else’s by then.
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { defer } from '../../lib/words/waiting';
 import { never, type Outcome, outcome } from '../support/outcome';
 import { until } from '../support/until';
@@ -72,5 +73,30 @@ describe('inner transactions', () => {
       const { error } = await borrowing(() => until('its time is over', () => performance.now() - start > 2 * LIMIT));
       expect(error).to.equal(undefined);
     });
+  });
+
+  it('is stored with the transaction around it: its commit() says so', async () => {
+    let inner: Knex.Transaction | undefined;
+    await stage.db.transaction(async (trx) => {
+      inner = await trx.transaction();
+      await inner('t').insert({ id: 1 });
+    });
+    stage.transcript.clear();
+    await inner!.commit();
+    expect(stage.sql).to.deep.equal([]);
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
+
+  it('is undone with the transaction around it: its commit() rejects', async () => {
+    let inner: Knex.Transaction | undefined;
+    const outer = stage.db.transaction(async (trx) => {
+      inner = await trx.transaction();
+      void later(inner.executionPromise);
+      await inner('t').insert({ id: 1 });
+      throw new Error('undone');
+    });
+    await rejection(outer);
+    await rejection(inner!.commit());
+    expect(await stage.ids()).to.deep.equal([]);
   });
 });
