@@ -2,7 +2,7 @@
 import type { KnexClient } from '../knex/insides';
 import { guardOf } from '../knex/guard';
 import type { StepResult } from '../knex/transaction-port';
-import { type Mutex, NO_MUTEX } from '../connection/mutex';
+import { type Mutex, NO_MUTEX, type TurnHolder } from '../connection/mutex';
 import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
 
@@ -35,6 +35,16 @@ export function mutexOf(transaction: Transaction): Mutex {
   for (let each: Transaction | undefined = transaction; each; each = each.parent)
     if (borrowers.has(each)) return NO_MUTEX;
   return mutex;
+}
+
+/** What runs on its connection may be stopped for it. In a sandbox other code may have the turn. */
+export function hasTurn(transaction: Transaction): boolean {
+  const { isShared, holder } = mutexOf(transaction);
+  return !isShared || isHeldWithin(transaction, holder);
+}
+
+function isHeldWithin(transaction: Transaction, holder: TurnHolder | undefined): boolean {
+  return holder === transaction || [...transaction.children].some((child) => isHeldWithin(child, holder));
 }
 
 /** Sends a control statement when it is its turn. Never rejects. */

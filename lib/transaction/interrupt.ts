@@ -1,7 +1,7 @@
 // A transaction that is ended from outside of its callback, by a limit or a signal: cancelled on the server, rolled back, rejected with the error.
 import { inBackground } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
-import { giveUp } from './control';
+import { giveUp, hasTurn } from './control';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
 
@@ -36,10 +36,10 @@ function stopBeginning(transaction: Transaction, error: unknown): void {
     inBackground(transaction.instance.pool.discard(transaction.connection));
 }
 
-/** The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement. */
+/** The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement; one that waits for its turn is not sent yet. */
 async function cancelCommit(transaction: Transaction, error: unknown): Promise<void> {
   const { connection, instance, state } = transaction;
-  if (state.is !== 'committing') return;
+  if (state.is !== 'committing' || !hasTurn(transaction)) return;
   const hasCutWait = connection.driver.watchCut?.(connection.raw) ?? never;
   transaction.move({ ...state, cancelledFor: { error, hasCutWait } });
   const deadline = new Deadline(instance.settings.timeoutMillis);

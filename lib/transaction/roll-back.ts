@@ -5,7 +5,7 @@ import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
 import { Deadline, nextTurn, within } from '../words/waiting';
 import { publish } from './channel';
-import { sendInTime, sendInternal, stepMillis } from './control';
+import { hasTurn, sendInTime, sendInternal, stepMillis } from './control';
 import type { Failure, Outcome } from './state';
 import type { Transaction } from './transaction';
 
@@ -91,7 +91,7 @@ export async function dropSavepoint(transaction: Transaction, deadline: Deadline
 async function comeToRest(transaction: Transaction, deadline: Deadline): Promise<boolean> {
   const { connection, work } = transaction;
   // In a sandbox the running statement may belong to other code; it is waited for like any turn.
-  if (connection.mutex.isShared && transaction.parent && work.running === 0) return true;
+  if (connection.mutex.isShared && transaction.parent && (work.running === 0 || !hasTurn(transaction))) return true;
   if (connection.running > 0) {
     const how = (when: string) =>
       new Error(`Transaction query already complete: its transaction was rolled back ${when}`);
