@@ -40,7 +40,7 @@ async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<v
   // Saying goodbye while a query runs would close the socket at once, and the server would go on with the query.
   if (!connection.isQuiet) await stop(connection, deadline);
   // What ended before it proves nothing.
-  if (!connection.isQuiet || driver.isGone(raw)) return;
+  if (!connection.isQuiet || connection.isEnded || driver.isGone(raw)) return;
   connection.health.saidGoodbye = true;
   await within(deadline, Promise.race([refused(driver.closeGracefully(raw)), connection.whenEnded()]));
 }

@@ -79,7 +79,7 @@ export class Connection extends Lendable implements StatementSink {
 
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
   get isClean(): boolean {
-    if (!this.isQuiet || this.death !== undefined || this.doomed) return false;
+    if (!this.isQuiet || this.isEnded || this.death !== undefined || this.doomed) return false;
     if (this.driver.isInStep?.(this.raw) === false) return false;
     const status = this.driver.status(this.raw);
     return status === 'idle' || status === 'unknown';

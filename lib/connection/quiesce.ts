@@ -73,7 +73,7 @@ const CANCEL_AGAIN_MILLIS = 100;
 
 /** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
 export async function stop(connection: Connection, deadline: Deadline): Promise<void> {
-  while (connection.driver.cancel && !connection.isQuiet && !connection.isEnded && deadline.leftMillis > 0) {
+  while (connection.driver.cancel && !connection.isQuiet && deadline.leftMillis > 0) {
     await connection.cancel(deadline);
     await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), connection.whenQuiet());
   }

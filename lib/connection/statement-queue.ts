@@ -44,7 +44,9 @@ export abstract class StatementQueue implements StatementSink {
     return this.#statements.filter((statement) => !statement.isOwn).length;
   }
 
+  /** Nothing runs on it, be it because the connection ended. */
   get isQuiet(): boolean {
+    if (this.#isEnded) return true;
     return this.#statements.length === 0 && this.#pausing === undefined && this.#cancelling === undefined;
   }
 
@@ -62,9 +64,9 @@ export abstract class StatementQueue implements StatementSink {
     return this.#refusal;
   }
 
-  /** Resolves when nothing runs on it any more, be it because the connection ended. */
+  /** Resolves when it is quiet. */
   whenQuiet(): Promise<void> {
-    if (this.isQuiet || this.#isEnded) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     this.#quiet ??= defer();
     return this.#quiet.promise;
   }

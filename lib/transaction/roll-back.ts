@@ -102,7 +102,7 @@ async function comeToRest(transaction: Transaction, deadline: Deadline): Promise
   if (connection.running === 0 && !connection.isQuiet)
     await within(Math.min(LAST_ANSWER_MILLIS, deadline.leftMillis), connection.whenQuiet());
   await stop(connection, deadline);
-  return connection.isQuiet && connection.refusal === undefined;
+  return connection.isQuiet && !connection.isEnded && connection.refusal === undefined;
 }
 
 /** Once a transaction, before it is rolled back or its connection discarded. */

@@ -1,6 +1,9 @@
 // That what runs may end by itself for as long as the grace lasts.
 import { expect } from 'chai';
 import { ResetError } from '../../lib';
+import { type Connection, connectionOf } from '../../lib/connection/connection';
+import { NO_MUTEX } from '../../lib/connection/mutex';
+import { defer } from '../../lib/words/waiting';
 import { failure, never, outcome } from '../support/outcome';
 import { NOTHING, useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -41,6 +44,24 @@ describe('resetConnection()', () => {
       expect(report.durationMillis).to.be.within(0, 2000);
       expect(report).to.include({ abortedQueries: 0, closedConnections: 1 });
       expect((await query).error).to.be.undefined;
+    });
+
+    it('is over where what runs in a sandbox died while its cancel request was under way', async () => {
+      const db = stage.resettable();
+      const raw = (await db.client.acquireConnection()) as object;
+      const connection = connectionOf(raw) as Connection;
+      connection.lease.mutex = { ...NO_MUTEX, isShared: true };
+      const delivered = defer<boolean>();
+      const cancelled = connection.cancel(5000, () => delivered.promise);
+      expect(connection.isQuiet).to.equal(false);
+      await stage.database.query('select pg_terminate_backend(pid) from pg_stat_activity where pid = $1', [
+        connection.backendId,
+      ]);
+      await until('it has ended', () => connection.isEnded);
+      expect(connection).to.include({ isQuiet: true, isClean: false });
+      expect((await db.resetConnection({ graceMillis: 5000 })).durationMillis).to.be.below(3000);
+      delivered.resolve(true);
+      await cancelled;
     });
 
     it('has later queries wait behind it, and rejects who waited before at once', async () => {
