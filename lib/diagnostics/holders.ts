@@ -1,5 +1,5 @@
 // Adds to knex's error of a full pool what holds the connections.
-import { shown } from '../words/describe';
+import { describe, shown } from '../words/describe';
 import { transactionIdOf } from '../knex/insides';
 import { describeUnregistered, type Instance } from '../pool/instance';
 import { userFrames } from '../words/call-site';
@@ -24,19 +24,33 @@ export function holders({ pool, open }: Instance): OpenTransaction[] {
   return all.sort((a, b) => b.ageMillis - a.ageMillis);
 }
 
-/** Knex's "pool is probably full", with the list of the holders in its message and in `holders`. */
+/** Knex's "pool is probably full", with the list of the holders in its message and in `holders`, or with why none could be opened. */
 export function explainFullPool(instance: Instance, error: unknown): unknown {
   if ((error as Error | undefined)?.name !== 'KnexTimeoutError') return error;
   const list = holders(instance);
   const full = error as Error & { holders?: OpenTransaction[] };
   full.holders = list;
-  if (list.length > 0) {
+  const details = list.length > 0 ? `Held by:\n${list.map(line).join('\n')}` : whyNoneIsOpen(instance);
+  if (details !== undefined) {
     const { message } = full;
-    full.message += `\nHeld by:\n${list.map(line).join('\n')}`;
+    full.message += `\n${details}`;
     // What most loggers print.
     full.stack = full.stack?.replace(message, () => full.message) ?? full.message;
   }
   return full;
+}
+
+/** With `propagateCreateError: false` the pool tries again until the time is over, and nobody hears why it failed. */
+function whyNoneIsOpen({ pool }: Instance): string | undefined {
+  const { failure } = pool.openings;
+  if (failure === undefined) return undefined;
+  const { message } = (failure ?? {}) as { message?: unknown };
+  // A URL may have a password in it.
+  const reason = (typeof message === 'string' && message !== '' ? message : describe(failure)).replace(
+    /:\/\/\S*@/g,
+    '://…@',
+  );
+  return `Nothing holds a connection: the last attempt to open one failed: ${shown(reason)}`;
 }
 
 function line({ label, id, ageMillis, state, lastSql, stack }: OpenTransaction): string {

@@ -41,6 +41,9 @@ export class Openings implements RawOpenings {
   #doubts = 0;
   #settled = 0;
 
+  /** Why the latest opening failed. Undefined after one that succeeded. */
+  failure: unknown;
+
   constructor(pool: Opener) {
     this.#pool = pool;
   }
@@ -129,6 +132,7 @@ export class Openings implements RawOpenings {
       const connection = this.#tracked(raw, stamp);
       const preparing = pool.host.opened(connection);
       if (preparing) await this.#prepared(connection, preparing);
+      this.failure = undefined;
       if (pool.generation === generation) return raw;
       await pool.discard(connection);
       throw new Error('opened for a generation that a reset has ended');
@@ -136,6 +140,7 @@ export class Openings implements RawOpenings {
       this.invalidateSettings();
       // A reset that kept the pool has ended this opening, but a later acquire relies on it.
       const isEnded = generation !== pool.generation;
+      if (!isEnded) this.failure = error;
       if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
       throw error;
     } finally {
