@@ -7,6 +7,9 @@ import type { Guest, SandboxTransaction, SandboxOwner, Instance } from '../pool/
 import type { CallSite } from '../words/call-site';
 import type { LeakReport, SandboxOptions } from '../words/types';
 
+/** The reason of the reset that `db.destroy()` makes. */
+const DESTROY = 'destroy';
+
 export class OpenSandbox implements SandboxOwner {
   readonly guests = new Set<Guest>();
   readonly #instance: Instance;
@@ -117,7 +120,8 @@ export class OpenSandbox implements SandboxOwner {
 }
 
 function ended(reset: ResetError): SandboxError {
-  return new SandboxError('a reset ended the sandbox before it was closed', { cause: reset });
+  const what = reset.reason === DESTROY ? 'destroy()' : 'a reset';
+  return new SandboxError(`${what} ended the sandbox before it was closed`, { cause: reset });
 }
 
 function refusal(isPinned: boolean): SandboxError {

@@ -152,6 +152,13 @@ for (const [kind, run] of KINDS) {
         await expectUntouched(stage, db);
       });
 
+      it('names destroy() where that was the reset', async () => {
+        const error = await failure(run(db, () => db.destroy()));
+        expect(error).to.be.instanceOf(SandboxError);
+        expect(error.message).to.equal('destroy() ended the sandbox before it was closed');
+        expect(error.cause).to.be.instanceOf(ResetError).with.property('reason', 'destroy');
+      });
+
       it('lets nothing that comes after it reach the database', async () => {
         await failure(
           run(db, async () => {
