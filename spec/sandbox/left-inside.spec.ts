@@ -1,7 +1,8 @@
 // What is still inside a sandbox, or an ambient block, when it is taken away: it hears of it, and keeps the connection from nobody.
 import { expect } from 'chai';
 import { ResetError, type Sandbox } from '../../lib';
-import { failure, millisOf } from '../support/outcome';
+import { defer } from '../../lib/words/waiting';
+import { failure, millisOf, nextTurn } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
 import { until } from '../support/until';
 import { expectUntouched, useTables } from './stage';
@@ -15,16 +16,19 @@ describe('left inside a sandbox', () => {
     const db = stage.resettable(ONE);
     const sandbox = await db.openSandbox();
     const thrown = new Error('thrown by the callback');
+    const throwing = defer();
     let sleeping: Promise<unknown> = Promise.resolve();
     const block = failure(
       db.atomic(async (trx) => {
         await trx.raw('select 1');
         sleeping = failure(db.raw('select pg_sleep(60)'));
         await stage.running('pg_sleep');
+        throwing.resolve();
         throw thrown;
       }),
     );
-    await stage.running('pg_sleep');
+    await throwing.promise;
+    await nextTurn();
     await sandbox.close();
     await sleeping;
     expect(await block).to.equal(thrown);

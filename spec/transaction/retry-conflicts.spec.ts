@@ -79,7 +79,9 @@ describe('a block with retry', () => {
         );
       await Promise.all([lock(1, 2), lock(2, 1)]);
       expect(await balances()).to.deep.equal([2, 2]);
-      expect(attempts.toSorted((a, b) => a - b)).to.deep.equal([1, 1, 2]);
+      // On a starved machine the second attempt may meet the other's first again.
+      expect(attempts.filter((attempt) => attempt === 1)).to.have.lengthOf(2);
+      expect(attempts).to.include(2);
     });
   });
 });
