@@ -99,13 +99,18 @@ function unawaited(transaction: Transaction): Failure | undefined {
 
 /** It ended with the transaction around it: stored where that was, undone where that was. */
 async function followParent(transaction: Transaction, value: unknown): Promise<void> {
-  const { parent, refusal } = transaction;
-  if (parent?.isCommitting) await parent.whenDecided;
+  for (let { parent } = transaction; parent; { parent } = parent) if (parent.isCommitting) await parent.whenDecided;
   if (!transaction.isOpen) return;
-  const isStored = !refusal && transaction.state.is === 'draining' && parent?.outcome?.kind === 'committed';
-  if (!isStored) return rollBack(transaction, outlived(transaction));
+  const isWanted = !transaction.refusal && transaction.state.is === 'draining';
+  if (!isWanted || !isStored(transaction.parent)) return rollBack(transaction, outlived(transaction));
   transaction.move({ is: 'committing', value });
   transaction.move({ is: 'ended', outcome: { kind: 'committed', value } });
+}
+
+/** Each one around it was committed, or is open and may be yet. */
+function isStored(around: Transaction | undefined): boolean {
+  if (!around) return true;
+  return (around.outcome?.kind === 'committed' || around.isOpen) && isStored(around.parent);
 }
 
 function outlived(transaction: Transaction): Error {

@@ -53,6 +53,18 @@ describe('inner transactions', () => {
       expect(error).to.equal(undefined);
     });
 
+    it('is undone with the outermost one, also where the one between was released', async () => {
+      const outer = await stage.db.transaction();
+      const between = await outer.transaction();
+      const inner = await between.transaction();
+      void later(inner.executionPromise);
+      await inner.raw('insert into t values (1)');
+      await between.commit();
+      await outer.rollback();
+      expect(await rejection(inner.commit())).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+
     it('leaves the next borrower of the connection alone when its time is over', async () => {
       const begun = defer();
       const start = performance.now();
