@@ -4,6 +4,7 @@ import { ROLLBACK } from '../drivers/sql';
 import { promisify } from 'node:util';
 import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
+import type { ConnectionUser } from '../connection/connection-user';
 import { type Deadline, nextTurn, within } from '../words/waiting';
 
 type AfterCreate = (raw: object, done: (error?: unknown) => void) => void;
@@ -11,10 +12,12 @@ type AfterCreate = (raw: object, done: (error?: unknown) => void) => void;
 /** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
 export async function recycle(instance: Instance, connection: Connection, deadline: Deadline): Promise<boolean> {
   if (!isWashable(connection)) return false;
+  const washing = new Washing(instance, connection, deadline);
   const isClean = await within(
     deadline,
-    resetSession(instance, connection, deadline).then(() => connection.isClean),
+    washing.wash().then(() => connection.isClean),
   );
+  washing.isOver = true;
   if (!isClean || connection.closing !== undefined) return false;
   instance.pool.restore(connection);
   return true;
@@ -30,25 +33,55 @@ function isWashable(connection: Connection): boolean {
 /** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
 const LET_GO_MILLIS = 20;
 
-async function resetSession(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
-  const { driver, raw, user } = connection;
-  await stop(connection, deadline);
-  // A late release, or a query on it, would reach the next borrower. A transaction's own is fenced off by its use.
-  if (connection.lent && (user === undefined || user.usesCallersConnection)) {
-    await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());
-    if (!connection.isGivenBack) throw new Error('the connection is held by hand');
-  }
-  if (connection.lease.isHeldInside) await nextTurn();
-  if (connection.lease.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
-  if (driver.status(raw) !== 'idle') await connection.send(ROLLBACK);
-  await connection.runOwn(async () => driver.resetSession?.(raw));
-  connection.accept(instance.pool.generation);
-  await setUp(instance, raw);
-}
+/** The steps of one cleaning. Once it is given up, or the connection is being closed, no further step is taken. */
+class Washing {
+  isOver = false;
+  readonly #instance: Instance;
+  readonly #connection: Connection;
+  readonly #deadline: Deadline;
 
-/** What knex does with a connection that it just opened. */
-async function setUp({ client }: Instance, raw: object): Promise<void> {
-  await client.setSchemaSearchPath?.(raw);
-  const { afterCreate } = (client.config.pool ?? {}) as { afterCreate?: AfterCreate };
-  if (afterCreate) await promisify(afterCreate)(raw);
+  constructor(instance: Instance, connection: Connection, deadline: Deadline) {
+    this.#instance = instance;
+    this.#connection = connection;
+    this.#deadline = deadline;
+  }
+
+  async wash(): Promise<void> {
+    const connection = this.#connection;
+    const { driver, raw, user } = connection;
+    await stop(connection, this.#deadline);
+    await this.#waitUntilLetGo(user);
+    this.#check();
+    if (driver.status(raw) !== 'idle') await connection.send(ROLLBACK);
+    this.#check();
+    await connection.runOwn(async () => driver.resetSession?.(raw));
+    this.#check();
+    connection.accept(this.#instance.pool.generation);
+    await this.#setUp();
+  }
+
+  /** A late release, or a query on it, would reach the next borrower. A transaction's own is fenced off by its use. */
+  async #waitUntilLetGo(user: ConnectionUser | undefined): Promise<void> {
+    const connection = this.#connection;
+    if (connection.lent && (user === undefined || user.usesCallersConnection)) {
+      await within(Math.min(LET_GO_MILLIS, this.#deadline.leftMillis), connection.whenReturned());
+      if (!connection.isGivenBack) throw new Error('the connection is held by hand');
+    }
+    if (connection.lease.isHeldInside) await nextTurn();
+    if (connection.lease.isHeldInside) throw new Error('the connection is held by hand inside a transaction');
+  }
+
+  /** What knex does with a connection that it just opened. */
+  async #setUp(): Promise<void> {
+    const { client } = this.#instance;
+    const { raw } = this.#connection;
+    await client.setSchemaSearchPath?.(raw);
+    this.#check();
+    const { afterCreate } = (client.config.pool ?? {}) as { afterCreate?: AfterCreate };
+    if (afterCreate) await promisify(afterCreate)(raw);
+  }
+
+  #check(): void {
+    if (this.isOver || this.#connection.closing !== undefined) throw new Error('the connection is being closed');
+  }
 }

@@ -1,8 +1,10 @@
 // `connections: 'recycle'`: the same connection afterwards, and nothing of its old session on it; what cannot be washed is closed.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import sinon from 'sinon';
 import type { PoolClient } from 'pg';
 import { type ResetOptions, ResetError } from '../../lib';
+import { type Connection, connectionOf } from '../../lib/connection/connection';
 import { defer } from '../../lib/words/waiting';
 import { pidOf } from '../support/backend';
 import { failure, never, nextTurn, watch } from '../support/outcome';
@@ -157,6 +159,33 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       const pid = await pidOf(db);
       expect(await recycle(db)).to.include({ recycledConnections: 0, closedConnections: 1 });
       expect(await pidOf(db)).not.to.equal(pid);
+    });
+
+    it('is not set up, and refuses what is asked, when it is washed too late', async () => {
+      let setUps = 0;
+      const afterCreate = (_: unknown, done: () => void) => {
+        setUps++;
+        done();
+      };
+      const db = alone({ pool: { afterCreate } });
+      const raw = (await db.client.acquireConnection()) as PoolClient;
+      await db.client.releaseConnection(raw);
+      const connection = connectionOf(raw) as Connection;
+      const washed = defer();
+      const resetSession = sinon.stub(connection.driver, 'resetSession').callsFake(() => washed.promise);
+      const abandoned = new Error('abandoned');
+      connection.refuse(abandoned);
+      try {
+        const report = recycle(db, { timeoutMillis: 1500 });
+        await until('it is being closed', () => connection.closing !== undefined);
+        washed.resolve();
+        expect(await report).to.include({ recycledConnections: 0, closedConnections: 1 });
+      } finally {
+        washed.resolve();
+        resetSession.restore();
+      }
+      expect(setUps).to.equal(1);
+      expect(connection.refusal).to.equal(abandoned);
     });
 
     it('is closed where it is dead', async () => {
