@@ -22,10 +22,12 @@ export class Keeper {
     this.#config = config;
   }
 
-  /** Lets work use the connection, which keeps the process alive only meanwhile. */
+  /** Lets work use the connection, which keeps the process alive only meanwhile. Once it is closed it is not opened again. */
   async use<T>(work: (databases: PgDatabases) => Promise<T>): Promise<T> {
+    this.#checkOpen();
     this.#opening ??= this.#open();
     const databases = await this.#opening;
+    this.#checkOpen();
     if (this.#uses++ === 0) databases.wake();
     try {
       return await work(databases);
@@ -44,6 +46,10 @@ export class Keeper {
     this.#isClosed = true;
     const databases = await this.#opening?.catch(() => undefined);
     if (databases?.isOpen) await databases.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new Error('the connection to the databases of the workers is closed');
   }
 
   async #open(): Promise<PgDatabases> {

@@ -41,11 +41,11 @@ export interface WorkerDatabase {
    * Resets `db`, and makes the clone anew from the template.
    * @example
    * await worker.restore(db);
-   * @throws Error when the clone was dropped
+   * @throws Error when the clone was dropped, also while this waits
    */
   restore(db: Knex & Resettable): Promise<void>;
   /**
-   * Drops the clone. Without this call, a later run drops it when this process is gone.
+   * Drops the clone, after a restore that is under way. Without this call, a later run drops it when this process is gone.
    * @example
    * await db.destroy();
    * await worker.drop();
@@ -135,8 +135,25 @@ async function runPrepare(
 }
 
 function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): WorkerDatabase {
-  let isDropped = false;
-  let restoring = Promise.resolve();
+  let dropped: Promise<void> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  const checkThere = () => {
+    if (dropped) throw new Error(`${WHERE}: ${clone} is dropped`);
+  };
+  /** One after the other: what is done with the clone. */
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const done = last.then(work);
+    last = done.catch(() => {});
+    return done;
+  };
+  const makeAnew = () => {
+    checkThere();
+    return keeper.use(async (databases) => {
+      await databases.drop(clone);
+      await databases.create(clone, template);
+    });
+  };
+  const dropForGood = () => keeper.use((databases) => databases.drop(clone)).finally(() => keeper.close());
   return {
     config: redirect(config, clone),
     name: clone,
@@ -145,27 +162,17 @@ function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): 
       if (typeof (db as Partial<Resettable> | undefined)?.resetConnection !== 'function') {
         refuse(`${WHERE}: restore`, db, 'a resettable Knex instance, made by resettable()');
       }
-      if (isDropped) throw new Error(`${WHERE}: ${clone} is dropped`);
+      checkThere();
       const reason = `${clone} is made anew`;
       await db.resetConnection({ reason });
-      // One after the other.
-      const restored = restoring.then(() =>
-        keeper.use(async (databases) => {
-          await databases.drop(clone);
-          await databases.create(clone, template);
-        }),
-      );
-      restoring = restored.catch(() => {});
-      await restored;
+      await inTurn(makeAnew);
       // What was asked meanwhile has a connection to the database that is gone.
       await db.resetConnection({ reason });
     },
 
     async drop() {
-      if (isDropped) return;
-      isDropped = true;
-      await keeper.use((databases) => databases.drop(clone));
-      await keeper.close();
+      dropped ??= inTurn(dropForGood);
+      await dropped;
     },
   };
 }

@@ -8,7 +8,7 @@ import knex, { type Knex } from 'knex';
 import { resettable } from '../../lib';
 import { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from '../../lib/testing';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { failure } from '../support/outcome';
+import { failure, outcome } from '../support/outcome';
 import { until } from '../support/until';
 
 const WORKER = path.join(__dirname, 'fixtures', 'worker.ts');
@@ -53,6 +53,12 @@ describe('workerDatabase()', () => {
       [database.name],
     );
     return rows.map(({ datname }) => datname);
+  }
+
+  async function oidOf(name: string): Promise<number | undefined> {
+    const sql = 'select oid::int from pg_database where datname = $1';
+    const { rows } = await database.observer.query<{ oid: number }>(sql, [name]);
+    return rows[0]?.oid;
   }
 
   const clonesAmong = (names: string[]) => names.filter((name) => /_\d+_[0-9a-f]{8}$/.test(name));
@@ -275,6 +281,32 @@ describe('workerDatabase()', () => {
     expect(await failure(worker.restore(resettable(knex(config())))))
       .to.have.property('message')
       .that.includes('is dropped');
+  });
+
+  it('drops the clone for good while a restore waits: that one rejects, and makes nothing anew', async () => {
+    const worker = await make();
+    const db = resettable(knex(worker.config), { graceMillis: 5000 });
+    instances.push(db);
+    const query = outcome(db.raw('select pg_sleep(0.5)'));
+    await until('it runs', () => db.connectionState().connections.inUse === 1);
+    const restored = failure(worker.restore(db));
+    await worker.drop();
+    expect((await restored).message).to.include('is dropped');
+    await query;
+    expect(clonesAmong(await databases())).to.be.empty;
+  });
+
+  it('drops the clone after the restore that is under way', async () => {
+    const worker = await make();
+    const db = resettable(knex(worker.config));
+    instances.push(db);
+    await db('t');
+    const first = await oidOf(worker.name);
+    const restored = outcome(worker.restore(db));
+    await until('it is made anew', async () => (await oidOf(worker.name)) !== first);
+    await worker.drop();
+    expect((await restored).error).to.equal(undefined);
+    expect(clonesAmong(await databases())).to.be.empty;
   });
 
   describe('the config', () => {
