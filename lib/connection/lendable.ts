@@ -14,6 +14,8 @@ export abstract class Lendable extends StatementQueue {
 
   lend(askedAt?: QueryOrigin): void {
     this.lease = new Lease('lent', askedAt);
+    // That was the earlier borrower's.
+    this.lastSql = undefined;
   }
 
   /** Lent out, as opposed to idle in the pool. */

@@ -82,6 +82,22 @@ describe('connectionState()', () => {
       expect(db.connectionState().transactions).to.be.empty;
     });
 
+    it('shows no statement of the earlier borrower of its connection', async () => {
+      const narrow = stage.resettable({ pool: { min: 0, max: 1 }, acquireConnectionTimeout: 300 });
+      await narrow.raw('select 1');
+      const sandbox = await narrow.openSandbox({ pinned: false });
+      const full = await failure(narrow.raw('select 2'));
+      expect(full).to.have.property('holders').that.has.lengthOf(1);
+      expect(full.message).not.to.include('select 1');
+      await sandbox.close();
+      const raw: unknown = await narrow.client.acquireConnection();
+      const { message } = await failure(narrow.raw('select 2'));
+      expect(message)
+        .to.include('Held by:')
+        .and.not.to.match(/last: /);
+      narrow.client.releaseConnection(raw);
+    });
+
     it('shows the label of a block', async () => {
       await db.atomic(() => expect(db.connectionState().transactions[0]).to.include({ label: 'billing' }), {
         label: 'billing',
