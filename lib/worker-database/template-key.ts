@@ -1,4 +1,4 @@
-// What a template is made of, as a text that changes with it: the files of the migration and seed folders.
+// What a template is made of, as a text that changes with it: the files of the migration and seed folders, and the code of `prepare`.
 import { createHash, type Hash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -12,14 +12,15 @@ function foldersOf({ migrations, seeds }: Knex.Config): string[] {
 }
 
 /** Undefined: there is no file in these folders, or the config has sources of its own. */
-export async function keyOfFolders(config: Knex.Config): Promise<string | undefined> {
+export async function defaultKey(config: Knex.Config, prepare: (db: Knex) => unknown): Promise<string | undefined> {
   const { migrationSource } = (config.migrations ?? {}) as { migrationSource?: unknown };
   const { seedSource } = (config.seeds ?? {}) as { seedSource?: unknown };
   if (migrationSource || seedSource) return undefined;
   const hash = createHash('sha256');
   let count = 0;
   for (const folder of foldersOf(config)) count += await addFolder(hash, folder, '');
-  return count > 0 ? hash.digest('hex') : undefined;
+  // Code that it calls does not count: without files, a key would look as if it told templates apart.
+  return count > 0 ? hash.update(String(prepare)).digest('hex') : undefined;
 }
 
 async function addFolder(hash: Hash, root: string, below: string): Promise<number> {

@@ -7,7 +7,7 @@ import type { Resettable } from '../words/types';
 import { Keeper } from './keeper';
 import { isRedirectable, redirect } from './redirect';
 import { ensureTemplate, nameAll, type Names, sweep } from './template';
-import { keyOfFolders } from './template-key';
+import { defaultKey } from './template-key';
 
 /**
  * Options of `workerDatabase()`.
@@ -18,7 +18,7 @@ export interface WorkerDatabaseOptions {
   prepare: (db: Knex) => unknown;
   /**
    * Another key makes another template. Change it whenever `prepare` changes.
-   * @default what is in the migration and seed folders of the config
+   * @default what is in the migration and seed folders of the config, and the text of `prepare`
    */
   key?: string | undefined;
   /**
@@ -70,7 +70,7 @@ const KEEP_TEMPLATES = 2;
  */
 export async function workerDatabase(config: Knex.Config, options: WorkerDatabaseOptions): Promise<WorkerDatabase> {
   const { prepare, key: givenKey, keepTemplates = KEEP_TEMPLATES } = check(config, options);
-  const key = givenKey ?? (await keyOfFolders(config));
+  const key = givenKey ?? (await defaultKey(config, prepare));
   if (key === undefined) {
     throw new TypeError(
       `${WHERE}: there is nothing in the migration and seed folders of the config to tell templates apart by: give key`,

@@ -244,6 +244,14 @@ describe('workerDatabase()', () => {
       await fs.appendFile(path.join(folder, '1_t.js'), '// changed');
       await make(options, given);
       expect(prepared).to.equal(2);
+      const prepare = async (db: Knex) => {
+        prepared += 1;
+        await db.migrate.latest();
+        await db('t').insert({ id: 7 });
+      };
+      const changed = open((await make({ ...options, prepare }, given)).config);
+      expect(prepared).to.equal(3);
+      expect(await changed('t').pluck('id')).to.deep.equal([7]);
       await fs.rm(path.join(folder, '1_t.js'));
       expect(await failure(make(options, given)))
         .to.be.instanceOf(TypeError)
