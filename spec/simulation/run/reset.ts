@@ -26,6 +26,6 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
 function isLeft(backend: Backend, { asked }: ResetRecord): boolean {
   if (backend.order > asked.order) return false;
   // Frozen meanwhile, not known to the client yet, or on a server that was not to be reached: nothing can end it.
-  if (backend.isFrozen || backend.wasFrozenUntil >= asked.at || !backend.isIntroduced) return false;
+  if (backend.freezer.isFrozen || backend.freezer.lastUntil >= asked.at || !backend.isIntroduced) return false;
   return backend.server.unreachableUntil < asked.at;
 }

@@ -118,9 +118,9 @@ function sample({ ledger, db, network }: Stage): void {
 
 function restOf({ server, clock, network }: Stage): Rest {
   const all = [...server.backends.values()];
-  const isFrozen = all.some((backend) => backend.isFrozen);
+  const isFrozen = all.some((backend) => backend.freezer.isFrozen);
   return {
-    backends: all.filter((backend) => !backend.isFrozen && backend.isIntroduced).map(({ pid }) => pid),
+    backends: all.filter((backend) => !backend.freezer.isFrozen && backend.isIntroduced).map(({ pid }) => pid),
     locks: isFrozen ? [] : server.database.locks.held,
     openTransactions: isFrozen ? 0 : server.database.openTransactions,
     timers: clock.pending.length,

@@ -5,6 +5,7 @@ import * as say from '../wire/backend';
 import type { Asked, Reader } from '../wire/frontend';
 import { Random } from '../random';
 import type { ServerTransaction } from './database';
+import { Freezer } from './freezer';
 import { Inbox } from './inbox';
 import { Interrupts, Killed } from './interrupts';
 import { Outbox } from './outbox';
@@ -26,11 +27,9 @@ export class Backend implements End {
   readonly #protocol = new Protocol(this);
   #isRunning = false;
   readonly startedAt: number;
-  wasFrozenUntil = -1;
   /** Its client knows its process id. */
   isIntroduced = false;
-  #frozen: Promise<void> | undefined;
-  #thaw: (() => void) | undefined;
+  readonly freezer: Freezer;
 
   constructor(
     readonly server: SimulatedServer,
@@ -42,13 +41,9 @@ export class Backend implements End {
   ) {
     this.#random = Random.keyed(seed, 'backend', link.number);
     this.startedAt = server.clock.now;
+    this.freezer = new Freezer(server.clock);
     this.out = new Outbox(link);
     this.key = this.#random.int(1, 1_000_000);
-  }
-
-  /** It cannot be reached in any way. */
-  get isFrozen(): boolean {
-    return this.#frozen !== undefined;
   }
 
   /** Nothing runs, nothing is open, and the connection is there. */
@@ -91,16 +86,13 @@ export class Backend implements End {
 
   kill(): void {
     this.#interrupts.raise(new Killed());
-    this.#thaw?.();
+    this.freezer.thaw();
   }
 
   /** Does nothing for so long, and hears no signal but the last. */
   freeze(millis: number): void {
     this.server.everFrozen.add(this.pid);
-    this.#frozen = new Promise((resolve) => {
-      this.#thaw = resolve;
-      this.server.clock.input(millis, resolve);
-    });
+    this.freezer.freeze(millis);
   }
 
   /** @param reader it may have the beginning of what follows the opening */
@@ -182,12 +174,7 @@ export class Backend implements End {
   }
 
   async #thawed(): Promise<void> {
-    while (this.#frozen) {
-      const frozen = this.#frozen;
-      await frozen;
-      if (this.#frozen === frozen) this.#frozen = undefined;
-      this.wasFrozenUntil = this.server.clock.now;
-    }
+    await this.freezer.thawed();
     if (this.#interrupts.raised instanceof Killed) throw this.#interrupts.raised;
   }
 
