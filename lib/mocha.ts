@@ -1,7 +1,7 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
 import { checkEmptying, emptyTablesOf, type EmptyTablesOptions, lockMillisOf } from './empty-tables/empty-tables';
-import { checkOptions, names, oneOf, refuse } from './words/options';
+import { checkOptions, names, oneOf } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
 import type { LeakPolicy } from './test-hooks/attempt';
@@ -82,7 +82,7 @@ export function resetHooks<K extends Knex>(db: HookedBy<K & Resettable>, options
     except: names,
   });
   const { isolation = 'reset', leaks = 'fail', except } = checked;
-  if (except && isolation !== 'clean') refuse('resetHooks: except', except, `it with isolation 'clean' only`);
+  if (except && isolation !== 'clean') refuseExcept(isolation);
   const find = finder(db, isolation === 'clean' ? { except } : undefined);
   let run: HooksRun | undefined;
   /** Of the first run, where one run is all that the instance is good for. */
@@ -121,6 +121,10 @@ export function resetHooks<K extends Knex>(db: HookedBy<K & Resettable>, options
   };
 }
 
+function refuseExcept(isolation: IsolationKind): never {
+  throw new TypeError(`resetHooks: except works with isolation 'clean' only, but isolation is '${isolation}'`);
+}
+
 /** What hooks are made for: an instance, several, or what finds them at each run. */
 type HookedBy<I> = I | readonly I[] | (() => I | readonly I[]);
 
@@ -143,7 +147,7 @@ function hooked<K extends Knex>(
   clean: EmptyTablesOptions | undefined,
 ): HookedInstance[] {
   const list = Array.isArray(given) ? given : [given];
-  if (list.length === 0) refuse('resetHooks', given, 'one instance or more');
+  if (list.length === 0) throw new TypeError('resetHooks: expected one instance or more, but was given an empty array');
   const byInstance = new Map<object, HookedInstance>();
   for (const db of list as (K & Resettable)[]) {
     const { instance, recording } = registeredOf('resetHooks', db);

@@ -46,8 +46,17 @@ export function registeredOf(where: string, knex: unknown): { instance: Instance
   const { client } = lookAt(knex);
   const registered = registeredFor(client);
   if (!registered) refuseOtherCopy(where, client);
-  if (!registered) refuse(where, knex, 'a resettable Knex instance, made by resettable()');
+  if (!registered) refuseUnregistered(where, knex, 'a resettable Knex instance, made by resettable()');
   return registered;
+}
+
+/** @throws TypeError that tells a plain instance from anything else */
+export function refuseUnregistered(where: string, given: unknown, expected: string): never {
+  const { client, isTransaction } = lookAt(given);
+  if (!client || isTransaction) refuse(where, given, expected);
+  throw new TypeError(
+    `${where}: expected ${expected}, but was given a plain Knex instance; call resettable(knex) first`,
+  );
 }
 
 /** The same of an instance that may be a plain one, or destroyed. */

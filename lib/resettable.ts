@@ -15,7 +15,7 @@ import {
   watchBuilders,
 } from './knex/client-class';
 import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
-import { lookAt } from './knex/given';
+import { isKnexItself, lookAt } from './knex/given';
 import { buildRealPool, openBy, openerOf } from './knex/opener';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
@@ -66,7 +66,10 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
 
 function clientOf(knex: unknown): KnexClient {
   const { client, pool, isTransaction } = lookAt(knex);
-  if (!client) throw new TypeError(`resettable: expected ${EXPECTED}, but was given ${describe(knex)}`);
+  if (!client) {
+    const what = isKnexItself(knex) ? 'the knex function itself; call it with a config' : describe(knex);
+    throw new TypeError(`resettable: expected ${EXPECTED}, but was given ${what}`);
+  }
   if (isTransaction) {
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given a transaction; use atomic(trx, …) for a block in it`,

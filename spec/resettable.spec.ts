@@ -90,6 +90,11 @@ describe('resettable()', () => {
         ['without a pool', 'with a connection pool'],
       ],
     ];
+    it('says that it is the knex function itself', () => {
+      const { message } = thrown(() => resettable(knexBuild() as never)) as Error;
+      expect(message).to.include('the knex function itself; call it with a config');
+    });
+
     for (const [title, make, names] of given) {
       it(`throws a TypeError for ${title} that says so`, () => {
         const error = thrown(() => resettable(make() as Knex));

@@ -17,3 +17,8 @@ export function lookAt(value: unknown): Given {
     isTransaction: read(value, 'isTransaction') === true,
   };
 }
+
+/** Whether it is what `require('knex')` gives, which makes instances and is none. */
+export function isKnexItself(value: unknown): boolean {
+  return typeof value === 'function' && read(value, 'knex') === value && typeof read(value, 'Client') === 'function';
+}

@@ -72,7 +72,7 @@ export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
   if (options.retry !== undefined) {
     const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
     const checked = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);
-    if (checked.attempts === undefined) refuse('atomic: retry', options.retry, 'attempts in it');
+    if (checked.attempts === undefined) throw new TypeError('atomic: retry: attempts is missing');
     options.retry = checked;
     const { minDelayMillis = 0, maxDelayMillis = Number.POSITIVE_INFINITY } = options.retry;
     if (minDelayMillis > maxDelayMillis)

@@ -101,16 +101,14 @@ function check(config: unknown, options: unknown): WorkerDatabaseOptions {
     keepTemplates: count,
   });
   if (!checked.prepare) refuse(`${WHERE}: prepare`, undefined, 'a function that makes the template');
+  const driver = driverNameOf(config as Knex.Config);
+  if (driver !== 'pg') {
+    throw new TypeError(`${WHERE}: it works with PostgreSQL only (pg), not with ${driver}`);
+  }
   const { connection } = config as Knex.Config;
   if (!isRedirectable(connection)) {
     throw new TypeError(
       `${WHERE}: expected a config with connection as a URL, an object or a function, but was given ${describe(connection)}`,
-    );
-  }
-  const driver = driverNameOf(config as Knex.Config);
-  if (driver !== 'pg') {
-    throw new TypeError(
-      `${WHERE}: clones are made by PostgreSQL's CREATE DATABASE … TEMPLATE: it works with pg, not with ${driver}`,
     );
   }
   return checked;

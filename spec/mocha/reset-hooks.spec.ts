@@ -56,6 +56,12 @@ describe('resetHooks()', () => {
     await trx.rollback();
   });
 
+  it('says what is wrong in plain words', () => {
+    expect(() => resetHooks(stage.knex() as never)).to.throw('a plain Knex instance; call resettable(knex) first');
+    const act = () => resetHooks(db, { isolation: 'sandbox', except: ['t'] });
+    expect(act).to.throw("except works with isolation 'clean' only, but isolation is 'sandbox'");
+  });
+
   it('takes a copy with user params', async () => {
     hooks = resetHooks(db.withUserParams({}) as ResettableKnex);
     await db.raw('select 1');
@@ -144,7 +150,7 @@ describe('resetHooks()', () => {
     });
 
     it('throws a TypeError for none, and for what a function gives that is not resettable', async () => {
-      expect(() => resetHooks([])).to.throw(TypeError, /one instance or more/);
+      expect(() => resetHooks([])).to.throw(TypeError, /one instance or more, but was given an empty array/);
       expect(() => resetHooks([db, stage.knex() as ResettableKnex])).to.throw(TypeError, /resettable/);
       for (const given of [undefined, [], {}, stage.knex()]) {
         hooks = resetHooks((() => given) as never);

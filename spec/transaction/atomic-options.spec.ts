@@ -162,6 +162,11 @@ describe('atomic() with options', () => {
       });
     }
 
+    it('says that the attempts of a retry are missing', async () => {
+      const { message } = await rejection(stage.db.atomic(() => {}, { retry: {} as never }));
+      expect(message).to.equal('atomic: retry: attempts is missing');
+    });
+
     for (const block of [undefined, null, 'block', {}, Promise.resolve()]) {
       it(`refuses ${block instanceof Promise ? 'a promise' : JSON.stringify(block)} as a block`, async () => {
         const calls = [stage.db.atomic(block as never), atomic(stage.db, block as never)];

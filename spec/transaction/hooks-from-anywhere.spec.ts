@@ -320,7 +320,7 @@ describe('hooks from anywhere', () => {
         [undefined, 'undefined'],
         [null, 'null'],
         [{}, 'an object'],
-        [plain, 'function knex'],
+        [plain, 'a plain Knex instance; call resettable(knex) first'],
         [plain('t'), 'an instance of'],
         ['db', 'a string'],
       ];

@@ -363,6 +363,8 @@ describe('workerDatabase()', () => {
         const error = await failure(make({}, { client, connection: { host: 'localhost' } }));
         expect(error).to.be.instanceOf(TypeError).and.have.property('message').that.includes(`not with ${client}`);
       }
+      const error = await failure(make({}, { client: 'better-sqlite3', useNullAsDefault: true }));
+      expect(error).to.have.property('message').that.includes('PostgreSQL only');
     });
 
     it('a wrong password, which is in no message', async () => {
