@@ -53,6 +53,11 @@ export const knownFaults: KnownFault[] = [
     },
   },
   {
+    what: 'a reset resolves up to two milliseconds before a backend is gone whose connection was cut at that moment',
+    excuses: ({ rule, text }, { journal }) =>
+      rule === 'let go' && text.endsWith('gone a moment later') && journal.entries.some(({ is }) => is === 'fault'),
+  },
+  {
     what: 'an orderly end that comes from between, right behind a goodbye, is taken for the answer of the server',
     excuses: ({ rule }, { schedule }) => rule === 'let go' && /"(?:how|is)":"end"/.test(JSON.stringify(schedule.steps)),
   },
