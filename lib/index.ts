@@ -1,5 +1,5 @@
 // The public names of `knex-reset`.
-export { atomic } from './atomic';
+export { atomic } from './atomic-from-anywhere';
 export { afterCommit, afterRollback, beforeCommit } from './hooks-from-anywhere';
 export { isFatal, isRetryable } from './drivers/error-codes';
 export {

@@ -1,5 +1,5 @@
 // Chooses the driver by what knex calls it.
-import { betterSqliteDriver } from './better-sqlite';
+import { betterSqliteDriver } from './better-sqlite3';
 import type { Driver } from './driver';
 import { guarded } from './guarded';
 import { mysqlDriver } from './mysql';
@@ -10,7 +10,7 @@ import { pgTableEmptier } from './pg-empty-tables';
 import type { PgConnection } from './pg-client';
 import { pgRelative } from './pg-relative';
 import { rememberFactory } from './pg-way';
-import { sqliteDriver } from './sqlite';
+import { sqliteDriver } from './sqlite3';
 import { sqliteTableEmptier } from './sqlite-empty-tables';
 import type { TableEmptier } from './table-emptier';
 

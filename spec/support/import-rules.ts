@@ -35,7 +35,7 @@ const levels = [
     'testing.ts',
     'migrations.ts',
     'resettable.ts',
-    'atomic.ts',
+    'atomic-from-anywhere.ts',
     'hooks-from-anywhere.ts',
     'methods.ts',
     'settings.ts',
