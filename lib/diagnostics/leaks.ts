@@ -1,5 +1,6 @@
 // Reports transactions that are open for longer than `leakAfterMillis`.
 import type { Instance, OpenEntry } from '../pool/instance';
+import { inBackground } from '../words/foreign';
 import type { ResettableOptions } from '../words/types';
 
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. One timer, and only while one is open. */
@@ -37,17 +38,12 @@ export class LeakWatch {
         continue;
       }
       this.#reported.add(entry);
-      void tell(onLeak, entry);
+      inBackground(tell(onLeak, entry));
     }
   }
 }
 
-/** It is not awaited, so what it throws, at once or later, is a warning. */
+/** It is not awaited: what it throws, at once or later, is a warning. */
 async function tell(onLeak: ResettableOptions['onLeak'], entry: OpenEntry): Promise<void> {
-  try {
-    const told: unknown = onLeak?.(entry.describe());
-    await told;
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error));
-  }
+  await onLeak?.(entry.describe());
 }

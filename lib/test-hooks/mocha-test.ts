@@ -1,4 +1,5 @@
 // A mocha test whose function ends with the verdict on what it left behind, so that the test fails and no hook does.
+import { throwLater } from '../words/foreign';
 import type { Attempt } from './attempt';
 
 type Done = (error?: unknown) => void;
@@ -54,13 +55,14 @@ function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
   const tell = test.callback;
   if (typeof tell !== 'function') return;
   const givenUp: typeof tell = (error) => {
-    void endFailed(test, attempt, error, true).then(() => {
+    const ended = endFailed(test, attempt, error, true).then(() => {
       // Set meanwhile, so that the function's own end does not count; nor would this.
       const { timedOut } = test;
       test.timedOut = false;
       tell(error);
       test.timedOut = timedOut as boolean;
     });
+    ended.catch(throwLater);
   };
   test.callback = givenUp;
 }
@@ -100,7 +102,7 @@ function checkAtDone(body: TestFunction, attempt: Attempt, test: MochaTest): Tes
     const result = body.call(this, (error) => {
       verdict ??= error ? endFailed(test, attempt, error) : attempt.report();
       // A second call is mocha's to complain about, once it has heard of the first.
-      void tell(done, error, verdict);
+      tell(done, error, verdict).catch(throwLater);
     });
     // Mocha refuses a callback together with a promise, but for one that comes too late.
     return verdict === undefined ? result : undefined;

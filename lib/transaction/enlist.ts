@@ -4,6 +4,7 @@ import type { TurnDescription, TurnHolder } from '../connection/mutex';
 import { SavepointMutex } from '../connection/savepoint-mutex';
 import { sqlOf } from '../knex/insides';
 import type { Guest } from '../pool/instance';
+import { inBackground } from '../words/foreign';
 import type { Transaction } from './transaction';
 
 /** Resolves with the connection when it is the query's turn; the pool says when it is done. */
@@ -33,7 +34,7 @@ async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, 
     // Its asker has the answer: what is left is the savepoint's affair.
     guests?.delete(guest);
     const ending = mutex.endQuery();
-    if (ending) void ending.finally(leaveScope);
+    if (ending) inBackground(ending.finally(leaveScope));
     else leaveScope();
   });
   return connection.raw;

@@ -1,9 +1,41 @@
 // How large and how entangled the files of lib/ may be, as functions from sources to figures: see architecture.spec.ts.
+import fs from 'node:fs';
 import path from 'node:path';
 import { importsOf, type SourceFile, withoutComments } from './import-rules';
 
 /** What stands over its limit, by what it is: a file, a function, a class, a circle of files. */
 export type Figures = Record<string, number>;
+
+const lib = path.resolve(__dirname, '..', '..', 'lib');
+
+/** All files of lib/. */
+export function sources(): SourceFile[] {
+  return fs
+    .readdirSync(lib, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => ({ path: name.replaceAll(path.sep, '/'), text: fs.readFileSync(path.join(lib, name), 'utf8') }));
+}
+
+interface Rule {
+  readonly title: string;
+  /** No figure may be over it. */
+  readonly limit: number;
+  /** The figures over a limit. */
+  figures(files: SourceFile[], limit: number): Figures;
+}
+
+/** What holds for lib/. */
+export const RULES = {
+  files: { title: 'lines of a file', limit: 200, figures: longFiles },
+  functions: { title: 'lines of a function', limit: 45, figures: longFunctions },
+  fields: { title: 'fields of a class that change', limit: 6, figures: mutableFields },
+  importers: { title: 'files that import a file, words/ apart', limit: 12, figures: importers },
+  circles: { title: 'files in a circle of imports, those of types included', limit: 0, figures: circles },
+  sql: { title: 'lines with SQL text outside of drivers/', limit: 0, figures: sqlOutsideOfDrivers },
+  knexNames: { title: "lines with a name of knex's insides outside of knex/", limit: 0, figures: knexNamesOutside },
+  stateWriters: { title: 'writes of the state of a transaction outside of its file', limit: 0, figures: stateWriters },
+  kinds: { title: 'lines that ask which kind of transaction one is', limit: 0, figures: kindsAsked },
+} as const satisfies Record<string, Rule>;
 
 /** Lines of each file over the limit. */
 export function longFiles(files: SourceFile[], limit: number): Figures {
@@ -116,6 +148,13 @@ export function knexNamesOutside(files: SourceFile[]): Figures {
 export function stateWriters(files: SourceFile[]): Figures {
   const pattern = /\.(?:phase|outcome|isAborted) = |^\s*(?:this\.)?#?state = /;
   return linesWith(files, (name) => name.startsWith('transaction/') && name !== 'transaction/life.ts', pattern);
+}
+
+/** Lines that ask for the class of a transaction, or take one for another class, by file. The classes differ in methods instead. */
+export function kindsAsked(files: SourceFile[]): Figures {
+  const kinds =
+    /\bisSavepoint\b|\b(?:as|instanceof) (?:(?:Controlled|Root|Sandbox)?Transaction|\w*Savepoint|\w*Root)\b/;
+  return linesWith(files, (name) => name.startsWith('transaction/') || name.startsWith('sandbox/'), kinds);
 }
 
 function linesWith(files: SourceFile[], isMeant: (name: string) => boolean, pattern: RegExp): Figures {
