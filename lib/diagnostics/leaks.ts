@@ -45,5 +45,6 @@ export class LeakWatch {
 
 /** It is not awaited: what it throws, at once or later, is a warning. */
 async function tell(onLeak: ResettableOptions['onLeak'], entry: OpenEntry): Promise<void> {
-  await onLeak?.(entry.describe());
+  const told: unknown = onLeak?.(entry.describe());
+  await told;
 }
