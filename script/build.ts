@@ -1,4 +1,4 @@
-// `npm run build`: makes dist/ of lib/. The code goes into two files, so that the entry points share one instance of everything and loading
+// `npm run build`: makes dist/ of lib/. The code goes into few files, so that the entry points share one instance of everything and loading
 // is quick; each entry point is a few lines that pass on its names. The declarations are the compiler's, without those that are not needed.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -59,7 +59,7 @@ function removeOthers(folder: string, kept: Set<string>): void {
 export async function buildCode(dist: string): Promise<string[]> {
   const manifest = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as Manifest;
   const entries = entryNames(manifest);
-  await bundle(entries, dist, manifest.engines.node);
+  await bundle({ entries, dist, node: manifest.engines.node });
   for (const name of entries) {
     const code = require(path.join(dist, fileOf(name))) as Record<string, object>;
     fs.writeFileSync(path.join(dist, `${name}.js`), entry(name, Object.keys(code[name] ?? {})));

@@ -1,4 +1,5 @@
-// The package as it is built: one file of code behind all entry points, with the names that lib/ has.
+// The package as it is built: few files of code behind all entry points, with the names that lib/ has.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -41,6 +42,31 @@ describe('the built package', () => {
   it('has renamed no error', () => {
     for (const [key, value] of Object.entries(load(dist, 'index'))) {
       if ('code' in (value as object)) expect((value as { name: string }).name).to.equal(key);
+    }
+  });
+
+  it('loads a driver of another database when an instance uses it', () => {
+    const program = `
+      const loaded = () => Object.keys(require.cache).map((file) => require('node:path').basename(file));
+      const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
+      const { default: knex } = require('knex');
+      const atFirst = loaded();
+      for (const client of ['pg', 'mysql2']) resettable(knex({ client, connection: { host: '127.0.0.1', port: 1 } }));
+      console.log(JSON.stringify([atFirst, loaded()].map((files) => ['mysql.js', 'sqlite.js'].filter((name) => files.includes(name)))));
+    `;
+    const [atFirst, used] = JSON.parse(execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString());
+    expect(atFirst).to.deep.equal([]);
+    expect(used).to.deep.equal(['mysql.js']);
+  });
+
+  it('has the text of lib/ in its source maps, since lib/ is not published', () => {
+    const maps = fs.readdirSync(dist).filter((file) => file.endsWith('.js.map'));
+    expect(maps).to.have.length.of.at.least(2);
+    for (const file of maps) {
+      const map = JSON.parse(fs.readFileSync(path.join(dist, file), 'utf8')) as Record<string, (string | null)[]>;
+      expect(map.sourcesContent)
+        .to.have.length(map.sources?.length ?? 0)
+        .and.not.include(null);
     }
   });
 });

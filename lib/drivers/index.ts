@@ -3,16 +3,12 @@ import { betterSqliteDriver } from './better-sqlite3';
 import type { Driver } from './driver';
 import { guarded } from './guarded';
 import { mysqlDriver } from './mysql';
-import { mysqlTableEmptier } from './mysql-empty-tables';
 import { otherDriver } from './other';
 import { pgDriver } from './pg';
-import { pgTableEmptier } from './pg-empty-tables';
 import type { PgConnection } from './pg-client';
 import { pgRelative } from './pg-relative';
 import { rememberFactory } from './pg-way';
 import { sqliteDriver } from './sqlite3';
-import { sqliteTableEmptier } from './sqlite-empty-tables';
-import type { TableEmptier } from './table-emptier';
 
 interface Client {
   driverName: string;
@@ -42,22 +38,6 @@ function rawDriverOf(client: Client): Driver<object> {
       return sqliteDriver as unknown as Driver<object>;
     default:
       return otherDriver(client, client.driverName);
-  }
-}
-
-/** How the database empties its tables; undefined where this package does not know. */
-export function tableEmptierOf({ driverName }: Pick<Client, 'driverName'>): TableEmptier | undefined {
-  switch (driverName) {
-    case 'pg':
-      return pgTableEmptier;
-    case 'mysql':
-    case 'mysql2':
-      return mysqlTableEmptier;
-    case 'better-sqlite3':
-    case 'sqlite3':
-      return sqliteTableEmptier;
-    default:
-      return undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 // Deletes what tests have stored: finds the tables that hold rows, empties them, and says what is in the way of that.
 import type { Knex } from 'knex';
-import { tableEmptierOf } from '../drivers';
 import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
+import { tableEmptierOf } from '../drivers/table-emptiers';
 import { acquireTimeoutMillisOf, type KnexClient } from '../knex/insides';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
