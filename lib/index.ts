@@ -1,7 +1,7 @@
 // The public names of `knex-reset`.
 export { atomic } from './atomic-from-anywhere';
 export { afterCommit, afterRollback, beforeCommit } from './hooks-from-anywhere';
-export { isFatal, isRetryable } from './drivers/error-codes';
+export { isFatal, isRetryable } from './drivers/fatal-errors';
 export {
   AfterCommitError,
   BlockControlError,

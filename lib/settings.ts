@@ -1,5 +1,5 @@
 // The options of `resettable()`: checked, with their defaults, and the user's classifier with its guard.
-import { isFatal } from './drivers/error-codes';
+import { isFatal } from './drivers/fatal-errors';
 import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, refuse } from './words/options';
 import { isPlainObject } from './words/describe';
 import { inBackground, textOf, warn } from './words/foreign';

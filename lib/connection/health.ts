@@ -1,5 +1,5 @@
 // Whether a connection may be trusted, and what is known of its end.
-import { endsSession } from '../drivers/error-codes';
+import { endsSession } from '../drivers/fatal-errors';
 
 export class Health {
   /** Never to be lent again, though it may still work. */

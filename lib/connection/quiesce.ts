@@ -6,7 +6,7 @@ import type { Connection } from './connection';
 
 type Driver = Connection['driver'];
 type Cancel = NonNullable<Driver['cancel']>;
-type SideConnection = ReturnType<NonNullable<Driver['openSideConnection']>>;
+type SideConnection = NonNullable<ReturnType<NonNullable<Driver['openSideConnection']>>>;
 
 /** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
 const LAST_ANSWER_MILLIS = 50;

@@ -1,7 +1,7 @@
 // Gives turns on the only connection of a sandbox: to a query of the instance under its savepoint, or to one statement of a transaction.
 // A wait for a turn ends after `waitMillis`, a statement of the mutex's own after `timeoutMillis`.
 import type { TransactionStatus } from '../drivers/driver';
-import { isNoSavepoint } from '../drivers/error-codes';
+import { means } from '../drivers/error-codes';
 import { release, rollbackTo, savepoint } from '../drivers/sql';
 import { SandboxError } from '../words/errors';
 import { within } from '../words/waiting';
@@ -155,7 +155,7 @@ export class SavepointMutex implements Mutex {
     try {
       await this.#answered(this.#connection.sendAll(statements));
     } catch (error) {
-      if (isNoSavepoint(error)) this.#settings.onEscape(this.#lastSql);
+      if (means(error, 'noSavepoint')) this.#settings.onEscape(this.#lastSql);
       throw error;
     }
     this.#savepoint = savepoint;

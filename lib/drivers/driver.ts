@@ -70,8 +70,8 @@ export interface Driver<C = unknown> {
   closeGracefully(connection: C): Promise<unknown> | void;
   /** Destroys the socket. Proves nothing about the server. */
   destroySocket(connection: C): void;
-  /** Opens a second connection to the same server, to terminate sessions from; absent where there is no such way. */
-  openSideConnection?(connection: C): SideConnection;
+  /** Opens a second connection to the same server, to terminate sessions from. Undefined: it cannot be opened. Absent: there is no such way. */
+  openSideConnection?(connection: C): SideConnection | undefined;
   /** Whether one side connection does for both. */
   isSameServer?(one: C, other: C): boolean;
   /** Sends one statement outside of the line's queue. */
@@ -88,8 +88,6 @@ export interface Driver<C = unknown> {
   readonly isPostgres?: boolean;
   /** Whether the answer to a statement that ended the transaction says that the server rolled it back. */
   saysRolledBack(result: unknown, sql?: string): boolean;
-  /** Whether the server may have rolled the whole transaction back with a statement that failed so. Absent: its status tells. */
-  rollsBackAt?(error: unknown): boolean;
   /** Whether a statement commits the transaction though it does not say so, as schema changes do on MySQL. Absent: none does. */
   commitsSilently?(sql: string): boolean;
   /** Whether an answer says that the transaction was ended, though there is a new one since (AND CHAIN). Absent: it never does. */

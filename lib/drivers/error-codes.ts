@@ -1,118 +1,197 @@
-// Which errors end a connection, and which are worth another attempt. Decided by codes: texts are translated by servers.
-import { TransactionFailedError } from '../words/errors';
+// All error codes that this package knows, with what each means: one table for each source of codes. A server's texts are not read, since
+// servers translate them. Which meanings end a connection is in fatal-errors.ts.
 import { read } from '../words/foreign';
 
-const FATAL_SQLSTATES = /^(08...|57P0[1-5]|25P0[34]|58...|F0...|XX...)$/;
-const FATAL_SOCKET_CODES = new Set([
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ECONNREFUSED',
-  'ECONNABORTED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-]);
-/** mysql and mysql2: https://github.com/sidorares/node-mysql2/blob/master/lib/constants/errors.js */
-const FATAL_DRIVER_CODES = new Set([
-  'PROTOCOL_CONNECTION_LOST',
-  'PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR',
-  'PROTOCOL_ENQUEUE_AFTER_QUIT',
-  'ER_SERVER_SHUTDOWN',
-  'ER_CONNECTION_KILLED',
-]);
-/** pg and mysql2 give these no code. The texts are their own, in English everywhere. */
-const DRIVER_GONE =
-  /(Connection terminated( unexpectedly)?|Can't add new command when connection is in closed state|Client has encountered a connection error and is not queryable|Client was closed and is not queryable)$/;
-const RETRYABLE_CODES = new Set(['40001', '40P01', 'ER_LOCK_DEADLOCK']);
-const ENDING_CODES = /^(57P0[1-5]|25P0[34]|ER_SERVER_SHUTDOWN|ER_CONNECTION_KILLED)$/;
-const TOO_MANY_CONNECTIONS = '53300';
+/** What follows from an error. */
+export type Meaning =
+  /** The connection cannot be used any more. */
+  | 'fatal'
+  /** The server has said that it ends the session, which proves more than a closed socket does. */
+  | 'endsSession'
+  /** The connection was lost on its way: an answer may have been under way. */
+  | 'lostConnection'
+  /** The server itself may end as well. */
+  | 'mayEndServer'
+  /** A socket is broken: of whose, the error does not say. */
+  | 'brokenSocket'
+  /** The whole transaction can succeed if it is run again. */
+  | 'retry'
+  /** The server has rolled the whole transaction back. */
+  | 'rolledBack'
+  /** The server may have rolled the whole transaction back. */
+  | 'mayBeRolledBack'
+  /** Refused because an earlier statement of the transaction failed. */
+  | 'inFailedTransaction'
+  /** There is no savepoint of that name. */
+  | 'noSavepoint'
+  /** Refused because the server, or its session, is read-only. */
+  | 'readOnly'
+  /** A lock was not to be had in time. */
+  | 'lockTimeout'
+  /** The client has given up waiting, while the server goes on. */
+  | 'clientTimeout'
+  /** No error: the server warns. */
+  | 'warning'
+  | 'noTable'
+  | 'noDatabase'
+  | 'noSession'
+  /** Other sessions use it. */
+  | 'inUse'
+  | 'forbidden'
+  /** A statement prepared earlier does not fit what is there now. */
+  | 'outdated';
 
-function codeOf(error: unknown): string | undefined {
+interface Entry {
+  readonly is: readonly Meaning[];
+  /** What has happened. */
+  readonly because: string;
+  /** The number of the error, where a driver knows no name for it. */
+  readonly errno?: number;
+  /** The code is for more than that: only errors whose text has this in it are meant. */
+  readonly text?: RegExp;
+}
+
+type CodeTable = Readonly<Record<string, Entry>>;
+
+/** PostgreSQL. Two characters stand for all codes that begin with them. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const SQLSTATES: CodeTable = {
+  '08': { is: ['fatal', 'lostConnection'], because: 'the connection was lost, or could not be established' },
+  '57P01': { is: ['fatal', 'endsSession'], because: 'the server is being shut down, or the session was terminated' },
+  '57P02': { is: ['fatal', 'endsSession'], because: 'another session has crashed, and the server ends them all' },
+  '57P03': { is: ['fatal', 'endsSession'], because: 'the server starts, recovers or shuts down: nobody can log in' },
+  '57P04': { is: ['fatal', 'endsSession'], because: 'the database was dropped' },
+  '57P05': { is: ['fatal', 'endsSession'], because: 'the session was idle for too long' },
+  '25P03': { is: ['fatal', 'endsSession'], because: 'the transaction was idle for too long' },
+  '25P04': { is: ['fatal', 'endsSession'], because: 'the transaction has taken too long' },
+  '53300': { is: ['fatal'], because: 'the server has too many connections to take this one' },
+  '58': { is: ['fatal', 'mayEndServer'], because: 'the operating system has failed the server' },
+  F0: { is: ['fatal', 'mayEndServer'], because: "the server's configuration is broken" },
+  XX: { is: ['fatal', 'mayEndServer'], because: 'the server has met a fault of its own, or corrupted data' },
+  '01000': { is: ['warning'], because: 'a warning: also that of a COMMIT whose wait for a standby was cut short' },
+  '40001': { is: ['retry'], because: 'the transaction cannot be serialized with others' },
+  '40P01': { is: ['retry'], because: 'the transaction was the victim of a deadlock' },
+  '25P02': { is: ['inFailedTransaction'], because: 'an earlier statement of the transaction failed' },
+  '3B001': { is: ['noSavepoint'], because: 'there is no such savepoint' },
+  '25006': { is: ['readOnly'], because: 'the transaction is read-only, or the server a standby' },
+  '55P03': { is: ['lockTimeout'], because: 'the lock was not to be had within lock_timeout' },
+  '55006': { is: ['inUse'], because: 'other sessions use the database' },
+  '42501': { is: ['forbidden'], because: 'the role has not the right to do that' },
+  '3D000': { is: ['noDatabase'], because: 'there is no such database' },
+  '42P01': { is: ['noTable', 'outdated'], because: 'there is no such table' },
+  '3F000': { is: ['outdated'], because: 'there is no such schema' },
+  '42703': { is: ['outdated'], because: 'there is no such column' },
+  '26000': { is: ['outdated'], because: 'the prepared statement is not there: a pooler has lent another connection' },
+  '42P05': {
+    is: ['outdated'],
+    because: 'the prepared statement is there already: a pooler has lent another connection',
+  },
+};
+
+/** MySQL and MariaDB. https://github.com/sidorares/node-mysql2/blob/master/lib/constants/errors.js */
+const MYSQL_CODES: CodeTable = {
+  ER_SERVER_SHUTDOWN: { errno: 1053, is: ['fatal', 'endsSession'], because: 'the server is being shut down' },
+  ER_CONNECTION_KILLED: { errno: 1927, is: ['fatal', 'endsSession'], because: 'the session was killed' },
+  ER_LOCK_DEADLOCK: {
+    errno: 1213,
+    is: ['retry', 'rolledBack', 'mayBeRolledBack'],
+    because: 'the transaction was the victim of a deadlock',
+  },
+  ER_LOCK_WAIT_TIMEOUT: {
+    errno: 1205,
+    is: ['lockTimeout', 'mayBeRolledBack'],
+    because: 'the lock was not to be had in time; innodb_rollback_on_timeout rolls back at that',
+  },
+  ER_CHECKREAD: {
+    errno: 1020,
+    is: ['mayBeRolledBack'],
+    because: 'the row has changed since it was read; innodb_snapshot_isolation rolls back at that',
+  },
+  ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: { errno: 1792, is: ['readOnly'], because: 'the transaction is read-only' },
+  ER_READ_ONLY_MODE: { errno: 1836, is: ['readOnly'], because: 'the server is in read-only mode' },
+  ER_OPTION_PREVENTS_STATEMENT: {
+    errno: 1290,
+    // The option's name, which no server translates.
+    text: /read[-_]only/i,
+    is: ['readOnly'],
+    because: 'an option of the server forbids the statement, which its text names',
+  },
+  ER_NO_SUCH_TABLE: { errno: 1146, is: ['noTable'], because: 'there is no such table' },
+  ER_NO_SUCH_THREAD: { errno: 1094, is: ['noSession'], because: 'the session that is to be killed is not there' },
+};
+
+/** SQLite. https://www.sqlite.org/rescode.html */
+const SQLITE_CODES: CodeTable = {
+  SQLITE_BUSY: { is: ['lockTimeout'], because: 'another process has the lock' },
+  SQLITE_BUSY_RECOVERY: { is: ['lockTimeout'], because: 'another process recovers the log' },
+  SQLITE_BUSY_SNAPSHOT: { is: ['lockTimeout'], because: 'another connection has written since this one has read' },
+  SQLITE_BUSY_TIMEOUT: { is: ['lockTimeout'], because: 'another process has kept the lock for too long' },
+  SQLITE_LOCKED: { is: ['lockTimeout'], because: 'another statement of the same connection has the lock' },
+  SQLITE_LOCKED_SHAREDCACHE: { is: ['lockTimeout'], because: 'another connection with the same cache has the lock' },
+  SQLITE_LOCKED_VTAB: { is: ['lockTimeout'], because: 'a virtual table is locked' },
+};
+
+/** Sockets and the drivers themselves. */
+const CLIENT_CODES: CodeTable = {
+  ECONNRESET: { is: ['fatal', 'brokenSocket'], because: 'the other end has closed the socket at once' },
+  EPIPE: { is: ['fatal', 'brokenSocket'], because: 'the socket was closed before this was written' },
+  ETIMEDOUT: { is: ['fatal', 'brokenSocket'], because: 'the other end did not answer' },
+  ECONNREFUSED: { is: ['fatal', 'brokenSocket'], because: 'nothing listens there' },
+  ECONNABORTED: { is: ['fatal', 'brokenSocket'], because: 'the system has ended the connection' },
+  EHOSTUNREACH: { is: ['fatal', 'brokenSocket'], because: 'no route leads to the host' },
+  ENETUNREACH: { is: ['fatal', 'brokenSocket'], because: 'no route leads to the network' },
+  PROTOCOL_CONNECTION_LOST: { is: ['fatal'], because: 'the server has closed the connection' },
+  PROTOCOL_ENQUEUE_AFTER_FATAL_ERROR: { is: ['fatal'], because: 'the connection had a fatal error before' },
+  PROTOCOL_ENQUEUE_AFTER_QUIT: { is: ['fatal'], because: 'the connection was closed before' },
+  PROTOCOL_SEQUENCE_TIMEOUT: { is: ['clientTimeout'], because: 'mysql2 has given up waiting, the server goes on' },
+};
+
+/** Errors to which pg and mysql2 give no code. The texts are their own, in English everywhere. */
+const WITHOUT_CODE: readonly Entry[] = [
+  { text: /Connection terminated( unexpectedly)?$/, is: ['fatal'], because: 'the socket was closed' },
+  {
+    text: /Can't add new command when connection is in closed state$/,
+    is: ['fatal'],
+    because: 'the connection was closed before',
+  },
+  {
+    text: /Client has encountered a connection error and is not queryable$/,
+    is: ['fatal'],
+    because: 'the connection had a fatal error before',
+  },
+  { text: /Client was closed and is not queryable$/, is: ['fatal'], because: 'the connection was closed before' },
+];
+
+/** The code of an error of ours: a connection to the right server could not be established. */
+export const NOT_ESTABLISHED = '08001';
+
+const BY_CODE = new Map(Object.entries({ ...SQLSTATES, ...MYSQL_CODES, ...SQLITE_CODES, ...CLIENT_CODES }));
+const BY_ERRNO = new Map(Object.values(MYSQL_CODES).map((entry) => [entry.errno as unknown, entry]));
+
+/** Whether an error means that. */
+export function means(error: unknown, meaning: Meaning): boolean {
+  const entry = entryOf(error);
+  return entry !== undefined && entry.is.includes(meaning);
+}
+
+function entryOf(error: unknown): Entry | undefined {
   const code = read(error, 'code');
-  return typeof code === 'string' ? code : undefined;
+  const known = byCode(code) ?? (mayBeMysql(code) ? BY_ERRNO.get(read(error, 'errno')) : undefined);
+  if (known) return known.text === undefined || isText(error, known.text) ? known : undefined;
+  return typeof code === 'string' ? undefined : WITHOUT_CODE.find(({ text }) => text && isText(error, text));
 }
 
-/**
- * Whether an error means that its connection cannot be used any more: SQLSTATE classes 08, 58, F0 and XX, 57P01 to 57P05, 25P03, 25P04,
- * 53300 while connecting, the codes of a broken socket, and the drivers' own errors for a connection that is gone.
- * Not fatal are 57014, 55P03, 40001, 40P01, 25P02, 0A000, and the errors of constraints.
- *
- * @example
- * if (isFatal(error)) metrics.count('lost-connection');
- * @see docs/production.md#when-the-database-goes-away
- */
-export function isFatal(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === undefined) return isGoneByText(error);
-  if (FATAL_SOCKET_CODES.has(code) || FATAL_DRIVER_CODES.has(code) || FATAL_SQLSTATES.test(code)) return true;
-  return code === TOO_MANY_CONNECTIONS;
+function byCode(code: unknown): Entry | undefined {
+  if (typeof code !== 'string') return undefined;
+  return BY_CODE.get(code) ?? (code.length === 5 ? BY_CODE.get(code.slice(0, 2)) : undefined);
 }
 
-/** By the text of drivers that give no code. In jest and in `vm` the Error of a driver is another than the global one. */
-function isGoneByText(error: unknown): boolean {
+/** SQLite has numbers too. A driver of MySQL may know no name for a number. */
+function mayBeMysql(code: unknown): boolean {
+  return typeof code !== 'string' || /^(ER_|UNKNOWN_)/.test(code);
+}
+
+/** In jest and in `vm` the Error of a driver is another than the global one. */
+function isText(error: unknown, text: RegExp): boolean {
   const message = read(error, 'message');
-  return typeof message === 'string' && DRIVER_GONE.test(message);
-}
-
-/**
- * Whether the whole transaction can succeed if it is run again: a serialization failure (40001) or a deadlock (40P01), also one that
- * the callback swallowed, which then is the cause of a `TransactionFailedError`.
- *
- * @example
- * await db.atomic(block, { retry: { attempts: 3, when: (error) => isRetryable(error) } });
- * @see docs/transactions.md#retry-and-verifycommit
- */
-export function isRetryable(error: unknown): boolean {
-  const code = codeOf(error instanceof TransactionFailedError ? error.cause : error);
-  return code !== undefined && RETRYABLE_CODES.has(code);
-}
-
-/** The code of a broken socket: of whose, the error does not say. */
-export function isSocketError(error: unknown): boolean {
-  return FATAL_SOCKET_CODES.has(codeOf(error) ?? '');
-}
-
-/** The server has said that it ends the session, which proves more than a closed socket does. */
-export function endsSession(error: unknown): boolean {
-  return ENDING_CODES.test(codeOf(error) ?? '');
-}
-
-/** RELEASE, or ROLLBACK TO, of a savepoint that is not there. */
-export function isNoSavepoint(error: unknown): boolean {
-  return codeOf(error) === '3B001';
-}
-
-/** A statement refused because an earlier one of its transaction failed. */
-export function isInFailedTransaction(error: unknown): boolean {
-  return codeOf(error) === '25P02';
-}
-
-/** 1290 is for every option that forbids a statement: it names the one, which no server translates. */
-const READ_ONLY_OPTION = /read[-_]only/i;
-const ER_OPTION_PREVENTS_STATEMENT = 1290;
-const READ_ONLY_ERRNOS = new Set([1792, 1836]);
-
-/** A statement refused because the server, or its session, has become read-only. */
-export function isRefusedAsReadOnly(error: unknown): boolean {
-  if (codeOf(error) === '25006') return true;
-  const { errno, message } = (error ?? {}) as { errno?: unknown; message?: unknown };
-  if (errno === ER_OPTION_PREVENTS_STATEMENT) return READ_ONLY_OPTION.test(String(message));
-  return READ_ONLY_ERRNOS.has(errno as number);
-}
-
-/** Ends its session: whether COMMIT was done before that is not known. */
-const ENDS_SESSION = /^(08...|57P0[1-5]|25P0[34])$/;
-/** May end the server as well. */
-const MAY_END_SERVER = /^(58...|F0...|XX...)$/;
-
-/**
- * Whether the error is the server's answer to COMMIT: the transaction is over then, and was not committed, whatever the code and
- * whatever became of the connection since.
- */
-export function isAnswerToCommit(error: unknown, isGone: boolean): boolean {
-  const code = codeOf(error);
-  const severity = read(error, 'severity');
-  if (typeof severity !== 'string' || code === undefined) return !isGone && !isFatal(error);
-  if (ENDS_SESSION.test(code) || severity === 'FATAL' || severity === 'PANIC') return false;
-  return !MAY_END_SERVER.test(code) || severity === 'ERROR' || !isGone;
+  return typeof message === 'string' && text.test(message);
 }

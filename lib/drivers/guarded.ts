@@ -1,48 +1,79 @@
 // Guards the calls to a driver: if its client throws, or code that a user has put around it, only that connection is lost.
-import { valueOr } from '../words/foreign';
-import type { TimeLimit } from '../words/waiting';
 import type { Driver } from './driver';
 
-/** The same driver, of which only `send()`, `resetSession()` and `carry()` fail, by a rejection. */
+/** The methods of a driver. */
+type Method = {
+  [K in keyof Driver]-?: NonNullable<Driver[K]> extends (...args: never[]) => unknown ? K : never;
+}[keyof Driver];
+
+/** What comes of a call that throws. */
+type Otherwise<K extends Method> =
+  | { readonly returns: ReturnType<NonNullable<Driver[K]>> }
+  | { readonly resolves: Awaited<ReturnType<NonNullable<Driver[K]>>> }
+  /** A rejection. */
+  | 'rejects'
+  /** The caller sees to it. */
+  | 'throws';
+
+const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
+  backendId: { returns: undefined },
+  // One that cannot be asked is in doubt: it is not lent as it is.
+  status: { returns: 'failed' },
+  isInStep: { returns: false },
+  isGone: { returns: true },
+  cancel: { resolves: false },
+  destroySocket: { returns: undefined },
+  openSideConnection: { returns: undefined },
+  isSameServer: { returns: false },
+  saysRolledBack: { returns: false },
+  commitsSilently: { returns: false },
+  wasRestarted: { returns: false },
+  endedBefore: { returns: false },
+  endHeard: { returns: undefined },
+  watchCut: { returns: () => false },
+  losesDataOnClose: { returns: false },
+  send: 'rejects',
+  closeGracefully: 'rejects',
+  resetSession: 'rejects',
+  serverKind: 'rejects',
+  checkConstraints: 'rejects',
+  carry: 'throws',
+  tap: 'throws',
+  observeOpening: 'throws',
+};
+
+type Call = (...given: unknown[]) => unknown;
+
+/** The same driver, none of whose methods throws but those that the table says. */
 export function guarded<C>(driver: Driver<C>): Driver<C> {
-  const { cancel, openSideConnection, isSameServer, losesDataOnClose, resetSession, wasRestarted } = driver;
-  return {
-    ...driver,
-    backendId: (connection) => valueOr(undefined, () => driver.backendId(connection)),
-    // One that cannot be asked is in doubt: it is not lent as it is.
-    status: otherwise('failed', driver.status),
-    isGone: otherwise(true, driver.isGone),
-    closeGracefully: async (connection) => driver.closeGracefully(connection),
-    destroySocket: (connection) => valueOr(undefined, () => driver.destroySocket(connection)),
-    send: async (connection, sql) => driver.send(connection, sql),
-    saysRolledBack: (result, sql) => valueOr(false, () => driver.saysRolledBack(result, sql)),
-    ...(cancel && { cancel: (connection, limit) => cancelled(cancel, connection, limit) }),
-    ...(openSideConnection && { openSideConnection: otherwise(undefined as never, openSideConnection) }),
-    ...(isSameServer && { isSameServer: (one, other) => valueOr(false, () => isSameServer(one, other)) }),
-    ...(losesDataOnClose && { losesDataOnClose: otherwise(false, losesDataOnClose) }),
-    ...(resetSession && { resetSession: async (connection: C) => resetSession(connection) }),
-    ...(wasRestarted && { wasRestarted: (result, sql) => valueOr(false, () => wasRestarted(result, sql)) }),
-  };
+  const methods = { ...driver } as unknown as Record<Method, Call | undefined>;
+  for (const name of Object.keys(OTHERWISE) as Method[]) {
+    const method = methods[name];
+    if (method) methods[name] = guard(method, OTHERWISE[name]);
+  }
+  return methods as unknown as Driver<C>;
 }
 
-function otherwise<A, T>(fallback: T, work: (given: A) => T): (given: A) => T {
-  return (given) => {
+function guard(method: Call, otherwise: Otherwise<Method>): Call {
+  if (otherwise === 'throws') return method;
+  if (otherwise === 'rejects') return async (...given) => method(...given);
+  if ('returns' in otherwise) return orReturns(method, otherwise.returns);
+  return async (...given) => {
     try {
-      return work(given);
+      return await method(...given);
     } catch {
-      return fallback;
+      return otherwise.resolves;
     }
   };
 }
 
-async function cancelled<C>(
-  cancel: NonNullable<Driver<C>['cancel']>,
-  connection: C,
-  limit: TimeLimit,
-): Promise<boolean> {
-  try {
-    return await cancel(connection, limit);
-  } catch {
-    return false;
-  }
+/** Most are called with each statement, and none has more than two parameters. */
+function orReturns(method: Call, otherwise: unknown): Call {
+  return (one, two) => {
+    try {
+      return method(one, two);
+    } catch {
+      return otherwise;
+    }
+  };
 }

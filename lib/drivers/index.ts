@@ -18,27 +18,21 @@ interface Client {
   readonly config?: { connectionPool?: unknown };
 }
 
-export function driverOf(client: Client): Driver<object> {
-  return guarded(rawDriverOf(client));
-}
+/** Each driver that this package knows, by knex's name of it. */
+const DRIVERS: Readonly<Record<string, (client: Client) => unknown>> = {
+  pg: pgDriverOf,
+  cockroachdb: () => pgRelative('cockroachdb'),
+  'pg-redshift': () => pgRelative('pg-redshift'),
+  mysql: () => mysqlDriver('mysql'),
+  mysql2: () => mysqlDriver('mysql2'),
+  'better-sqlite3': () => betterSqliteDriver,
+  sqlite3: () => sqliteDriver,
+};
 
-function rawDriverOf(client: Client): Driver<object> {
-  switch (client.driverName) {
-    case 'pg':
-      return pgDriverOf(client) as unknown as Driver<object>;
-    case 'cockroachdb':
-    case 'pg-redshift':
-      return pgRelative(client.driverName) as unknown as Driver<object>;
-    case 'mysql':
-    case 'mysql2':
-      return mysqlDriver(client.driverName) as unknown as Driver<object>;
-    case 'better-sqlite3':
-      return betterSqliteDriver as unknown as Driver<object>;
-    case 'sqlite3':
-      return sqliteDriver as unknown as Driver<object>;
-    default:
-      return otherDriver(client, client.driverName);
-  }
+export function driverOf(client: Client): Driver<object> {
+  const { driverName: name } = client;
+  const make = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
+  return guarded((make?.(client) as Driver<object> | undefined) ?? otherDriver(client, name));
 }
 
 /** A connection that was opened out of sight went the way that the settings say. */

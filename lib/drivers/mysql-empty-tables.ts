@@ -106,5 +106,4 @@ export const mysqlTableEmptier: TableEmptier = {
   needsOneConnection: true,
   empty,
   holders,
-  isLockTimeout: (error) => (error as { errno?: unknown } | null)?.errno === 1205,
 };

@@ -1,9 +1,8 @@
 // A second connection to the same MySQL server, as the same user: it kills statements and sessions.
 import { type TimeLimit, within } from '../words/waiting';
+import { means } from './error-codes';
 import type { SideConnection } from './driver';
 import { classOf, cut, type MysqlConnection, quit, socketOf } from './mysql-wire';
-
-const ER_NO_SUCH_THREAD = 1094;
 
 const ignore = () => {};
 
@@ -65,8 +64,8 @@ export function openSideConnection(connection: MysqlConnection): SideConnection 
       for (const { id, info } of there) {
         const isSpared = sessions.some((session) => session.id === id && session.sparesCommit);
         if (isSpared && /^\s*commit/i.test(info ?? '')) continue;
-        await second.send(`KILL ${id}`).catch((error: { errno?: number }) => {
-          if (error.errno !== ER_NO_SUCH_THREAD) throw error;
+        await second.send(`KILL ${id}`).catch((error: unknown) => {
+          if (!means(error, 'noSession')) throw error;
         });
       }
       return (await sessionsThere(second, there)).map(({ id }) => id);

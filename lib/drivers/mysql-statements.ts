@@ -1,11 +1,9 @@
 // The statements on a MySQL connection as statements of the queue.
 import { callUser, inBackground, throwLater, nextTick } from '../words/foreign';
+import { means } from './error-codes';
 import type { PendingStatement, StatementSink } from './driver';
-import { mayRollBack, type Watch } from './mysql-watch';
+import type { Watch } from './mysql-watch';
 import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
-
-/** mysql2 gives up waiting, the server goes on. */
-const TIMED_OUT = 'PROTOCOL_SEQUENCE_TIMEOUT';
 
 const ignore = () => {};
 
@@ -49,8 +47,7 @@ export class CallbackStatement implements PendingStatement {
     this.#isDone = true;
     const { sink, watch } = this.tap;
     watch.note(error, results[0]);
-    const isTimeout = (error as { code?: string } | null | undefined)?.code === TIMED_OUT;
-    const ready = isTimeout && command ? ended(command) : this.#askWhetherOpen(error);
+    const ready = means(error, 'clientTimeout') && command ? ended(command) : this.#askWhetherOpen(error);
     const stopped = () => {
       watch.running = undefined;
     };
@@ -68,7 +65,7 @@ export class CallbackStatement implements PendingStatement {
   /** An error comes without the server's flags: the answer to a statement that does nothing has them. */
   #askWhetherOpen(error: unknown): Promise<void> | undefined {
     const { connection, watch } = this.tap;
-    if (!mayRollBack(error) || watch.status !== 'open') return undefined;
+    if (!means(error, 'mayBeRolledBack') || watch.status !== 'open') return undefined;
     return new Promise((resolve) => {
       classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
         watch.note(failure, result);

@@ -1,19 +1,9 @@
 // Reads from the server's answers on a MySQL connection what they say about its transaction.
+import { means } from './error-codes';
 import type { PendingStatement, TransactionStatus } from './driver';
 
 const IN_TRANSACTION = 1;
 const AUTOCOMMIT = 2;
-/** The server has rolled the whole transaction back with it. */
-const ER_LOCK_DEADLOCK = 1213;
-/** The server may have rolled the whole transaction back: a lock wait's end, by `innodb_rollback_on_timeout`; a changed row, by `innodb_snapshot_isolation`. */
-const ER_LOCK_WAIT_TIMEOUT = 1205;
-const ER_CHECKREAD = 1020;
-
-const numberOf = (error: unknown) => (error as { errno?: number } | null | undefined)?.errno;
-
-export function mayRollBack(error: unknown): boolean {
-  return [ER_LOCK_DEADLOCK, ER_LOCK_WAIT_TIMEOUT, ER_CHECKREAD].includes(numberOf(error) ?? 0);
-}
 
 /** What is known of one tapped connection. */
 export class Watch {
@@ -40,7 +30,7 @@ export class Watch {
   /** Only what returns no rows comes with the server's flags; what returns rows begins a transaction where autocommit is off, and ends none. */
   note(error: unknown, result: unknown): void {
     if (error) {
-      if (numberOf(error) === ER_LOCK_DEADLOCK) this.#isOpen = false;
+      if (means(error, 'rolledBack')) this.#isOpen = false;
       return;
     }
     const flags = flagsOf(result);

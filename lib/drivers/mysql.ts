@@ -3,7 +3,7 @@ import { inBackground } from '../words/foreign';
 import { type TimeLimit, within } from '../words/waiting';
 import type { Driver, Openings } from './driver';
 import { isSameServer, openSideConnection, SecondConnection } from './mysql-side-connection';
-import { endsInBetween, mayRollBack, Watch } from './mysql-watch';
+import { endsInBetween, Watch } from './mysql-watch';
 import { mysqlServerKind } from './mysql-server-kind';
 import { tapConnection } from './mysql-tap';
 import { isControl, isRestart, isRollback } from './statement-text';
@@ -115,7 +115,6 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
     // That a raw ROLLBACK was one, only its text says.
     saysRolledBack: (_result, sql) => isRollback(sql),
-    rollsBackAt: mayRollBack,
     // The server's status is the same before and after.
     wasRestarted: (result, sql) => isRestart(sql) || endsInBetween(result),
     commitsSilently: (sql) => !isControl(sql),

@@ -1,15 +1,13 @@
 // The databases of a PostgreSQL server, over a connection of their own: made, dropped, and locked by name for as long as a process lives.
 import { sleep } from '../words/waiting';
 import { createHash } from 'node:crypto';
+import { means } from './error-codes';
 import type { PgConnection } from './pg-client';
 
 type Row = Record<string, unknown>;
 
 /** Shared by those who use a database, exclusive for the one who makes or drops it. */
 export type LockMode = 'shared' | 'exclusive';
-
-const TOO_BUSY = '55006';
-const MISSING = '3D000';
 
 const quoteName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 
@@ -115,7 +113,7 @@ export class PgDatabases {
       if (!force) await this.#endSessions(name);
       await this.#ask(`drop database if exists ${quoteName(name)}${force ? ' with (force)' : ''}`);
     } catch (error) {
-      if (codeOf(error) !== MISSING) throw error;
+      if (!means(error, 'noDatabase')) throw error;
     }
   }
 
@@ -150,22 +148,18 @@ async function unlessBusy(work: () => Promise<unknown>): Promise<void> {
       await work();
       return;
     } catch (error) {
-      if (codeOf(error) !== TOO_BUSY || left === 0) throw error;
+      if (!means(error, 'inUse') || left === 0) throw error;
       await sleep(PAUSE_MILLIS);
     }
   }
 }
 
-function codeOf(error: unknown): unknown {
-  return (error as { code?: unknown } | null)?.code;
-}
-
 /** The role has not the right to create databases. */
 export function isForbidden(error: unknown): boolean {
-  return codeOf(error) === '42501';
+  return means(error, 'forbidden');
 }
 
 /** There is no database of that name. */
 export function isMissing(error: unknown): boolean {
-  return codeOf(error) === MISSING;
+  return means(error, 'noDatabase');
 }

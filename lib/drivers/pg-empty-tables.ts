@@ -129,9 +129,4 @@ export const pgTableEmptier: TableEmptier = {
   needsOneConnection: false,
   empty,
   holders,
-  // knex's own timeout has no code, but says how long it was.
-  isLockTimeout: (error) => {
-    const { code, timeout } = (error ?? {}) as { code?: unknown; timeout?: unknown };
-    return code === '55P03' || timeout !== undefined;
-  },
 };

@@ -1,5 +1,6 @@
 // Which of the tables that emptyTables() knows hold rows by now: one cheap query, which also tells whether they are still the same tables.
 import { createHash } from 'node:crypto';
+import { means } from './error-codes';
 import { FINGERPRINT, type PgTables, quoteName, regclass, tableName } from './pg-tables';
 import type { Ask, EmptyRequest } from './table-emptier';
 
@@ -36,7 +37,8 @@ export async function rereadTables(
   try {
     [row] = ((await ask(sql, { name, timeoutMillis })) as { rows: (typeof row)[] }).rows;
   } catch (error) {
-    if (GONE.has((error as { code?: string }).code ?? '')) return undefined;
+    // It was prepared for other tables, or on another connection.
+    if (means(error, 'outdated')) return undefined;
     throw error;
   }
   if (row?.fingerprint !== fingerprint) return undefined;
@@ -63,6 +65,3 @@ function questions({ tables, references }: PgTables): string[] {
     }),
   ];
 }
-
-/** No such schema, table or column; or the prepared statement is not there, or there already, since a pooler lends another connection. */
-const GONE = new Set(['3F000', '42P01', '42703', '26000', '42P05']);

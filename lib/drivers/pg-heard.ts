@@ -1,5 +1,6 @@
 // What a PostgreSQL server has said of the latest statement, message by message: pg tells of a script only when all of it is answered,
 // and of nothing when the connection dies before that.
+import { means } from './error-codes';
 import type { PgConnection } from './pg-client';
 
 /** On the connection itself: it is asked for with each statement. */
@@ -8,9 +9,6 @@ const HEARD = Symbol('knex-reset.heard');
 interface Heard {
   [HEARD]?: string[];
 }
-
-/** A WARNING without a code of its own: also that of a COMMIT whose wait for a standby was cut short. */
-const WARNING = '01000';
 
 /** Begins to listen. Returns the undo. */
 export function listen(connection: PgConnection): () => void {
@@ -57,8 +55,8 @@ export function endHeard(connection: PgConnection): 'committed' | 'rolledBack' |
  */
 export function watchCut(connection: PgConnection): () => boolean {
   let isWarned = false;
-  const onNotice = ({ code }: { code?: string }) => {
-    isWarned ||= code === WARNING;
+  const onNotice = (notice: unknown) => {
+    isWarned ||= means(notice, 'warning');
   };
   connection.on('notice', onNotice);
   return () => {

@@ -177,5 +177,4 @@ export const sqliteTableEmptier: TableEmptier = {
   needsOneConnection: true,
   empty,
   holders: async () => [],
-  isLockTimeout: (error) => /^SQLITE_(BUSY|LOCKED)/.test(String((error as { code?: unknown } | null)?.code)),
 };

@@ -32,9 +32,7 @@ export interface TableEmptier {
    * @param memory for what stays true between two calls with the same request
    */
   empty(ask: Ask, request: EmptyRequest, memory: { layout?: unknown }): Promise<string[]>;
-  /** Whether the error says that a lock was not to be had in time. */
-  isLockTimeout(error: unknown): boolean;
-  /** The sessions that may hold such a lock. */
+  /** The sessions that may hold a lock which was not to be had in time. */
   holders(ask: Ask, request: EmptyRequest): Promise<LockHolder[]>;
 }
 

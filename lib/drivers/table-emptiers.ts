@@ -5,18 +5,16 @@ import { pgTableEmptier } from './pg-empty-tables';
 import { sqliteTableEmptier } from './sqlite-empty-tables';
 import type { TableEmptier } from './table-emptier';
 
+/** By knex's name of the driver. */
+const EMPTIERS: ReadonlyMap<string, TableEmptier> = new Map([
+  ['pg', pgTableEmptier],
+  ['mysql', mysqlTableEmptier],
+  ['mysql2', mysqlTableEmptier],
+  ['better-sqlite3', sqliteTableEmptier],
+  ['sqlite3', sqliteTableEmptier],
+]);
+
 /** Undefined where this package does not know how. */
 export function tableEmptierOf({ driverName }: { readonly driverName: string }): TableEmptier | undefined {
-  switch (driverName) {
-    case 'pg':
-      return pgTableEmptier;
-    case 'mysql':
-    case 'mysql2':
-      return mysqlTableEmptier;
-    case 'better-sqlite3':
-    case 'sqlite3':
-      return sqliteTableEmptier;
-    default:
-      return undefined;
-  }
+  return EMPTIERS.get(driverName);
 }

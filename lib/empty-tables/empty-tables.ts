@@ -1,8 +1,10 @@
 // Deletes what tests have stored: finds the tables that hold rows, empties them, and says what is in the way of that.
 import type { Knex } from 'knex';
+import { means } from '../drivers/error-codes';
 import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
 import { tableEmptierOf } from '../drivers/table-emptiers';
 import { acquireTimeoutMillisOf, type KnexClient } from '../knex/insides';
+import { read } from '../words/foreign';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
 
@@ -46,10 +48,15 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
     try {
       return await emptier.empty(ask, request, memory);
     } catch (error) {
-      if (!emptier.isLockTimeout(error)) throw error;
+      if (!isLockTimeout(error)) throw error;
       throw lockError(db, { lockMillis, holders: await emptier.holders(ask, request).catch(() => []), cause: error });
     }
   });
+}
+
+/** Knex's own timeout has no code, but says how long it was. */
+function isLockTimeout(error: unknown): boolean {
+  return means(error, 'lockTimeout') || read(error, 'timeout') !== undefined;
 }
 
 /** @throws TypeError for a database that this package cannot empty */

@@ -1,7 +1,7 @@
 // A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed at once.
 import { driverOf } from '../drivers/index';
 import type { Driver } from '../drivers/driver';
-import { isFatal } from '../drivers/error-codes';
+import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
 import type { KnexClient } from '../knex/insides';
 import { DEFAULTS } from '../words/options';

@@ -1,5 +1,6 @@
 // knex's lock table as a guarded runner sees it: it writes 2 where a plain runner writes 1, so that the row tells whose it is.
 import type { Knex } from 'knex';
+import { means } from '../drivers/error-codes';
 import { MigrationLockError } from '../words/errors';
 import type { KnexClient } from '../knex/insides';
 import type { Deadline } from '../words/waiting';
@@ -11,8 +12,6 @@ const FREE = 0;
 const PLAIN = 1;
 /** Locked for every runner, since all look for 0. No other code writes it. */
 const GUARDED = 2;
-
-const NO_SUCH_TABLE = new Set(['42P01', 'ER_NO_SUCH_TABLE']);
 
 interface Statement {
   sql: string;
@@ -100,5 +99,5 @@ function send(connection: LockConnection, { sql, bindings }: Statement) {
 }
 
 function unlessNoTable(error: unknown): undefined {
-  if (!NO_SUCH_TABLE.has((error as { code?: string }).code ?? '')) throw error;
+  if (!means(error, 'noTable')) throw error;
 }

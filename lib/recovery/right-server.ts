@@ -1,14 +1,11 @@
 // `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
-import { isRefusedAsReadOnly } from '../drivers/error-codes';
+import { means, NOT_ESTABLISHED } from '../drivers/error-codes';
 import type { Driver } from '../drivers/driver';
 import { otherKind, type ServerKind, type TargetSessionAttrs } from '../drivers/server-kind';
 import type { Settings } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { oneOf, refuse, refuseValue } from '../words/options';
 import { within } from '../words/waiting';
-
-/** SQLSTATE of a connection that could not be established. It is fatal, so that a block may be tried again for it. */
-const NOT_ESTABLISHED = '08001';
 
 export class RightServer {
   readonly #wanted: TargetSessionAttrs;
@@ -41,7 +38,7 @@ export class RightServer {
   /** A statement failed: for how its server is by now, or for what its own transaction is. Returns its error. */
   seen(connection: Connection, error: unknown): unknown {
     const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
-    if (takesWrites && isRefusedAsReadOnly(error) && !connection.user?.isReadOnly) this.#refusals.add(error as object);
+    if (takesWrites && means(error, 'readOnly') && !connection.user?.isReadOnly) this.#refusals.add(error as object);
     return error;
   }
 
@@ -63,6 +60,7 @@ export class RightServer {
     if (found === undefined) return;
     const where = answer?.kind.address ?? 'the server';
     const message = `targetSessionAttrs: expected a '${this.#wanted}' server, but ${where} is ${found}`;
+    // Fatal, so that a block may be tried again for it.
     throw Object.assign(new Error(message), { code: NOT_ESTABLISHED });
   }
 

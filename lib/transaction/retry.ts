@@ -1,5 +1,5 @@
 // The whole outermost block again, after a real rollback; never after a COMMIT that may have happened.
-import { isRetryable } from '../drivers/error-codes';
+import { isRetryable } from '../drivers/fatal-errors';
 import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../words/errors';
 import { DEFAULTS, refuse } from '../words/options';
 import type { Instance } from '../pool/instance';

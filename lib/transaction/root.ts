@@ -1,7 +1,7 @@
 // An outermost transaction on the server: BEGIN, COMMIT, ROLLBACK.
 import type { Recorded } from '../drivers/pg-commit-status';
 import { setDeferrable } from '../drivers/sql';
-import { isAnswerToCommit } from '../drivers/error-codes';
+import { isAnswerToCommit } from '../drivers/fatal-errors';
 import type { StepResult } from '../knex/transaction-port';
 import { shown } from '../words/describe';
 import { CommitUnknownError, ResetError } from '../words/errors';

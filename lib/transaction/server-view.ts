@@ -1,5 +1,5 @@
 // What the server's answers say of the transaction on one connection: its first error, what ended it, whether the connection is lost.
-import { isInFailedTransaction } from '../drivers/error-codes';
+import { means } from '../drivers/error-codes';
 
 /** A statement of the user's that ended the transaction. */
 export interface EndingStatement {
@@ -23,7 +23,6 @@ interface Answering {
     status(raw: unknown): string;
     saysRolledBack(result: unknown, sql?: string): boolean;
     wasRestarted?(result: unknown, sql: string): boolean;
-    rollsBackAt?(error: unknown): boolean;
     endedBefore?(raw: unknown, sql: string): boolean;
   };
 }
@@ -59,7 +58,7 @@ export class ServerView {
 
   /** A statement failed. One that was refused because of an earlier error has that as its cause. */
   failed({ driver, raw }: Answering, error: unknown, isFatal: boolean): Verdict | undefined {
-    if (isInFailedTransaction(error)) {
+    if (means(error, 'inFailedTransaction')) {
       const refused = error as { cause?: unknown };
       if (this.firstError !== undefined) refused.cause ??= this.firstError;
     } else {
@@ -80,7 +79,7 @@ export class ServerView {
   readied({ driver, raw }: Answering, sql: string, error: unknown): Verdict | undefined {
     if (this.endedBy) return undefined;
     const status = driver.status(raw);
-    if (driver.rollsBackAt?.(error)) return status === 'idle' ? { is: 'endedByServer', error } : undefined;
+    if (means(error, 'mayBeRolledBack')) return status === 'idle' ? { is: 'endedByServer', error } : undefined;
     if (driver.endedBefore?.(raw, sql)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
     return status === 'idle' ? this.#ended({ sql, rolledBack: false, wasRestarted: false }) : undefined;
   }

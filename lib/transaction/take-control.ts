@@ -1,7 +1,7 @@
 // Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
 import type { Knex } from 'knex';
 import { driverOf } from '../drivers';
-import { isFatal } from '../drivers/error-codes';
+import { isFatal } from '../drivers/fatal-errors';
 import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
 import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
 import { guardClient } from '../knex/guard';

@@ -39,6 +39,13 @@ describe('the figures of the house', () => {
     expect(rules.stateWriters([a, b])).to.deep.equal({ 'transaction/b.ts': 1 });
   });
 
+  it('count error codes outside of their table', () => {
+    const lines = ["a.code === '57P01';", "'ECONNRESET';", 'ER_LOCK_DEADLOCK;', "'BEGIN';", "'ERR_RESET';"];
+    expect(rules.strayErrorCodes([file('a.ts', ...lines), file('drivers/error-codes.ts', ...lines)])).to.deep.equal({
+      'a.ts': 3,
+    });
+  });
+
   it('tell of what has grown, and of what is listed in vain', () => {
     expect(rules.grown({ a: 3, b: 2 }, { a: 2, b: 2, c: 1 })).to.have.length(2);
     expect(rules.grown({ a: 3 }, { a: 4 })).to.be.empty;

@@ -32,6 +32,11 @@ export const RULES = {
   importers: { title: 'files that import a file, words/ apart', limit: 12, figures: importers },
   circles: { title: 'files in a circle of imports, those of types included', limit: 0, figures: circles },
   sql: { title: 'lines with SQL text outside of drivers/', limit: 0, figures: sqlOutsideOfDrivers },
+  errorCodes: {
+    title: 'lines with an error code outside of drivers/error-codes.ts',
+    limit: 0,
+    figures: strayErrorCodes,
+  },
   knexNames: { title: "lines with a name of knex's insides outside of knex/", limit: 0, figures: knexNamesOutside },
   stateWriters: { title: 'writes of the state of a transaction outside of its file', limit: 0, figures: stateWriters },
   kinds: { title: 'lines that ask which kind of transaction one is', limit: 0, figures: kindsAsked },
@@ -142,6 +147,14 @@ const KNEX_NAMES =
 /** Lines with a name of knex's insides outside of knex/, by file. */
 export function knexNamesOutside(files: SourceFile[]): Figures {
   return linesWith(files, (name) => !name.startsWith('knex/'), KNEX_NAMES);
+}
+
+const ERROR_CODES =
+  /(?<!sqlstate )['"`](?=[A-Z]*\d)[\dA-Z]{5}['"`]|\b(?:ER|PROTOCOL|SQLITE)_[A-Z]{3,}|['"`]E(?:CONN|PIPE|TIMED|HOST|NET)\w*['"`]|\berrno === \d/;
+
+/** Lines with an error code outside of its table, by file. */
+export function strayErrorCodes(files: SourceFile[]): Figures {
+  return linesWith(files, (name) => name !== 'drivers/error-codes.ts', ERROR_CODES);
 }
 
 /** Lines that write the state of a transaction, by file. */
