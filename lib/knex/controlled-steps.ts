@@ -1,5 +1,6 @@
 // The steps of a transaction class of knex's, put into a controller's hands.
 import { CONTROLLER, type TransactionController } from './transaction-controller';
+import type { Container, TransactionConfig } from './insides';
 import type { Steps, TransactionClass } from './transaction-port';
 
 const ignore = () => {};
@@ -65,9 +66,33 @@ export function withOutcome(Base: TransactionClass): TransactionClass {
       return ignore;
     }
 
+    override set _resolver(resolve: (value: unknown) => void) {
+      this[CONTROLLER].port.resolve = resolve;
+    }
+
     // @ts-expect-error an accessor instead of knex's plain field
     override get _rejecter() {
       return (error: unknown) => this[CONTROLLER].port.rejected(error);
+    }
+
+    override set _rejecter(reject: (error: unknown) => void) {
+      this[CONTROLLER].port.reject = reject;
+    }
+  };
+}
+
+/** Gives the classes of knex before 3.2 the step that it has since: all that comes after the connection was acquired. */
+export function withOnAcquire(Base: TransactionClass): TransactionClass {
+  if ('_onAcquire' in Base.prototype) return Base;
+  return class extends Base {
+    override _evaluateContainer(config: TransactionConfig | undefined, container: Container) {
+      return this.acquireConnection(config, (connection) => this._onAcquire(container, connection));
+    }
+
+    override _onAcquire(container: Container, connection: object) {
+      const useConnection = (_config: unknown, work: (connection: object) => Promise<unknown>) => work(connection);
+      this.acquireConnection = useConnection;
+      return super._evaluateContainer({}, container);
     }
   };
 }

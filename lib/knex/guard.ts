@@ -38,9 +38,19 @@ export function guardClient(client: KnexClient, guard: Guard): void {
   setGuard(client, guard);
   const query = client.query.bind(client) as Query;
   const stream = client.stream.bind(client) as Stream;
+  const acquireConnection = client.acquireConnection.bind(client);
+  const releaseConnection = client.releaseConnection.bind(client);
   Object.assign(client, {
     query: (connection: object, statement: unknown) => guardedQuery(guard, query, connection, statement),
     stream: (...args: Parameters<Stream>) => guardedStream(guard, stream, query, args),
+    acquireConnection: () => {
+      guard.taken();
+      return acquireConnection();
+    },
+    releaseConnection: (connection: object) => {
+      guard.givenBack();
+      return releaseConnection(connection);
+    },
   });
 }
 

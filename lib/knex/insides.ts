@@ -84,7 +84,10 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   _rejecter(error: unknown): void;
   isCompleted(): boolean;
   emit(event: string, ...told: unknown[]): boolean;
-  acquireConnection(config: TransactionConfig, work: (connection: object) => Promise<unknown>): Promise<unknown>;
+  acquireConnection(
+    config: TransactionConfig | undefined,
+    work: (connection: object) => Promise<unknown>,
+  ): Promise<unknown>;
   _evaluateContainer(config: TransactionConfig | undefined, container: Container): Promise<unknown>;
   /** All of it that comes after. Since 3.2. */
   _onAcquire(container: Container, connection: object): Promise<unknown>;

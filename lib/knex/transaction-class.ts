@@ -2,11 +2,11 @@
 import { knexPrototypeOf } from './client-class';
 import { markTransaction, transactionIdOf } from './insides';
 import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
-import { makeTransactionClient } from './transaction-client';
+import { FastHandles } from './fast-handle/fast-handles';
+import { guardClient } from './guard';
 import { runCallback } from './transaction-callback';
-import { withOutcome, withSteps } from './controlled-steps';
+import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
 import { CONTROLLER, type TransactionController } from './transaction-controller';
-import { TransactionHandles } from './transaction-handle';
 
 type ControlledClass = new (client: KnexClient, ...args: MakeArgs) => KnexTransaction;
 export type MakeArgs = [container: Container, config: TransactionConfig | undefined, outer: KnexTransaction | null];
@@ -39,15 +39,15 @@ export function controlledClassOf(trx: KnexTransaction): ControlledClass {
   const prototype = Object.getPrototypeOf(trx) as { constructor: TransactionClass };
   let controlled = classes.get(prototype);
   if (!controlled) {
-    const handles = new TransactionHandles(prototype.constructor);
+    const handles = new FastHandles(prototype.constructor);
     controlled = makeControlledClass(prototype.constructor, handles) as unknown as ControlledClass;
     classes.set(prototype, controlled);
   }
   return controlled;
 }
 
-function makeControlledClass(Base: TransactionClass, handles: TransactionHandles): TransactionClass {
-  return withLife(withOutcome(withSteps(Base)), handles);
+function makeControlledClass(Base: TransactionClass, handles: FastHandles): TransactionClass {
+  return withLife(withOutcome(withSteps(withOnAcquire(Base))), handles);
 }
 
 /** Works on a connection, and gives it back unless that is its caller's. */
@@ -69,9 +69,7 @@ async function use(
 }
 
 /** From the connection that it acquires to the one that it gives back. */
-function withLife(Base: TransactionClass, handles: TransactionHandles): TransactionClass {
-  // Since knex 3.2.
-  const isSplit = '_onAcquire' in Base.prototype;
+function withLife(Base: TransactionClass, handles: FastHandles): TransactionClass {
   return class extends Base {
     declare [CONTROLLER]: TransactionController;
 
@@ -95,20 +93,12 @@ function withLife(Base: TransactionClass, handles: TransactionHandles): Transact
       return controller.ended(failure);
     }
 
-    override _evaluateContainer(config: TransactionConfig | undefined, container: Container) {
-      if (isSplit) return super._evaluateContainer(config, container);
-      return this.acquireConnection(config, (connection) => this._onAcquire(container, connection));
-    }
-
-    // From BEGIN to the end, with a client and a handle that cost less than knex's.
+    // From BEGIN to the end. The callback's promise is not knex's to see: its end is the controller's.
     override _onAcquire(container: Container, connection: object) {
       const controller = this[CONTROLLER];
-      this.trxClient = makeTransactionClient(this, connection, { guard: controller, refuse: handles.refuse });
-      const begun = this.client.transacting ? this.savepoint(connection) : this.begin(connection);
-      const execution = controller.port.whenSettled();
-      begun
-        .then(() => runCallback(container, handles.make(this, connection, execution), controller))
-        .catch((error: unknown) => controller.port.rejected(error));
+      if (handles.areUsable) return handles.run(this, connection, { container, controller });
+      const execution = super._onAcquire((handle) => runCallback(container, handle, controller), connection);
+      guardClient(this.trxClient as KnexClient, controller);
       return execution;
     }
   };

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
 import type { KnexClient, KnexTransaction } from '../../lib/knex/insides';
-import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/transaction-handle';
+import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/fast-handle/handle';
+import { boundMembers } from '../../lib/knex/fast-handle/known-shape';
 import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -50,15 +51,8 @@ describe('the handle of a transaction', () => {
       it(`has a ${what} whose members go by \`this\`, but for those that lib/knex makes anew`, () => {
         const of = get(trx) as unknown as Members;
         const shared = Object.getOwnPropertyNames(of).filter((name) => !(ofOne as string[]).includes(name));
-        const bound = shared.filter((name) => {
-          const descriptor = Object.getOwnPropertyDescriptor(of, name) as PropertyDescriptor;
-          const code: unknown = descriptor.value ?? descriptor['get'];
-          if (typeof code !== 'function' || name === 'withUserParams') return false;
-          const source = Function.prototype.toString.call(code);
-          return !/\bthis\b/.test(source) || /\b(transactor|connection|knexFn|knexContext)\b/.test(source);
-        });
         expect(shared).to.have.length.above(5);
-        expect(bound).to.deep.equal([]);
+        expect(boundMembers(of, ofOne)).to.deep.equal([]);
       });
     }
 

@@ -1,6 +1,7 @@
 // Mocha root hooks: a test fails when an unhandled rejection or a process warning came up while it ran.
 import { callbackify } from 'node:util';
 import type { AsyncFunc, Context, Done, Func, RootHookObject, Test } from 'mocha';
+import { useFastHandles } from '../../lib/knex/fast-handle/fast-handles';
 import { leftOpen } from './left-open';
 import { startCollecting, stopCollecting, takeProblems } from './process-problems';
 
@@ -12,6 +13,8 @@ let previous: Test | undefined;
 // The check is wrapped around the test's function, since a root hook that fails would end the whole run.
 export const mochaHooks: RootHookObject = {
   beforeAll() {
+    // So a run shows that nothing but speed rests on the fast handles.
+    if (process.env.KNEX_HANDLES === 'own') useFastHandles(false);
     startCollecting();
   },
 

@@ -1,9 +1,9 @@
 // A transaction that knex makes but never begins: a sample of what knex does not expose otherwise.
 import type { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
-import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
-import { knexPrototypeOf } from './client-class';
-import { type Refuse, TAKEN_OVER } from './transaction-client';
+import { knexPrototypeOf } from '../client-class';
+import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from '../insides';
+import { type Refuse, TAKEN_OVER } from './client';
 
 export interface Context {
   client: KnexClient;
@@ -26,6 +26,10 @@ export interface Handle extends EventEmitter {
 
 export interface Sample {
   handle: Handle;
+  /** The client that its queries would go through. */
+  client: KnexClient;
+  /** The machine's own fields that appeared between the connection and the callback. */
+  added: string[];
   /** Its own words, and its own line in the log of `DEBUG=knex:tx`, for a transaction that takes no query. */
   refuse: Refuse;
 }
@@ -38,9 +42,11 @@ type SampleClass = new (
 /** @param like a client that the sample's is made after; nothing of it is kept */
 export async function takeSample(Base: TransactionClass, like: KnexClient): Promise<Sample> {
   const connection = {};
+  let earlier: string[] = [];
 
   class SampleTransaction extends Base {
     override acquireConnection(_config: TransactionConfig, work: (connection: object) => Promise<unknown>) {
+      earlier = Object.keys(this);
       return work(connection);
     }
 
@@ -51,9 +57,7 @@ export async function takeSample(Base: TransactionClass, like: KnexClient): Prom
 
   let machine!: KnexTransaction;
   const handle = await new Promise<Handle>((resolve, reject) => {
-    const client = Object.create(knexPrototypeOf(like)) as KnexClient;
-    for (const name of TAKEN_OVER) client[name] = like[name] as never;
-    machine = new (SampleTransaction as unknown as SampleClass)(client, resolve, {}, null);
+    machine = new (SampleTransaction as unknown as SampleClass)(clientLike(like), resolve, {}, null);
     machine.catch(reject);
   });
   machine._completed = true;
@@ -61,9 +65,18 @@ export async function takeSample(Base: TransactionClass, like: KnexClient): Prom
   for (const each of [client, machine.client]) for (const name of TAKEN_OVER) each[name] = undefined as never;
   return {
     handle,
+    client,
+    added: Object.keys(machine).filter((name) => !earlier.includes(name)),
     refuse({ txid }, isOwnConnection, statement) {
       machine.txid = txid;
       return client.query(isOwnConnection ? connection : {}, statement) as Promise<never>;
     },
   };
+}
+
+/** A client of the same class and config, without a pool. */
+export function clientLike(like: KnexClient): KnexClient {
+  const client = Object.create(knexPrototypeOf(like)) as KnexClient;
+  for (const name of TAKEN_OVER) client[name] = like[name] as never;
+  return client;
 }

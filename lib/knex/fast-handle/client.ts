@@ -1,12 +1,12 @@
 // The client that a transaction's queries go through: what knex makes, on a prototype. Its own has closures that V8 puts among what is
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Writable } from 'node:stream';
-import { markClaimed } from './client-class';
-import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from './guard';
-import type { KnexClient, KnexTransaction } from './insides';
+import { markClaimed } from '../client-class';
+import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
+import type { KnexClient, KnexTransaction } from '../insides';
 
 export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
-const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
+export const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
 
 const TRANSACTION = Symbol('knex-reset.transaction');
 const CONNECTION = Symbol('knex-reset.connection');

@@ -2,53 +2,41 @@
 // full collection finds them: half of a transaction's price. Here they are inherited from one handle that knex made as a sample.
 import { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
-import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
-import type { Refuse } from './transaction-client';
-import { type Context, type Handle, type Sample, takeSample } from './transaction-sample';
+import type { KnexClient, KnexTransaction, TransactionConfig } from '../insides';
+import type { Context, Handle } from './sample';
 
 const ENDS = ['commit', 'rollback', 'savepoint', 'isCompleted'];
 const LISTENERS = ['_events', '_eventsCount', '_maxListeners', '_internalListeners'];
 
-/** What belongs to one transaction. A contract spec holds that all the rest of knex's handle goes by `this`. */
+/** What belongs to one transaction. All the rest of knex's handle has to go by `this`. */
 export const OF_ONE_TRANSACTION = ['context', 'executionPromise', 'parentTransaction', ...ENDS, ...LISTENERS];
 
 /** The same of its `context`, by which its methods find their client. */
 export const OF_ONE_CONTEXT = ['client', 'userParams', 'transaction'];
 
 /** What the handles of one class of transactions inherit. */
-interface Inherited {
-  handle: object;
-  context: object;
-  builder: object;
+export class Inherited {
+  readonly #handle: object;
+  readonly #context: object;
+  readonly #builder: object;
   /** How many methods users had added to the query builder, and with it to handles, when the sample was made. */
-  extensions: number;
-}
+  readonly #extensions: number;
 
-export class TransactionHandles {
-  readonly #Base: TransactionClass;
-  #sample: Sample | undefined;
-  #inherited: Inherited | undefined;
-  #sampling: Promise<void> | undefined;
-
-  constructor(Base: TransactionClass) {
-    this.#Base = Base;
+  constructor(sample: Handle) {
+    this.#handle = without(OF_ONE_TRANSACTION, sample, Function.prototype);
+    this.#context = without(OF_ONE_CONTEXT, sample.context, Object.prototype);
+    this.#builder = baseOf(sample.context.queryBuilder());
+    this.#extensions = Object.keys(this.#builder).length;
   }
 
-  /** Resolves when handles can be made. Undefined: they can. */
-  prepare(client: KnexClient): Promise<void> | undefined {
-    const inherited = this.#inherited;
-    if (inherited && Object.keys(inherited.builder).length === inherited.extensions) return undefined;
-    this.#sampling ??= this.#takeSample(client);
-    return this.#sampling;
+  /** Users have added no method to the query builder since. */
+  get isCurrent(): boolean {
+    return Object.keys(this.#builder).length === this.#extensions;
   }
-
-  /** Rejects as knex does where a transaction takes no query. */
-  readonly refuse: Refuse = (...asked) => (this.#sample as Sample).refuse(...asked);
 
   /** The handle of a transaction that has begun. */
   make(trx: KnexTransaction, connection: object, executionPromise: Promise<unknown>): Knex.Transaction {
-    const inherited = this.#inherited as Inherited;
-    const context = Object.assign(Object.create(inherited.context) as Context, {
+    const context = Object.assign(Object.create(this.#context) as Context, {
       client: trx.trxClient as KnexClient,
       userParams: trx.userParams ?? {},
       transaction(this: Context, container: unknown, options?: TransactionConfig) {
@@ -59,7 +47,7 @@ export class TransactionHandles {
       },
     });
     const isNested = trx.client.transacting;
-    const handle = Object.assign(Object.setPrototypeOf(callable(context), inherited.handle) as Handle, {
+    const handle = Object.assign(Object.setPrototypeOf(callable(context), this.#handle) as Handle, {
       context,
       executionPromise,
       savepoint: (container: unknown, options: unknown) => handle.transaction(container, options),
@@ -72,25 +60,6 @@ export class TransactionHandles {
     trx.transactor = handle as unknown as Knex.Transaction;
     return trx.transactor;
   }
-
-  async #takeSample(client: KnexClient): Promise<void> {
-    try {
-      this.#sample = await takeSample(this.#Base, client);
-      this.#inherited = inheritedFrom(this.#sample.handle);
-    } finally {
-      this.#sampling = undefined;
-    }
-  }
-}
-
-function inheritedFrom(sample: Handle): Inherited {
-  const builder = baseOf(sample.context.queryBuilder());
-  return {
-    handle: without(OF_ONE_TRANSACTION, sample, Function.prototype),
-    context: without(OF_ONE_CONTEXT, sample.context, Object.prototype),
-    builder,
-    extensions: Object.keys(builder).length,
-  };
 }
 
 /** What knex's handle does when it is called. */
