@@ -1,7 +1,6 @@
 // The entry point `knex-reset/migrations`: one migration runner at a time.
 import type { Knex } from 'knex';
 import { MigrationLockError, suppress } from './words/errors';
-import type { KnexClient } from './knex/insides';
 import { type LockConnection, openLockConnection } from './migration-lock/lock-connection';
 import { LockRow } from './migration-lock/lock-row';
 import { refusePooler } from './migration-lock/refuse-pooler';
@@ -75,7 +74,7 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
   const instance = db as unknown as Knex & Resettable;
   const row = new LockRow(instance, table);
   const deadline = new Deadline(waitMillis);
-  const open = () => openLockConnection(db.client as KnexClient, waitMillis);
+  const open = () => openLockConnection(instance, waitMillis);
   const lock = await open();
   try {
     await refusePooler(lock, open);
@@ -147,5 +146,5 @@ async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {
 
 /** Not where the work has destroyed the instance, which a reset would open again. */
 async function reset(db: Knex & Resettable, reason: string): Promise<void> {
-  if ((db.client as KnexClient).pool) await db.resetConnection({ reason });
+  if ((db.client as Knex.Client).pool) await db.resetConnection({ reason });
 }

@@ -1,8 +1,9 @@
 // Finds what stands behind a resettable instance, from the instance alone.
 import type { Recording } from './diagnostics/recording';
 import { lookAt } from './knex/given';
-import { isClaimedElsewhere } from './knex/client-class';
-import { identityOf, isOfTransaction, type KnexClient } from './knex/insides';
+import { isClaimedElsewhere } from './knex/claimed';
+import type { KnexClient } from './knex/client-shape';
+import { identityOf, isOfTransaction } from './knex/identity';
 import { valueOr } from './words/foreign';
 import { refuse } from './words/options';
 import type { Instance } from './pool/instance';

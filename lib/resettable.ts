@@ -1,22 +1,19 @@
 // Puts the features on one Knex instance: the only file that sees them all.
-import { isInTransaction } from './knex/inner-transaction';
 import type { Knex } from 'knex';
 import { explainFullPool } from './diagnostics/holders';
 import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
 import { driverOf } from './drivers';
-import {
-  asKnexAcquires,
-  carryQueries,
-  claim,
-  hidePassword,
-  makeClaimedPrototype,
-  openWithFreshSettings,
-  watchBuilders,
-} from './knex/client-class';
-import { hasExternalPool, type KnexClient, type KnexPool, lendsUnasked } from './knex/insides';
+import { watchBuilders } from './knex/builders';
+import { claim } from './knex/claimed';
+import { factsOf } from './knex/client-facts';
+import { makeClaimedPrototype } from './knex/client-class';
+import type { KnexClient } from './knex/client-shape';
 import { isKnexItself, lookAt } from './knex/given';
-import { buildRealPool, openBy, openerOf } from './knex/opener';
+import { isOfTransaction } from './knex/identity';
+import { asKnexAcquires, buildRealPool, hidePassword, openBy, openerOf, openWithFreshSettings } from './knex/opener';
+import { hasExternalPool, lendsUnasked } from './knex/pool-settings';
+import type { KnexPool } from './knex/pool-shape';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
 import { inBackground } from './words/foreign';
@@ -86,7 +83,7 @@ function clientOf(knex: unknown): KnexClient {
 function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredInstance {
   const first = client.pool as KnexPool;
   const isExternal = hasExternalPool(client);
-  const driver = driverOf(client);
+  const driver = driverOf(factsOf(client));
   const rightServer = new RightServer(driver, settings, isExternal);
   const recording = new Recording((made) => watchBuilders(prototype, made));
   const ambient = new Ambient();
@@ -156,13 +153,12 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     destroyed: (destroyed) => void dormant.add(destroyed),
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
     running(asking, builder, runner) {
-      if (isInTransaction(asking)) watchRunner(asking, runner);
+      if (isOfTransaction(asking)) watchRunner(asking, runner);
       else recording.running(builder);
     },
     readsWhole: (raw) => connectionOf(raw)?.mutex.isShared === true,
+    carry: driver.carry?.bind(driver),
   });
-  const carry = driver.carry?.bind(driver);
-  if (carry) carryQueries(prototype, carry);
   if (settings.leakAfterMillis !== undefined) recording.start();
   const opener = openerOf(client, {
     driver: driver.observeOpening?.(client.driver, pool.openings) ?? client.driver,

@@ -45,6 +45,14 @@ describe('the architecture', () => {
     expect(found).to.be.empty;
   });
 
+  it('knows the fast handles of transactions by one file, which can switch them off', () => {
+    const found = sources()
+      .filter(({ path: name }) => !name.startsWith('knex/fast-handle/'))
+      .filter(({ text }) => /fast-handle\/(?!fast-handles')/.test(text))
+      .map(({ path: name }) => name);
+    expect(found).to.be.empty;
+  });
+
   it('has every line in its room', () => {
     const found = violations(sources());
     expect(found, `\n${found.join('\n')}\n`).to.be.empty;

@@ -1,6 +1,6 @@
 // Adds to knex's error of a full pool what holds the connections.
 import { describe, shown } from '../words/describe';
-import { transactionIdOf } from '../knex/insides';
+import { transactionIdOf } from '../knex/connection-mark';
 import { describeUnregistered, type Instance } from '../pool/instance';
 import { userFrames } from '../words/call-site';
 import type { OpenTransaction } from '../words/types';

@@ -1,4 +1,5 @@
 // Chooses the driver by what knex calls it.
+import type { ClientFacts } from '../knex/client-facts';
 import { betterSqliteDriver } from './better-sqlite3';
 import type { Driver } from './driver';
 import { guarded } from './guarded';
@@ -10,16 +11,8 @@ import { pgRelative } from './pg-relative';
 import { rememberFactory } from './pg-way';
 import { sqliteDriver } from './sqlite3';
 
-interface Client {
-  driverName: string;
-  driver: unknown;
-  destroyRawConnection(connection: object): Promise<unknown>;
-  readonly connectionSettings?: { stream?: unknown } | undefined;
-  readonly config?: { connectionPool?: unknown };
-}
-
 /** Each driver that this package knows, by knex's name of it. */
-const DRIVERS: Readonly<Record<string, (client: Client) => unknown>> = {
+const DRIVERS: Readonly<Record<string, (client: ClientFacts) => unknown>> = {
   pg: pgDriverOf,
   cockroachdb: () => pgRelative('cockroachdb'),
   'pg-redshift': () => pgRelative('pg-redshift'),
@@ -29,17 +22,16 @@ const DRIVERS: Readonly<Record<string, (client: Client) => unknown>> = {
   sqlite3: () => sqliteDriver,
 };
 
-export function driverOf(client: Client): Driver<object> {
+export function driverOf(client: ClientFacts): Driver<object> {
   const { driverName: name } = client;
   const make = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
-  return guarded((make?.(client) as Driver<object> | undefined) ?? otherDriver(client, name));
+  return guarded((make?.(client) as Driver<object> | undefined) ?? otherDriver(client));
 }
 
 /** A connection that was opened out of sight went the way that the settings say. */
-function pgDriverOf(client: Client): Driver<PgConnection> {
+function pgDriverOf(client: ClientFacts): Driver<PgConnection> {
   const tap: Driver<PgConnection>['tap'] = (connection, sink) => {
-    const pool = client.config?.connectionPool as { options?: { stream?: unknown } } | undefined;
-    rememberFactory(connection, client.connectionSettings?.stream ?? pool?.options?.stream);
+    rememberFactory(connection, client.streamFactory());
     return pgDriver.tap(connection, sink);
   };
   return { ...pgDriver, tap };

@@ -1,11 +1,8 @@
 // Any other driver: what knex sends is seen, nothing can be stopped, and connections are closed through knex.
+import type { ClientFacts } from '../knex/client-facts';
 import { defer } from '../words/waiting';
 import type { KnexStatement, Driver, PendingStatement, StatementSink } from './driver';
 import { saysRolledBack } from './pg';
-
-interface Closer {
-  destroyRawConnection(connection: object): Promise<unknown>;
-}
 
 class CarriedStatement implements PendingStatement {
   readonly #answer = defer<unknown>();
@@ -45,11 +42,14 @@ class CarriedStatement implements PendingStatement {
   }
 }
 
-export function otherDriver(client: Closer, name: string): Driver<object> {
+export function otherDriver({
+  driverName: name,
+  close: closeByKnex,
+}: Pick<ClientFacts, 'driverName' | 'close'>): Driver<object> {
   const lines = new WeakMap<object, StatementSink>();
   const close = (connection: object) => {
     const ended = () => lines.get(connection)?.ended(true);
-    const closing = async () => client.destroyRawConnection(connection);
+    const closing = async () => closeByKnex(connection);
     closing().then(ended, ended);
   };
   return {

@@ -3,7 +3,9 @@ import type { Knex } from 'knex';
 import { means } from '../drivers/error-codes';
 import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
 import { tableEmptierOf } from '../drivers/table-emptiers';
-import { acquireTimeoutMillisOf, type KnexClient } from '../knex/insides';
+import { lockTableOf, migrationTableOf } from '../knex/migration-table';
+import { acquireTimeoutMillisOf } from '../knex/pool-settings';
+import { unprocessedCopy } from '../knex/unprocessed-copy';
 import { read } from '../words/foreign';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
@@ -41,7 +43,7 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
   const emptier = emptierOf(WHERE, client);
   const lockMillis = lockMillisOf(db);
-  const request: EmptyRequest = { except, schemas, migrations: migrationTables(client), lockMillis, isInside };
+  const request: EmptyRequest = { except, schemas, migrations: migrationTables(db), lockMillis, isInside };
   const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
   const memory = valueOf(layouts, JSON.stringify([except, schemas, request.migrations]), () => ({}));
   return withAsk(db, emptier, async (ask) => {
@@ -61,10 +63,10 @@ function isLockTimeout(error: unknown): boolean {
 
 /** @throws TypeError for a database that this package cannot empty */
 export function checkEmptying(where: string, db: Knex): void {
-  emptierOf(where, db.client as KnexClient);
+  emptierOf(where, db.client as Knex.Client);
 }
 
-function emptierOf(where: string, client: KnexClient): TableEmptier {
+function emptierOf(where: string, client: Knex.Client): TableEmptier {
   const emptier = tableEmptierOf(client);
   if (emptier) return emptier;
   throw new TypeError(
@@ -75,19 +77,19 @@ function emptierOf(where: string, client: KnexClient): TableEmptier {
 /** How long `emptyTables()` may wait for a lock. */
 export function lockMillisOf(db: Knex): number {
   // To PostgreSQL 0 means no limit, and more than a timer can wait is refused.
-  return Math.min(Math.max(1, acquireTimeoutMillisOf(db.client as KnexClient)), 2 ** 31 - 1);
+  return Math.min(Math.max(1, acquireTimeoutMillisOf(db.client as Knex.Client)), 2 ** 31 - 1);
 }
 
-function clientOf(db: unknown): KnexClient {
-  const { client, isTransaction } = (db ?? {}) as { client?: KnexClient; isTransaction?: boolean };
+function clientOf(db: unknown): Knex.Client {
+  const { client, isTransaction } = (db ?? {}) as { client?: Knex.Client; isTransaction?: boolean };
   if (typeof db !== 'function' || !client) refuse(WHERE, db, 'a Knex instance');
   if (isTransaction) throw new TypeError(`${WHERE}: expected a Knex instance, but was given a transaction`);
   return client;
 }
 
-function migrationTables({ config }: KnexClient): EmptyRequest['migrations'] {
-  const { tableName: name = 'knex_migrations', schemaName: schema } = (config.migrations ?? {}) as Knex.MigratorConfig;
-  return [name, `${name}_lock`].map((each) => ({ name: each, schema }));
+function migrationTables(db: Knex): EmptyRequest['migrations'] {
+  const { name, schema } = migrationTableOf(db);
+  return [name, lockTableOf(name)].map((each) => ({ name: each, schema }));
 }
 
 /** What is there for the key, or is put there now. */
@@ -98,8 +100,9 @@ function valueOf<K, V>(map: { get(key: K): V | undefined; set(key: K, value: V):
 }
 
 async function withAsk<T>(db: Knex, emptier: TableEmptier, work: (ask: Ask) => Promise<T>): Promise<T> {
-  const client = db.client as KnexClient;
-  const sender = client.config.postProcessResponse ? withoutProcessing(db) : db;
+  const client = db.client as Knex.Client;
+  // The rows as the driver gives them, whatever the user makes of them.
+  const sender = client.config.postProcessResponse ? unprocessedCopy(db) : db;
   if (!emptier.needsOneConnection) return work(async (sql, how) => query(sender, sql, how));
   const connection = await client.acquireConnection();
   try {
@@ -107,13 +110,6 @@ async function withAsk<T>(db: Knex, emptier: TableEmptier, work: (ask: Ask) => P
   } finally {
     await client.releaseConnection(connection);
   }
-}
-
-/** The rows as the driver gives them, whatever the user makes of them. */
-function withoutProcessing(db: Knex): Knex {
-  const copy = db.withUserParams({ ...db.userParams }) as Knex & { disableProcessing(): void };
-  copy.disableProcessing();
-  return copy;
 }
 
 function query(db: Knex, sql: string, { name, timeoutMillis }: AskOptions = {}): Knex.Raw {

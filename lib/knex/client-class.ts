@@ -1,15 +1,13 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
 import type { Duplex } from 'node:stream';
+import type { Runner } from './builders';
+import { markClaimed } from './claimed';
+import type { KnexClient } from './client-shape';
 import { streamWhole } from './guard';
-import type {
-  ClientClass,
-  Container,
-  KnexClient,
-  KnexPool,
-  KnexTransaction,
-  Runner,
-  TransactionConfig,
-} from './insides';
+import type { KnexPool } from './pool-shape';
+import { type MakeArgs, makeControlled } from './transaction-class';
+import type { Container, TransactionConfig } from './transaction-request';
+import type { KnexTransaction, TransactionMaker } from './transaction-shape';
 
 /** What the instance decides where knex asks its client. */
 export interface ClientHost {
@@ -18,57 +16,41 @@ export interface ClientHost {
   destroyed(client: KnexClient): void;
   /** `knex.initialize()`, after a `destroy()`. */
   initialize(config: object | undefined): void;
-  /** A transaction is to be made, by knex's own means: `make()`. */
+  /** A transaction is to be made, by `make()`: by knex's own means, and with a controller before its first step. */
   transaction(
-    client: KnexClient,
+    client: TransactionMaker,
     asked: { container: Container; config: TransactionConfig | undefined; outer: KnexTransaction | null | undefined },
-    make: (
-      container: Container,
-      config: TransactionConfig | undefined,
-      outer: KnexTransaction | null,
-    ) => KnexTransaction,
+    make: (...args: MakeArgs) => KnexTransaction,
   ): KnexTransaction;
   /** A builder is about to run. */
   running(client: KnexClient, builder: object, runner: Runner): void;
   /** Whether a stream on the connection has to be read to its end before its rows are given out. */
   readsWhole(connection: object): boolean;
+  /** Each statement goes through it on its way to the driver's module. Undefined: the module is tapped instead. */
+  readonly carry: Carry | undefined;
 }
 
-/**
- * Makes a client one of the instance's. Its class is changed rather than its methods, because knex makes the clients of
- * copies and of transactions from `client.constructor.prototype`.
- */
-export function claim(client: KnexClient, pool: KnexPool, prototype: object): void {
-  Object.setPrototypeOf(client, prototype);
-  client.pool = pool;
+interface Statement {
+  readonly sql: string;
+  readonly reader?: Duplex;
+  send(): Promise<unknown>;
 }
+type Carry = (connection: object, statement: Statement) => Promise<unknown>;
 
-/** Marks the prototypes that are made here, and not by knex. */
-const CLAIMED = Symbol('knex-reset.claimed');
-/** The same for another copy of this package, which cannot see the mark above. */
-const CLAIMED_BY_ANY = Symbol.for('knex-reset.claimed');
-
-export function markClaimed<T extends object>(prototype: T): T {
-  return Object.defineProperties(prototype, { [CLAIMED]: { value: true }, [CLAIMED_BY_ANY]: { value: true } });
-}
-
-/** Whether another copy of this package has made it resettable. */
-export function isClaimedElsewhere(client: object): boolean {
-  return CLAIMED_BY_ANY in client && !(CLAIMED in client);
-}
-
-const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
-
-/** The same for the client of one transaction, which has no pool. */
-export function claimTransaction(client: KnexClient, prototype: object): void {
-  Object.setPrototypeOf(client, prototype);
-}
+type ClientClass = new (...args: never[]) => TransactionMaker;
 
 /** One class an instance: its prototype is what `claim()` takes. */
 export function makeClaimedPrototype(client: KnexClient, host: ClientHost): object {
   const Base = client.constructor as ClientClass;
+  const Instance = withStreams(withWork(withLife(withLending(Base, host), host), host), host);
+  const Claimed = host.carry ? withCarrier(Instance, host.carry) : Instance;
+  Object.defineProperty(Claimed, 'name', { value: Base.name });
+  return Claimed.prototype;
+}
 
-  class Claimed extends Base {
+/** The pool that never changes stands where knex has a real one. */
+function withLending(Base: ClientClass, host: ClientHost): ClientClass {
+  class Lending extends Base {
     // The hot path of every query. What knex's own does beside it is done when a connection is opened, or could not be had.
     override acquireConnection(): Promise<object> {
       const { pool } = this;
@@ -89,34 +71,14 @@ export function makeClaimedPrototype(client: KnexClient, host: ClientHost): obje
       host.pool.release(connection);
       return Promise.resolve();
     }
+  }
+  markClaimed(Lending.prototype);
+  return Lending;
+}
 
-    override transaction(
-      container: Container,
-      config?: TransactionConfig,
-      outer?: KnexTransaction | null,
-    ): KnexTransaction {
-      return host.transaction(this, { container, config, outer }, (...args) => super.transaction(...args));
-    }
-
-    override runner(builder: object): Runner {
-      const runner = super.runner(builder);
-      host.running(this, builder, runner);
-      return runner;
-    }
-
-    override stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown> {
-      if (this.transacting) return super.stream(connection, statement, stream, options);
-      // Knex gives the connection back at the stream's close, and again at the query's end: the second time perhaps from under
-      // the next borrower. The query's end is enough, once it comes for a stream that is closed early as well.
-      const [giveBack] = stream.listeners('close') as (() => void)[];
-      if (giveBack) stream.off('close', giveBack);
-      const closed = closeOf(stream);
-      const reading = host.readsWhole(connection)
-        ? streamWhole(stream, () => this.query(connection, statement))
-        : super.stream(connection, statement, stream, options);
-      return Promise.race([reading, closed]);
-    }
-
+/** The instance hears when it is destroyed, and when it is opened again. */
+function withLife(Base: ClientClass, host: ClientHost): ClientClass {
+  return class extends Base {
     override initializePool(config?: object): void {
       if (this.pool) {
         super.initializePool(config);
@@ -138,78 +100,62 @@ export function makeClaimedPrototype(client: KnexClient, host: ClientHost): obje
       }
       if (typeof callback === 'function') callback();
     }
-  }
-  Object.defineProperty(Claimed, 'name', { value: Base.name });
-  return markClaimed(Claimed.prototype);
-}
-
-/** What a client's class is made from: the prototype of knex's own dialect class. */
-export function knexPrototypeOf(client: KnexClient): KnexClient {
-  let prototype = Object.getPrototypeOf(client) as KnexClient;
-  while (Object.hasOwn(prototype, CLAIMED)) prototype = Object.getPrototypeOf(prototype) as KnexClient;
-  return prototype;
-}
-
-interface Statement {
-  readonly sql: string;
-  readonly reader?: Duplex;
-  send(): Promise<unknown>;
-}
-type Carry = (connection: object, statement: Statement) => Promise<unknown>;
-
-const BUILDERS = ['queryBuilder', 'schemaBuilder', 'raw'] as const;
-
-/** Tells of each builder that is made from now on. Builders are not touched otherwise: knex shows their making in its own stack traces. */
-export function watchBuilders(prototype: object, made: (builder: object, entry: unknown) => void): void {
-  const knexClass = Object.getPrototypeOf(prototype) as KnexClient;
-  for (const name of BUILDERS) {
-    const make = knexClass[name] as (...args: unknown[]) => object;
-    const watched = function (this: KnexClient, ...args: unknown[]) {
-      const builder = make.apply(this, args);
-      made(builder, watched);
-      return builder;
-    };
-    Object.defineProperty(prototype, name, { value: watched, configurable: true, writable: true });
-  }
-}
-
-/** Passes each statement that knex sends on a connection through `carry`. */
-export function carryQueries(prototype: object, carry: Carry): void {
-  const { _query, _stream } = Object.getPrototypeOf(prototype) as KnexClient;
-  const query: KnexClient['_query'] = function (this: KnexClient, connection, statement) {
-    const send = async () => _query.call(this, connection, statement);
-    return carry(connection, { sql: statement.sql, send });
   };
-  const stream: KnexClient['_stream'] = function (this: KnexClient, connection, statement, reader, options) {
-    const send = async () => _stream.call(this, connection, statement, reader, options);
-    return carry(connection, { sql: statement.sql, reader, send });
+}
+
+/** The instance hears of each transaction before it is made, and of each builder before it runs. */
+function withWork(Base: ClientClass, host: ClientHost): ClientClass {
+  return class extends Base {
+    override transaction(
+      container: Container,
+      config?: TransactionConfig,
+      outer?: KnexTransaction | null,
+    ): KnexTransaction {
+      const byKnex = (...args: MakeArgs) => super.transaction(...args);
+      return host.transaction(this, { container, config, outer }, (...args) => makeControlled(this, byKnex, args));
+    }
+
+    override runner(builder: object): Runner {
+      const runner = super.runner(builder);
+      host.running(this, builder, runner);
+      return runner;
+    }
   };
-  for (const [name, value] of Object.entries({ _query: query, _stream: stream }))
-    Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
 }
 
-/** What knex does with the outcome of asking its pool: a password is hidden, an error is logged and made knex's own. */
-export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Promise<object> {
-  const asked = Object.create(client, { pool: { value: { acquire: () => ({ promise: outcome }) } } }) as KnexClient;
-  return knexPrototypeOf(client).acquireConnection.call(asked);
+const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
+
+/** A stream gives its connection back once. */
+function withStreams(Base: ClientClass, host: ClientHost): ClientClass {
+  return class extends Base {
+    override stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown> {
+      if (this.transacting) return super.stream(connection, statement, stream, options);
+      // Knex gives the connection back at the stream's close, and again at the query's end: the second time perhaps from under
+      // the next borrower. The query's end is enough, once it comes for a stream that is closed early as well.
+      const [giveBack] = stream.listeners('close') as (() => void)[];
+      if (giveBack) stream.off('close', giveBack);
+      const closed = closeOf(stream);
+      const reading = host.readsWhole(connection)
+        ? streamWhole(stream, () => this.query(connection, statement))
+        : super.stream(connection, statement, stream, options);
+      return Promise.race([reading, closed]);
+    }
+  };
 }
 
-/** What else knex does where its pool gives it a connection. Undefined: nothing, as with `pg`. */
-export function hidePassword(client: KnexClient, connection: object): Promise<unknown> | undefined {
-  return 'config' in connection ? asKnexAcquires(client, Promise.resolve(connection)) : undefined;
-}
+/** Each statement that knex sends goes through `carry`. */
+function withCarrier(Base: ClientClass, carry: Carry): ClientClass {
+  return class extends Base {
+    override _query(...args: Parameters<KnexClient['_query']>): Promise<unknown> {
+      const [connection, { sql }] = args;
+      const send = async () => super._query(...args);
+      return carry(connection, { sql, send });
+    }
 
-const always = () => true;
-
-/** Opens a connection with what a connection function in the config says now, whenever it was asked last. */
-export function openWithFreshSettings<T>(client: KnexClient, open: () => T): T {
-  if (!client.connectionConfigProvider) return open();
-  const { connectionConfigExpirationChecker: earlier } = client;
-  client.connectionConfigExpirationChecker = always;
-  try {
-    return open();
-  } finally {
-    // Knex has looked at it already, and would drop idle connections for it.
-    client.connectionConfigExpirationChecker = earlier;
-  }
+    override _stream(...args: Parameters<KnexClient['_stream']>): Promise<unknown> {
+      const [connection, { sql }, reader] = args;
+      const send = async () => super._stream(...args);
+      return carry(connection, { sql, reader, send });
+    }
+  };
 }

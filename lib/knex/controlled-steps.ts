@@ -1,7 +1,8 @@
 // The steps of a transaction class of knex's, put into a controller's hands.
 import { CONTROLLER, type TransactionController } from './transaction-controller';
-import type { Container, TransactionConfig } from './insides';
-import type { Steps, TransactionClass } from './transaction-port';
+import type { Steps } from './transaction-port';
+import type { Container, TransactionConfig } from './transaction-request';
+import type { TransactionClass } from './transaction-shape';
 
 const ignore = () => {};
 

@@ -1,6 +1,7 @@
 // What a user hands in as an instance or a transaction: read with care, since it may be anything.
 import { read } from '../words/foreign';
-import type { KnexClient, KnexPool } from './insides';
+import type { KnexClient } from './client-shape';
+import type { KnexPool } from './pool-shape';
 
 export interface Given {
   client: KnexClient | undefined;

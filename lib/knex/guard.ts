@@ -1,6 +1,6 @@
 // The gate before the queries of a transaction's client.
 import type { Writable } from 'node:stream';
-import type { KnexClient } from './insides';
+import type { KnexClient } from './client-shape';
 
 /** Decides which queries may go through a transaction's client. */
 export interface Guard {

@@ -1,9 +1,14 @@
 // Transactions inside another. Knex begins them one after the other: each waits for the promise of the one before, without a bound.
-import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
+import type { Container, TransactionConfig } from './transaction-request';
+import type { KnexTransaction, TransactionMaker } from './transaction-shape';
 
 /** Makes a transaction inside one that has begun, as its handle does. */
 export function makeInside(outer: KnexTransaction, container: Container, config: TransactionConfig): KnexTransaction {
-  return (outer.trxClient as KnexClient).transaction(container, { doNotRejectOnRollback: true, ...config }, outer);
+  return (outer.trxClient as TransactionMaker).transaction(
+    container,
+    { doNotRejectOnRollback: true, ...config },
+    outer,
+  );
 }
 
 /** Makes a transaction inside `outer` that waits for another promise instead, made from knex's own: where that rejects, so does the transaction. */
@@ -22,12 +27,12 @@ export function makeWithWait(
   }
 }
 
-/** Whether a client is that of a transaction. */
-export function isInTransaction({ transacting }: KnexClient): boolean {
-  return transacting === true;
+/** An outermost transaction, as its handle would make it: a rollback by hand without a reason resolves. */
+export function makeOutermost(client: object, container: Container, config: TransactionConfig): KnexTransaction {
+  return (client as TransactionMaker).transaction(container, { doNotRejectOnRollback: true, ...config });
 }
 
-/** An outermost transaction, as its handle would make it: a rollback by hand without a reason resolves. */
-export function makeOutermost(client: KnexClient, container: Container, config: TransactionConfig): KnexTransaction {
-  return client.transaction(container, { doNotRejectOnRollback: true, ...config });
+/** The method of a client by which user code asks for a transaction. */
+export function entryOf(client: object): unknown {
+  return (Object.getPrototypeOf(client) as TransactionMaker).transaction;
 }

@@ -1,12 +1,13 @@
 // Control of a transaction that knex has made and begun by itself, such as a migration's.
 import type { Knex } from 'knex';
-import type { Container, KnexClient, KnexTransaction, TransactionConfig } from './insides';
 import { controlledClassOf } from './transaction-class';
 import { control, type TransactionController } from './transaction-controller';
+import type { Container, TransactionConfig } from './transaction-request';
+import type { KnexTransaction, TransactionMaker } from './transaction-shape';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
 export function machineOf(handle: Knex.Transaction): KnexTransaction {
-  const { client } = handle as unknown as { client: KnexClient };
+  const { client } = handle as unknown as { client: object };
   const own = Object.getPrototypeOf(client) as object;
   let machine: KnexTransaction | null | undefined;
   const transaction = (
@@ -47,8 +48,8 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
 
 /** The client that the queries of a transaction go through which has begun, and the transaction around it. */
 export function partsOf({ trxClient, outerTx }: KnexTransaction): {
-  client: KnexClient;
+  client: TransactionMaker;
   around: KnexTransaction | undefined;
 } {
-  return { client: trxClient as KnexClient, around: outerTx ?? undefined };
+  return { client: trxClient as TransactionMaker, around: outerTx ?? undefined };
 }

@@ -1,5 +1,6 @@
 // Opens connections for the pool by knex's own means. What the user opens with the client itself stays the user's.
-import type { KnexClient } from './insides';
+import { knexPrototypeOf } from './claimed';
+import type { KnexClient } from './client-shape';
 import type { Tarn } from './tarn';
 
 type AfterCreate = (raw: object, done: (error?: unknown, ...rest: unknown[]) => void) => unknown;
@@ -65,8 +66,7 @@ export function buildRealPool(opener: KnexClient, config: object): Tarn {
   const { pool } = opener;
   opener.pool = undefined;
   try {
-    const knexClass = Object.getPrototypeOf(Object.getPrototypeOf(opener)) as KnexClient;
-    knexClass.initializePool.call(opener, config);
+    knexPrototypeOf(opener).initializePool.call(opener, config);
     return opener.pool as unknown as Tarn;
   } finally {
     opener.pool = pool;
@@ -77,4 +77,32 @@ export function buildRealPool(opener: KnexClient, config: object): Tarn {
 export function openBy(opener: KnexClient, tarn: Tarn): void {
   const { create } = opener.getPoolSettings(opener.config.pool);
   tarn.creator = create;
+}
+
+const always = () => true;
+
+/** Opens a connection with what a connection function in the config says now, whenever it was asked last. */
+export function openWithFreshSettings<T>(client: KnexClient, open: () => T): T {
+  if (!client.connectionConfigProvider) return open();
+  const { connectionConfigExpirationChecker: earlier } = client;
+  client.connectionConfigExpirationChecker = always;
+  try {
+    return open();
+  } finally {
+    // Knex has looked at it already, and would drop idle connections for it.
+    client.connectionConfigExpirationChecker = earlier;
+  }
+}
+
+// What knex's own acquireConnection() does beside asking its pool is done when a connection is opened, or could not be had.
+
+/** What knex does with the outcome of asking its pool: a password is hidden, an error is logged and made knex's own. */
+export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Promise<object> {
+  const asked = Object.create(client, { pool: { value: { acquire: () => ({ promise: outcome }) } } }) as KnexClient;
+  return knexPrototypeOf(client).acquireConnection.call(asked);
+}
+
+/** What else knex does where its pool gives it a connection. Undefined: nothing, as with `pg`. */
+export function hidePassword(client: KnexClient, connection: object): Promise<unknown> | undefined {
+  return 'config' in connection ? asKnexAcquires(client, Promise.resolve(connection)) : undefined;
 }

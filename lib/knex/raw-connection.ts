@@ -1,9 +1,6 @@
 // A connection opened the way a config says, outside of any pool.
 import knex, { type Knex } from 'knex';
-
-interface RawClient {
-  acquireRawConnection(): Promise<object>;
-}
+import type { KnexClient } from './client-shape';
 
 /** What leads to the server, and nothing that is set on each connection of the pool. */
 export async function openRawConnection(config: Knex.Config, connection: unknown): Promise<object> {
@@ -14,7 +11,20 @@ export async function openRawConnection(config: Knex.Config, connection: unknown
     pool: { min: 0, max: 1 },
     searchPath: undefined as never,
   });
-  return (client as RawClient).acquireRawConnection();
+  return (client as KnexClient).acquireRawConnection();
+}
+
+/** Whether the config says how to open a connection: with `connectionPool` it need not. */
+export function canOpenBesidePool({ client }: Knex): boolean {
+  const { connectionSettings, connectionConfigProvider } = client as KnexClient;
+  return Boolean(connectionSettings ?? connectionConfigProvider);
+}
+
+/** Opens a connection as the pool would: the connection provider is asked, the search path set, `afterCreate` called. */
+export function openBesidePool({ client }: Knex): Promise<object> {
+  // What is asked of a connection provider is for this connection alone.
+  const opener = Object.create(client as KnexClient) as KnexClient;
+  return opener.getPoolSettings(opener.config.pool ?? {}).create();
 }
 
 const ALIASES: Record<string, string> = { postgres: 'pg', postgresql: 'pg' };

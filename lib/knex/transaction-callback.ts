@@ -1,7 +1,7 @@
 // A transaction's callback: its end is the transaction's.
 import type { Knex } from 'knex';
-import type { Container } from './insides';
 import type { TransactionPort } from './transaction-port';
+import type { Container } from './transaction-request';
 
 /** Hears of the callback's end. */
 interface Listener {

@@ -1,14 +1,15 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
-import { knexPrototypeOf } from './client-class';
-import { markTransaction, transactionIdOf } from './insides';
-import type { Container, KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from './insides';
+import { knexPrototypeOf } from './claimed';
+import { markTransaction, transactionIdOf } from './connection-mark';
 import { FastHandles } from './fast-handle/fast-handles';
 import { guardClient } from './guard';
 import { runCallback } from './transaction-callback';
 import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
 import { CONTROLLER, type TransactionController } from './transaction-controller';
+import type { Container, TransactionConfig } from './transaction-request';
+import type { KnexTransaction, TransactionClass, TransactionMaker } from './transaction-shape';
 
-type ControlledClass = new (client: KnexClient, ...args: MakeArgs) => KnexTransaction;
+type ControlledClass = new (client: TransactionMaker, ...args: MakeArgs) => KnexTransaction;
 export type MakeArgs = [container: Container, config: TransactionConfig | undefined, outer: KnexTransaction | null];
 
 const classes = new WeakMap<object, ControlledClass>();
@@ -21,7 +22,7 @@ const MERE_FACTORY = /^transaction\(.*\)\s*\{\s*return new \w+\(this, [^;]*\);?\
  * because knex does not show the class.
  */
 export function makeControlled(
-  client: KnexClient,
+  client: TransactionMaker,
   factory: (...args: MakeArgs) => KnexTransaction,
   args: MakeArgs,
 ): KnexTransaction {
@@ -98,7 +99,7 @@ function withLife(Base: TransactionClass, handles: FastHandles): TransactionClas
       const controller = this[CONTROLLER];
       if (handles.areUsable) return handles.run(this, connection, { container, controller });
       const execution = super._onAcquire((handle) => runCallback(container, handle, controller), connection);
-      guardClient(this.trxClient as KnexClient, controller);
+      guardClient(this.trxClient as TransactionMaker, controller);
       return execution;
     }
   };

@@ -1,6 +1,6 @@
 // Who decides for one transaction of knex's what knex would decide by itself.
 import type { Guard } from './guard';
-import type { KnexTransaction, TransactionPort } from './transaction-port';
+import type { TransactionPort } from './transaction-port';
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
 export interface TransactionController extends Guard {
@@ -33,15 +33,15 @@ export interface TransactionController extends Guard {
 
 export const CONTROLLER = Symbol('knex-reset.controller');
 
-interface Controlled extends KnexTransaction {
+interface Controlled {
   [CONTROLLER]: TransactionController;
 }
 
 /** Gives a transaction its controller, before its first step. */
-export function control(trx: KnexTransaction, controller: TransactionController): void {
-  (trx as Controlled)[CONTROLLER] = controller;
+export function control(trx: object, controller: TransactionController): void {
+  (trx as Partial<Controlled>)[CONTROLLER] = controller;
 }
 
-export function controllerOf(trx: KnexTransaction | null | undefined): TransactionController | undefined {
+export function controllerOf(trx: object | null | undefined): TransactionController | undefined {
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
 }

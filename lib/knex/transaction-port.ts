@@ -1,8 +1,6 @@
 // One transaction of knex's as it is steered from here: sends its control statements, and settles the promise that knex waits for.
 import type { Knex } from 'knex';
-import type { KnexTransaction, TransactionClass } from './insides';
-
-export type { KnexTransaction, TransactionClass };
+import type { KnexTransaction } from './transaction-shape';
 
 /** What a control statement has come to. */
 export interface StepResult {

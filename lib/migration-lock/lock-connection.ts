@@ -1,9 +1,11 @@
 // A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed at once.
+import type { Knex } from 'knex';
 import { driverOf } from '../drivers/index';
 import type { Driver } from '../drivers/driver';
 import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
-import type { KnexClient } from '../knex/insides';
+import { factsOf } from '../knex/client-facts';
+import { canOpenBesidePool, openBesidePool } from '../knex/raw-connection';
 import { DEFAULTS } from '../words/options';
 import { defer, within } from '../words/waiting';
 
@@ -35,23 +37,22 @@ const KINDS: Record<string, LockConnection['kind']> = { pg: 'postgres', mysql: '
 const KEEP_ALIVE_MILLIS = 10_000;
 const CLOSE_MILLIS = 1000;
 
-/** Opens it the way the pool would: the connection provider is asked, the search path set, `afterCreate` called. */
-export async function openLockConnection(client: KnexClient, waitMillis: number): Promise<LockConnection> {
-  const kind = KINDS[client.driverName];
+/** Opens it the way the pool would. */
+export async function openLockConnection(knex: Knex, waitMillis: number): Promise<LockConnection> {
+  const facts = factsOf(knex.client as Knex.Client);
+  const kind = KINDS[facts.driverName];
   if (!kind) {
     throw new Error(
-      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${client.driverName}`,
+      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${facts.driverName}`,
     );
   }
-  if (!client.connectionSettings && !client.connectionConfigProvider) {
+  if (!canOpenBesidePool(knex)) {
     throw new Error('withMigrationLock opens a connection of its own: next to connectionPool, give connection as well');
   }
-  const driver = driverOf(client);
+  const driver = driverOf(facts);
   // A server that is there answers in this time, however short the caller's patience with other runners.
   const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
-  // What it asks of a connection provider is for this connection alone.
-  const opener = Object.create(client) as KnexClient;
-  const opening = opener.getPoolSettings(client.config.pool ?? {}).create() as Promise<RawConnection>;
+  const opening = openBesidePool(knex) as Promise<RawConnection>;
   try {
     const connection = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
     return new OwnConnection(kind, driver, connection, answerMillis);

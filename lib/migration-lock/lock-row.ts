@@ -2,7 +2,8 @@
 import type { Knex } from 'knex';
 import { means } from '../drivers/error-codes';
 import { MigrationLockError } from '../words/errors';
-import type { KnexClient } from '../knex/insides';
+import { lockTableOf, migrationTableOf } from '../knex/migration-table';
+import { unprocessedCopy } from '../knex/unprocessed-copy';
 import type { Deadline } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
 import { pause } from './session-lock';
@@ -27,14 +28,12 @@ export class LockRow {
   readonly #freeingAll: Statement;
 
   constructor(db: Knex, given: { tableName?: string; schemaName?: string }) {
-    const { migrations } = (db.client as KnexClient).config as { migrations?: Knex.MigratorConfig };
-    const name = given.tableName ?? migrations?.tableName ?? 'knex_migrations';
-    this.table = new TableName(name, given.schemaName ?? migrations?.schemaName ?? undefined);
+    const { name, schema } = migrationTableOf(db);
+    this.table = new TableName(given.tableName ?? name, given.schemaName ?? schema);
     // As the migrator does: on a copy without the user's naming of identifiers.
-    const copy = db.withUserParams({ ...db.userParams }) as Knex & { disableProcessing(): void };
-    copy.disableProcessing();
+    const copy = unprocessedCopy(db);
     const rows = () => {
-      const builder = copy(`${this.table.name}_lock`);
+      const builder = copy(lockTableOf(this.table.name));
       return this.table.schema === undefined ? builder : builder.withSchema(this.table.schema);
     };
     this.#taking = rows().where('is_locked', '=', FREE).update({ is_locked: PLAIN }).toSQL().toNative();

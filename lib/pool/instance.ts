@@ -1,7 +1,7 @@
 // What all parts of one resettable instance share: its pool, its driver, its options, and the register of open transactions.
 import type { Knex } from 'knex';
 import type { Driver } from '../drivers/driver';
-import type { KnexClient } from '../knex/insides';
+import type { KnexClient } from '../knex/client-shape';
 import type { OpenTransaction, ResetOptions, ResetReport, ResettableOptions } from '../words/types';
 import type { Deferred } from '../words/waiting';
 import type { Ambient, EnclosingTransaction } from './ambient';

@@ -1,7 +1,7 @@
 // The pool of one generation behind the one that knex sees: a tarn pool of our own, or one that the user gave.
 import { valueOr } from '../words/foreign';
-import type { KnexPool } from '../knex/insides';
-import { markDisposed } from '../knex/insides';
+import { markDisposed } from '../knex/connection-mark';
+import type { KnexPool } from '../knex/pool-shape';
 import { isStandIn, isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
 
 export interface RealPool {

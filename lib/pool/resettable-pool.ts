@@ -1,5 +1,6 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
-import { isDisposed, type KnexPool } from '../knex/insides';
+import { isDisposed } from '../knex/connection-mark';
+import type { KnexPool } from '../knex/pool-shape';
 import { inBackground, step, valueOr } from '../words/foreign';
 import type { QueryOrigin } from '../words/call-site';
 import { isFreed } from './doubtful';

@@ -1,7 +1,7 @@
 // Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report.
 import { describeUnregistered, type OpenEntry } from '../pool/instance';
 import type { Connection } from '../connection/connection';
-import { transactionIdOf } from '../knex/insides';
+import { transactionIdOf } from '../knex/connection-mark';
 import { ResetError } from '../words/errors';
 import { valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';

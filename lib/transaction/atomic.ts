@@ -1,7 +1,7 @@
 // Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
 import { makeOutermost } from '../knex/inner-transaction';
 import type { Knex } from 'knex';
-import type { Container, TransactionConfig } from '../knex/insides';
+import type { Container, TransactionConfig } from '../knex/transaction-request';
 import { refuse } from '../words/options';
 import type { Instance } from '../pool/instance';
 import { captureCallSite, type CallSite } from '../words/call-site';

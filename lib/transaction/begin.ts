@@ -1,10 +1,11 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
-import type { Container, KnexClient, KnexTransaction, TransactionConfig } from '../knex/insides';
-import { type MakeArgs, makeControlled } from '../knex/transaction-class';
+import { isOfTransaction } from '../knex/identity';
+import { entryOf, makeInside, makeWithWait } from '../knex/inner-transaction';
 import { control, controllerOf } from '../knex/transaction-controller';
-import { isInTransaction, makeInside, makeWithWait } from '../knex/inner-transaction';
 import { TransactionPort } from '../knex/transaction-port';
+import type { Container, TransactionConfig } from '../knex/transaction-request';
+import type { KnexTransaction } from '../knex/transaction-shape';
 import { type Connection, connectionOf } from '../connection/connection';
 import type { Instance } from '../pool/instance';
 import { captureCallSite } from '../words/call-site';
@@ -34,35 +35,38 @@ export interface TransactionRequest {
   outer: KnexTransaction | null | undefined;
 }
 
-type Make = (...args: MakeArgs) => KnexTransaction;
+type Make = (
+  container: Container,
+  config: TransactionConfig | undefined,
+  outer: KnexTransaction | null,
+) => KnexTransaction;
 
 /** The scope behind a `trx` handle. */
 export function transactionOf(trx: Knex.Transaction): Transaction | undefined {
-  return transactionOfClient((trx as unknown as { client: KnexClient }).client);
+  return transactionOfClient((trx as unknown as { client: object }).client);
 }
 
 export function beginTransaction(
   instance: Instance,
-  client: KnexClient,
+  client: object,
   asked: TransactionRequest,
   make: Make,
 ): KnexTransaction {
   const { config, container } = asked;
-  const enclosing = isInTransaction(client) ? undefined : enclosingOf(instance, config);
+  const enclosing = isOfTransaction(client) ? undefined : enclosingOf(instance, config);
   if (enclosing) return beginInside(instance, enclosing, asked);
   const parent =
     (controllerOf(asked.outer) as Transaction | undefined) ??
-    (isInTransaction(client) ? transactionOfClient(client) : undefined);
+    (isOfTransaction(client) ? transactionOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec<Transaction> | undefined;
   const emulatesRoot = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldSpec<ControlledTransaction> | undefined;
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
-  const stack = (block ?? held)?.stack ?? captureCallSite((Object.getPrototypeOf(client) as KnexClient).transaction);
+  const stack = (block ?? held)?.stack ?? captureCallSite(entryOf(client));
 
   const borrowsTurn = config?.[BORROWS_TURN] === true;
   const { outer = null } = asked;
-  const makeOurs = () =>
-    makeControlled(client, make, [(handle) => start(transaction, handle, container), config, outer]);
+  const makeOurs = () => make((handle) => start(transaction, handle, container), config, outer);
   const wait = (earlier: Promise<unknown>) =>
     borrowsTurn ? Promise.resolve() : waitForSiblings(parent as Transaction, earlier, () => transaction);
   const isShared = parent?.connection.mutex.isShared === true;

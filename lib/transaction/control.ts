@@ -1,5 +1,4 @@
 // How the statements of a transaction are sent: knex's control statements and this package's own, each within its time.
-import type { KnexClient } from '../knex/insides';
 import { guardOf } from '../knex/guard';
 import type { StepResult } from '../knex/transaction-port';
 import { type Mutex, NO_MUTEX, type TurnHolder } from '../connection/mutex';
@@ -7,7 +6,7 @@ import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
 
 /** The transaction whose queries go through a client, be it by way of a client derived from it. */
-export function transactionOfClient(client: KnexClient): Transaction | undefined {
+export function transactionOfClient(client: object): Transaction | undefined {
   return guardOf(client) as Transaction | undefined;
 }
 

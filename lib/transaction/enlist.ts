@@ -2,7 +2,7 @@
 import { captureCallSite, type QueryOrigin, userFrames } from '../words/call-site';
 import type { TurnDescription, TurnHolder } from '../connection/mutex';
 import { SavepointMutex } from '../connection/savepoint-mutex';
-import { sqlOf } from '../knex/insides';
+import { sqlOf } from '../knex/builders';
 import type { Guest } from '../pool/instance';
 import { inBackground } from '../words/foreign';
 import type { Transaction } from './transaction';

@@ -1,8 +1,8 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
-import type { KnexClient, Runner } from '../knex/insides';
+import type { Runner } from '../knex/builders';
 import { transactionOfClient } from './control';
 
-export function watchRunner(client: KnexClient, runner: Runner): void {
+export function watchRunner(client: object, runner: Runner): void {
   const transaction = transactionOfClient(client);
   if (!transaction?.block) return;
   const { run } = runner;

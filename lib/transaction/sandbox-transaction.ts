@@ -5,7 +5,7 @@ import type { SandboxTransaction as Held, SandboxOwner, Instance } from '../pool
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex, SET_SAVEPOINT } from '../connection/savepoint-mutex';
 import { makeInside, makeOutermost } from '../knex/inner-transaction';
-import { acquireTimeoutMillisOf, type KnexTransaction } from '../knex/insides';
+import { acquireTimeoutMillisOf } from '../knex/pool-settings';
 import type { StepResult } from '../knex/transaction-port';
 import type { OpenTransaction } from '../words/types';
 import type { OwnerDetails } from './connection-owner';
@@ -45,9 +45,9 @@ export async function openSandboxTransaction(instance: Instance, holder: Sandbox
 /** Resolves when it is open. It has neither a handle nor a callback that would end it. */
 function held(
   { holder, stack }: Pick<Spec, 'holder' | 'stack'>,
-  make: (spec: Spec) => KnexTransaction,
+  make: (spec: Spec) => PromiseLike<unknown>,
 ): Promise<ControlledTransaction> {
-  return new Promise((resolve, reject) => void make({ holder, stack, begun: resolve }).catch(reject));
+  return new Promise((resolve, reject) => void make({ holder, stack, begun: resolve }).then(undefined, reject));
 }
 
 /** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */

@@ -1,7 +1,7 @@
 // Transactions that wait in a sandbox: for those before them, and for what they have started. They share one connection there, so each
 // wait is bounded as Knex's wait for a connection is: what is in the way may wait for them.
 import { turnRefused } from '../connection/mutex';
-import { acquireTimeoutMillisOf } from '../knex/insides';
+import { acquireTimeoutMillisOf } from '../knex/pool-settings';
 import { within } from '../words/waiting';
 import type { Transaction } from './transaction';
 

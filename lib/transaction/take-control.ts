@@ -2,11 +2,14 @@
 import type { Knex } from 'knex';
 import { driverOf } from '../drivers';
 import { isFatal } from '../drivers/fatal-errors';
-import { claimTransaction, makeClaimedPrototype } from '../knex/client-class';
-import type { KnexClient, KnexTransaction, Runner } from '../knex/insides';
+import { claimTransaction } from '../knex/claimed';
+import { makeClaimedPrototype } from '../knex/client-class';
+import { factsOf } from '../knex/client-facts';
+import type { KnexClient } from '../knex/client-shape';
 import { guardClient } from '../knex/guard';
 import { TransactionPort } from '../knex/transaction-port';
 import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
+import type { KnexTransaction } from '../knex/transaction-shape';
 import { DEFAULTS } from '../words/options';
 import type { Instance, OpenEntry } from '../pool/instance';
 import { Ambient } from '../pool/ambient';
@@ -46,8 +49,9 @@ function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transa
     initialize: () => {},
     destroyed: () => {},
     transaction: (asking, asked, make) => beginTransaction(instance, asking, asked, make),
-    running: (asking: KnexClient, _builder: object, runner: Runner) => watchRunner(asking, runner),
+    running: (asking, _builder, runner) => watchRunner(asking, runner),
     readsWhole: () => false,
+    carry: undefined,
   });
   claimTransaction(client, prototype);
   const details = { instance, port: new TransactionPort(machine), block: undefined, stack: {} };
@@ -60,7 +64,7 @@ function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transa
 
 /** What a transaction needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
 function detachedInstance(knex: Knex, client: KnexClient): Instance {
-  const driver = driverOf(client);
+  const driver = driverOf(factsOf(client));
   const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
   const pool = new ResettablePool({
     driver,

@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { type KnexClient, transactionIdOf } from '../../lib/knex/insides';
+import { transactionIdOf } from '../../lib/knex/connection-mark';
+import type { TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';
 import { useStage } from '../support/stage';
@@ -11,11 +12,11 @@ import { useStage } from '../support/stage';
 describe('knex’s client', () => {
   const stage = useStage();
   let db: Knex;
-  let client: KnexClient;
+  let client: TransactionMaker;
 
   beforeEach(() => {
     db = stage.knex();
-    client = db.client as KnexClient;
+    client = db.client as TransactionMaker;
   });
 
   it('is an event emitter, in `client`', () => {
@@ -59,7 +60,7 @@ describe('knex’s client', () => {
   });
 
   it('sets the search path with `setSchemaSearchPath(connection)`', async () => {
-    const other = stage.knex({ searchPath: ['elsewhere'] }).client as KnexClient;
+    const other = stage.knex({ searchPath: ['elsewhere'] }).client as TransactionMaker;
     const connection = (await other.acquireRawConnection()) as { query(sql: string): Promise<{ rows: unknown[] }> };
     await connection.query('set search_path = public');
     await other.setSchemaSearchPath?.(connection);
@@ -82,7 +83,7 @@ describe('knex’s client', () => {
     it('carries the id of its transaction in `__knexTxId`', async () => {
       let seen: unknown;
       const made = client.transaction((trx) => {
-        const connection = (trx.client as KnexClient).acquireConnection();
+        const connection = (trx.client as TransactionMaker).acquireConnection();
         return connection.then((each) => {
           seen = transactionIdOf(each);
         });
@@ -96,7 +97,7 @@ describe('knex’s client', () => {
     it('have a client of the same class, by `constructor.prototype`, and the same pool object', () => {
       class Marked extends (client.constructor as new () => object) {}
       Object.setPrototypeOf(client, Marked.prototype);
-      const copy = db.withUserParams({}).client as KnexClient;
+      const copy = db.withUserParams({}).client as TransactionMaker;
       expect(copy).to.be.an.instanceof(Marked).and.not.equal(client);
       expect(copy.pool).to.equal(client.pool);
       expect(copy.driver).to.equal(client.driver);
@@ -130,7 +131,7 @@ describe('knex’s client', () => {
   describe('runner()', () => {
     it('runs every builder: run() is called once, and settles with it', async () => {
       const runs: Promise<unknown>[] = [];
-      class Watched extends (client.constructor as new () => KnexClient) {
+      class Watched extends (client.constructor as new () => TransactionMaker) {
         override runner(builder: object) {
           const runner = super.runner(builder);
           const run = runner.run.bind(runner);
@@ -155,7 +156,7 @@ describe('knex’s client', () => {
   describe('stream()', () => {
     it('gets connection, statement, stream and options; the stream’s first `close` listener gives the connection back', async () => {
       const given: unknown[][] = [];
-      class Watched extends (client.constructor as new () => KnexClient) {
+      class Watched extends (client.constructor as new () => TransactionMaker) {
         override stream(...args: [object, unknown, Duplex, unknown]) {
           given.push(args);
           return super.stream(...args);

@@ -1,8 +1,9 @@
 // The handles of lib/knex/fast-handle/ are used where knex's own are of the shape that they are made after, and only there.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import type { Container, KnexClient, KnexTransaction } from '../../lib/knex/insides';
 import { useFastHandles } from '../../lib/knex/fast-handle/fast-handles';
+import type { Container } from '../../lib/knex/transaction-request';
+import type { KnexTransaction, TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 
@@ -24,7 +25,7 @@ describe('fast handles', () => {
     const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
     await made;
     const Changed = change(made.constructor as Make);
-    class Dialect extends (client.constructor as new (config: object) => KnexClient) {
+    class Dialect extends (client.constructor as new (config: object) => TransactionMaker) {
       override transaction(...args: unknown[]) {
         return new Changed(this, ...args);
       }
@@ -87,8 +88,8 @@ describe('fast handles', () => {
       return Told;
     });
     const found = await db.transaction(async (trx) => {
-      const { itself } = trx as unknown as { itself(): unknown };
-      return { isFast: isFast(trx), isItself: itself() === trx };
+      const told = trx as unknown as { itself(): unknown };
+      return { isFast: isFast(trx), isItself: told.itself() === trx };
     });
     expect(found).to.deep.equal({ isFast: false, isItself: true });
     await works(db);
@@ -99,7 +100,7 @@ describe('fast handles', () => {
       (Plain) =>
         class extends Plain {
           override get trxClient() {
-            return (this as unknown as { queriesBy: KnexClient | undefined }).queriesBy;
+            return (this as unknown as { queriesBy: TransactionMaker | undefined }).queriesBy;
           }
 
           override set trxClient(client) {
@@ -116,7 +117,7 @@ describe('fast handles', () => {
     const db = await withTransactions(
       (Plain) =>
         class extends Plain {
-          constructor(client: KnexClient, ...rest: unknown[]) {
+          constructor(client: TransactionMaker, ...rest: unknown[]) {
             if (!client.pool && !client.transacting) throw new Error('there is no database');
             super(client, ...rest);
           }

@@ -1,7 +1,8 @@
 // How knex uses `client.pool` and comes by its connection settings, on plain knex: when knex changes it, it fails here by name.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import type { KnexClient, KnexPool } from '../../lib/knex/insides';
+import type { KnexClient } from '../../lib/knex/client-shape';
+import type { KnexPool } from '../../lib/knex/pool-shape';
 import { failure } from '../support/outcome';
 import { logOf } from '../support/quiet-knex';
 import { useStage } from '../support/stage';

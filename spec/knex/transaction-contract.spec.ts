@@ -1,18 +1,18 @@
 // Each undocumented piece of knex's Transaction that lib/knex relies on, on plain knex: when knex changes one, it fails here by name.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import type { KnexClient, KnexTransaction } from '../../lib/knex/insides';
+import type { KnexTransaction, TransactionMaker } from '../../lib/knex/transaction-shape';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
 
 describe('knex’s transaction', () => {
   const stage = useStage();
   let db: Knex;
-  let client: KnexClient;
+  let client: TransactionMaker;
 
   beforeEach(() => {
     db = stage.knex();
-    client = db.client as KnexClient;
+    client = db.client as TransactionMaker;
   });
 
   function transactionOf(container: (trx: Knex.Transaction) => unknown): KnexTransaction {
@@ -54,7 +54,7 @@ describe('knex’s transaction', () => {
   /** The steps that knex takes, in their order, by a class of our own put under the object before its first step. */
   async function stepsOf(container: (trx: Knex.Transaction) => unknown, outer?: Knex.Transaction): Promise<string[]> {
     const steps: string[] = [];
-    const owner = (outer?.client ?? client) as KnexClient;
+    const owner = (outer?.client ?? client) as TransactionMaker;
     const made = owner.transaction(container as never, {} as never, null);
     const methods = Object.getPrototypeOf(made) as Record<string, (...args: unknown[]) => unknown>;
     const controlled = Object.create(methods) as Record<string, unknown>;
@@ -104,7 +104,7 @@ describe('knex’s transaction', () => {
     client.releaseConnection = async (each) => void released.push(each);
     await client.transaction((trx) => trx.raw('select 1') as never, { connection } as never, null);
     expect(released).to.be.empty;
-    delete (client as Partial<KnexClient>).releaseConnection;
+    delete (client as Partial<TransactionMaker>).releaseConnection;
     await client.releaseConnection(connection);
   });
 
@@ -129,8 +129,8 @@ describe('knex’s transaction', () => {
 
   it('is named as `outerTx` by those inside it', async () => {
     const outers: unknown[] = [];
-    class Watched extends (client.constructor as new () => KnexClient) {
-      override transaction(...args: Parameters<KnexClient['transaction']>) {
+    class Watched extends (client.constructor as new () => TransactionMaker) {
+      override transaction(...args: Parameters<TransactionMaker['transaction']>) {
         outers.push(args[2] ?? undefined);
         return super.transaction(...args);
       }

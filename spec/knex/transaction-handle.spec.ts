@@ -2,9 +2,9 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
-import type { KnexClient, KnexTransaction } from '../../lib/knex/insides';
 import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/fast-handle/handle';
 import { boundMembers } from '../../lib/knex/fast-handle/known-shape';
+import type { KnexTransaction, TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -185,21 +185,21 @@ describe('the handle of a transaction', () => {
 
     it('is made for a dialect whose transactions look at their client’s config', async () => {
       const { client } = stage.knex();
-      const Dialect = client.constructor as new (config: object) => KnexClient;
+      const Dialect = client.constructor as new (config: object) => TransactionMaker;
       const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
       await made;
       const Plain = made.constructor as new (...args: unknown[]) => object;
       class Curious extends Plain {
         readonly host: unknown;
 
-        constructor(asked: KnexClient, ...rest: unknown[]) {
+        constructor(asked: TransactionMaker, ...rest: unknown[]) {
           super(asked, ...rest);
           this.host = (asked.config.connection as { host?: string }).host;
         }
       }
       class CuriousDialect extends Dialect {
         override transaction(...args: unknown[]) {
-          return new Curious(this as unknown as KnexClient, ...args) as unknown as KnexTransaction;
+          return new Curious(this as unknown as TransactionMaker, ...args) as unknown as KnexTransaction;
         }
       }
       const curious = stage.resettable({ client: CuriousDialect as never });

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
-import type { KnexClient } from '../../lib/knex/insides';
+import type { KnexClient } from '../../lib/knex/client-shape';
 import { failure, nextTurn, watch } from '../support/outcome';
 import { NOTHING, useStage } from '../support/stage';
 import { until } from '../support/until';

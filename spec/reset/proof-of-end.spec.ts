@@ -5,6 +5,7 @@ import type { Knex } from 'knex';
 import type { Client } from 'pg';
 import { CommitUnknownError, ResetError } from '../../lib';
 import { driverOf } from '../../lib/drivers';
+import { factsOf } from '../../lib/knex/client-facts';
 import { Middlebox } from '../support/middlebox';
 import { failure, outcome } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
@@ -151,7 +152,7 @@ describe('a session that is ended from a side connection', () => {
 
   it('is ours: what has its id now began before ours was open, and is of the same user in the same database', async () => {
     const db = stage.resettable();
-    const driver = driverOf(db.client);
+    const driver = driverOf(factsOf(db.client));
     const [raw, other] = (await Promise.all([1, 2].map(() => db.client.acquireConnection()))) as [Client, Client];
     const { pid } = (await other.query('select pg_backend_pid() as pid')).rows[0] as { pid: number };
     const side = driver.openSideConnection?.(raw);

@@ -1,9 +1,9 @@
 // The client that a transaction's queries go through: what knex makes, on a prototype. Its own has closures that V8 puts among what is
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Writable } from 'node:stream';
-import { markClaimed } from '../client-class';
+import { markClaimed } from '../claimed';
 import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
-import type { KnexClient, KnexTransaction } from '../insides';
+import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
 
 export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
 export const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
@@ -11,7 +11,7 @@ export const TOLD_OF = ['start', 'query', 'query-error', 'query-response'];
 const TRANSACTION = Symbol('knex-reset.transaction');
 const CONNECTION = Symbol('knex-reset.connection');
 
-interface TransactionClient extends KnexClient {
+interface TransactionClient extends TransactionMaker {
   [TRANSACTION]: KnexTransaction;
   [CONNECTION]: object;
 }
@@ -25,7 +25,7 @@ export function makeTransactionClient(
   trx: KnexTransaction,
   connection: object,
   { guard, refuse }: { guard: Guard; refuse: Refuse },
-): KnexClient {
+): TransactionMaker {
   const { client } = trx;
   const made = Object.create(prototypeFor(client, refuse)) as TransactionClient;
   for (const name of TAKEN_OVER) made[name] = client[name] as never;
@@ -43,8 +43,8 @@ export function makeTransactionClient(
   return made;
 }
 
-function prototypeFor(client: KnexClient, refuse: Refuse): object {
-  const base = client.constructor.prototype as KnexClient;
+function prototypeFor(client: TransactionMaker, refuse: Refuse): object {
+  const base = client.constructor.prototype as TransactionMaker;
   let prototype = prototypes.get(base);
   if (!prototype) {
     prototype = markClaimed(Object.create(base, Object.getOwnPropertyDescriptors(methodsOn(base, refuse))) as object);
@@ -53,7 +53,7 @@ function prototypeFor(client: KnexClient, refuse: Refuse): object {
   return prototype;
 }
 
-function methodsOn(base: KnexClient, refuse: Refuse) {
+function methodsOn(base: TransactionMaker, refuse: Refuse) {
   type Name = 'query' | 'stream';
   const send = (name: Name, client: TransactionClient, connection: object, statement: unknown, ...rest: unknown[]) => {
     const trx = client[TRANSACTION];

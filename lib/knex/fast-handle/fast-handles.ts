@@ -1,12 +1,13 @@
 // Handles and clients of transactions that cost less than knex's own. This file is the only way into the folder, and has its switch.
 // They are used where a sample has shown that knex's own are what they are made after; elsewhere knex makes its own.
-import type { KnexClient, KnexTransaction, TransactionClass } from '../insides';
 import { runCallback } from '../transaction-callback';
 import type { TransactionController } from '../transaction-controller';
+import type { Container } from '../transaction-request';
+import type { KnexTransaction, TransactionClass, TransactionMaker } from '../transaction-shape';
 import { makeTransactionClient, type Refuse } from './client';
 import { isOfKnownShape } from './known-shape';
 import { Inherited } from './handle';
-import { type Sample, takeSample } from './sample';
+import { clientLike, type Sample, takeSample } from './sample';
 
 let isOn = true;
 
@@ -14,8 +15,6 @@ let isOn = true;
 export function useFastHandles(given: boolean): void {
   isOn = given;
 }
-
-type Container = Parameters<typeof runCallback>[0];
 
 /** Those of one class of transactions. */
 export class FastHandles {
@@ -30,7 +29,7 @@ export class FastHandles {
   }
 
   /** Resolves when it is known whether they can be used. Undefined: it is. */
-  prepare(client: KnexClient): Promise<void> | undefined {
+  prepare(client: TransactionMaker): Promise<void> | undefined {
     if (!isOn || !this.#isKnown || this.#inherited?.isCurrent) return undefined;
     this.#sampling ??= this.#takeSample(client);
     return this.#sampling;
@@ -60,11 +59,11 @@ export class FastHandles {
   /** Rejects as knex does where a transaction takes no query. */
   readonly #refuse: Refuse = (...asked) => (this.#sample as Sample).refuse(...asked);
 
-  async #takeSample(client: KnexClient): Promise<void> {
+  async #takeSample(client: TransactionMaker): Promise<void> {
     try {
       const sample = await takeSample(this.#Base, client);
       const inherited = new Inherited(sample.handle);
-      this.#isKnown = isOfKnownShape(sample, inherited, client);
+      this.#isKnown = isOfKnownShape(sample) && inherited.asksOn(clientLike(client));
       this.#sample = sample;
       this.#inherited = inherited;
     } catch {

@@ -2,7 +2,8 @@
 // full collection finds them: half of a transaction's price. Here they are inherited from one handle that knex made as a sample.
 import { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
-import type { KnexClient, KnexTransaction, TransactionConfig } from '../insides';
+import type { TransactionConfig } from '../transaction-request';
+import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
 import type { Context, Handle } from './sample';
 
 const ENDS = ['commit', 'rollback', 'savepoint', 'isCompleted'];
@@ -13,6 +14,10 @@ export const OF_ONE_TRANSACTION = ['context', 'executionPromise', 'parentTransac
 
 /** The same of its `context`, by which its methods find their client. */
 export const OF_ONE_CONTEXT = ['client', 'userParams', 'transaction'];
+
+type Asks = Record<'raw' | 'ref' | 'select' | 'from' | 'queryBuilder', (...args: unknown[]) => unknown> &
+  Record<'schema' | 'fn', unknown> &
+  ((table: string) => unknown);
 
 /** What the handles of one class of transactions inherit. */
 export class Inherited {
@@ -37,7 +42,7 @@ export class Inherited {
   /** The handle of a transaction that has begun. */
   make(trx: KnexTransaction, connection: object, executionPromise: Promise<unknown>): Knex.Transaction {
     const context = Object.assign(Object.create(this.#context) as Context, {
-      client: trx.trxClient as KnexClient,
+      client: trx.trxClient as TransactionMaker,
       userParams: trx.userParams ?? {},
       transaction(this: Context, container: unknown, options?: TransactionConfig) {
         // Knex takes whatever is not an object for none.
@@ -59,6 +64,15 @@ export class Inherited {
     if (trx.outerTx) handle.parentTransaction = trx.outerTx.transactor;
     trx.transactor = handle as unknown as Knex.Transaction;
     return trx.transactor;
+  }
+
+  /** Whether a handle asks on the client that it was made with, and not on the sample's. */
+  asksOn(client: TransactionMaker): boolean {
+    const trx = { trxClient: client, client, outerTx: null } as unknown as KnexTransaction;
+    const handle = this.make(trx, {}, Promise.resolve()) as unknown as Asks;
+    const { schema, fn } = handle;
+    const asked = [handle('t'), handle.queryBuilder(), handle.select('a'), handle.from('t'), handle.raw('1')];
+    return [...asked, handle.ref('a'), schema, fn].every((each) => (each as { client: unknown }).client === client);
   }
 }
 

@@ -1,12 +1,13 @@
 // A transaction that knex makes but never begins: a sample of what knex does not expose otherwise.
 import type { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
-import { knexPrototypeOf } from '../client-class';
-import type { KnexClient, KnexTransaction, TransactionClass, TransactionConfig } from '../insides';
+import { knexPrototypeOf } from '../claimed';
+import type { TransactionConfig } from '../transaction-request';
+import type { KnexTransaction, TransactionClass, TransactionMaker } from '../transaction-shape';
 import { type Refuse, TAKEN_OVER } from './client';
 
 export interface Context {
-  client: KnexClient;
+  client: TransactionMaker;
   userParams: object;
   transaction(container: unknown, options?: TransactionConfig): unknown;
   queryBuilder(): Knex.QueryBuilder;
@@ -27,7 +28,7 @@ export interface Handle extends EventEmitter {
 export interface Sample {
   handle: Handle;
   /** The client that its queries would go through. */
-  client: KnexClient;
+  client: TransactionMaker;
   /** The machine's own fields that appeared between the connection and the callback. */
   added: string[];
   /** Its own words, and its own line in the log of `DEBUG=knex:tx`, for a transaction that takes no query. */
@@ -35,12 +36,12 @@ export interface Sample {
 }
 
 type SampleClass = new (
-  client: KnexClient,
+  client: TransactionMaker,
   ...args: [(handle: Handle) => void, TransactionConfig, null]
 ) => KnexTransaction;
 
 /** @param like a client that the sample's is made after; nothing of it is kept */
-export async function takeSample(Base: TransactionClass, like: KnexClient): Promise<Sample> {
+export async function takeSample(Base: TransactionClass, like: TransactionMaker): Promise<Sample> {
   const connection = {};
   let earlier: string[] = [];
 
@@ -61,7 +62,7 @@ export async function takeSample(Base: TransactionClass, like: KnexClient): Prom
     machine.catch(reject);
   });
   machine._completed = true;
-  const client = machine.trxClient as KnexClient;
+  const client = machine.trxClient as TransactionMaker;
   for (const each of [client, machine.client]) for (const name of TAKEN_OVER) each[name] = undefined as never;
   return {
     handle,
@@ -75,8 +76,8 @@ export async function takeSample(Base: TransactionClass, like: KnexClient): Prom
 }
 
 /** A client of the same class and config, without a pool. */
-export function clientLike(like: KnexClient): KnexClient {
-  const client = Object.create(knexPrototypeOf(like)) as KnexClient;
+export function clientLike(like: TransactionMaker): TransactionMaker {
+  const client = Object.create(knexPrototypeOf(like)) as TransactionMaker;
   for (const name of TAKEN_OVER) client[name] = like[name] as never;
   return client;
 }

@@ -1,0 +1,36 @@
+// Which clients are an instance's own: their prototypes are made here, above knex's dialect class, and marked.
+
+/** Marks the prototypes that are made here, and not by knex. */
+const CLAIMED = Symbol('knex-reset.claimed');
+/** The same for another copy of this package, which cannot see the mark above. */
+const CLAIMED_BY_ANY = Symbol.for('knex-reset.claimed');
+
+export function markClaimed<T extends object>(prototype: T): T {
+  return Object.defineProperties(prototype, { [CLAIMED]: { value: true }, [CLAIMED_BY_ANY]: { value: true } });
+}
+
+/** Whether another copy of this package has made it resettable. */
+export function isClaimedElsewhere(client: object): boolean {
+  return CLAIMED_BY_ANY in client && !(CLAIMED in client);
+}
+
+/** What a client's class is made from: the prototype of knex's own dialect class. */
+export function knexPrototypeOf<T extends object>(client: T): T {
+  let prototype = Object.getPrototypeOf(client) as T;
+  while (CLAIMED in prototype) prototype = Object.getPrototypeOf(prototype) as T;
+  return prototype;
+}
+
+/**
+ * Makes a client one of the instance's. Its class is changed rather than its methods, because knex makes the clients of
+ * copies and of transactions from `client.constructor.prototype`.
+ */
+export function claim<P>(client: { pool: P | undefined }, pool: P, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
+  client.pool = pool;
+}
+
+/** The same for the client of one transaction, which has no pool. */
+export function claimTransaction(client: object, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
+}
