@@ -1,5 +1,11 @@
-// Two sides measured in turns, round by round, and told as the median of the rounds' ratios: what disturbs one round disturbs both sides of it.
+// Two sides are measured in turns, round by round, and told as the median of the rounds' ratios: what disturbs one round disturbs both sides of it.
 // No collection is forced between rounds: V8 drops optimised code with it, which makes everything five times slower. Rounds are long instead.
+//
+// How a goal is judged. The median has a 95 % confidence interval, by order statistics: it assumes nothing about how the rounds are distributed.
+// `ok`: the median reaches the goal. `MISSED`: the whole interval lies beyond it. In between the measurement cannot tell, so it goes on, for
+// up to four times as long. If it still cannot tell, the verdict is `ok, within error`: to call that missed would fail every second run of code
+// that is exactly at its goal. But noise excuses nothing: where the interval is wider than a tenth of the ratio to each side, it is `UNCLEAR`,
+// which counts as missed.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One side: does the work `times` times over. */
@@ -30,7 +36,7 @@ export const throughput = (least: number): Goal => ({
 
 /** Ours takes at most so many times what the rival takes. */
 export const duration = (most: number): Goal => ({
-  text: `≤ ${most.toFixed(1)}`,
+  text: `≤ ${most.toFixed(2)}`,
   ratio: (ours, rival) => ours / rival,
   isReached: (ratio) => ratio <= most,
 });
@@ -66,50 +72,86 @@ export interface Line {
   rival: string;
   ratio: string;
   goal: string;
-  verdict: 'ok' | 'MISSED' | '';
+  verdict: Verdict;
 }
+
+export type Verdict = 'ok' | 'ok, within error' | 'MISSED' | 'UNCLEAR' | '';
+
+export const isFailure = (verdict: Verdict) => verdict === 'MISSED' || verdict === 'UNCLEAR';
 
 const WARM_UP_ROUNDS = 6;
 /** Of each side. V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
 const WARM_UP_MILLIS = 2_000;
 const LEAST_ROUNDS = 12;
+/** How much longer is measured where the interval holds the goal. */
+const EXTENSION = 4;
+/** The widest interval that may excuse a median beyond the goal, to each side, as a share of the ratio. */
+const WIDEST = 0.1;
+
+interface Round {
+  ours: number;
+  rival: number;
+}
 
 export async function compare(comparison: Comparison): Promise<Line> {
   const { name, times, goal, precision = 0.01, maxMillis = 15_000 } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
-  const rounds: { ours: number; rival: number }[] = [];
+  const rounds: Round[] = [];
   await warmUp(ours, times);
   await warmUp(rival, times);
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
 
-  const ratios = () => rounds.map((each) => goal.ratio(each.ours, each.rival));
-  const end = performance.now() + maxMillis;
-  do rounds.push(await oneRound(ours, rival, times, rounds.length));
-  while (
-    rounds.length < LEAST_ROUNDS ||
-    (performance.now() < end && uncertainty(ratios()) > precision * median(ratios()))
-  );
+  const start = performance.now();
+  const estimate = () => estimateOf(rounds.map((each) => goal.ratio(each.ours, each.rival)));
+  const measureUntil = async (isPrecise: (error: number) => boolean, millis: number) => {
+    do rounds.push(await oneRound(ours, rival, times, rounds.length));
+    while (rounds.length < LEAST_ROUNDS || (performance.now() < start + millis && !isPrecise(estimate().error)));
+  };
+  await measureUntil((error) => error <= precision, maxMillis);
+  // Judged once more at a precision that is fixed, not whenever it would suit.
+  if (verdictOf(goal, estimate()) === 'ok, within error') {
+    await measureUntil((error) => error <= precision / 2, EXTENSION * maxMillis);
+  }
 
-  const ratio = median(ratios());
+  const { ratio, error } = estimate();
   return {
     name,
     ours: time(median(rounds.map((each) => each.ours))),
     rival: time(median(rounds.map((each) => each.rival))),
-    ratio: `${figure(ratio)} ±${figure(uncertainty(ratios()))}`,
+    ratio: `${figure(ratio)} ±${figure(error * ratio)}`,
     goal: goal.text,
-    verdict: goal.isStated ? '' : goal.isReached(ratio) ? 'ok' : 'MISSED',
+    verdict: verdictOf(goal, estimate()),
   };
+}
+
+/** A median and the 95 % confidence interval around it. `error`: half of the interval, as a share of the median. */
+export interface Estimate {
+  ratio: number;
+  low: number;
+  high: number;
+  error: number;
+}
+
+export function estimateOf(values: number[]): Estimate {
+  const sorted = values.toSorted((a, b) => a - b);
+  const ratio = median(values);
+  // How many values lie below the true median is binomial: n/2 ± 1.96 √n/2 in 95 of 100 cases.
+  const below = Math.round(sorted.length / 2 - 0.98 * Math.sqrt(sorted.length));
+  const [low, high] = [sorted[Math.max(1, below) - 1], sorted[sorted.length - Math.max(1, below)]] as [number, number];
+  return { ratio, low, high, error: (high - low) / 2 / ratio };
+}
+
+export function verdictOf(goal: Goal, { ratio, low, high, error }: Estimate): Verdict {
+  if (goal.isStated) return '';
+  if (goal.isReached(ratio)) return 'ok';
+  if (!goal.isReached(low) && !goal.isReached(high)) return 'MISSED';
+  return error <= WIDEST ? 'ok, within error' : 'UNCLEAR';
 }
 
 const sideOf = (side: Side | Work): Side => (typeof side === 'function' ? { work: side } : side);
 
 /** Milliseconds for one time, of each side. Who goes first alternates. */
-async function oneRound(
-  ours: Side,
-  rival: Side,
-  times: number,
-  round: number,
-): Promise<{ ours: number; rival: number }> {
+async function oneRound(ours: Side, rival: Side, times: number, round: number): Promise<Round> {
   if (round % 2 === 0) {
     const first = await measure(ours, times);
     return { ours: first, rival: await measure(rival, times) };
@@ -138,18 +180,9 @@ export function collectGarbage(): void {
 export const settle = () => sleep(50);
 
 export function median(values: number[]): number {
-  return quantile(values, 0.5);
-}
-
-function quantile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number;
-}
-
-/** Half of the 95 % confidence interval of the median, from the middle half of the values, which outliers do not reach. */
-function uncertainty(values: number[]): number {
-  const deviation = (quantile(values, 0.75) - quantile(values, 0.25)) / 1.349;
-  return (1.96 * 1.253 * deviation) / Math.sqrt(values.length);
+  const [below, above] = [Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2)];
+  return ((sorted[below] as number) + (sorted[above] as number)) / 2;
 }
 
 export function figure(value: number): string {

@@ -4,7 +4,7 @@ import os from 'node:os';
 import { freshDatabase } from '../spec/support/database';
 import { PostgresServer } from '../spec/support/postgres-server';
 import { diagnostics } from './diagnostics';
-import type { Line } from './harness';
+import { isFailure, type Line } from './harness';
 import type { Benchmark } from './instances';
 import { isolation } from './isolation';
 import { loading } from './loading';
@@ -72,7 +72,7 @@ async function measureAll(group: Benchmark[]): Promise<boolean> {
   try {
     for (const benchmark of group) {
       const lines = await measure(benchmark);
-      isReached &&= lines !== undefined && lines.every(({ verdict }) => verdict !== 'MISSED');
+      isReached &&= lines !== undefined && !lines.some(({ verdict }) => isFailure(verdict));
     }
   } finally {
     await server.dispose();
