@@ -1,5 +1,5 @@
 // A connection as it is lent: it has one lease at a time, and its borrower is seen through that alone.
-import type { PendingStatement } from '../drivers/driver';
+import type { PendingStatement } from '../drivers/pending-statement';
 import type { QueryOrigin } from '../words/call-site';
 import type { ConnectionUser } from './connection-user';
 import { Lease } from './lease';

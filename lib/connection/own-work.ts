@@ -1,16 +1,19 @@
 // Work of this package's own on a connection: one statement of the queue like any other, so that nothing overlaps it on the wire.
-import type { PendingStatement, StatementSink } from '../drivers/driver';
+import type { PendingStatement } from '../drivers/pending-statement';
+import type { StatementSink } from '../drivers/statement-sink';
 import { callUser } from '../words/foreign';
 import { defer } from '../words/waiting';
+
+type Queue = Pick<StatementSink, 'answered' | 'next'>;
 
 export class OwnWork<T> implements PendingStatement {
   readonly isOwn = true;
   readonly sql = '';
-  readonly #sink: StatementSink;
+  readonly #sink: Queue;
   readonly #work: () => Promise<T>;
   readonly #done = defer<T>();
 
-  constructor(sink: StatementSink, work: () => Promise<T>) {
+  constructor(sink: Pick<StatementSink, 'answered' | 'next'>, work: () => Promise<T>) {
     this.#sink = sink;
     this.#work = work;
   }

@@ -1,4 +1,5 @@
 // Brings doubtful connections to rest: stops what runs on them. One alone is rolled back, too, or this is reported as failed.
+import type { SideConnection } from '../drivers/side-connection';
 import { ROLLBACK } from '../drivers/sql';
 import { bounded, inBackground } from '../words/foreign';
 import { type Deadline, within } from '../words/waiting';
@@ -6,7 +7,6 @@ import type { Connection } from './connection';
 
 type Driver = Connection['driver'];
 type Cancel = NonNullable<Driver['cancel']>;
-type SideConnection = NonNullable<ReturnType<NonNullable<Driver['openSideConnection']>>>;
 
 /** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
 const LAST_ANSWER_MILLIS = 50;

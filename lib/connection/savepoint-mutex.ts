@@ -1,6 +1,6 @@
 // Gives turns on the only connection of a sandbox: to a query of the instance under its savepoint, or to one statement of a transaction.
 // A wait for a turn ends after `waitMillis`, a statement of the mutex's own after `timeoutMillis`.
-import type { TransactionStatus } from '../drivers/driver';
+import type { TransactionStatus } from '../drivers/transaction-reader';
 import { means } from '../drivers/error-codes';
 import { release, rollbackTo, savepoint } from '../drivers/sql';
 import { SandboxError } from '../words/errors';

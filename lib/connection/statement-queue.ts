@@ -1,10 +1,12 @@
 // The statements of one raw connection, in a queue, one at a time, this package's own included; and the ways to stop them.
-import type { Driver, PendingStatement, StatementSink, TransactionStatus } from '../drivers/driver';
+import type { Driver } from '../drivers/driver';
+import type { PendingStatement } from '../drivers/pending-statement';
+import type { TransactionStatus } from '../drivers/transaction-reader';
 import { OwnWork, tell } from './own-work';
 import { inBackground, throwLater, valueOr, nextTick } from '../words/foreign';
 import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit } from '../words/waiting';
 
-export abstract class StatementQueue implements StatementSink {
+export abstract class StatementQueue {
   readonly raw: object;
   readonly driver: Driver;
   lastSql: string | undefined;
@@ -27,10 +29,6 @@ export abstract class StatementQueue implements StatementSink {
   protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
   /** A cancel request may still arrive, and stop what it was not meant for. */
   protected abstract undelivered(): void;
-  /** The connection is gone or going. */
-  abstract died(error: Error): void;
-  /** The socket is closed. */
-  abstract ended(isOrderly: boolean): void;
   /** A statement failed, and the server is not ready yet. Returns what to do when it is. */
   protected abstract awaitReady(sql: string, error: unknown): () => void;
 

@@ -1,5 +1,5 @@
 // Ends sessions on their server from outside: over one side connection for all that are to be ended at the same time.
-import type { ServerSession, SideConnection } from '../drivers/driver';
+import type { ServerSession, SideConnection } from '../drivers/side-connection';
 import { bounded, inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, within, sleep } from '../words/waiting';
 import type { Connection } from './connection';

@@ -1,5 +1,6 @@
 // SQLite through `better-sqlite3`: every statement is answered when its method returns, so no statement ever runs while other code does.
-import type { Driver, StatementSink } from './driver';
+import type { Driver } from './driver';
+import type { StatementSink } from './statement-sink';
 import { isInMemory } from './in-memory';
 import { isRollback } from './statement-text';
 import { SCHEMA_CHANGE } from './sqlite-schema';

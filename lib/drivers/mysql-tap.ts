@@ -1,5 +1,5 @@
 // Passes every statement on a MySQL connection through the statement queue.
-import type { StatementSink } from './driver';
+import type { StatementSink } from './statement-sink';
 import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './mysql-statements';
 import type { Watch } from './mysql-watch';
 import {

@@ -1,7 +1,8 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { inBackground } from '../words/foreign';
 import { type TimeLimit, within } from '../words/waiting';
-import type { Driver, Openings } from './driver';
+import type { Driver } from './driver';
+import type { Openings } from './openings';
 import { isSameServer, openSideConnection, SecondConnection } from './mysql-side-connection';
 import { endsInBetween, Watch } from './mysql-watch';
 import { mysqlServerKind } from './mysql-server-kind';

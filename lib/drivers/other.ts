@@ -1,7 +1,9 @@
 // Any other driver: what knex sends is seen, nothing can be stopped, and connections are closed through knex.
 import type { ClientFacts } from '../knex/client-facts';
 import { defer } from '../words/waiting';
-import type { KnexStatement, Driver, PendingStatement, StatementSink } from './driver';
+import type { Driver } from './driver';
+import type { PendingStatement } from './pending-statement';
+import type { KnexStatement, StatementSink } from './statement-sink';
 import { saysRolledBack } from './pg';
 
 class CarriedStatement implements PendingStatement {

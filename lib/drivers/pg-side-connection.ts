@@ -1,7 +1,7 @@
 // A second connection to the same PostgreSQL server: it cancels and terminates other sessions of the same role.
 import { Deadline, type TimeLimit, within } from '../words/waiting';
 import { promised } from '../words/foreign';
-import type { ServerSession, SideConnection } from './driver';
+import type { ServerSession, SideConnection } from './side-connection';
 import type { PgConnection } from './pg-client';
 import { factoryOf } from './pg-way';
 

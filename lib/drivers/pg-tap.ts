@@ -1,5 +1,5 @@
 // Passes every statement on a connection of `pg` through the statement queue.
-import type { StatementSink } from './driver';
+import type { StatementSink } from './statement-sink';
 import type { Callback, PgConnection, Query } from './pg-client';
 import { listen } from './pg-heard';
 import { keepLedger } from './pg-ledger';

@@ -1,6 +1,8 @@
 // PostgreSQL through the `pg` driver.
 import { inBackground } from '../words/foreign';
-import type { Driver, Openings, TransactionStatus } from './driver';
+import type { Driver } from './driver';
+import type { Openings } from './openings';
+import type { TransactionStatus } from './transaction-reader';
 import { cancel } from './pg-cancel';
 import type { PgConnection } from './pg-client';
 import { checkConstraints } from './pg-constraints';

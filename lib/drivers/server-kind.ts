@@ -11,6 +11,13 @@ export interface ServerKind {
   readonly address: string | undefined;
 }
 
+export interface ServerKindTeller<C> {
+  /** What `targetSessionAttrs` can ask for, beside 'any'. Absent: nothing. */
+  readonly serverKinds?: readonly TargetSessionAttrs[];
+  /** What kind of server a connection leads to. @param ask sends one statement of this package's own */
+  serverKind?(connection: C, ask: (sql: string) => Promise<unknown>): Promise<ServerKind>;
+}
+
 /** What a server is called that is not of the kind that is wanted. Undefined: it is. */
 export function otherKind(wanted: TargetSessionAttrs, { isReadOnly, isStandby }: ServerKind): string | undefined {
   switch (wanted) {

@@ -1,7 +1,8 @@
 // A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed at once.
 import type { Knex } from 'knex';
 import { driverOf } from '../drivers/index';
-import type { Driver } from '../drivers/driver';
+import type { SessionEnd } from '../drivers/session-end';
+import type { StatementTap } from '../drivers/statement-sink';
 import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
 import { factsOf } from '../knex/client-facts';
@@ -68,12 +69,17 @@ export async function openLockConnection(knex: Knex, waitMillis: number): Promis
 class OwnConnection implements LockConnection {
   readonly kind: LockConnection['kind'];
   readonly whenLost: Promise<Error>;
-  readonly #driver: Driver;
+  readonly #driver: SessionEnd<unknown>;
   readonly #connection: RawConnection;
   readonly #answerMillis: number;
   readonly #ended = defer();
 
-  constructor(kind: LockConnection['kind'], driver: Driver, connection: RawConnection, answerMillis: number) {
+  constructor(
+    kind: LockConnection['kind'],
+    driver: SessionEnd<unknown> & StatementTap<unknown>,
+    connection: RawConnection,
+    answerMillis: number,
+  ) {
     this.kind = kind;
     this.#driver = driver;
     this.#connection = connection;

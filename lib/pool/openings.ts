@@ -1,5 +1,5 @@
 // Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
-import type { Openings as RawOpenings } from '../drivers/driver';
+import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
 import type { PoolHost } from './pool-host';

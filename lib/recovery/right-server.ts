@@ -1,7 +1,6 @@
 // `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
 import { means, NOT_ESTABLISHED } from '../drivers/error-codes';
-import type { Driver } from '../drivers/driver';
-import { otherKind, type ServerKind, type TargetSessionAttrs } from '../drivers/server-kind';
+import { otherKind, type ServerKind, type ServerKindTeller, type TargetSessionAttrs } from '../drivers/server-kind';
 import type { Settings } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { oneOf, refuse, refuseValue } from '../words/options';
@@ -14,7 +13,11 @@ export class RightServer {
   readonly #refusals = new WeakSet<object>();
 
   /** @throws TypeError where the database has no such kind of server, or the pool is the user's */
-  constructor(driver: Driver, { targetSessionAttrs = 'any', timeoutMillis }: Settings, isExternal: boolean) {
+  constructor(
+    driver: ServerKindTeller<unknown> & { readonly name: string },
+    { targetSessionAttrs = 'any', timeoutMillis }: Settings,
+    isExternal: boolean,
+  ) {
     this.#wanted = targetSessionAttrs;
     this.#timeoutMillis = timeoutMillis;
     if (!this.isPicky) return;

@@ -1,5 +1,6 @@
 // What the server's answers say of the transaction on one connection: its first error, what ended it, whether the connection is lost.
 import { means } from '../drivers/error-codes';
+import type { TransactionReader } from '../drivers/transaction-reader';
 
 /** A statement of the user's that ended the transaction. */
 export interface EndingStatement {
@@ -19,12 +20,7 @@ export type Verdict =
 /** The connection, as far as its answers are read here. */
 interface Answering {
   readonly raw: object;
-  readonly driver: {
-    status(raw: unknown): string;
-    saysRolledBack(result: unknown, sql?: string): boolean;
-    wasRestarted?(result: unknown, sql: string): boolean;
-    endedBefore?(raw: unknown, sql: string): boolean;
-  };
+  readonly driver: TransactionReader<unknown>;
 }
 
 export class ServerView {

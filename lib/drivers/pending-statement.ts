@@ -1,0 +1,13 @@
+// One statement from being asked to being answered.
+
+export interface PendingStatement {
+  readonly sql: string;
+  /** Answered row by row, at its reader's pace. */
+  readonly isStream?: boolean;
+  /** One of this package's own. */
+  readonly isOwn?: boolean;
+  /** Hands the statement to the driver. Called once, and only while no other statement is with the driver. */
+  start(): void;
+  /** Tells the asker that it failed; what the driver says later about it is dropped. */
+  abort(error: Error): void;
+}
