@@ -133,7 +133,7 @@ async function evict(db: Knex & Resettable): Promise<void> {
   // The last query of the work gives its connection back in the next turn.
   await nextTurn();
   const pool = instanceOf(db)?.pool;
-  if (pool && !pool.isClosed) await pool.evict();
+  if (pool && !pool.queue.isClosed) await pool.evict();
 }
 
 async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {

@@ -14,6 +14,7 @@ import { isOfTransaction } from './knex/identity';
 import { asKnexAcquires, buildRealPool, hidePassword, openBy, openerOf, openWithFreshSettings } from './knex/opener';
 import { hasExternalPool, lendsUnasked } from './knex/pool-settings';
 import type { KnexPool } from './knex/pool-shape';
+import { forwardTo } from './knex/stand-in';
 import { isTarn, TarnPool } from './knex/tarn';
 import { KnexResetError } from './words/errors';
 import { inBackground } from './words/foreign';
@@ -23,7 +24,7 @@ import type { Instance, OpenEntry, Settings } from './pool/instance';
 import { ExternalPool } from './pool/real-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { connectionOf } from './connection/connection';
-import { afterDeath, afterError, check, needsCheck } from './recovery/recovery';
+import { afterDeath, afterError, answers } from './recovery/recovery';
 import { RightServer } from './recovery/right-server';
 import { Lifecycle } from './reset/lifecycle';
 import { methodsOf } from './methods';
@@ -94,14 +95,14 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     driver,
     isExternal,
     timeoutMillis: settings.timeoutMillis,
-    build: () => new TarnPool(buildRealPool(opener, config), pool.guards),
+    build: () => new TarnPool(buildRealPool(opener, config), pool.lending.guards),
     makeAfresh: (make) => openWithFreshSettings(client, make),
     opened: (connection) => rightServer.opened(connection, hidePassword(client, connection.raw)),
-    whereAsked: () => recording.take(),
-    enclosing: () => ambient.current(),
+    origins: recording,
+    ambient,
     lendsUnasked: lendsUnasked(client),
-    needsCheck: (connection) => needsCheck(instance, connection),
-    check: (connection) => check(instance, connection),
+    checkIdleMillis: settings.checkIdleMillis,
+    answers: (connection) => answers(connection, settings.checkTimeoutMillis),
     onDeath: (connection, error) => afterDeath(instance, connection, error),
     onError: (connection, error) => afterError(instance, connection, rightServer.seen(connection, error)),
     async explain(error) {
@@ -167,10 +168,10 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   });
   if (isTarn(first) && !isExternal) {
     openBy(opener, first);
-    pool.takeOverPool(new TarnPool(first, pool.guards));
-    new TarnPool(first).forwardTo(pool);
+    pool.takeOverPool(new TarnPool(first, pool.lending.guards));
+    forwardTo(first, pool);
   } else {
-    pool.takeOverPool(new ExternalPool(first));
+    pool.real.beginWith(new ExternalPool(first));
   }
   if (rightServer.isPicky) inBackground(pool.evict());
   const registered: RegisteredInstance = {

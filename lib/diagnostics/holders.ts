@@ -9,7 +9,7 @@ import type { OpenTransaction } from '../words/types';
 export function holders({ pool, open }: Instance): OpenTransaction[] {
   const entries = [...open].filter((entry) => !entry.isOver);
   const registered = new Set(entries.map((entry) => entry.connection));
-  const others = [...pool.connections].filter((connection) => connection.lent && !registered.has(connection));
+  const others = [...pool.register.connections].filter((connection) => connection.lent && !registered.has(connection));
   const all = [
     ...entries.map((entry) => entry.describe()),
     ...others.map((connection) => ({

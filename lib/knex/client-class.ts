@@ -56,8 +56,7 @@ function withLending(Base: ClientClass, host: ClientHost): ClientClass {
       const { pool } = this;
       if (!pool) return super.acquireConnection();
       try {
-        const connection = pool.lendNow?.();
-        return connection ? Promise.resolve(connection) : pool.acquire().promise;
+        return pool.acquire().promise;
       } catch (error) {
         return Promise.reject(error as Error);
       }

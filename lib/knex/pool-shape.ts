@@ -1,8 +1,6 @@
 // What knex expects of the object in `client.pool`. Official since 3.3 (`connectionPool`), and all that it uses before.
 
 export interface KnexPool {
-  /** Ours: an idle connection at once, or undefined where `acquire()` has to be asked. */
-  lendNow?(): object | undefined;
   acquire(): { promise: Promise<object> };
   release(connection: object): boolean;
   destroy(): Promise<unknown>;

@@ -50,8 +50,3 @@ export function isTarn(pool: unknown): pool is Tarn {
     typeof candidate._tryAcquireOrCreate === 'function'
   );
 }
-
-/** Whether the object forwards to the pool of a resettable instance. */
-export function isStandIn(pool: object): boolean {
-  return Object.hasOwn(pool, 'release');
-}

@@ -1,9 +1,10 @@
 // One generation's real pool. The only place that knows tarn's fields, which are neither documented nor private by more than habit.
 import { inspect } from 'node:util';
 import { valueOr } from '../words/foreign';
+import { isDisposed } from './connection-mark';
 import type { Create, Destroy, Listener, PendingAcquire, Tarn, Validate } from './tarn-shape';
 
-export { isStandIn, isTarn, type PendingAcquire, type Tarn } from './tarn-shape';
+export { isTarn, type PendingAcquire, type Tarn, type Validate } from './tarn-shape';
 
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {
@@ -23,20 +24,6 @@ function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
     }
   }
 }
-
-const FORWARDED = [
-  'acquire',
-  'release',
-  'destroy',
-  'numUsed',
-  'numFree',
-  'numPendingAcquires',
-  'numPendingCreates',
-  'numPendingValidations',
-  'on',
-  'removeListener',
-  'removeAllListeners',
-] as const;
 
 /**
  * A tarn pool under guard. Its methods are taken from tarn's class, so that they still mean this pool
@@ -73,12 +60,13 @@ export class TarnPool {
 
   /**
    * Lends an idle connection at once: tarn's own way there makes two timers and some twenty promises.
-   * Undefined: an acquire waits already, or no usable connection is idle. Then tarn has to be asked.
+   * Undefined: an acquire waits already, or no fit connection is idle, or knex has marked it to be dropped. Then tarn has to be asked.
    */
-  lendNow(isFit: (connection: object) => boolean): object | undefined {
+  lendIdle(isFit: (connection: object) => boolean): object | undefined {
     const tarn = this.#tarn;
     const entry = tarn.free.at(-1);
-    if (entry === undefined || tarn.pendingAcquires.length > 0 || !isFit(entry.resource)) return undefined;
+    if (entry === undefined || tarn.pendingAcquires.length > 0) return undefined;
+    if (isDisposed(entry.resource) || !isFit(entry.resource)) return undefined;
     tarn.free.pop();
     tarn.used.push(entry);
     tarn._startReaping();
@@ -184,15 +172,5 @@ export class TarnPool {
   /** Waits no longer for connections that are being opened: tarn has a timer for each. */
   abandonOpenings(): void {
     for (const creating of this.#tarn.pendingCreates) creating.reject(new Error('the pool has ended'));
-  }
-
-  /** Turns the object into a stand-in for another pool: for copies of an instance that were made before it became resettable. */
-  forwardTo(target: object): void {
-    for (const name of FORWARDED) {
-      Object.defineProperty(this.#tarn, name, {
-        value: (...args: unknown[]) => (target as Record<string, (...args: unknown[]) => unknown>)[name]?.(...args),
-        configurable: true,
-      });
-    }
   }
 }

@@ -1,46 +1,55 @@
-// The acquires that wait for a connection, and the gate that a reset closes for later ones.
+// The requests for a connection: the one rule of admission, the gate that a reset closes for later ones, and those that wait at the real pool.
 import type { PendingAcquire } from '../knex/tarn';
-import { type Deferred, defer } from '../words/waiting';
 import type { QueryOrigin } from '../words/call-site';
+import { type Deferred, defer } from '../words/waiting';
+import type { EnclosingTransaction } from './ambient';
 
-/** A query that waits for a connection. */
-export interface Waiter {
-  pending: PendingAcquire;
-  askedAt: QueryOrigin | undefined;
-  /** Why it gets no connection, once that is so. */
-  verdict?: unknown;
-  /** Asked before the instance was resettable: what it gets is out of our hands. */
-  isEarlier?: boolean;
+/** A request for a connection, of a query or a transaction. */
+export interface Request {
+  readonly askedAt: QueryOrigin | undefined;
+  /** The transaction that it has to run in. */
+  readonly enclosing: EnclosingTransaction | undefined;
+  /** Made before the instance was resettable: it cannot be made again. */
+  readonly isEarlier: boolean;
+  /** What a reset has decided for it while it waited: `REQUEUE`, or its error. */
+  verdict: unknown;
 }
 
-/** The verdict on a pending acquire that is to be asked again behind the gate. */
-export const REQUEUE = Symbol('ask again');
+/** The verdict on a request that is to be made again behind the gate. */
+const REQUEUE = Symbol('ask again');
+
+/**
+ * `inside`: it shares the connection of the transaction around it. `now`: a connection of the real pool is for it.
+ * `held`: it waits at the gate, and is made again behind it. `rejected`: by its verdict, or because the instance is destroyed.
+ */
+export type Admission = 'inside' | 'now' | 'held' | 'rejected';
 
 export class AcquireQueue {
-  readonly #waiters = new Set<Waiter>();
-  /** Closed while a reset runs: an acquire waits for its end. */
+  readonly #waiting = new Map<Request, PendingAcquire>();
+  /** Closed while a reset runs. */
   #gate: Deferred<void> | undefined;
   #heldAtGate = 0;
-  /** After `destroy()`: every acquire rejects. */
+  /** After `destroy()`, until the instance is opened again. */
   isClosed = false;
 
-  /** Whether an acquire need not wait for a reset. */
-  get isOpen(): boolean {
-    return this.#gate === undefined && !this.isClosed;
+  /** What becomes of a request: asked when it is made, and again when the real pool has answered it. */
+  admissionOf({ enclosing, verdict }: Request): Admission {
+    if (enclosing !== undefined) return 'inside';
+    if (this.isClosed || (verdict !== undefined && verdict !== REQUEUE)) return 'rejected';
+    return this.#gate !== undefined || verdict === REQUEUE ? 'held' : 'now';
   }
 
-  get isGated(): boolean {
+  get isGateClosed(): boolean {
     return this.#gate !== undefined;
   }
 
-  /** Those behind the gate. */
   get heldAtGate(): number {
     return this.#heldAtGate;
   }
 
-  /** The acquires that wait for a connection of the real pool. */
+  /** The number of those that the real pool has still to answer. */
   get waiting(): number {
-    return this.#waiters.size;
+    return this.#waiting.size;
   }
 
   closeGate(): void {
@@ -53,33 +62,36 @@ export class AcquireQueue {
     gate?.resolve();
   }
 
-  add(waiter: Waiter): void {
-    this.#waiters.add(waiter);
-  }
-
-  delete(waiter: Waiter): void {
-    this.#waiters.delete(waiter);
-  }
-
-  /** Settles every pending acquire by one verdict, each with an error of its own. Returns their number. */
-  turnAway(error: () => Error, how: 'reject' | 'requeue', tell: (waiter: Waiter) => void): number {
-    const waiters = [...this.#waiters];
-    for (const waiter of waiters) {
-      waiter.verdict = how === 'requeue' && !waiter.isEarlier ? REQUEUE : error();
-      tell(waiter);
-    }
-    return waiters.length;
-  }
-
   /** Resolves when the gate is open. */
   async passed(): Promise<void> {
-    if (this.isClosed) throw new Error('Unable to acquire a connection');
     this.#heldAtGate++;
     try {
       while (this.#gate !== undefined) await this.#gate.promise;
     } finally {
       this.#heldAtGate--;
     }
-    if (this.isClosed) throw new Error('Unable to acquire a connection');
+  }
+
+  /** It waits at the real pool. */
+  add(request: Request, pending: PendingAcquire): void {
+    this.#waiting.set(request, pending);
+  }
+
+  delete(request: Request): void {
+    this.#waiting.delete(request);
+  }
+
+  /** Gives each request at the real pool its verdict: an error of its own, or to be made again. Returns their number. */
+  turnAway(
+    how: 'reject' | 'requeue',
+    error: () => Error,
+    tell: (pending: PendingAcquire, verdict: unknown) => void,
+  ): number {
+    const waiting = [...this.#waiting];
+    for (const [request, pending] of waiting) {
+      request.verdict = how === 'requeue' && !request.isEarlier ? REQUEUE : error();
+      tell(pending, request.verdict);
+    }
+    return waiting.length;
   }
 }

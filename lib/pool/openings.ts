@@ -2,14 +2,11 @@
 import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
-import type { PoolHost } from './pool-host';
 import { type Connection, connectionOf } from '../connection/connection';
-
-/** When an opening started. A connection that was opened before the end of a reset is not lent after it. */
-export interface Stamp {
-  generation: number;
-  evictionCount: number;
-}
+import type { AcquireQueue } from './acquire-queue';
+import type { PoolHost } from './pool-host';
+import type { RealPools } from './real-pools';
+import type { Register, Stamp } from './register';
 
 /** How long a server may take to notice that a socket has closed which had not logged in yet: nothing else tells. */
 const NOTICE_MILLIS = 10;
@@ -17,19 +14,16 @@ const NOTICE_MILLIS = 10;
 /** Of none that is lent. */
 const OUTDATED: Stamp = { generation: -1, evictionCount: -1 };
 
-/** The pool that opens them. */
-interface Opener extends Readonly<Stamp> {
+/** The parts of the pool that they are opened for. */
+interface Parts {
   readonly host: PoolHost;
-  /** The real pool of now. */
-  readonly lender: object | undefined;
-  /** An acquire waits that may be served. */
-  readonly isWanted: boolean;
-  track(raw: object, stamp?: Stamp): Connection;
-  discard(connection: Connection, limit?: TimeLimit): Promise<unknown>;
+  readonly queue: AcquireQueue;
+  readonly real: RealPools;
+  readonly register: Register;
 }
 
 export class Openings implements RawOpenings {
-  readonly #pool: Opener;
+  readonly #pool: Parts;
   /** Raw connections; the driver tells of them. */
   readonly #raw = new Set<object>();
   /** Openings that have not come to an end, those included that wait for settings. */
@@ -44,7 +38,7 @@ export class Openings implements RawOpenings {
   /** Why the latest opening failed. Undefined after one that succeeded. */
   failure: unknown;
 
-  constructor(pool: Opener) {
+  constructor(pool: Parts) {
     this.#pool = pool;
   }
 
@@ -107,7 +101,7 @@ export class Openings implements RawOpenings {
   async #end(raw: object, limit: TimeLimit): Promise<void> {
     const { driver } = this.#pool.host;
     if (driver.backendId(raw) !== undefined && !driver.isGone(raw)) {
-      await this.#pool.discard(this.#tracked(raw, OUTDATED), limit);
+      await this.#pool.register.discard(this.#tracked(raw, OUTDATED), limit);
     } else {
       driver.destroySocket(raw);
       await within(NOTICE_MILLIS, new Promise(() => {}));
@@ -121,31 +115,37 @@ export class Openings implements RawOpenings {
 
   /** Opens one by knex's own means. */
   async create(make: () => Promise<object>): Promise<object> {
-    const pool = this.#pool;
-    const { generation, evictionCount, lender } = pool;
+    const { host, real, register } = this.#pool;
+    const opener = real.present;
     const doubts = this.#doubts;
-    const stamp = { generation, evictionCount };
+    const stamp = register.stamp();
+    const isEnded = () => stamp.generation !== register.generation;
     this.#creating.add(stamp);
     try {
-      const raw = await (doubts > this.#settled ? pool.host.makeAfresh(make) : make());
+      const raw = await (doubts > this.#settled ? host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
       const connection = this.#tracked(raw, stamp);
-      const preparing = pool.host.opened(connection);
+      const preparing = host.opened(connection);
       if (preparing) await this.#prepared(connection, preparing);
       this.failure = undefined;
-      if (pool.generation === generation) return raw;
-      await pool.discard(connection);
+      if (!isEnded()) return raw;
+      await register.discard(connection);
       throw new Error('opened for a generation that a reset has ended');
     } catch (error) {
       this.invalidateSettings();
-      // A reset that kept the pool has ended this opening, but a later acquire relies on it.
-      const isEnded = generation !== pool.generation;
-      if (!isEnded) this.failure = error;
-      if (isEnded && lender !== undefined && lender === pool.lender && pool.isWanted) return await this.create(make);
+      if (!isEnded()) this.failure = error;
+      // A reset that kept the pool has ended this opening, but a later request relies on it.
+      else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.create(make);
       throw error;
     } finally {
       inBackground(this.#ends(stamp));
     }
+  }
+
+  /** A request waits that may be served. */
+  get #isWanted(): boolean {
+    const { queue } = this.#pool;
+    return !queue.isGateClosed && queue.waiting > 0;
   }
 
   /** One that is of no use is closed. */
@@ -153,22 +153,21 @@ export class Openings implements RawOpenings {
     try {
       await preparing;
     } catch (error) {
-      inBackground(this.#pool.discard(connection));
+      inBackground(this.#pool.register.discard(connection));
       throw error;
     }
   }
 
   /** Takes over one that was being opened before the instance was resettable. */
   adopt(opening: Promise<object>): void {
-    const pool = this.#pool;
-    const { generation } = pool;
+    const { register } = this.#pool;
     const adopted = async () => {
-      const stamp = { generation, evictionCount: pool.evictionCount };
+      const stamp = register.stamp();
       this.#creating.add(stamp);
       try {
         const raw = await opening;
         const connection = this.#tracked(raw, stamp);
-        if (generation !== pool.generation) await pool.discard(connection);
+        if (stamp.generation !== register.generation) await register.discard(connection);
       } finally {
         inBackground(this.#ends(stamp));
       }
@@ -189,6 +188,7 @@ export class Openings implements RawOpenings {
   }
 
   #tracked(raw: object, stamp: Stamp): Connection {
-    return connectionOf(raw) ?? this.#pool.track(raw, stamp);
+    this.#raw.delete(raw);
+    return connectionOf(raw) ?? this.#pool.register.track(raw, stamp);
   }
 }

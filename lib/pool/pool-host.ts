@@ -16,15 +16,15 @@ export interface PoolHost {
   /** A connection is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
   opened(connection: Connection): Promise<unknown> | undefined;
   /** Where a borrower came from, while that is recorded. */
-  whereAsked(): QueryOrigin | undefined;
-  /** The transaction that a query asked here has to run in, if any. */
-  enclosing(): EnclosingTransaction | undefined;
+  readonly origins: { take(): QueryOrigin | undefined };
+  /** The transaction that a query asked now has to run in, if any. */
+  readonly ambient: { current(): EnclosingTransaction | undefined };
   /** Whether knex has no say in lending an idle connection. */
   readonly lendsUnasked: boolean;
-  /** Whether `check()` would send something. */
-  needsCheck(connection: Connection): boolean;
-  /** Whether an idle connection may be lent; undefined: at once. */
-  check(connection: Connection): Promise<boolean> | undefined;
+  /** A connection that was idle for longer is lent only if it `answers()`. Undefined: none is asked. */
+  readonly checkIdleMillis: number | undefined;
+  /** Whether an idle connection is still there. */
+  answers(connection: Connection): Promise<boolean>;
   onDeath(connection: Connection, error: Error): void;
   onError(connection: Connection, error: unknown): void;
   /** Rejects with what the asker gets where no connection could be had. */

@@ -2,11 +2,14 @@
 import { valueOr } from '../words/foreign';
 import { markDisposed } from '../knex/connection-mark';
 import type { KnexPool } from '../knex/pool-shape';
-import { isStandIn, isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
+import { isStandIn } from '../knex/stand-in';
+import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
 
 export interface RealPool {
   readonly min: number;
   readonly max: number;
+  /** Lends an idle connection that is fit, without a wait. Undefined: there is none, or others wait already. */
+  lendIdle?(isFit: (raw: object) => boolean): object | undefined;
   acquire(): PendingAcquire;
   release(raw: object): boolean;
   /** Rejects a pending acquire. */

@@ -21,7 +21,7 @@ export function afterDeath(instance: Instance, connection: Connection, error: Er
 /** Once for all connections that were open when the first of them died: the later ones tell nothing new. */
 function recover(instance: Instance, connection: Connection, error: unknown): void {
   const { pool, settings } = instance;
-  if (connection.evictionCount !== pool.evictionCount || connection.generation !== pool.generation) return;
+  if (!pool.register.isCurrent(connection)) return;
   if (settings.onFatal === 'evict') inBackground(pool.evict());
   if (settings.onFatal === 'reset') {
     const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
@@ -32,20 +32,8 @@ function recover(instance: Instance, connection: Connection, error: unknown): vo
   }
 }
 
-/**
- * The borrow check: a connection that was idle for longer than `checkIdleMillis` must answer, or it is replaced.
- * Undefined: it may be lent at once, and nothing is sent.
- */
-export function check(instance: Instance, connection: Connection): Promise<boolean> | undefined {
-  return needsCheck(instance, connection) ? ping(connection, instance.settings.checkTimeoutMillis) : undefined;
-}
-
-export function needsCheck({ settings }: Instance, connection: Connection): boolean {
-  const { checkIdleMillis } = settings;
-  return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis;
-}
-
-async function ping(connection: Connection, timeoutMillis: number): Promise<boolean> {
+/** The borrow check: whether an idle connection is still there. One that does not answer in time is taken for dead. */
+export async function answers(connection: Connection, timeoutMillis: number): Promise<boolean> {
   connection.health.isChecked = true;
   const answer = connection.send(PING).then(() => true);
   const isAlive = (await within(timeoutMillis, answer)) === true;

@@ -7,7 +7,7 @@ import type { TeardownTime } from './teardown-time';
 /** Waits out the grace period. Ends early when nothing runs. */
 export async function waitOutGrace({ pool }: Instance, { grace }: TeardownTime): Promise<void> {
   while (grace.leftMillis > 0) {
-    const busy = [...pool.connections].filter(isBusy);
+    const busy = [...pool.register.connections].filter(isBusy);
     if (busy.length === 0) return;
     const rests = busy.map((connection) =>
       connection.mutex.isShared ? connection.whenQuiet() : connection.whenReturned(),

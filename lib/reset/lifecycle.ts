@@ -81,7 +81,7 @@ export class Lifecycle {
   async #end(time: TeardownTime): Promise<void> {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
-    pool.close();
+    pool.queue.isClosed = true;
     await this.#endGeneration(
       { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis, connections: 'close', waiting: 'reject' },
       time,
@@ -94,7 +94,7 @@ export class Lifecycle {
     try {
       return await endGeneration(this.#instance, { request, time, isLast });
     } finally {
-      this.#instance.pool.openGate();
+      this.#instance.pool.queue.openGate();
     }
   }
 }

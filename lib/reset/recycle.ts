@@ -19,7 +19,7 @@ export async function recycle(instance: Instance, connection: Connection, deadli
   );
   washing.isOver = true;
   if (!isClean || connection.closing !== undefined) return false;
-  instance.pool.restore(connection);
+  instance.pool.register.restore(connection);
   return true;
 }
 
@@ -56,7 +56,7 @@ class Washing {
     this.#check();
     await connection.runOwn(async () => driver.resetSession?.(raw));
     this.#check();
-    connection.accept(this.#instance.pool.generation);
+    connection.accept(this.#instance.pool.register.generation);
     await this.#setUp();
   }
 

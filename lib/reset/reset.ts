@@ -27,12 +27,10 @@ export async function endGeneration(instance: Instance, teardown: Teardown): Pro
   const { pool } = instance;
   const { reason, waiting } = teardown.request;
   const report = emptyReport(reason, instance.resets);
-  pool.generation++;
-  // Also where every connection had died already: the next one may have to go elsewhere.
-  pool.openings.invalidateSettings();
+  pool.beginGeneration();
   if (!teardown.isLast) instance.latestReset = { reason, waiting };
   endPauses(instance, report);
-  if (pool.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
+  if (pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
     await tearDown(instance, teardown, report);
   report.durationMillis = performance.now() - startedAt;
   return report;
@@ -40,10 +38,11 @@ export async function endGeneration(instance: Instance, teardown: Teardown): Pro
 
 async function tearDown(instance: Instance, teardown: Teardown, report: ResetReport): Promise<void> {
   const { pool } = instance;
+  const { register, real } = pool;
   const { request, time, isLast } = teardown;
   // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
-  pool.closeGate();
-  const open = [...pool.connections];
+  pool.queue.closeGate();
+  const open = [...register.connections];
   // What had died before is not closed by this reset, though it waits until the server has let go.
   const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state === 'dead'));
   turnWaitersAway(instance, request, report);
@@ -53,14 +52,14 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   await (time.hasGrace ? waitOutGrace(instance, time) : undefined);
   const deadline = time.end();
   // 3. Nothing is lent or opened by the old pool any more.
-  const kept = isLast ? [] : open.filter((connection) => pool.keeps(connection));
-  if (isLast) pool.retireForGood();
-  else if (request.connections === 'close' && kept.length === 0) pool.retire();
+  const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));
+  if (isLast) real.retireForGood();
+  else if (request.connections === 'close' && kept.length === 0) real.retire();
   // 4. Everything else that is open rejects at once. 5. The server lets go.
   const entries = [...instance.open];
   const foreign = entries.filter(({ connection }) => !open.includes(connection));
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
-  const freed = foreign.map((entry) => freeForeign(entry, pool.generation, deadline, report));
+  const freed = foreign.map((entry) => freeForeign(entry, pool.register.generation, deadline, report));
   const results = await Promise.all(
     open.map((connection) => {
       const entry = entries.find((candidate) => candidate.connection === connection);
@@ -73,9 +72,9 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   await pool.abandonOpenings(deadline);
   // Connections that were opened meanwhile for the ended generation.
-  const strays = pool.outdated().filter((connection) => !kept.includes(connection));
-  await Promise.all(strays.map((connection) => pool.discard(connection, deadline)));
-  await within(deadline, pool.terminator.whenIdle());
+  const strays = register.outdated().filter((connection) => !kept.includes(connection));
+  await Promise.all(strays.map((connection) => register.discard(connection, deadline)));
+  await within(deadline, register.terminator.whenIdle());
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
 }
@@ -105,7 +104,7 @@ async function endConnection(instance: Instance, victim: Victim, report: ResetRe
     return 'recycled';
   }
   if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
-  return pool.discard(connection, deadline);
+  return pool.register.discard(connection, deadline);
 }
 
 /** Settles the pending acquires. */

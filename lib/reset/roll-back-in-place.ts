@@ -23,6 +23,6 @@ export async function rollBackInPlace(instance: Instance, connection: Connection
     connection.doomed = true;
     return;
   }
-  connection.accept(instance.pool.generation);
-  instance.pool.restore(connection);
+  connection.accept(instance.pool.register.generation);
+  instance.pool.register.restore(connection);
 }

@@ -5,8 +5,8 @@ import type { Hooked, Isolation } from './isolation';
 import { lookForLeaks } from './look-for-leaks';
 import { REASON } from './unheard';
 
-type Pool = Hooked['instance']['pool'];
-type Connection = Parameters<Pool['discard']>[0];
+type Register = Hooked['instance']['pool']['register'];
+type Connection = Parameters<Register['discard']>[0];
 
 export class InnerLook implements Isolation {
   readonly hasEnd = false;
@@ -36,7 +36,7 @@ export class InnerLook implements Isolation {
   }
 
   #lent(): Connection[] {
-    return [...this.#instance.pool.connections].filter(({ lent }) => lent);
+    return [...this.#instance.pool.register.connections].filter(({ lent }) => lent);
   }
 
   /** As a reset does with each connection. */
@@ -45,7 +45,7 @@ export class InnerLook implements Isolation {
     const entry = [...open].find((each) => each.connection === connection);
     const error = new ResetError({ reason: REASON, generation: resets });
     connection.refuse(entry?.abort(error) ?? error);
-    await pool.discard(connection);
+    await pool.register.discard(connection);
     entry?.settle();
   }
 }

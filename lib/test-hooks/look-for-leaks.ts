@@ -18,7 +18,7 @@ export async function lookForLeaks(instance: Instance, earlier: readonly string[
   for (let turn = 0; ; turn++) {
     const open = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
     const transactions = open.filter(({ id }) => !earlier.includes(id));
-    const held = [...instance.pool.connections].filter(
+    const held = [...instance.pool.register.connections].filter(
       (connection) => connection.lent && connection.user === undefined,
     );
     const queries = held.filter((connection) => connection.running > 0).map(describeQuery);

@@ -17,7 +17,7 @@ export class SandboxIsolation extends ResetIsolation {
   override async open(): Promise<void> {
     await this.close().catch(() => {});
     this.refuseSecond();
-    if (this.instance.pool.isClosed) await this.reset();
+    if (this.instance.pool.queue.isClosed) await this.reset();
     this.#sandbox = await this.openSandbox();
   }
 

@@ -62,7 +62,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   acquired(raw: object, usesCallersConnection = false): void {
     const { instance } = this;
     this.usesCallersConnection = usesCallersConnection;
-    this.connection = connectionOf(raw) ?? instance.pool.trackForeign(raw);
+    this.connection = connectionOf(raw) ?? instance.pool.register.trackForeign(raw);
     this.#earlierUser = this.connection.user;
     this.connection.user = this;
     instance.opened(this);

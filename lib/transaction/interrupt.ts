@@ -33,7 +33,7 @@ function stopBeginning(transaction: Transaction, error: unknown): void {
   const isBeginning = transaction.state.is === 'beginning';
   transaction.doom(error);
   if (isBeginning && transaction.ownsConnection)
-    inBackground(transaction.instance.pool.discard(transaction.connection));
+    inBackground(transaction.instance.pool.register.discard(transaction.connection));
 }
 
 /** The answer decides. A COMMIT that waits, for a deferred check or a lock, is cancelled like any statement; one that waits for its turn is not sent yet. */
@@ -47,7 +47,7 @@ async function cancelCommit(transaction: Transaction, error: unknown): Promise<v
   await within(deadline.leftMillis, transaction.whenDecided);
   if (transaction.isOver) return;
   giveUp(transaction);
-  if (transaction.ownsConnection) inBackground(instance.pool.discard(connection));
+  if (transaction.ownsConnection) inBackground(instance.pool.register.discard(connection));
 }
 
 const never = () => false;

@@ -65,6 +65,7 @@ function adoptMachine(machine: KnexTransaction, raw: object, knex: Knex): Transa
 /** What a transaction needs of an instance, for one that was never made resettable: nothing of it is ours to reset. */
 function detachedInstance(knex: Knex, client: KnexClient): Instance {
   const driver = driverOf(factsOf(client));
+  const ambient = new Ambient();
   const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
   const pool = new ResettablePool({
     driver,
@@ -75,11 +76,11 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     },
     makeAfresh: (make) => make(),
     opened: () => undefined,
-    whereAsked: () => undefined,
-    enclosing: () => undefined,
+    origins: { take: () => undefined },
+    ambient,
     lendsUnasked: false,
-    needsCheck: () => false,
-    check: () => undefined,
+    checkIdleMillis: undefined,
+    answers: async () => true,
     onDeath: () => {},
     onError: () => {},
     explain: (error) => Promise.reject(error as Error),
@@ -99,7 +100,7 @@ function detachedInstance(knex: Knex, client: KnexClient): Instance {
     isFatal,
     opened: (entry) => void open.add(entry),
     closed: (entry) => void open.delete(entry),
-    ambient: new Ambient(),
+    ambient,
     hold: () => Promise.reject(new Error('a transaction has no sandbox')),
     reset: () => Promise.reject(new Error('a transaction cannot be reset')),
   };

@@ -27,7 +27,7 @@ async function finalStatus(transaction: Transaction, recorded: Recorded): Promis
   const deadline = new Deadline(settings.timeoutMillis);
   while (deadline.leftMillis > 0) {
     try {
-      const connection = await pool.borrow();
+      const connection = await pool.lending.borrow();
       try {
         // It was waited for: the caller may have its answer.
         if (deadline.leftMillis === 0) return undefined;

@@ -1,6 +1,7 @@
 // Each piece of tarn that lib/knex/tarn.ts relies on, and what its guard makes of them.
 import { EventEmitter } from 'node:events';
 import { expect } from 'chai';
+import { forwardTo } from '../../lib/knex/stand-in';
 import { isTarn, type Tarn, TarnPool } from '../../lib/knex/tarn';
 import { failure, never, nextTurn } from '../support/outcome';
 import { knexBuild } from '../support/quiet-knex';
@@ -196,7 +197,7 @@ describe('TarnPool', () => {
     const pool = new TarnPool(tarn);
     const asked: string[] = [];
     const target = { numUsed: () => asked.push('numUsed'), acquire: () => asked.push('acquire') };
-    pool.forwardTo(target);
+    forwardTo(tarn, target);
     tarn.numUsed();
     void tarn.acquire();
     expect(asked).to.deep.equal(['numUsed', 'acquire']);
@@ -209,7 +210,7 @@ describe('TarnPool', () => {
   it('is over once it is dismissed, though another pool is asked for it', async () => {
     const tarn = makeTarn();
     const pool = new TarnPool(tarn);
-    pool.forwardTo({ numPendingValidations: () => 1 });
+    forwardTo(tarn, { numPendingValidations: () => 1 });
     pool.dismiss();
     for (let turn = 0; turn < 5; turn++) await nextTurn();
     expect(process.getActiveResourcesInfo()).not.to.include('Interval');

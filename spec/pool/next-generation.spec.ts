@@ -5,7 +5,7 @@ import { type ResettableKnex, useStage } from '../support/stage';
 
 describe('the pool of the next generation', () => {
   const stage = useStage();
-  const realOf = (db: ResettableKnex) => (db.client.pool as ResettablePool).lender;
+  const realOf = (db: ResettableKnex) => (db.client.pool as ResettablePool).real.present;
 
   /** The second one: the first was knex's own. */
   async function second(): Promise<ResettableKnex> {

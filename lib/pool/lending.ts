@@ -1,0 +1,193 @@
+// Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
+import type { Guards, PendingAcquire, Validate } from '../knex/tarn';
+import type { QueryOrigin } from '../words/call-site';
+import { inBackground, valueOr } from '../words/foreign';
+import { type Connection, connectionOf } from '../connection/connection';
+import type { AcquireQueue, Request } from './acquire-queue';
+import { isFreed } from './doubtful';
+import type { PoolHost } from './pool-host';
+import type { Openings } from './openings';
+import type { RealPools } from './real-pools';
+import type { Register } from './register';
+
+interface Parts {
+  readonly host: PoolHost;
+  readonly queue: AcquireQueue;
+  readonly real: RealPools;
+  readonly register: Register;
+  readonly openings: Openings;
+}
+
+export class Lending {
+  readonly #pool: Parts;
+
+  constructor(pool: Parts) {
+    this.#pool = pool;
+  }
+
+  /** What knex's own making, checking and closing of connections is wrapped in. */
+  readonly guards: Guards = {
+    create: (make) => this.#pool.openings.create(make),
+    validate: (raw, check) => this.#validate(raw, check),
+    destroy: (raw, close) => {
+      const connection = connectionOf(raw);
+      return connection ? this.#pool.register.discard(connection) : close(raw);
+    },
+  };
+
+  // `ask()` and `giveBack()` are the hot path of every query.
+
+  /** Resolves with a connection. Throws where knex cannot build the real pool. */
+  ask(askedAt: QueryOrigin | undefined): Promise<object> {
+    const request: Request = {
+      askedAt,
+      enclosing: this.#pool.host.ambient.current(),
+      isEarlier: false,
+      verdict: undefined,
+    };
+    return this.#admit(request) ?? this.#lendIdle(request) ?? this.#lendByRealPool(request);
+  }
+
+  /** Lends one for this package's own use, by the same rule. It is given back like any other. */
+  async borrow(): Promise<Connection> {
+    return connectionOf(await this.ask(undefined)) as Connection;
+  }
+
+  /** Undefined: a connection of the real pool is for it. */
+  #admit(request: Request): Promise<object> | undefined {
+    const { queue } = this.#pool;
+    switch (queue.admissionOf(request)) {
+      case 'now':
+        return undefined;
+      case 'inside':
+        return request.enclosing?.enlist(request.askedAt);
+      case 'held':
+        return queue.passed().then(() => this.ask(request.askedAt));
+      case 'rejected':
+        return Promise.reject((request.verdict as Error) ?? new Error('Unable to acquire a connection'));
+    }
+  }
+
+  /** Undefined: none may be lent without a check, or a user listens, or the real pool has to say whose turn it is. */
+  #lendIdle({ askedAt }: Request): Promise<object> | undefined {
+    const { host, real } = this.#pool;
+    if (!host.lendsUnasked || real.hasListeners) return undefined;
+    const raw = real.present?.lendIdle?.(this.#isFit);
+    if (raw === undefined) return undefined;
+    connectionOf(raw)?.lend(askedAt);
+    return Promise.resolve(raw);
+  }
+
+  #lendByRealPool(request: Request): Promise<object> {
+    const { queue, real } = this.#pool;
+    const pending = real.current().acquire();
+    queue.add(request, pending);
+    return pending.promise.then(
+      (raw) => this.#lend(raw, request),
+      (error) => this.#failed(error, request),
+    );
+  }
+
+  #lend(raw: object, request: Request): object | Promise<object> {
+    const { queue, real, register } = this.#pool;
+    queue.delete(request);
+    const elsewhere = this.#admit(request);
+    if (elsewhere) {
+      // A reset came when the real pool had already given it a connection.
+      valueOr(false, () => real.present?.release(raw));
+      return elsewhere;
+    }
+    // A pool that several instances share lends what another one has tapped before.
+    const known = connectionOf(raw);
+    const connection = known && register.connections.has(known) ? known : register.track(raw);
+    if (connection.closing !== undefined) return this.ask(request.askedAt);
+    connection.lend(request.askedAt);
+    return raw;
+  }
+
+  /** The real pool has no connection for it. Its verdict, where it has one, says why. */
+  #failed(error: unknown, request: Request): Promise<object> {
+    const { queue, host } = this.#pool;
+    queue.delete(request);
+    return this.#admit(request) ?? host.explain(error);
+  }
+
+  /** Takes over a request from before the instance was resettable: knex has its promise already. */
+  adopt(pending: PendingAcquire): void {
+    const { queue, register } = this.#pool;
+    const request: Request = { askedAt: undefined, enclosing: undefined, isEarlier: true, verdict: undefined };
+    queue.add(request, pending);
+    pending.promise.then(
+      (raw) => {
+        queue.delete(request);
+        (connectionOf(raw) ?? register.track(raw)).lend();
+      },
+      () => queue.delete(request),
+    );
+  }
+
+  /** Whether an idle connection may be lent: as it is, if it answers, or not at all. */
+  #fitness(connection: Connection): 'fit' | 'doubtful' | 'unfit' {
+    const { host, register } = this.#pool;
+    if (!connection.isClean || !register.isCurrent(connection)) return 'unfit';
+    const { checkIdleMillis } = host;
+    return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis ? 'doubtful' : 'fit';
+  }
+
+  readonly #isFit = (raw: object): boolean => {
+    const connection = connectionOf(raw);
+    return connection !== undefined && this.#fitness(connection) === 'fit';
+  };
+
+  /** The same for a connection that the real pool is about to lend. Knex's own check comes last. */
+  #validate(raw: object, check: Validate): boolean | Promise<boolean> {
+    const connection = connectionOf(raw);
+    if (connection === undefined) return false;
+    switch (this.#fitness(connection)) {
+      case 'fit':
+        return check(raw);
+      case 'unfit':
+        return false;
+      case 'doubtful':
+        return this.#pool.host.answers(connection).then((isAlive) => isAlive && check(raw));
+    }
+  }
+
+  giveBack(raw: object): boolean {
+    const connection = connectionOf(raw);
+    if (!connection || !connection.lent) return false;
+    if (connection.lease.guests.length > 0) {
+      connection.lease.guests.pop()?.();
+      return true;
+    }
+    // Code that had it before its transaction gives it back once more.
+    if (connection.user?.keepsConnection) return false;
+    if (connection.seized) {
+      connection.givenBack();
+      return true;
+    }
+    if (connection.isClean && this.#pool.register.isCurrent(connection)) return this.#takeBack(connection);
+    inBackground(this.#tidyUp(connection));
+    return true;
+  }
+
+  #takeBack(connection: Connection): boolean {
+    const { host, real, register } = this.#pool;
+    connection.returned();
+    if (host.isExternal) {
+      register.connections.delete(connection);
+      connection.untap();
+    }
+    return real.present?.release(connection.raw) ?? false;
+  }
+
+  async #tidyUp(connection: Connection): Promise<void> {
+    const { host, register } = this.#pool;
+    const isKept = register.keeps(connection);
+    const isOfUse = isKept || register.isCurrent(connection);
+    if (!(await isFreed(connection, { isKept, isOfUse, timeoutMillis: host.timeoutMillis }))) return;
+    if (isKept) connection.accept(register.generation);
+    if (connection.isClean && register.isCurrent(connection)) this.#takeBack(connection);
+    else inBackground(register.discard(connection));
+  }
+}

@@ -1,0 +1,100 @@
+// The real pools behind the one that knex sees, one after the other, with the same listeners.
+import { TarnPool } from '../knex/tarn';
+import type { RealPool } from './real-pool';
+
+export type Listener = (...args: unknown[]) => void;
+
+export class RealPools {
+  readonly #build: () => TarnPool;
+  #present: RealPool | undefined;
+  #retired: TarnPool | undefined;
+  /** Built here, for this instance alone. */
+  #isOwn = false;
+  #listeners: [string, Listener][] = [];
+  /** Of the latest one, for the time between two. */
+  #limits = { min: 0, max: 0 };
+
+  /** @param build makes the next one, knex's way */
+  constructor(build: () => TarnPool) {
+    this.#build = build;
+  }
+
+  /** That of now. Undefined: the next request has it built. */
+  get present(): RealPool | undefined {
+    return this.#present;
+  }
+
+  get hasListeners(): boolean {
+    return this.#listeners.length > 0;
+  }
+
+  /** Begins with the pool that the instance had before, and with its listeners. One that the user gave is the only one. */
+  beginWith(first: RealPool): void {
+    this.#present = first;
+    this.#listeners = this.#tarn?.listeners() ?? [];
+  }
+
+  /** The present one, unless it is the user's. */
+  get #tarn(): TarnPool | undefined {
+    return this.#present instanceof TarnPool ? this.#present : undefined;
+  }
+
+  /** The present one, built where there is none yet. */
+  current(): RealPool {
+    if (!this.#present) {
+      const tarn = this.#build();
+      for (const [event, listener] of this.#listeners) tarn.on(event, listener);
+      this.#present = tarn;
+      this.#isOwn = true;
+    }
+    return this.#present;
+  }
+
+  /**
+   * Nothing that was opened for the present one is lent any more. A pool with nothing lent or under
+   * way and without listeners is as good as a new one once it is empty, and costs a third of it: it stays.
+   */
+  retire(): void {
+    if (this.#isOwn && !this.hasListeners && this.#tarn?.clear()) return;
+    this.retireForGood();
+  }
+
+  /** The next borrower gets a new pool. */
+  retireForGood(): void {
+    const { min, max } = this;
+    this.#limits = { min, max };
+    const tarn = this.#tarn;
+    if (!tarn) return;
+    tarn.dismiss();
+    this.#retired = tarn;
+    this.#present = undefined;
+  }
+
+  /** Connections that are being opened for the retired one are not waited for. */
+  abandonRetired(): void {
+    this.#retired?.abandonOpenings();
+    this.#retired = undefined;
+  }
+
+  get min(): number {
+    return this.#present?.min ?? this.#limits.min;
+  }
+
+  get max(): number {
+    return this.#present?.max ?? this.#limits.max;
+  }
+
+  on(event: string, listener: Listener): void {
+    this.#listeners.push([event, listener]);
+    this.#present?.on?.(event, listener);
+  }
+
+  removeListener(event: string, listener: Listener): void {
+    this.#listeners = this.#listeners.filter((entry) => entry[0] !== event || entry[1] !== listener);
+    this.#present?.removeListener?.(event, listener);
+  }
+
+  removeAllListeners(event: string): void {
+    for (const [name, listener] of this.#listeners) if (name === event) this.removeListener(name, listener);
+  }
+}
