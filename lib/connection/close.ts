@@ -1,37 +1,41 @@
 // Ends one connection so that the server lets go of it: it is asked to close, then terminated. Its socket is cut only as the last step.
 import { bounded } from '../words/foreign';
+import type { SharedTime } from '../words/shared-work';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection, Ending } from './connection';
 import { stop } from './quiesce';
 import type { Terminator } from './terminator';
 
 /**
- * Ends the connection by the deadline. Each of the three steps has a third of the time. Rejects never.
+ * Ends the connection. The goodbye has a third of the time of the waiter with the least, and the socket is cut when another third is over:
+ * whoever waits no more finds it cut. Meanwhile and afterwards the session is terminated, for as long as anybody waits. Rejects never.
  * @returns `'ended'` when the server let go of it by itself, `'forced'` when it was terminated or cut
  */
 export async function closeConnection(
   connection: Connection,
-  deadline: Deadline,
+  { soonest, latest }: SharedTime,
   terminator: Terminator,
 ): Promise<Ending> {
   const { driver, raw } = connection;
   if (connection.isEnded || connection.death !== undefined || driver.isGone(raw)) {
     // The server says that it ends a session before it has. Otherwise its socket may still be half open, and would keep the process alive.
-    if (connection.health.hasLetGo) await within(deadline.part(1 / 3), connection.whenEnded());
+    if (connection.health.hasLetGo) await within(soonest.part(1 / 3), connection.whenEnded());
     driver.destroySocket(raw);
-    return closeGone(connection, deadline, terminator);
+    return closeGone(connection, latest, terminator);
   }
-  await bounded(deadline, () => sayGoodbye(connection, deadline.part(1 / 3)));
-  if (connection.isEnded) return closeGone(connection, deadline, terminator);
-  await terminator.end(connection, deadline.part(1 / 2));
+  await bounded(soonest, () => sayGoodbye(connection, soonest.part(1 / 3)));
+  if (connection.isEnded) return closeGone(connection, latest, terminator);
+  const terminated = terminator.end(connection, latest);
+  await within(soonest.part(1 / 2), terminated);
   driver.destroySocket(raw);
+  await terminated;
   return 'forced';
 }
 
 /** Its socket is closed; the server may know nothing of it. */
 async function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
   if (connection.health.hasLetGo || !connection.driver.openSideConnection) return 'ended';
-  const fate = await terminator.end(connection, deadline.part(1 / 2));
+  const fate = await terminator.end(connection, deadline);
   return fate === 'gone' ? 'ended' : 'forced';
 }
 

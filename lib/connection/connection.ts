@@ -1,7 +1,8 @@
 // One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
 import type { Driver } from '../drivers/driver';
 import type { StatementSink } from '../drivers/statement-sink';
-import { type Deferred, defer, type SharedWork } from '../words/waiting';
+import type { SharedWork } from '../words/shared-work';
+import { type Deferred, defer } from '../words/waiting';
 import { step } from '../words/foreign';
 import { Health } from './health';
 import { Lendable } from './lendable';

@@ -4,7 +4,8 @@ import type { PendingStatement } from '../drivers/pending-statement';
 import type { TransactionStatus } from '../drivers/transaction-reader';
 import { OwnWork, tell } from './own-work';
 import { inBackground, throwLater, valueOr, nextTick } from '../words/foreign';
-import { type Deadline, type Deferred, defer, SharedWork, type TimeLimit } from '../words/waiting';
+import { SharedWork } from '../words/shared-work';
+import { type Deadline, type Deferred, defer, type TimeLimit } from '../words/waiting';
 
 export abstract class StatementQueue {
   readonly raw: object;
@@ -116,7 +117,7 @@ export abstract class StatementQueue {
    * it would stop the next borrower's statement as well. One that cannot be delivered in time dooms the connection.
    */
   cancel(limit: TimeLimit, ask?: Driver['cancel']): Promise<void> {
-    this.#cancelling ??= new SharedWork(limit, (deadline) => this.#cancel(deadline, ask));
+    this.#cancelling ??= new SharedWork(({ latest }) => this.#cancel(latest, ask));
     return this.#cancelling.join(limit);
   }
 

@@ -30,14 +30,16 @@ export class Terminator {
     const { driver, backendId } = connection;
     if (!driver.openSideConnection || backendId === undefined) return undefined;
     const request: Request = { connection, done: defer(), wasThere: false };
-    request.done.promise.catch(() => {});
-    const batch = this.#batchFor(connection);
-    batch.add(request);
-    const fate = await within(deadline, request.done.promise);
-    batch.delete(request);
-    // The last one sees it closed.
-    if (batch.isEmpty) await within(GOODBYE_MILLIS, batch.closed);
-    return fate;
+    for (;;) {
+      const batch = this.#batchFor(connection);
+      batch.add(request);
+      const fate = await within(deadline, request.done.promise);
+      if (fate === undefined) batch.giveUp(request);
+      // The last one sees it closed.
+      if (batch.isEmpty) await within(GOODBYE_MILLIS, batch.closed);
+      // A waiter with more time may have come meanwhile.
+      if (fate !== undefined || deadline.leftMillis < 1) return fate;
+    }
   }
 
   /** Resolves when no side connection is open any more. */
@@ -59,6 +61,7 @@ class Batch {
   readonly #requests = new Set<Request>();
   readonly #emptied = defer();
   #isOver = false;
+  #isGivenUp = false;
   /** Resolves when its side connection is closed. */
   readonly closed: Promise<void>;
 
@@ -79,7 +82,13 @@ class Batch {
     this.#requests.add(request);
   }
 
-  delete(request: Request): void {
+  /** Its time is up. */
+  giveUp(request: Request): void {
+    this.#delete(request);
+    this.#isGivenUp = this.#isOver;
+  }
+
+  #delete(request: Request): void {
     this.#requests.delete(request);
     if (this.#requests.size > 0) return;
     this.#isOver = true;
@@ -106,13 +115,15 @@ class Batch {
       // That nobody listens there proves nothing either: sessions outlive the process that listens.
       return false;
     } finally {
-      await bounded(2 * GOODBYE_MILLIS, () => side.close(GOODBYE_MILLIS));
+      // Those that were waited for in vain have used up the time: it is cut.
+      const millis = this.#isGivenUp ? 0 : GOODBYE_MILLIS;
+      await bounded(2 * GOODBYE_MILLIS, () => side.close(millis));
     }
   }
 
   #settle(request: Request, fate: Fate): void {
     request.done.resolve(fate);
-    this.delete(request);
+    this.#delete(request);
   }
 
   async #endAll(side: SideConnection): Promise<void> {

@@ -29,7 +29,7 @@ export class Openings implements RawOpenings {
   /** Openings that have not come to an end, those included that wait for settings. */
   readonly #creating = new Set<Stamp>();
   /** Of those that knex has forgotten. */
-  readonly #forsaken = new Set<Promise<void>>();
+  readonly #forsaken = new Set<object>();
   #ended: Deferred<void> | undefined;
   /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
   #doubts = 0;
@@ -69,12 +69,11 @@ export class Openings implements RawOpenings {
 
   /** Gives up those that are not open yet, and those that the user's `afterCreate` does not let go. */
   async cut(deadline: Deadline): Promise<void> {
-    const raws = [...this.#raw];
+    const raws = [...this.#raw, ...this.#forsaken];
     this.#raw.clear();
     this.#creating.clear();
     this.#tellEnded();
-    const endings = [...this.#forsaken, ...raws.map((raw) => this.#end(raw, deadline))];
-    if (endings.length > 0) await within(deadline, Promise.all(endings));
+    if (raws.length > 0) await within(deadline, Promise.all(raws.map((raw) => this.#end(raw, deadline))));
   }
 
   /** Opens one by the driver. Knex forgets it where its first statement fails. */
@@ -93,9 +92,8 @@ export class Openings implements RawOpenings {
   /** Closes one that knex has opened, and does not give to the pool. */
   forsake(raw: object): void {
     if (!this.#raw.delete(raw)) return;
-    const ending = this.#end(raw, this.#pool.host.timeoutMillis).finally(() => this.#forsaken.delete(ending));
-    this.#forsaken.add(ending);
-    inBackground(ending);
+    this.#forsaken.add(raw);
+    inBackground(this.#end(raw, this.#pool.host.timeoutMillis).finally(() => this.#forsaken.delete(raw)));
   }
 
   async #end(raw: object, limit: TimeLimit): Promise<void> {

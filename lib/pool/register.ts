@@ -1,6 +1,7 @@
 // The register of open connections, and the counts by which one is known to be outdated: what was opened before the latest reset or eviction is not lent again.
 import { inBackground, step, valueOr } from '../words/foreign';
-import { type Deadline, SharedWork, type TimeLimit } from '../words/waiting';
+import { SharedWork } from '../words/shared-work';
+import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
 import { Connection, type Ending } from '../connection/connection';
@@ -73,9 +74,9 @@ export class Register implements Stamp {
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
     connection.doomed = true;
-    const close = (deadline: Deadline) =>
-      closeConnection(connection, deadline, this.terminator).finally(() => this.forget(connection));
-    connection.closing ??= new SharedWork(limit, close);
+    connection.closing ??= new SharedWork((time) =>
+      closeConnection(connection, time, this.terminator).finally(() => this.forget(connection)),
+    );
     const closed = connection.closing.join(limit);
     if (!this.#host.isExternal) step(() => this.#real.present?.remove(connection.raw));
     return (await closed) ?? 'forced';

@@ -60,6 +60,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   const foreign = entries.filter(({ connection }) => !open.includes(connection));
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
   const freed = foreign.map((entry) => freeForeign(entry, pool.register.generation, deadline, report));
+  const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   const results = await Promise.all(
     open.map((connection) => {
       const entry = entries.find((candidate) => candidate.connection === connection);
@@ -69,7 +70,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   );
   await Promise.all([...freed, cancelled]);
   for (const [i, result] of results.entries()) if (!dead.has(open[i] as Connection)) count(result, report);
-  if (pool.openings.isOpening) await within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
+  await opened;
   await pool.abandonOpenings(deadline);
   // Connections that were opened meanwhile for the ended generation.
   const strays = register.outdated().filter((connection) => !kept.includes(connection));

@@ -34,7 +34,7 @@ export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T 
     let isExtended = false;
     const expired = () => {
       const late = deadline.lateMillis;
-      if (late <= BLOCKED_MILLIS || isExtended) return void setImmediate(ended, undefined);
+      if (late <= BLOCKED_MILLIS || isExtended) return void setImmediate(giveUp);
       isExtended = true;
       timer = setTimeout(expired, Math.min(late, EXTENSION_MILLIS));
     };
@@ -42,7 +42,8 @@ export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T 
       clearTimeout(timer);
       timer = setTimeout(expired, deadline.leftMillis);
     };
-    const forget = deadline.onHurry(arm);
+    const giveUp = () => (deadline.leftMillis > 1 ? arm() : ended(undefined));
+    const forget = deadline.onMove(arm);
     const ended = (value: T | undefined) => {
       clearTimeout(timer);
       forget();
@@ -53,10 +54,12 @@ export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T 
   });
 }
 
-/** A moment in the future, as how much is left until then. It can be moved forward, never back. */
+type Move = 'forward' | 'back';
+
+/** A moment in the future, as how much is left until then. It can be moved forward; only `Latest` moves back. */
 export class Deadline {
   #at: number;
-  #hurried: Set<() => void> | undefined;
+  #told: Set<(move: Move) => void> | undefined;
 
   constructor(timeoutMillis: number) {
     this.#at = now() + Math.max(0, timeoutMillis);
@@ -77,63 +80,42 @@ export class Deadline {
   /** It is no later than that from now on. */
   hurry(timeoutMillis: number): void {
     const at = now() + Math.max(0, timeoutMillis);
-    if (at >= this.#at) return;
-    this.#at = at;
-    for (const told of this.#hurried ?? []) told();
+    if (at < this.#at) this.#move(at, 'forward');
+  }
+
+  /** It is no sooner than that from now on. */
+  protected prolong(timeoutMillis: number): void {
+    const at = now() + timeoutMillis;
+    if (at > this.#at) this.#move(at, 'back');
   }
 
   /** It is never later than the other one, whenever that is moved. Returns what ends that. */
   follow(other: Deadline): () => void {
     this.hurry(other.leftMillis);
-    return other.onHurry(() => this.hurry(other.leftMillis));
+    return other.onMove(() => this.hurry(other.leftMillis));
   }
 
-  /** Ends after a share of what is left, also of what is left after a hurry. */
+  /** Ends after a share of what is left, also of what is left after a move. */
   part(share: number): Deadline {
     const part = new Deadline(this.leftMillis * share);
-    this.onHurry(() => part.hurry(this.leftMillis * share));
+    this.onMove((move) => {
+      const left = this.leftMillis * share;
+      if (move === 'forward') part.hurry(left);
+      else part.prolong(left);
+    });
     return part;
   }
 
-  /** Called whenever it was moved forward. Returns what ends that. */
-  onHurry(told: () => void): () => void {
-    this.#hurried ??= new Set();
-    this.#hurried.add(told);
-    return () => this.#hurried?.delete(told);
-  }
-}
-
-/**
- * Work with several waiters. Each waiter has its own deadline, and one that ends before the work's shortens the work's.
- * It starts with its first waiter: whatever the work calls in its first turn can see already that it is under way.
- */
-export class SharedWork<T> {
-  readonly #deadline: Deadline;
-  readonly #done = defer<T>();
-  #work: ((deadline: Deadline) => Promise<T>) | undefined;
-
-  constructor(limit: TimeLimit, work: (deadline: Deadline) => Promise<T>) {
-    this.#deadline = new Deadline(Deadline.of(limit).leftMillis);
-    this.#work = work;
-    this.#done.promise.catch(() => {});
+  /** Called whenever it was moved. Returns what ends that. */
+  onMove(told: (move: Move) => void): () => void {
+    this.#told ??= new Set();
+    this.#told.add(told);
+    return () => this.#told?.delete(told);
   }
 
-  /** Its result. Undefined: it failed, or has not ended by then. */
-  async join(limit: TimeLimit): Promise<T | undefined> {
-    this.#start();
-    const deadline = Deadline.of(limit);
-    const leave = this.#deadline.follow(deadline);
-    try {
-      return await within(deadline, this.#done.promise);
-    } finally {
-      leave();
-    }
-  }
-
-  #start(): void {
-    const work = this.#work;
-    this.#work = undefined;
-    if (work) this.#done.resolve(work(this.#deadline));
+  #move(at: number, move: Move): void {
+    this.#at = at;
+    for (const told of this.#told ?? []) told(move);
   }
 }
 

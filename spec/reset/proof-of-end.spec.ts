@@ -7,7 +7,7 @@ import { CommitUnknownError, ResetError } from '../../lib';
 import { driverOf } from '../../lib/drivers';
 import { factsOf } from '../../lib/knex/client-facts';
 import { Middlebox } from '../support/middlebox';
-import { failure, outcome } from '../support/outcome';
+import { failure, millisOf, outcome } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -134,6 +134,38 @@ describe('the end of a connection that a middlebox has forgotten', () => {
     await db.resetConnection();
     expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     expect(await stage.database.query('select 1 from slow')).to.have.length(1);
+  });
+
+  describe('whose end is under way when a reset comes', () => {
+    /** One that died while idle, and whose side connection gets no answer. */
+    async function dying(timeoutMillis: number): Promise<ResettableKnex> {
+      const through = { host: '127.0.0.1', port: middlebox.port, stream: undefined };
+      const connection = { ...stage.database.connection, ...through } as Knex.PgConnectionConfig;
+      const own = stage.resettable({ connection }, { timeoutMillis });
+      await own.raw('select 1');
+      middlebox.stall();
+      const before = middlebox.accepted;
+      middlebox.reset();
+      await until('its side connection is on the way', () => middlebox.accepted > before);
+      return own;
+    }
+
+    it('leaves nothing where the reset has more time', async () => {
+      const own = await dying(1500);
+      const startedAt = performance.now();
+      const reset = own.resetConnection({ timeoutMillis: 20_000 });
+      await until('the time that it had is up', () => performance.now() - startedAt > 2000);
+      middlebox.flow();
+      await reset;
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('leaves nothing in the end where the reset has less time', async () => {
+      const own = await dying(20_000);
+      expect(await millisOf(own.resetConnection({ timeoutMillis: 200 }))).to.be.below(2000);
+      middlebox.flow();
+      await until('it is gone from the server', async () => (await stage.database.backends()).length === 0);
+    });
   });
 
   it('opens one side connection for all that died together', async () => {

@@ -12,6 +12,8 @@ interface Link {
 export class Middlebox {
   /** Links ever made. */
   accepted = 0;
+  /** What the clients of new links send is kept back. */
+  #isStalled = false;
   readonly #links = new Set<Link>();
   readonly #listener: net.Server;
 
@@ -49,6 +51,16 @@ export class Middlebox {
     for (const { client } of this.#links) client.end();
   }
 
+  /** From now on it keeps back what is sent on new links, until `flow()`. */
+  stall(): void {
+    this.#isStalled = true;
+  }
+
+  flow(): void {
+    this.#isStalled = false;
+    for (const { client } of this.#links) client.resume();
+  }
+
   /** Its clients have all hung up. */
   get isDeserted(): boolean {
     return [...this.#links].every(({ client }) => client.destroyed);
@@ -71,6 +83,7 @@ export class Middlebox {
       if (link.isForgotten) abort(client);
       else server.write(chunk);
     });
+    if (this.#isStalled) client.pause();
     server.on('data', (chunk) => {
       if (!link.isForgotten) client.write(chunk);
     });
