@@ -1,6 +1,7 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
 import type { Duplex } from 'node:stream';
 import type { Runner } from './builders';
+import { checkKnex } from './check-knex';
 import { markClaimed } from './claimed';
 import type { KnexClient } from './client-shape';
 import { streamWhole } from './guard';
@@ -41,6 +42,7 @@ type ClientClass = new (...args: never[]) => TransactionMaker;
 
 /** One class an instance: its prototype is what `claim()` takes. */
 export function makeClaimedPrototype(client: KnexClient, host: ClientHost): object {
+  checkKnex(client);
   const Base = client.constructor as ClientClass;
   const Instance = withStreams(withWork(withLife(withLending(Base, host), host), host), host);
   const Claimed = host.carry ? withCarrier(Instance, host.carry) : Instance;

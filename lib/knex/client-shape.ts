@@ -1,5 +1,5 @@
 // The shape of knex's dialect client, as far as this package relies on it: the object behind every instance, copy and transaction.
-// A contract spec fails by name where knex changes one of these fields.
+// check-knex.ts names a field that a new knex does not have, and a contract spec what it does otherwise.
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Runner } from './builders';
@@ -8,14 +8,12 @@ import type { KnexPool } from './pool-shape';
 export interface KnexClient extends EventEmitter {
   config: { connection?: unknown; pool?: object; connectionPool?: unknown; [key: string]: unknown };
   driverName: string;
-  dialect: string;
   driver: unknown;
   version?: unknown;
   valueForUndefined?: unknown;
   pool: KnexPool | undefined;
   logger: { warn(message: string): void };
   connectionSettings: Record<string, unknown> | undefined;
-  searchPath?: unknown;
   /** Set on the client of a transaction. */
   transacting?: boolean;
   /** The function form of `connection` in the config, and whether it is to be asked again. */
@@ -27,6 +25,7 @@ export interface KnexClient extends EventEmitter {
   releaseConnection(connection: object): Promise<void>;
   acquireRawConnection(): Promise<object>;
   destroyRawConnection(connection: object): Promise<unknown>;
+  /** Of `pg` alone. */
   setSchemaSearchPath?(connection: object): Promise<unknown>;
   initializePool(config?: object): void;
   getPoolSettings(poolConfig: object | undefined): { create(): Promise<object> };

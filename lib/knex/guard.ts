@@ -1,6 +1,5 @@
 // The gate before the queries of a transaction's client.
-import type { Writable } from 'node:stream';
-import type { KnexClient } from './client-shape';
+import type { Duplex } from 'node:stream';
 
 /** Decides which queries may go through a transaction's client. */
 export interface Guard {
@@ -15,7 +14,15 @@ export interface Guard {
 }
 
 type Query = (connection: object, statement: unknown) => Promise<unknown>;
-type Stream = (connection: object, statement: unknown, target: Writable, options: unknown) => Promise<unknown>;
+type Stream = (connection: object, statement: unknown, target: Duplex, options: unknown) => Promise<unknown>;
+
+/** What a transaction's client is asked for. */
+interface GuardedClient {
+  query: Query;
+  stream: Stream;
+  acquireConnection(): Promise<object>;
+  releaseConnection(connection: object): Promise<void>;
+}
 
 const GUARD = Symbol('knex-reset.guard');
 
@@ -34,10 +41,10 @@ export function setGuard(client: object, guard: Guard): void {
 }
 
 /** Puts a gate before the queries of a transaction's client that knex has made. */
-export function guardClient(client: KnexClient, guard: Guard): void {
+export function guardClient(client: GuardedClient, guard: Guard): void {
   setGuard(client, guard);
-  const query = client.query.bind(client) as Query;
-  const stream = client.stream.bind(client) as Stream;
+  const query = client.query.bind(client);
+  const stream = client.stream.bind(client);
   const acquireConnection = client.acquireConnection.bind(client);
   const releaseConnection = client.releaseConnection.bind(client);
   Object.assign(client, {
@@ -89,7 +96,7 @@ async function inTurn<T>(turn: Promise<() => void>, guard: Guard, work: () => Pr
 }
 
 /** A stream whose rows are all read before the first is given out: its reader may use the connection in between. */
-export async function streamWhole(target: Writable, query: () => Promise<unknown>): Promise<void> {
+export async function streamWhole(target: Duplex, query: () => Promise<unknown>): Promise<void> {
   try {
     const { response } = (await query()) as { response: unknown };
     for (const row of rowsOf(response)) target.write(row);

@@ -1,5 +1,6 @@
 // The shape of tarn's Pool: its fields are neither documented nor private by more than habit.
 import type { EventEmitter } from 'node:events';
+import { missing, type Shape } from './shape';
 
 export type Create = () => Promise<object>;
 export type Validate = (connection: object) => boolean | Promise<boolean>;
@@ -40,6 +41,44 @@ export interface Tarn {
   _tryAcquireOrCreate(): void;
   _startReaping(): void;
   _stopReaping(): void;
+}
+
+export const TARN: Shape<Tarn> = {
+  acquire: 'function',
+  release: 'function',
+  destroy: 'function',
+  numUsed: 'function',
+  numFree: 'function',
+  numPendingAcquires: 'function',
+  numPendingCreates: 'function',
+  numPendingValidations: 'function',
+  on: 'function',
+  removeListener: 'function',
+  removeAllListeners: 'function',
+  min: 'number',
+  max: 'number',
+  used: 'object',
+  free: 'object',
+  pendingAcquires: 'object',
+  pendingCreates: 'object',
+  pendingValidations: 'object',
+  emitter: 'object',
+  creator: 'function',
+  validate: 'function',
+  destroyer: 'function',
+  log: 'function',
+  _executeEventHandlers: 'function',
+  _tryAcquireOrCreate: 'function',
+  _startReaping: 'function',
+  _stopReaping: 'function',
+};
+
+/** What no other pool has. */
+const TARNS_OWN = ['pendingAcquires', 'pendingCreates', 'creator', 'destroyer', '_tryAcquireOrCreate', '_startReaping'];
+
+/** What a tarn pool does not have that is relied on. Of any other pool nothing is, but for what knex itself calls. */
+export function missingInTarn(pool: object): string[] {
+  return TARNS_OWN.some((name) => name in pool) ? missing(pool, TARN) : [];
 }
 
 export function isTarn(pool: unknown): pool is Tarn {

@@ -1,13 +1,21 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
 import { knexPrototypeOf } from './claimed';
+import { valueOr } from '../words/foreign';
 import { markTransaction, transactionIdOf } from './connection-mark';
 import { FastHandles } from './fast-handle/fast-handles';
 import { guardClient } from './guard';
+import { missing } from './shape';
 import { runCallback } from './transaction-callback';
 import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
 import { CONTROLLER, type TransactionController } from './transaction-controller';
 import type { Container, TransactionConfig } from './transaction-request';
-import type { KnexTransaction, TransactionClass, TransactionMaker } from './transaction-shape';
+import {
+  FULL_CONFIG,
+  type KnexTransaction,
+  TRANSACTION,
+  type TransactionClass,
+  type TransactionMaker,
+} from './transaction-shape';
 
 type ControlledClass = new (client: TransactionMaker, ...args: MakeArgs) => KnexTransaction;
 export type MakeArgs = [container: Container, config: TransactionConfig | undefined, outer: KnexTransaction | null];
@@ -34,6 +42,16 @@ export function makeControlled(
   if (MERE_FACTORY.test(Function.prototype.toString.call(own.transaction)))
     classesByFactory.set(own.transaction, controlled);
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
+}
+
+/** The fields of a transaction that are relied on, and that those of the client do not have. One is made for it that never takes a step. */
+export function missingInTransactions(client: object): string[] {
+  const never = new Promise<never>(() => {});
+  // It waits for whatever it asks of the transaction that it would be in.
+  const outer = new Proxy({} as KnexTransaction, { get: () => never });
+  const make = knexPrototypeOf(client as TransactionMaker).transaction;
+  const made = valueOr(undefined, () => make.call(client as TransactionMaker, () => {}, FULL_CONFIG, outer));
+  return made ? missing(made, TRANSACTION) : [];
 }
 
 export function controlledClassOf(trx: KnexTransaction): ControlledClass {

@@ -1,7 +1,8 @@
 // The shape of knex's Transaction, as far as this package relies on it: the machine behind a `trx`, with one subclass per dialect.
-// A contract spec fails by name where knex changes one of these fields.
+// check-knex.ts names a field that a new knex does not have, and a contract spec what it does otherwise.
 import type { Knex } from 'knex';
 import type { KnexClient } from './client-shape';
+import type { Shape } from './shape';
 import type { Container, TransactionConfig } from './transaction-request';
 
 export interface KnexTransaction extends PromiseLike<unknown> {
@@ -41,6 +42,44 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   rollbackTo(connection: object, error?: unknown): Promise<unknown>;
   catch(onRejected: (error: unknown) => unknown): Promise<unknown>;
 }
+
+/** Of one that was asked for with `FULL_CONFIG`, before its first step. */
+export const TRANSACTION: Shape<KnexTransaction, 'then'> = {
+  txid: 'string',
+  client: 'object',
+  trxClient: 'present',
+  outerTx: 'present',
+  userParams: 'object',
+  isolationLevel: 'string',
+  readOnly: 'boolean',
+  doNotRejectOnRollback: 'boolean',
+  isCompleted: 'function',
+  emit: 'function',
+  acquireConnection: 'function',
+  begin: 'function',
+  savepoint: 'function',
+  commit: 'function',
+  release: 'function',
+  rollback: 'function',
+  rollbackTo: 'function',
+  catch: 'function',
+  _completed: 'boolean',
+  _lastChild: 'object',
+  _evaluateContainer: 'function',
+  // Since 3.2.
+  _onAcquire: 'optional',
+  transactor: 'optional',
+  // From BEGIN on.
+  _resolver: 'optional',
+  _rejecter: 'optional',
+};
+
+export const FULL_CONFIG = {
+  userParams: {},
+  isolationLevel: 'serializable',
+  readOnly: true,
+  doNotRejectOnRollback: true,
+} as const;
 
 export type TransactionClass = new (...args: never[]) => KnexTransaction;
 

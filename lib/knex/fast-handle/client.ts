@@ -1,6 +1,6 @@
 // The client that a transaction's queries go through: what knex makes, on a prototype. Its own has closures that V8 puts among what is
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
-import type { Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { markClaimed } from '../claimed';
 import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
 import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
@@ -73,7 +73,7 @@ function methodsOn(base: TransactionMaker, refuse: Refuse) {
       };
       return guardedQuery(guardOf(this) as Guard, query, connection, statement);
     },
-    stream(this: TransactionClient, ...args: [object, unknown, Writable, unknown]) {
+    stream(this: TransactionClient, ...args: [object, unknown, Duplex, unknown]) {
       const query = (...asked: [object, unknown]) => send('query', this, ...asked);
       const stream = (...asked: typeof args) => send('stream', this, ...asked);
       return guardedStream(guardOf(this) as Guard, stream, query, args);

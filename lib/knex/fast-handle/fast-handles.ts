@@ -1,13 +1,17 @@
 // Handles and clients of transactions that cost less than knex's own. This file is the only way into the folder, and has its switch.
 // They are used where a sample has shown that knex's own are what they are made after; elsewhere knex makes its own.
+import { valueOr } from '../../words/foreign';
 import { runCallback } from '../transaction-callback';
 import type { TransactionController } from '../transaction-controller';
 import type { Container } from '../transaction-request';
 import type { KnexTransaction, TransactionClass, TransactionMaker } from '../transaction-shape';
+import { unknownKnex } from '../unknown-knex';
 import { makeTransactionClient, type Refuse } from './client';
 import { isOfKnownShape } from './known-shape';
 import { Inherited } from './handle';
 import { clientLike, type Sample, takeSample } from './sample';
+
+const SETTLED_BY = ['_resolver', '_rejecter'];
 
 let isOn = true;
 
@@ -61,16 +65,22 @@ export class FastHandles {
 
   async #takeSample(client: TransactionMaker): Promise<void> {
     try {
-      const sample = await takeSample(this.#Base, client);
-      const inherited = new Inherited(sample.handle);
-      this.#isKnown = isOfKnownShape(sample) && inherited.asksOn(clientLike(client));
-      this.#sample = sample;
-      this.#inherited = inherited;
-    } catch {
-      // A transaction of this class cannot be made without a database. Knex makes each of its own.
-      this.#isKnown = false;
+      // Where a transaction of this class cannot be made without a database, knex makes each handle of its own.
+      const sample = await takeSample(this.#Base, client).catch(() => undefined);
+      if (sample) this.#use(sample, client);
+      else this.#isKnown = false;
     } finally {
       this.#sampling = undefined;
     }
+  }
+
+  /** @throws TypeError where knex settles its transactions by other means than are known here: their end would be knex's own */
+  #use(sample: Sample, client: TransactionMaker): void {
+    const absent = SETTLED_BY.filter((name) => !sample.added.includes(name));
+    if (absent.length > 0) throw unknownKnex(client, [`${absent.join(' and ')} of its transaction`]);
+    const inherited = valueOr(undefined, () => new Inherited(sample.handle));
+    this.#isKnown = valueOr(false, () => isOfKnownShape(sample) && inherited?.asksOn(clientLike(client)) === true);
+    this.#sample = sample;
+    this.#inherited = inherited;
   }
 }

@@ -33,13 +33,14 @@ function areAmong(known: readonly unknown[], found: readonly unknown[]): boolean
   return found.every((each) => known.includes(each));
 }
 
-/** The functions of a handle or its context that do not go by `this`, but for those that are made anew for each transaction. */
+/** The members of a handle or its context that belong to it alone, or do not go by `this`, but for those that are made anew. */
 export function boundMembers(of: object, madeAnew: readonly string[]): string[] {
   return Object.entries(Object.getOwnPropertyDescriptors(of) as Record<string, PropertyDescriptor>)
     .filter(([name, { value, get }]) => {
       const code: unknown = value ?? get;
-      // It throws, whatever it is called on.
-      if (typeof code !== 'function' || name === 'withUserParams' || madeAnew.includes(name)) return false;
+      // It throws, whatever it is called on. And each function has a prototype.
+      if (name === 'withUserParams' || name === 'prototype' || madeAnew.includes(name)) return false;
+      if (typeof code !== 'function') return typeof code === 'object' && code !== null;
       const source = Function.prototype.toString.call(code);
       return !/\bthis\b/.test(source) || CLOSED_OVER.test(source);
     })

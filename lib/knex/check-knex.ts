@@ -1,0 +1,87 @@
+// Whether a knex has all that this package relies on and that knex does not document. What a new version renames is found here, before
+// anything of it is used. What knex marks connections with is not to be seen beforehand: contract specs hold it.
+import type { EventEmitter } from 'node:events';
+import { valueOr } from '../words/foreign';
+import type { Runner } from './builders';
+import type { KnexClient } from './client-shape';
+import { isOfTransaction } from './identity';
+import { missing, type Shape } from './shape';
+import { missingInTarn } from './tarn-shape';
+import { missingInTransactions } from './transaction-class';
+import { unknownKnex } from './unknown-knex';
+
+export const CLIENT: Shape<KnexClient & { transaction: unknown }, keyof EventEmitter> = {
+  config: 'object',
+  driverName: 'string',
+  driver: 'present',
+  logger: 'object',
+  acquireConnection: 'function',
+  releaseConnection: 'function',
+  acquireRawConnection: 'function',
+  destroyRawConnection: 'function',
+  initializePool: 'function',
+  getPoolSettings: 'function',
+  destroy: 'function',
+  runner: 'function',
+  transaction: 'function',
+  queryBuilder: 'function',
+  schemaBuilder: 'function',
+  raw: 'function',
+  query: 'function',
+  stream: 'function',
+  _query: 'function',
+  // A dialect need not have streams.
+  _stream: 'optional',
+  // See below: which of them a client has depends on its config, and a transaction's has none.
+  pool: 'optional',
+  transacting: 'optional',
+  connectionSettings: 'optional',
+  connectionConfigProvider: 'optional',
+  connectionConfigExpirationChecker: 'optional',
+  setSchemaSearchPath: 'optional',
+  _ownsPool: 'optional',
+  // The fast handles alone rely on these, and know by a sample.
+  version: 'optional',
+  valueForUndefined: 'optional',
+};
+
+const RUNNER: Shape<Runner> = { run: 'function' };
+
+/** @throws TypeError that names the version of knex and what it does not have */
+export function checkKnex(client: KnexClient): void {
+  const absent = [
+    ...inObject('client', missing(client, CLIENT)),
+    ...inObject(
+      'runner',
+      missing(
+        valueOr(ANY_RUNNER, () => client.runner({})),
+        RUNNER,
+      ),
+    ),
+    ...inObject('transaction', missingInTransactions(client)),
+    ...(isOfTransaction(client) ? [] : missingInInstance(client)),
+  ];
+  if (absent.length > 0) throw unknownKnex(client, absent);
+}
+
+const ANY_RUNNER = { run: () => {} };
+
+function missingInInstance(client: KnexClient): string[] {
+  const { driverName, config } = client;
+  const { connection, connectionPool, searchPath } = config;
+  const provided: Partial<Shape<KnexClient>> =
+    typeof connection === 'function'
+      ? { connectionConfigProvider: 'function', connectionConfigExpirationChecker: 'present' }
+      : { connectionSettings: 'object', connectionConfigExpirationChecker: 'present' };
+  const searched: Partial<Shape<KnexClient>> =
+    driverName === 'pg' && searchPath ? { setSchemaSearchPath: 'function' } : {};
+  const owned: Partial<Shape<KnexClient>> = connectionPool ? { _ownsPool: 'boolean' } : {};
+  return [
+    ...inObject('client', missing(client, { ...provided, ...searched, ...owned })),
+    ...inObject('pool', client.pool ? missingInTarn(client.pool) : []),
+  ];
+}
+
+function inObject(of: string, names: string[]): string[] {
+  return names.map((name) => `${name} of its ${of}`);
+}

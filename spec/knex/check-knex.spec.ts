@@ -1,0 +1,171 @@
+// A knex that has renamed what lib/knex/ relies on is refused by resettable(), with the name and the version of knex: nothing goes on undefined.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { atomic, resettable } from '../../lib';
+import { CLIENT } from '../../lib/knex/check-knex';
+import { TARN } from '../../lib/knex/tarn-shape';
+import { TRANSACTION, type KnexTransaction, type TransactionMaker } from '../../lib/knex/transaction-shape';
+import { failure } from '../support/outcome';
+import { useStage } from '../support/stage';
+
+type Make = new (...args: unknown[]) => KnexTransaction & Record<string, unknown>;
+
+const build = process.env.KNEX_BUILD ?? 'knex';
+const { version } = require(`${build}/package.json`) as { version: string };
+const requiredOf = (shape: Readonly<Record<string, string>>) =>
+  Object.keys(shape).filter((name) => shape[name] !== 'optional');
+
+describe('resettable() with a knex that has renamed something', () => {
+  const stage = useStage();
+
+  function refusal(db: Knex): TypeError {
+    try {
+      resettable(db);
+    } catch (error) {
+      return error as TypeError;
+    }
+    throw new Error('it was not refused');
+  }
+
+  function expectRefusal(error: Error, absent: string): void {
+    expect(error).to.be.an.instanceof(TypeError);
+    expect(error.message).to.match(new RegExp(`^knex-reset relies on what Knex ${version} does not have: .*${absent}`));
+    expect(error.message).to.include('update knex-reset');
+  }
+
+  /** Takes a field away that another name has now, wherever it is. */
+  function rename(of: object, name: string): void {
+    const value = (of as Record<string, unknown>)[name];
+    for (let each = of; each && each !== Object.prototype; each = Object.getPrototypeOf(each) as object)
+      if (Object.hasOwn(each, name)) {
+        const own = Object.getOwnPropertyDescriptor(each, name) as PropertyDescriptor;
+        undo.push(() => Object.defineProperty(each, name, own));
+        delete (each as Record<string, unknown>)[name];
+      }
+    Object.assign(of, { [`${name}Renamed`]: value });
+  }
+
+  const undo: (() => void)[] = [];
+  afterEach(() => {
+    for (const each of undo.splice(0)) each();
+  });
+
+  for (const name of requiredOf(CLIENT)) {
+    // Without these it is taken for no Knex instance, or another one.
+    if (['config', 'logger', 'driverName'].includes(name)) continue;
+    it(`refuses one whose client has no ${name}`, () => {
+      const db = stage.knex();
+      rename(db.client as object, name);
+      const error = refusal(db);
+      for (const each of undo.splice(0)) each();
+      expectRefusal(error, `${name} of its client`);
+    });
+  }
+
+  for (const name of requiredOf(TARN)) {
+    it(`refuses one whose pool has no ${name}`, () => {
+      const db = stage.knex();
+      rename((db.client as TransactionMaker).pool as object, name);
+      const error = refusal(db);
+      for (const each of undo.splice(0)) each();
+      expectRefusal(error, `${name} of its pool`);
+    });
+  }
+
+  /** A knex whose transactions have another name for one field. */
+  async function withRenamed(name: string): Promise<Knex> {
+    const { client } = stage.knex();
+    const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
+    await made;
+    const Plain = made.constructor as Make;
+    class Renamed extends Plain {
+      constructor(...args: unknown[]) {
+        super(...args);
+        if (Object.hasOwn(this, name)) delete this[name];
+        else Object.defineProperty(this, name, { value: undefined });
+      }
+    }
+    class Dialect extends (client.constructor as new (config: object) => TransactionMaker) {
+      override transaction(...args: unknown[]) {
+        return new Renamed(this, ...args);
+      }
+    }
+    return stage.knex({ client: Dialect as never });
+  }
+
+  for (const name of requiredOf(TRANSACTION)) {
+    it(`refuses one whose transactions have no ${name}`, async () => {
+      expectRefusal(refusal(await withRenamed(name)), `${name} of its transaction`);
+    });
+  }
+
+  it('refuses one that asks a connection function by another name', () => {
+    const db = stage.knex({ connection: () => stage.database.connection as Knex.PgConnectionConfig });
+    rename(db.client as object, 'connectionConfigProvider');
+    expectRefusal(refusal(db), 'connectionConfigProvider of its client');
+  });
+
+  it('refuses one that sets the search path by another name', () => {
+    const db = stage.knex({ searchPath: ['public'] });
+    rename(db.client as object, 'setSchemaSearchPath');
+    const error = refusal(db);
+    for (const each of undo.splice(0)) each();
+    expectRefusal(error, 'setSchemaSearchPath of its client');
+  });
+
+  it('names all that is not there', () => {
+    const db = stage.knex();
+    Object.assign(db.client as object, { acquireRawConnection: undefined, _query: undefined });
+    expectRefusal(refusal(db), 'acquireRawConnection of its client, _query of its client');
+  });
+
+  it('leaves the instance as it was', async () => {
+    const db = stage.knex();
+    Object.assign(db.client as object, { getPoolSettings: undefined });
+    refusal(db);
+    expect((await db.raw('select 1 as n')).rows).to.deep.equal([{ n: 1 }]);
+  });
+
+  for (const name of ['_resolver', '_rejecter']) {
+    it(`rejects each transaction where knex settles them by another name than ${name}, before it has a connection`, async () => {
+      const { client } = stage.knex();
+      const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
+      await made;
+      const Plain = made.constructor as Make;
+      class Renamed extends Plain {}
+      Object.defineProperty(Renamed.prototype, name, {
+        get() {
+          return (this as Record<string, unknown>)[`${name}Renamed`];
+        },
+        set(value: unknown) {
+          (this as Record<string, unknown>)[`${name}Renamed`] = value;
+        },
+      });
+      class Dialect extends (client.constructor as new (config: object) => TransactionMaker) {
+        override transaction(...args: unknown[]) {
+          return new Renamed(this, ...args);
+        }
+      }
+      const db = stage.resettable({ client: Dialect as never });
+      const earlier = await stage.database.backends();
+      let isCalled = false;
+      const callback = async () => {
+        isCalled = true;
+      };
+      for (const asked of [() => db.transaction(callback), () => db.atomic(callback)])
+        expectRefusal(await failure(asked()), `${name} of its transaction`);
+      expect(isCalled).to.be.false;
+      expect(await stage.database.backends()).to.have.lengthOf(earlier.length);
+    });
+  }
+
+  it('refuses a block in a transaction of such an instance that is not resettable', async () => {
+    const db = stage.knex();
+    const trx = await db.transaction();
+    Object.assign(trx.client as object, { _query: undefined });
+    const error = await failure(atomic(trx, async () => 'done'));
+    delete (trx.client as { _query?: unknown })._query;
+    expectRefusal(error, '_query of its client');
+    await trx.rollback();
+  });
+});
