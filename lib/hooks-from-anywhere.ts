@@ -5,7 +5,8 @@ import { lookAt } from './knex/given';
 import { describe } from './words/describe';
 import { refuse } from './words/options';
 import { refuseOtherCopy, registeredFor, refuseUnregistered } from './registry';
-import { type LateHook, register, registerBy } from './transaction/register-hook';
+import type { LateHook } from './transaction/hook-table';
+import { register, registerBy } from './transaction/register-hook';
 import type { Transaction } from './transaction/transaction';
 
 /**

@@ -128,17 +128,17 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     isFatal: (error) => judge(error, settings, rightServer.isRefusal(error)),
     opened(entry) {
       instance.open.add(entry);
-      leakWatch.opened();
+      leakWatch.opened(entry);
     },
     closed(entry) {
       instance.open.delete(entry);
-      leakWatch.closed();
+      leakWatch.closed(entry);
       transactionLimit?.ended(entry);
     },
     reset: (options) => lifecycle.reset(options),
     hold: (holder, stack) => openSandboxTransaction(instance, holder, stack),
   };
-  const leakWatch = new LeakWatch(instance);
+  const leakWatch = new LeakWatch(settings);
   const dormant = new Set<KnexClient>();
   const lifecycle = new Lifecycle(instance, () => {
     for (const sleeping of dormant) sleeping.pool = pool;

@@ -36,7 +36,7 @@ describe('the architecture', () => {
 
   // Under fake timers such a wait would never end. Limits that users ask for go by the clock that their test has.
   it('waits by the clock of words/waiting.ts, but for the limits that users ask for', () => {
-    const byTheUsersClock = ['transaction/limit.ts', 'transaction/shared-limit.ts', 'diagnostics/leaks.ts'];
+    const byTheUsersClock = ['transaction/limit.ts', 'pool/age-watch.ts'];
     const inBackground = ['worker-database/keeper.ts'];
     const found = sources()
       .filter(({ path: name }) => !name.startsWith('words/') && ![...byTheUsersClock, ...inBackground].includes(name))

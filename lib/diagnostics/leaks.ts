@@ -1,50 +1,33 @@
 // Reports transactions that are open for longer than `leakAfterMillis`.
-import type { Instance, OpenEntry } from '../pool/instance';
+import { AgeWatch } from '../pool/age-watch';
+import type { OpenEntry, Settings } from '../pool/instance';
 import { inBackground } from '../words/foreign';
-import type { ResettableOptions } from '../words/types';
 
-/** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. One timer, and only while one is open. */
+/** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. */
 export class LeakWatch {
-  readonly #instance: Instance;
-  readonly #reported = new WeakSet<OpenEntry>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #watch: AgeWatch<OpenEntry> | undefined;
 
-  constructor(instance: Instance) {
-    this.#instance = instance;
+  constructor({ leakAfterMillis, onLeak }: Settings) {
+    if (leakAfterMillis === undefined || !onLeak) return;
+    this.#watch = new AgeWatch({
+      millis: leakAfterMillis,
+      now: () => Date.now(),
+      tell: (entry) => inBackground(tell(onLeak, entry)),
+    });
   }
 
-  opened(): void {
-    const { leakAfterMillis, onLeak } = this.#instance.settings;
-    if (leakAfterMillis !== undefined && onLeak)
-      this.#timer ??= setTimeout(() => this.#look(), leakAfterMillis).unref();
+  /** A sandbox that is open is no leak. */
+  opened(entry: OpenEntry): void {
+    if (!entry.sandbox) this.#watch?.add(entry, entry.openedAt);
   }
 
-  closed(): void {
-    if (this.#instance.open.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #look(): void {
-    const { open, settings } = this.#instance;
-    const { leakAfterMillis = 0, onLeak } = settings;
-    const now = Date.now();
-    this.#timer = undefined;
-    for (const entry of open) {
-      if (this.#reported.has(entry) || entry.sandbox) continue;
-      const leftMillis = entry.openedAt + leakAfterMillis - now;
-      if (leftMillis > 0) {
-        this.#timer ??= setTimeout(() => this.#look(), leftMillis).unref();
-        continue;
-      }
-      this.#reported.add(entry);
-      inBackground(tell(onLeak, entry));
-    }
+  closed(entry: OpenEntry): void {
+    this.#watch?.delete(entry);
   }
 }
 
 /** It is not awaited: what it throws, at once or later, is a warning. */
-async function tell(onLeak: ResettableOptions['onLeak'], entry: OpenEntry): Promise<void> {
-  const told: unknown = onLeak?.(entry.describe());
+async function tell(onLeak: NonNullable<Settings['onLeak']>, entry: OpenEntry): Promise<void> {
+  const told: unknown = onLeak(entry.describe());
   await told;
 }

@@ -15,7 +15,8 @@ import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
 import type { Transaction } from './transaction';
 import type { BlockSpec } from './transaction-details';
-import { type LateHook, register } from './register-hook';
+import { type LateHook, LATE_HOOKS } from './hook-table';
+import { register } from './register-hook';
 
 type Block<T> = (trx: AtomicTransaction) => Awaitable<T>;
 
@@ -97,9 +98,7 @@ const BLOCK_METHODS: PropertyDescriptorMap = {
       return (transactionOf(this) as Transaction).attempt;
     },
   },
-  beforeCommit: hookGetter('beforeCommit'),
-  afterCommit: hookGetter('afterCommit'),
-  afterRollback: hookGetter('afterRollback'),
+  ...Object.fromEntries(LATE_HOOKS.map((kind) => [kind, hookGetter(kind)])),
 };
 
 /** With them, by what a handle inherits without. */

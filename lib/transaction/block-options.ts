@@ -2,20 +2,13 @@
 import { callable, checkOptions, flag, millis, oneOf, positiveMillis, refuse, text } from '../words/options';
 import { isPlainObject } from '../words/describe';
 import type { AtomicOptions, RetryOptions, TransactionHooks } from '../words/block-types';
+import { HOOK_KINDS } from './hook-table';
 
 type Checks<T> = Parameters<typeof checkOptions<Required<T> & object>>[2];
 
 const ISOLATION_LEVELS = ['read uncommitted', 'read committed', 'snapshot', 'repeatable read', 'serializable'];
 
-const HOOK_CHECKS: Checks<TransactionHooks> = {
-  afterBegin: callable,
-  beforeCommit: callable,
-  afterCommit: callable,
-  afterRollback: callable,
-  onFatal: callable,
-  onRetry: callable,
-  afterUnknown: callable,
-};
+const HOOK_CHECKS = Object.fromEntries(HOOK_KINDS.map((kind) => [kind, callable]));
 
 const RETRY_CHECKS: Checks<RetryOptions> = {
   attempts: {

@@ -1,8 +1,7 @@
 // The hooks of one whole transaction, in the order in which they were registered, across its savepoints and dropped with them.
 import type { Knex } from 'knex';
 import type { TransactionHook, TransactionHookContext, TransactionHooks } from '../words/block-types';
-
-export type HookKind = keyof TransactionHooks;
+import { type HookKind, isOnce } from './hook-table';
 
 /** Where a hook was registered. */
 export interface HookSite {
@@ -13,9 +12,6 @@ export interface HookSite {
   readonly attempt: number;
   readonly handle: Knex.Transaction | undefined;
 }
-
-/** What happens to the transaction as a whole: a hook hears of it once, however many of its blocks have it. */
-const ONCE = new Set<HookKind>(['onFatal', 'onRetry', 'afterUnknown']);
 
 interface Entry {
   kind: HookKind;
@@ -73,7 +69,7 @@ export class HookRegister {
     const told = new Set<unknown>();
     for (let i = 0; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry;
-      if (entry.kind !== kind || (ONCE.has(kind) && told.has(entry.source))) continue;
+      if (entry.kind !== kind || (isOnce(kind) && told.has(entry.source))) continue;
       told.add(entry.source);
       try {
         await call(entry, occasion);

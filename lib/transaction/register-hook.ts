@@ -3,11 +3,9 @@ import type { Knex } from 'knex';
 import { refuse } from '../words/options';
 import type { TransactionHook } from '../words/block-types';
 import { transactionOf } from './begin';
+import type { LateHook } from './hook-table';
 import { takeControlOf } from './take-control';
 import type { Transaction } from './transaction';
-
-/** What can be registered in a transaction that has begun. */
-export type LateHook = 'beforeCommit' | 'afterCommit' | 'afterRollback';
 
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
 export function register(transaction: Transaction, kind: LateHook, hook: unknown): void {

@@ -1,11 +1,10 @@
 // ROLLBACK, and ROLLBACK TO a savepoint: whatever comes on the way, what it was for is the outcome.
 import { stop } from '../connection/quiesce';
-import { release } from '../drivers/sql';
 import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
 import { Deadline, nextTurn, within } from '../words/waiting';
 import { publish } from './channel';
-import { hasTurn, sendInTime, sendInternal, stepMillis } from './control';
+import { hasTurn, sendInTime, stepMillis } from './control';
 import type { Failure, Outcome } from './state';
 import type { Transaction } from './transaction';
 
@@ -79,12 +78,6 @@ function rolledBackFor({ block, port }: Transaction, error: unknown): RolledBack
   const resolves = isByHand && port.resolvesOnRollback;
   const own = isByHand && !resolves ? new Error(`Transaction rejected with non-error: ${error}`) : error;
   return { kind: 'rolledBack', error: own, resolves };
-}
-
-/** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */
-export async function dropSavepoint(transaction: Transaction, deadline: Deadline): Promise<void> {
-  const released = sendInternal(transaction, `${release(transaction.id)};`).then(() => true);
-  if (!(await within(deadline.leftMillis, released))) transaction.connection.doomed = true;
 }
 
 /** Waits until nothing runs, having cancelled what does. False: it goes on running. */

@@ -60,33 +60,48 @@ export function innermostHandle(transaction: Transaction): Transaction {
 
 const neverCalled = () => {};
 
-/** What is asked in a sandbox that was closed. Made only if it is used: an error costs as much as the way of a query through here. */
-function closedBy({ state, isOver }: Transaction, holder: SandboxOwner): Failure | undefined {
-  return state.is === 'rollingBack' || isOver ? { error: holder.closed() } : undefined;
+/** Holds a transaction open for its owner, until the owner lets go of it. */
+class Hold {
+  readonly owner: SandboxOwner;
+  readonly #begun: Spec['begun'];
+  #closed: Failure | undefined;
+
+  constructor({ holder, begun }: Spec) {
+    this.owner = holder;
+    this.#begun = begun;
+  }
+
+  /** It has begun. The promise that its end would settle never settles. */
+  open(transaction: ControlledTransaction): Promise<never> {
+    return new Promise(() => this.#begun(transaction));
+  }
+
+  /** What is asked in a sandbox that was closed. Made only if it is used: an error costs as much as the way of a query through here. */
+  refusal({ state, isOver }: ControlledTransaction): Failure | undefined {
+    if (state.is === 'rollingBack' || isOver) this.#closed ??= { error: this.owner.closed() };
+    return this.#closed;
+  }
 }
 
 export class SandboxTransaction extends RootTransaction {
-  readonly #held: Spec;
-  #closed: Failure | undefined;
+  readonly #hold: Hold;
 
   constructor(details: OwnerDetails, spec: Spec) {
     super(details);
-    this.#held = spec;
+    this.#hold = new Hold(spec);
   }
 
   override get sandbox(): SandboxOwner {
-    return this.#held.holder;
+    return this.#hold.owner;
   }
 
   override get refusal(): Failure | undefined {
-    const earlier = super.refusal;
-    if (!earlier) this.#closed ??= closedBy(this, this.sandbox);
-    return earlier ?? this.#closed;
+    return super.refusal ?? this.#hold.refusal(this);
   }
 
   override async begin(): Promise<unknown> {
     await super.begin();
-    return new Promise(() => this.#held.begun(this));
+    return this.#hold.open(this);
   }
 
   /** BEGIN comes with the savepoint for its first query. */
@@ -115,27 +130,24 @@ export class SandboxTransaction extends RootTransaction {
 }
 
 export class SandboxSavepoint extends Savepoint {
-  readonly #held: Spec;
-  #closed: Failure | undefined;
+  readonly #hold: Hold;
 
   constructor(details: ConstructorParameters<typeof Savepoint>[0], spec: Spec) {
     super(details);
-    this.#held = spec;
+    this.#hold = new Hold(spec);
   }
 
   override get sandbox(): SandboxOwner {
-    return this.#held.holder;
+    return this.#hold.owner;
   }
 
   override get refusal(): Failure | undefined {
-    const earlier = super.refusal;
-    if (!earlier) this.#closed ??= closedBy(this, this.sandbox);
-    return earlier ?? this.#closed;
+    return super.refusal ?? this.#hold.refusal(this);
   }
 
   override async begin(): Promise<unknown> {
     await super.begin();
-    return new Promise(() => this.#held.begun(this));
+    return this.#hold.open(this);
   }
 }
 

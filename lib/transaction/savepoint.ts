@@ -1,8 +1,9 @@
 // A savepoint: SAVEPOINT, RELEASE, ROLLBACK TO, on the connection of the transaction around it.
-import { Deadline } from '../words/waiting';
-import { sendControl, sendInTime, stepMillis } from './control';
+import { release } from '../drivers/sql';
+import { Deadline, within } from '../words/waiting';
+import { sendControl, sendInTime, sendInternal, stepMillis } from './control';
 import { ControlledTransaction } from './exit';
-import { dropSavepoint, rollBack } from './roll-back';
+import { rollBack } from './roll-back';
 import type { ServerView } from './server-view';
 import { type Failure, OPEN } from './state';
 import type { Transaction } from './transaction';
@@ -68,7 +69,7 @@ export class Savepoint extends ControlledTransaction {
     const { isDone, error, result } = await sendControl(this, () => this.port.send('begin'));
     const { refusal } = this;
     // A limit was reached before the savepoint was there: the block in it will never run.
-    if (isDone && refusal) await dropSavepoint(this, new Deadline(stepMillis(this)));
+    if (isDone && refusal) await this.#drop(new Deadline(stepMillis(this)));
     if (refusal) return this.notBegun(refusal.error);
     if (!isDone) return this.notBegun(error);
     this.move(OPEN);
@@ -108,7 +109,13 @@ export class Savepoint extends ControlledTransaction {
   }
 
   async wasUndone(deadline: Deadline): Promise<void> {
-    if (this.block) await dropSavepoint(this, deadline);
+    if (this.block) await this.#drop(deadline);
+  }
+
+  /** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */
+  async #drop(deadline: Deadline): Promise<void> {
+    const released = sendInternal(this, `${release(this.id)};`).then(() => true);
+    if (!(await within(deadline.leftMillis, released))) this.connection.doomed = true;
   }
 
   wasNotUndone(error: unknown, failure: unknown): void {

@@ -32,7 +32,7 @@ export interface HeldSpec<T> {
   /** Where it was asked for. */
   stack: CallSite;
   /** It is open, and stays so until it is let go: it has neither a handle nor a callback that would end it. */
-  begun(transaction: T): void;
+  readonly begun: (transaction: T) => void;
 }
 
 export interface TransactionDetails<T> {
