@@ -95,7 +95,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
     driver,
     isExternal,
     timeoutMillis: settings.timeoutMillis,
-    build: () => new TarnPool(buildRealPool(opener, config), pool.lending.guards),
+    build: () => new TarnPool(buildRealPool(opener, config), pool.guards),
     makeAfresh: (make) => openWithFreshSettings(client, make),
     opened: (connection) => rightServer.opened(connection, hidePassword(client, connection.raw)),
     origins: recording,
@@ -168,7 +168,7 @@ function attach(knex: Knex, client: KnexClient, settings: Settings): RegisteredI
   });
   if (isTarn(first) && !isExternal) {
     openBy(opener, first);
-    pool.takeOverPool(new TarnPool(first, pool.lending.guards));
+    pool.takeOverPool(new TarnPool(first, pool.guards));
     forwardTo(first, pool);
   } else {
     pool.real.beginWith(new ExternalPool(first));

@@ -1,12 +1,13 @@
 // Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
-import type { Guards, PendingAcquire, Validate } from '../knex/tarn';
+import type { PendingAcquire, Validate } from '../knex/tarn';
 import type { QueryOrigin } from '../words/call-site';
 import { inBackground, valueOr } from '../words/foreign';
+import { Deadline, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
+import { quiesce } from '../connection/quiesce';
 import type { AcquireQueue, Request } from './acquire-queue';
 import { isFreed } from './doubtful';
 import type { PoolHost } from './pool-host';
-import type { Openings } from './openings';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
 
@@ -15,7 +16,6 @@ interface Parts {
   readonly queue: AcquireQueue;
   readonly real: RealPools;
   readonly register: Register;
-  readonly openings: Openings;
 }
 
 export class Lending {
@@ -24,16 +24,6 @@ export class Lending {
   constructor(pool: Parts) {
     this.#pool = pool;
   }
-
-  /** What knex's own making, checking and closing of connections is wrapped in. */
-  readonly guards: Guards = {
-    create: (make) => this.#pool.openings.create(make),
-    validate: (raw, check) => this.#validate(raw, check),
-    destroy: (raw, close) => {
-      const connection = connectionOf(raw);
-      return connection ? this.#pool.register.discard(connection) : close(raw);
-    },
-  };
 
   // `ask()` and `giveBack()` are the hot path of every query.
 
@@ -140,17 +130,23 @@ export class Lending {
   };
 
   /** The same for a connection that the real pool is about to lend. Knex's own check comes last. */
-  #validate(raw: object, check: Validate): boolean | Promise<boolean> {
+  validate(raw: object, check: Validate): boolean | Promise<boolean> {
     const connection = connectionOf(raw);
     if (connection === undefined) return false;
     switch (this.#fitness(connection)) {
       case 'fit':
         return check(raw);
       case 'unfit':
-        return false;
+        return this.#pool.register.keeps(connection) && this.#atRest(connection).then(() => check(raw));
       case 'doubtful':
         return this.#pool.host.answers(connection).then((isAlive) => isAlive && check(raw));
     }
+  }
+
+  /** One that cannot be replaced, since its data would be lost. */
+  async #atRest(connection: Connection): Promise<void> {
+    const deadline = new Deadline(this.#pool.host.timeoutMillis);
+    await within(deadline, quiesce(connection, deadline));
   }
 
   giveBack(raw: object): boolean {

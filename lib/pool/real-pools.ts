@@ -90,11 +90,13 @@ export class RealPools {
   }
 
   removeListener(event: string, listener: Listener): void {
-    this.#listeners = this.#listeners.filter((entry) => entry[0] !== event || entry[1] !== listener);
+    const latest = this.#listeners.findLastIndex((entry) => entry[0] === event && entry[1] === listener);
+    if (latest >= 0) this.#listeners.splice(latest, 1);
     this.#present?.removeListener?.(event, listener);
   }
 
   removeAllListeners(event: string): void {
-    for (const [name, listener] of this.#listeners) if (name === event) this.removeListener(name, listener);
+    const named = this.#listeners.filter(([name]) => name === event);
+    for (const [name, listener] of named) this.removeListener(name, listener);
   }
 }

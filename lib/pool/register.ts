@@ -4,7 +4,7 @@ import { SharedWork } from '../words/shared-work';
 import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
-import { Connection, type Ending } from '../connection/connection';
+import { Connection, connectionOf, type Ending } from '../connection/connection';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 
@@ -80,6 +80,12 @@ export class Register implements Stamp {
     const closed = connection.closing.join(limit);
     if (!this.#host.isExternal) step(() => this.#real.present?.remove(connection.raw));
     return (await closed) ?? 'forced';
+  }
+
+  /** What knex's pool closes is closed here, where it is in the books. */
+  async close(raw: object, closeOther: (raw: object) => unknown): Promise<void> {
+    const connection = connectionOf(raw);
+    await (connection ? this.discard(connection) : closeOther(raw));
   }
 
   /** A connection that is over leaves the books. */

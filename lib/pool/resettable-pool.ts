@@ -1,6 +1,6 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import type { KnexPool } from '../knex/pool-shape';
-import type { TarnPool } from '../knex/tarn';
+import type { Guards, TarnPool } from '../knex/tarn';
 import { step } from '../words/foreign';
 import type { Deadline } from '../words/waiting';
 import { AcquireQueue } from './acquire-queue';
@@ -27,6 +27,13 @@ export class ResettablePool implements KnexPool {
     this.openings = new Openings(this);
     this.lending = new Lending(this);
   }
+
+  /** What knex's own making, checking and closing of connections is wrapped in. */
+  readonly guards: Guards = {
+    create: (make) => this.openings.create(make),
+    validate: (raw, check) => this.lending.validate(raw, check),
+    destroy: (raw, close) => this.register.close(raw, close),
+  };
 
   /** Takes over what the instance had before, connections that are out included. */
   takeOverPool(first: TarnPool): void {

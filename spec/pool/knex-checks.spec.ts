@@ -1,0 +1,107 @@
+// The checks that a user has put into the pool's config, on a resettable instance: `validate` and `maxConnectionLifetimeMillis`, from knex 3.2 on.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { failure, never } from '../support/outcome';
+import { type ResettableKnex, useStage } from '../support/stage';
+import { knexBuild } from '../support/quiet-knex';
+import { until } from '../support/until';
+
+type Check = (connection: object) => unknown;
+
+describe('the checks of the pool’s config', () => {
+  const stage = useStage();
+
+  before(function () {
+    const { client } = knexBuild()({ client: 'pg' });
+    const settings = client.getPoolSettings({ maxConnectionLifetimeMillis: 1 }) as object;
+    if ('maxConnectionLifetimeMillis' in settings) this.skip();
+  });
+
+  async function pidOf(db: Knex): Promise<number> {
+    const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+    return rows[0].pid;
+  }
+
+  /** Tarn has each connection checked right after its opening as well: that is let pass. */
+  function checkedBy(check: Check, config: Knex.PoolConfig = {}): ResettableKnex {
+    const opened = new WeakSet<object>();
+    const validate = (connection: object) => {
+      if (opened.has(connection)) return check(connection);
+      opened.add(connection);
+      return true;
+    };
+    return stage.resettable({ pool: { min: 0, max: 1, ...config, validate } as Knex.PoolConfig });
+  }
+
+  const refusals: [how: string, check: Check][] = [
+    ['says no', () => false],
+    ['says no later', async () => false],
+    [
+      'throws',
+      () => {
+        throw new Error('no good');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('no good'))],
+  ];
+  for (const [how, check] of refusals) {
+    it(`replace a connection where validate() ${how}`, async () => {
+      let isStrict = true;
+      const db = checkedBy((connection) => (isStrict ? check(connection) : true));
+      const first = await pidOf(db);
+      const second = await pidOf(db);
+      expect(second).not.to.equal(first);
+      isStrict = false;
+      expect(await pidOf(db)).to.equal(second);
+      await until('the first backend is gone', async () => (await stage.database.backends()).length === 1);
+    });
+  }
+
+  it('are asked for each borrow, also in the next generation', async () => {
+    let asked = 0;
+    const db = checkedBy(() => ++asked > 0);
+    for (let i = 0; i < 3; i++) await pidOf(db);
+    expect(asked).to.equal(2);
+    await db.resetConnection();
+    for (let i = 0; i < 3; i++) await pidOf(db);
+    expect(asked).to.equal(4);
+  });
+
+  it('hold a borrower no longer than the acquire timeout where validate() never settles', async () => {
+    let isHanging = true;
+    const db = checkedBy(() => !isHanging || never(), { acquireTimeoutMillis: 100 });
+    await pidOf(db);
+    const error = await failure(pidOf(db));
+    expect(error.name).to.equal('KnexTimeoutError');
+    isHanging = false;
+    expect(await pidOf(db)).to.be.a('number');
+    await until('one backend is left', async () => (await stage.database.backends()).length === 1);
+  });
+
+  for (const connections of ['close', 'recycle'] as const) {
+    it(`do not hold a reset up where validate() never settles, with connections: '${connections}'`, async () => {
+      let isHanging = true;
+      const db = checkedBy(() => !isHanging || never());
+      await pidOf(db);
+      const waiting = failure(pidOf(db));
+      await until('it is being checked', () => db.client.pool.numPendingValidations() === 1);
+      const report = await db.resetConnection({ connections });
+      expect(report).to.include({ rejectedWaiters: 1, forcedConnections: 0 });
+      expect((await waiting).name).to.equal('ResetError');
+      isHanging = false;
+      expect(await pidOf(db)).to.be.a('number');
+      await until('one backend is left', async () => (await stage.database.backends()).length === 1);
+    });
+  }
+
+  it('replace a connection that is older than maxConnectionLifetimeMillis, also in the next generation', async () => {
+    const pool = { min: 0, max: 1, maxConnectionLifetimeMillis: 150 };
+    const db = stage.resettable({ pool: pool as Knex.PoolConfig });
+    for (let generation = 0; generation < 2; generation++) {
+      const first = await pidOf(db);
+      await until('it is replaced', async () => (await pidOf(db)) !== first);
+      await db.resetConnection();
+    }
+    expect(await stage.leftOnServer()).to.deep.equal({ backends: [], locks: [] });
+  });
+});

@@ -1,0 +1,52 @@
+// Listeners of `knex.client.pool` are kept over the generations as an EventEmitter keeps them.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { useStage } from '../support/stage';
+
+interface Emitter {
+  on(event: string, listener: () => void): void;
+  removeListener(event: string, listener: () => void): void;
+  removeAllListeners(event: string): void;
+}
+
+describe('the listeners of knex.client.pool', () => {
+  const stage = useStage();
+
+  /** What is heard of one query in each of two generations; on plain knex the same pool stands for both. */
+  async function heard(db: Knex, register: (pool: Emitter, hear: () => void) => void): Promise<number[]> {
+    let calls = 0;
+    await db.raw('select 1');
+    register(db.client.pool as Emitter, () => calls++);
+    const counts: number[] = [];
+    for (let generation = 0; generation < 2; generation++) {
+      await db.raw('select 1');
+      counts.push(calls);
+      calls = 0;
+      if ('resetConnection' in db) await (db.resetConnection as () => Promise<unknown>)();
+    }
+    return counts;
+  }
+
+  const ways: Record<string, (pool: Emitter, hear: () => void) => void> = {
+    'are called as often as they were put in': (pool, hear) => {
+      pool.on('release', hear);
+      pool.on('release', hear);
+    },
+    'are taken out one by one': (pool, hear) => {
+      pool.on('release', hear);
+      pool.on('release', hear);
+      pool.removeListener('release', hear);
+    },
+    'are all taken out for one event': (pool, hear) => {
+      pool.on('release', hear);
+      pool.on('acquireSuccess', hear);
+      pool.removeAllListeners('release');
+    },
+  };
+  for (const [title, register] of Object.entries(ways)) {
+    it(`${title}, as on plain knex`, async () => {
+      const expected = await heard(stage.knex(), register);
+      expect(await heard(stage.resettable(), register)).to.deep.equal(expected);
+    });
+  }
+});
