@@ -5,7 +5,7 @@ import { lookAt } from './knex/given';
 import { describe } from './words/describe';
 import { captureCallSite } from './words/call-site';
 import { resettable } from './resettable';
-import { otherCopyError, registeredFor } from './registry';
+import { otherCopyError, registeredAround, registeredFor } from './registry';
 import { runInTransaction, runOutermost } from './transaction/atomic';
 
 /**
@@ -27,13 +27,14 @@ export function atomic<T>(
   const refusal = otherCopyError('atomic', client);
   if (refusal) return Promise.reject(refusal);
   if (isTransaction && client) {
-    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic) });
+    const instance = registeredAround(client);
+    return runInTransaction(dbOrTrx as Knex.Transaction, { block, options, stack: captureCallSite(atomic), instance });
   }
   // A destroyed instance has no pool: knex's own error says so, where the block asks for a connection.
-  const registered = registeredFor(client);
-  if (!registered) return onPlainInstance(dbOrTrx, pool !== undefined, { block, options });
+  const instance = registeredFor(client);
+  if (!instance) return onPlainInstance(dbOrTrx, pool !== undefined, { block, options });
   const { userParams } = dbOrTrx;
-  return runOutermost(registered.instance, { block, options, stack: captureCallSite(atomic), userParams });
+  return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams });
 }
 
 interface Asked<T> {

@@ -4,7 +4,7 @@ import type { TransactionHook, TransactionHookContext } from './words/block-type
 import { lookAt } from './knex/given';
 import { describe } from './words/describe';
 import { refuse } from './words/options';
-import { refuseOtherCopy, registeredFor, refuseUnregistered } from './registry';
+import { refuseOtherCopy, registeredAround, registeredFor, refuseUnregistered } from './registry';
 import type { LateHook } from './transaction/hook-table';
 import { register, registerBy } from './transaction/register-hook';
 import type { Transaction } from './transaction/transaction';
@@ -75,12 +75,14 @@ function enlistHook(kind: LateHook, dbOrTrx: unknown, hook: unknown): Promise<tr
   const { client, isTransaction } = lookAt(dbOrTrx);
   refuseOtherCopy(`${kind}()`, client);
   if (isTransaction && client) {
-    return registerBy(dbOrTrx as Knex.Transaction, kind, hook as TransactionHook).then(() => true);
+    return registerBy(dbOrTrx as Knex.Transaction, kind, hook as TransactionHook, registeredAround(client)).then(
+      () => true,
+    );
   }
-  const registered = registeredFor(client);
-  if (!registered)
+  const instance = registeredFor(client);
+  if (!instance)
     refuseUnregistered(`${kind}()`, dbOrTrx, 'a resettable Knex instance, made by resettable(), or a transaction');
-  const enclosing = registered.instance.ambient.current() as Transaction | undefined;
+  const enclosing = instance.ambient.current() as Transaction | undefined;
   // A sandbox is no transaction of the app's: what the app does outside of one counts as stored at once, as in production.
   if (!enclosing || enclosing.sandbox) return undefined;
   register(enclosing, kind, hook);

@@ -1,15 +1,18 @@
 // The methods that users call, on an instance and its copies.
 import type { Knex } from 'knex';
-import type { Recording } from './diagnostics/recording';
-import { connectionState } from './diagnostics/state';
-import type { Instance } from './pool/instance';
+import { connectionState, type Observed } from './diagnostics/state';
+import type { SandboxHost } from './sandbox/open-sandbox';
 import { openSandboxIn, runInSandbox } from './sandbox/sandbox';
 import { runOutermost } from './transaction/atomic';
 import { runOutside } from './transaction/outside';
+import type { TransactionHost } from './transaction/transaction-host';
 import { captureCallSite } from './words/call-site';
-import type { Resettable, ResetOptions } from './words/types';
+import type { Resettable, ResetOptions, ResetReport } from './words/types';
 
-export function methodsOf(instance: Instance, recording: Recording): Resettable {
+/** What the methods need from the rest of their instance. */
+type MethodsHost = TransactionHost & SandboxHost & Observed & { reset(options: ResetOptions): Promise<ResetReport> };
+
+export function methodsOf(instance: MethodsHost): Resettable {
   return {
     resetConnection: (...args: unknown[]) => instance.reset(args[0] as ResetOptions),
     // A copy has the same function, and its transactions the copy's parameters.
@@ -17,12 +20,12 @@ export function methodsOf(instance: Instance, recording: Recording): Resettable 
       return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
     },
     sandbox: function sandbox(body, options) {
-      return runInSandbox(instance, recording, body, { options, stack: captureCallSite(sandbox) });
+      return runInSandbox(instance, body, { options, stack: captureCallSite(sandbox) });
     },
     openSandbox: function openSandbox(...args: unknown[]) {
-      return openSandboxIn(instance, recording, { options: args[0], stack: captureCallSite(openSandbox) });
+      return openSandboxIn(instance, { options: args[0], stack: captureCallSite(openSandbox) });
     },
-    outside: (work) => runOutside(instance, work),
+    outside: (work) => runOutside(instance.ambient, work),
     connectionState: () => connectionState(instance),
   };
 }

@@ -5,8 +5,8 @@ import { checkOptions, names, oneOf } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
 import type { LeakPolicy } from './test-hooks/attempt';
-import { failOutlived, HooksRun, type HookedInstance, rootOf } from './test-hooks/hooks-run';
-import type { IsolationKind } from './test-hooks/isolation';
+import { failOutlived, HooksRun, rootOf } from './test-hooks/hooks-run';
+import type { Hooked, IsolationKind } from './test-hooks/isolation';
 import type { MochaContext } from './test-hooks/mocha-test';
 import { type HookThis, runningTest } from './test-hooks/running-test';
 import { captureCallSite } from './words/call-site';
@@ -133,10 +133,7 @@ function isSupplier<I>(db: HookedBy<I>): db is () => I | readonly I[] {
 }
 
 /** Finds the instances of a run. Those that are given are checked now, those of a function at each run. */
-function finder<K extends Knex>(
-  db: HookedBy<K & Resettable>,
-  clean: EmptyTablesOptions | undefined,
-): () => HookedInstance[] {
+function finder<K extends Knex>(db: HookedBy<K & Resettable>, clean: EmptyTablesOptions | undefined): () => Hooked[] {
   if (isSupplier(db)) return () => hooked(db(), clean);
   const instances = hooked(db, clean);
   return () => instances;
@@ -145,19 +142,18 @@ function finder<K extends Knex>(
 function hooked<K extends Knex>(
   given: (K & Resettable) | readonly (K & Resettable)[],
   clean: EmptyTablesOptions | undefined,
-): HookedInstance[] {
+): Hooked[] {
   const list = Array.isArray(given) ? given : [given];
   if (list.length === 0) throw new TypeError('resetHooks: expected one instance or more, but was given an empty array');
-  const byInstance = new Map<object, HookedInstance>();
+  const byInstance = new Map<object, Hooked>();
   for (const db of list as (K & Resettable)[]) {
-    const { instance, recording } = registeredOf('resetHooks', db);
+    const instance = registeredOf('resetHooks', db);
     if (clean) checkEmptying("resetHooks with isolation 'clean'", db);
-    const nest = (outer: Sandbox) => nestSandbox(instance, recording, outer, captureCallSite(nest));
+    const nest = (outer: Sandbox) => nestSandbox(instance, outer, captureCallSite(nest));
     // A copy is the same instance.
     byInstance.set(instance, {
       db: db as unknown as Knex & Resettable,
       instance,
-      recording,
       lockMillis: lockMillisOf(db),
       emptyTables: () => emptyTablesOf(db, clean, false),
       nestSandbox: nest,

@@ -1,35 +1,30 @@
 // Finds what stands behind a resettable instance, from the instance alone.
-import type { Recording } from './diagnostics/recording';
 import { lookAt } from './knex/given';
 import { isClaimedElsewhere } from './knex/claimed';
-import type { KnexClient } from './knex/client-shape';
 import { identityOf, isOfTransaction } from './knex/identity';
 import { valueOr } from './words/foreign';
 import { refuse } from './words/options';
-import type { Instance } from './pool/instance';
-import type { Resettable } from './words/types';
-
-export interface RegisteredInstance {
-  instance: Instance;
-  recording: Recording;
-  methods: Resettable;
-  attachClient(client: KnexClient): void;
-}
+import type { Instance } from './instance';
 
 /** By what an instance shares with its copies alone: several instances may have one pool. */
-const registry = new WeakMap<object, RegisteredInstance>();
+const registry = new WeakMap<object, Instance>();
 
-export function register(client: KnexClient, registered: RegisteredInstance): void {
-  registry.set(identityOf(client), registered);
+export function register(instance: Instance): void {
+  registry.set(identityOf(instance.client), instance);
 }
 
-/** What stands behind the client of a resettable instance, or of a copy of one. */
-export function registeredFor(client: KnexClient | undefined): RegisteredInstance | undefined {
+/** The instance behind the client of a resettable one, or of a copy of it. */
+export function registeredFor(client: object | undefined): Instance | undefined {
   return client && !isOfTransaction(client) ? registry.get(identityOf(client)) : undefined;
 }
 
+/** The instance that a transaction is of, where that is resettable. */
+export function registeredAround(client: object): Instance | undefined {
+  return registry.get(identityOf(client));
+}
+
 /** Where another copy of the package has made the instance, or that of the transaction, resettable. */
-export function otherCopyError(where: string, client: KnexClient | undefined): TypeError | undefined {
+export function otherCopyError(where: string, client: object | undefined): TypeError | undefined {
   if (!client || !valueOr(false, () => isClaimedElsewhere(client))) return undefined;
   return new TypeError(
     `${where}: another copy of knex-reset has made this instance resettable; install one copy only (npm ls knex-reset)`,
@@ -37,13 +32,13 @@ export function otherCopyError(where: string, client: KnexClient | undefined): T
 }
 
 /** @throws TypeError where another copy of the package has the instance */
-export function refuseOtherCopy(where: string, client: KnexClient | undefined): void {
+export function refuseOtherCopy(where: string, client: object | undefined): void {
   const error = otherCopyError(where, client);
   if (error) throw error;
 }
 
-/** What stands behind a resettable instance, for the package's other entry points. @throws TypeError for anything else */
-export function registeredOf(where: string, knex: unknown): { instance: Instance; recording: Recording } {
+/** The instance behind a resettable one, for the package's other entry points. @throws TypeError for anything else */
+export function registeredOf(where: string, knex: unknown): Instance {
   const { client } = lookAt(knex);
   const registered = registeredFor(client);
   if (!registered) refuseOtherCopy(where, client);
@@ -62,5 +57,5 @@ export function refuseUnregistered(where: string, given: unknown, expected: stri
 
 /** The same of an instance that may be a plain one, or destroyed. */
 export function instanceOf(knex: unknown): Instance | undefined {
-  return registeredFor(lookAt(knex).client)?.instance;
+  return registeredFor(lookAt(knex).client);
 }

@@ -1,19 +1,35 @@
 // Adds to knex's error of a full pool what holds the connections.
 import { describe, shown } from '../words/describe';
 import { transactionIdOf } from '../knex/connection-mark';
-import { describeUnregistered, type Instance } from '../pool/instance';
-import { userFrames } from '../words/call-site';
+import { describeUse, type UsedConnection } from '../connection/describe-use';
+import type { OpenEntry } from '../pool/open-entry';
+import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { OpenTransaction } from '../words/types';
 
+interface HeldConnection extends UsedConnection {
+  readonly raw: object;
+  readonly running: number;
+  readonly lease: UsedConnection['lease'] & { readonly askedAt: QueryOrigin | undefined };
+}
+
+/** What an instance holds. */
+interface Holding {
+  readonly pool: {
+    readonly register: { readonly connections: Iterable<HeldConnection> };
+    readonly openings: { readonly failure: unknown };
+  };
+  readonly open: Iterable<OpenEntry>;
+}
+
 /** Transactions and plain queries that hold a connection, oldest first. */
-export function holders({ pool, open }: Instance): OpenTransaction[] {
+export function holders({ pool, open }: Holding): OpenTransaction[] {
   const entries = [...open].filter((entry) => !entry.isOver);
-  const registered = new Set(entries.map((entry) => entry.connection));
+  const registered = new Set<HeldConnection>(entries.map((entry) => entry.connection));
   const others = [...pool.register.connections].filter((connection) => connection.lent && !registered.has(connection));
   const all = [
     ...entries.map((entry) => entry.describe()),
     ...others.map((connection) => ({
-      ...describeUnregistered(
+      ...describeUse(
         connection,
         transactionIdOf(connection.raw) ?? 'query',
         connection.running > 0 ? 'running' : 'idle',
@@ -25,7 +41,7 @@ export function holders({ pool, open }: Instance): OpenTransaction[] {
 }
 
 /** Knex's "pool is probably full", with the list of the holders in its message and in `holders`, or with why none could be opened. */
-export function explainFullPool(instance: Instance, error: unknown): unknown {
+export function explainFullPool(instance: Holding, error: unknown): unknown {
   if ((error as Error | undefined)?.name !== 'KnexTimeoutError') return error;
   const list = holders(instance);
   const full = error as Error & { holders?: OpenTransaction[] };
@@ -41,7 +57,7 @@ export function explainFullPool(instance: Instance, error: unknown): unknown {
 }
 
 /** With `propagateCreateError: false` the pool tries again until the time is over, and nobody hears why it failed. */
-function whyNoneIsOpen({ pool }: Instance): string | undefined {
+function whyNoneIsOpen({ pool }: Holding): string | undefined {
   const { failure } = pool.openings;
   if (failure === undefined) return undefined;
   const { message } = (failure ?? {}) as { message?: unknown };

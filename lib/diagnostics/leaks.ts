@@ -1,7 +1,8 @@
 // Reports transactions that are open for longer than `leakAfterMillis`.
 import { AgeWatch } from '../pool/age-watch';
-import type { OpenEntry, Settings } from '../pool/instance';
+import type { OpenEntry } from '../pool/open-entry';
 import { inBackground } from '../words/foreign';
+import type { Settings } from '../words/options';
 
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. */
 export class LeakWatch {

@@ -1,14 +1,23 @@
 // Describes what the instance holds at this moment.
-import type { Instance } from '../pool/instance';
+import type { OpenEntry } from '../pool/open-entry';
+import type { ResettablePool } from '../pool/resettable-pool';
+import type { Resets } from '../pool/resets';
 import type { ConnectionState } from '../words/types';
 
-export function connectionState({ pool, open, resets }: Instance): ConnectionState {
+/** What it describes. */
+export interface Observed {
+  readonly pool: ResettablePool;
+  readonly open: Iterable<OpenEntry>;
+  readonly resets: Resets;
+}
+
+export function connectionState({ pool, open, resets }: Observed): ConnectionState {
   const connections = [...pool.register.connections].filter((connection) => connection.closing === undefined);
   const inUse = connections.filter((connection) => connection.lent).length;
   const transactions = [...open].filter((entry) => !entry.isOver);
   const inSandboxes = connections.reduce((total, { mutex }) => total + mutex.waiting, 0);
   return {
-    generation: resets,
+    generation: resets.count,
     resetting: pool.queue.isGateClosed,
     connections: {
       idle: connections.length - inUse,

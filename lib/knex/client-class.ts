@@ -12,11 +12,7 @@ import type { KnexTransaction, TransactionMaker } from './transaction-shape';
 
 /** What the instance decides where knex asks its client. */
 export interface ClientHost {
-  readonly pool: KnexPool;
-  /** `knex.destroy()` was called on it, and is done. */
-  destroyed(client: KnexClient): void;
-  /** `knex.initialize()`, after a `destroy()`. */
-  initialize(config: object | undefined): void;
+  readonly pool: Pick<KnexPool, 'release'>;
   /** A transaction is to be made, by `make()`: by knex's own means, and with a controller before its first step. */
   transaction(
     client: TransactionMaker,
@@ -31,20 +27,28 @@ export interface ClientHost {
   readonly carry: Carry | undefined;
 }
 
+/** What follows where knex ends a client, and where it opens one again. */
+export interface PooledClients {
+  /** `knex.destroy()` was called on it, and is done. */
+  destroyed(client: KnexClient): void;
+  /** `knex.initialize()`, after a `destroy()`. It has a pool afterwards. */
+  initialize(client: KnexClient, config: object | undefined): void;
+}
+
 interface Statement {
   readonly sql: string;
   readonly reader?: Duplex;
   send(): Promise<unknown>;
 }
-type Carry = (connection: object, statement: Statement) => Promise<unknown>;
+export type Carry = (connection: object, statement: Statement) => Promise<unknown>;
 
 type ClientClass = new (...args: never[]) => TransactionMaker;
 
 /** One class an instance: its prototype is what `claim()` takes. */
-export function makeClaimedPrototype(client: KnexClient, host: ClientHost): object {
+export function makeClaimedPrototype(client: KnexClient, host: ClientHost, clients: PooledClients): object {
   checkKnex(client);
   const Base = client.constructor as ClientClass;
-  const Instance = withStreams(withWork(withLife(withLending(Base, host), host), host), host);
+  const Instance = withStreams(withWork(withLife(withLending(Base, host), clients), host), host);
   const Claimed = host.carry ? withCarrier(Instance, host.carry) : Instance;
   Object.defineProperty(Claimed, 'name', { value: Base.name });
   return Claimed.prototype;
@@ -78,15 +82,11 @@ function withLending(Base: ClientClass, host: ClientHost): ClientClass {
 }
 
 /** The instance hears when it is destroyed, and when it is opened again. */
-function withLife(Base: ClientClass, host: ClientHost): ClientClass {
+function withLife(Base: ClientClass, clients: PooledClients): ClientClass {
   return class extends Base {
     override initializePool(config?: object): void {
-      if (this.pool) {
-        super.initializePool(config);
-      } else {
-        host.initialize(config);
-        this.pool = host.pool;
-      }
+      if (this.pool) super.initializePool(config);
+      else clients.initialize(this, config);
     }
 
     // Knex destroys only pools that it owns; ours stands for one that it does not own as well, and knows what to leave alone.
@@ -94,7 +94,7 @@ function withLife(Base: ClientClass, host: ClientHost): ClientClass {
       try {
         await this.pool?.destroy();
         this.pool = undefined;
-        host.destroyed(this);
+        clients.destroyed(this);
       } catch (error) {
         if (typeof callback !== 'function') throw error;
         return callback(error);

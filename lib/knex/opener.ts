@@ -10,7 +10,7 @@ interface PoolConfig {
 }
 
 /** What opens connections for the pool. */
-interface OpenerHost {
+export interface OpenerHost {
   /** The driver's module that tells of what is opened through it. */
   readonly driver: unknown;
   acquireRaw(open: () => Promise<object>): Promise<object>;

@@ -120,7 +120,7 @@ export class Lending {
   #fitness(connection: Connection): 'fit' | 'doubtful' | 'unfit' {
     const { host, register } = this.#pool;
     if (!connection.isClean || !register.isCurrent(connection)) return 'unfit';
-    const { checkIdleMillis } = host;
+    const { checkIdleMillis } = host.recovery;
     return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis ? 'doubtful' : 'fit';
   }
 
@@ -139,7 +139,7 @@ export class Lending {
       case 'unfit':
         return this.#pool.register.keeps(connection) && this.#atRest(connection).then(() => check(raw));
       case 'doubtful':
-        return this.#pool.host.answers(connection).then((isAlive) => isAlive && check(raw));
+        return this.#pool.host.recovery.answers(connection).then((isAlive) => isAlive && check(raw));
     }
   }
 

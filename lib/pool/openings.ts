@@ -123,7 +123,7 @@ export class Openings implements RawOpenings {
       const raw = await (doubts > this.#settled ? host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
       const connection = this.#tracked(raw, stamp);
-      const preparing = host.opened(connection);
+      const preparing = host.recovery.opened(connection);
       if (preparing) await this.#prepared(connection, preparing);
       this.failure = undefined;
       if (!isEnded()) return raw;

@@ -5,6 +5,20 @@ import type { EnclosingTransaction } from './ambient';
 import type { QueryOrigin } from '../words/call-site';
 import type { Connection } from '../connection/connection';
 
+/** Told of what becomes of a connection, and asked whether it may be lent. */
+export interface ConnectionWatch {
+  /** It is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
+  opened(connection: Connection): Promise<unknown> | undefined;
+  /** One that was idle for longer is lent only if it `answers()`. Undefined: none is asked. */
+  readonly checkIdleMillis: number | undefined;
+  /** Whether an idle one is still there. */
+  answers(connection: Connection): Promise<boolean>;
+  /** Perhaps while it was idle. */
+  onDeath(connection: Connection, error: Error): void;
+  /** A statement failed. */
+  onError(connection: Connection, error: unknown): void;
+}
+
 /** All of it optional work: without answers the pool is a pool. */
 export interface PoolHost {
   readonly driver: Driver;
@@ -13,20 +27,13 @@ export interface PoolHost {
   build(): TarnPool;
   /** Opens a connection, having asked again with what settings. */
   makeAfresh(make: () => Promise<object>): Promise<object>;
-  /** A connection is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
-  opened(connection: Connection): Promise<unknown> | undefined;
-  /** Where a borrower came from, while that is recorded. */
-  readonly origins: { take(): QueryOrigin | undefined };
+  /** Knows where a borrower came from, while that is recorded. */
+  readonly recording: { take(): QueryOrigin | undefined };
   /** The transaction that a query asked now has to run in, if any. */
   readonly ambient: { current(): EnclosingTransaction | undefined };
   /** Whether knex has no say in lending an idle connection. */
   readonly lendsUnasked: boolean;
-  /** A connection that was idle for longer is lent only if it `answers()`. Undefined: none is asked. */
-  readonly checkIdleMillis: number | undefined;
-  /** Whether an idle connection is still there. */
-  answers(connection: Connection): Promise<boolean>;
-  onDeath(connection: Connection, error: Error): void;
-  onError(connection: Connection, error: unknown): void;
+  readonly recovery: ConnectionWatch;
   /** Rejects with what the asker gets where no connection could be had. */
   explain(error: unknown): Promise<never>;
   destroy(): Promise<unknown>;

@@ -6,7 +6,7 @@ import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
 import { Connection, connectionOf, type Ending } from '../connection/connection';
 import type { PoolHost } from './pool-host';
-import type { RealPools } from './real-pools';
+import type { RealPool } from './real-pool';
 
 /** The counts when an opening started. */
 export interface Stamp {
@@ -15,8 +15,8 @@ export interface Stamp {
 }
 
 interface Parts {
-  readonly host: PoolHost;
-  readonly real: RealPools;
+  readonly host: Pick<PoolHost, 'driver' | 'isExternal' | 'recovery' | 'timeoutMillis'>;
+  readonly real: { readonly present: RealPool | undefined };
 }
 
 export class Register implements Stamp {
@@ -27,8 +27,8 @@ export class Register implements Stamp {
   /** Every open connection of ours, of whatever generation. */
   readonly connections = new Set<Connection>();
   readonly terminator = new Terminator();
-  readonly #host: PoolHost;
-  readonly #real: RealPools;
+  readonly #host: Parts['host'];
+  readonly #real: Parts['real'];
 
   constructor({ host, real }: Parts) {
     this.#host = host;
@@ -55,10 +55,10 @@ export class Register implements Stamp {
     const host = this.#host;
     const connection = new Connection(raw, host.driver, stamp, {
       onDeath: (dying, error) => {
-        host.onDeath(dying, error);
+        host.recovery.onDeath(dying, error);
         if (!dying.lent) inBackground(this.discard(dying));
       },
-      onError: (failing, error) => host.onError(failing, error),
+      onError: (failing, error) => host.recovery.onError(failing, error),
     });
     this.connections.add(connection);
     return connection;

@@ -50,7 +50,7 @@ export class ResettablePool implements KnexPool {
   // What knex calls.
 
   acquire(): { promise: Promise<object> } {
-    return { promise: this.lending.ask(this.host.origins.take()) };
+    return { promise: this.lending.ask(this.host.recording.take()) };
   }
 
   release(raw: object): boolean {

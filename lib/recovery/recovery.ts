@@ -1,47 +1,89 @@
-// Handles a fatal error: discards its connection, and others with it if one death means that they are dead too.
-import { PING } from '../drivers/sql';
-import type { Instance } from '../pool/instance';
+// Watches the connections of an instance: which may be lent, and what follows an error or a death. If one death means that others are dead too,
+// they are closed with it.
 import type { Connection } from '../connection/connection';
+import { PING } from '../drivers/sql';
+import type { ConnectionWatch } from '../pool/pool-host';
+import type { Resets } from '../pool/resets';
 import { inBackground, read, textOf } from '../words/foreign';
+import type { Settings } from '../words/options';
+import type { ResetOptions } from '../words/types';
 import { within } from '../words/waiting';
+import { judge } from './judge';
+import type { RightServer } from './right-server';
 
-/** A statement failed. A connection that had a fatal error is not lent again. */
-export function afterError(instance: Instance, connection: Connection, error: unknown): void {
-  if (connection.refusal !== undefined || !instance.isFatal(error)) return;
-  connection.health.fatal ??= error as Error;
-  connection.doomed = true;
-  recover(instance, connection, error);
+/** What recovery needs from the rest of its instance. */
+export interface RecoveryHost {
+  readonly settings: Settings;
+  readonly resets: Resets;
+  readonly pool: { readonly register: { isCurrent(connection: Connection): boolean }; evict(): Promise<void> };
+  /** What knex does with a connection before it is first lent. Undefined: nothing. */
+  prepare(raw: object): Promise<unknown> | undefined;
+  reset(options: ResetOptions): Promise<unknown>;
 }
 
-/** A connection has died, perhaps while idle. */
-export function afterDeath(instance: Instance, connection: Connection, error: Error): void {
-  recover(instance, connection, error);
-}
+export class Recovery implements ConnectionWatch {
+  readonly #instance: RecoveryHost;
+  readonly #rightServer: RightServer;
 
-/** Once for all connections that were open when the first of them died: the later ones tell nothing new. */
-function recover(instance: Instance, connection: Connection, error: unknown): void {
-  const { pool, settings } = instance;
-  if (!pool.register.isCurrent(connection)) return;
-  if (settings.onFatal === 'evict') inBackground(pool.evict());
-  if (settings.onFatal === 'reset') {
-    const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
-    const earlier = instance.resets;
-    // An acquire that waits for a checked connection has asked nothing on it: another one is as good.
-    inBackground(instance.reset({ reason, waiting: connection.health.isChecked ? 'requeue' : 'reject' }));
-    if (instance.resets > earlier) instance.fatalReset = { error, number: instance.resets };
+  constructor(instance: RecoveryHost, rightServer: RightServer) {
+    this.#instance = instance;
+    this.#rightServer = rightServer;
   }
-}
 
-/** The borrow check: whether an idle connection is still there. One that does not answer in time is taken for dead. */
-export async function answers(connection: Connection, timeoutMillis: number): Promise<boolean> {
-  connection.health.isChecked = true;
-  const answer = connection.send(PING).then(() => true);
-  const isAlive = (await within(timeoutMillis, answer)) === true;
-  if (!isAlive) {
-    // It is cut at once: its session is ended in the background.
-    connection.driver.destroySocket(connection.raw);
-    connection.died(new Error('an idle connection did not answer in time'));
+  /** Not every server will do. */
+  get isPicky(): boolean {
+    return this.#rightServer.isPicky;
   }
-  connection.health.isChecked = false;
-  return isAlive;
+
+  isFatal(error: unknown): boolean {
+    return judge(error, this.#instance.settings, this.#rightServer.isRefusal(error));
+  }
+
+  opened(connection: Connection): Promise<unknown> | undefined {
+    return this.#rightServer.opened(connection, this.#instance.prepare(connection.raw));
+  }
+
+  get checkIdleMillis(): number | undefined {
+    return this.#instance.settings.checkIdleMillis;
+  }
+
+  /** The borrow check. One that does not answer in time is taken for dead. */
+  async answers(connection: Connection): Promise<boolean> {
+    connection.health.isChecked = true;
+    const answer = connection.send(PING).then(() => true);
+    const isAlive = (await within(this.#instance.settings.checkTimeoutMillis, answer)) === true;
+    if (!isAlive) {
+      // It is cut at once: its session is ended in the background.
+      connection.driver.destroySocket(connection.raw);
+      connection.died(new Error('an idle connection did not answer in time'));
+    }
+    connection.health.isChecked = false;
+    return isAlive;
+  }
+
+  /** A connection that had a fatal error is not lent again. */
+  onError(connection: Connection, given: unknown): void {
+    const error = this.#rightServer.seen(connection, given);
+    if (connection.refusal !== undefined || !this.isFatal(error)) return;
+    connection.health.fatal ??= error as Error;
+    connection.doomed = true;
+    this.#recover(connection, error);
+  }
+
+  onDeath(connection: Connection, error: Error): void {
+    this.#recover(connection, error);
+  }
+
+  /** Once for all connections that were open when the first of them died: the later ones tell nothing new. */
+  #recover(connection: Connection, error: unknown): void {
+    const { pool, resets, settings } = this.#instance;
+    if (!pool.register.isCurrent(connection)) return;
+    if (settings.onFatal === 'evict') inBackground(pool.evict());
+    if (settings.onFatal === 'reset') {
+      const reason = `fatal error ${textOf(read(error, 'code') ?? read(error, 'message') ?? '')}`.trim();
+      // An acquire that waits for a checked connection has asked nothing on it: another one is as good.
+      const waiting = connection.health.isChecked ? 'requeue' : 'reject';
+      resets.makeFor(error, () => inBackground(this.#instance.reset({ reason, waiting })));
+    }
+  }
 }

@@ -1,9 +1,8 @@
 // `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
 import { means, NOT_ESTABLISHED } from '../drivers/error-codes';
 import { otherKind, type ServerKind, type ServerKindTeller, type TargetSessionAttrs } from '../drivers/server-kind';
-import type { Settings } from '../pool/instance';
 import type { Connection } from '../connection/connection';
-import { oneOf, refuse, refuseValue } from '../words/options';
+import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
 import { within } from '../words/waiting';
 
 export class RightServer {

@@ -1,5 +1,6 @@
 // Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report.
-import { describeUnregistered, type OpenEntry } from '../pool/instance';
+import { describeUse } from '../connection/describe-use';
+import type { OpenEntry } from '../pool/open-entry';
 import type { Connection } from '../connection/connection';
 import { transactionIdOf } from '../knex/connection-mark';
 import { ResetError } from '../words/errors';
@@ -28,5 +29,5 @@ function unregistered(connection: Connection): OpenTransaction | undefined {
   const id = transactionIdOf(raw);
   if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
   const state = connection.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
-  return describeUnregistered(connection, id ?? 'unknown', state);
+  return describeUse(connection, id ?? 'unknown', state);
 }

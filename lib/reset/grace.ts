@@ -1,13 +1,21 @@
 // The grace of a reset: what runs may end by itself for a while.
 import { within } from '../words/waiting';
-import type { Connection } from '../connection/connection';
-import type { Instance } from '../pool/instance';
 import type { TeardownTime } from './teardown-time';
 
+/** A connection, as far as it is waited for. */
+interface Used {
+  readonly lent: boolean;
+  readonly isGivenBack: boolean;
+  readonly isQuiet: boolean;
+  readonly mutex: { readonly isShared: boolean };
+  whenQuiet(): Promise<void>;
+  whenReturned(): Promise<void>;
+}
+
 /** Waits out the grace period. Ends early when nothing runs. */
-export async function waitOutGrace({ pool }: Instance, { grace }: TeardownTime): Promise<void> {
+export async function waitOutGrace(connections: Iterable<Used>, { grace }: TeardownTime): Promise<void> {
   while (grace.leftMillis > 0) {
-    const busy = [...pool.register.connections].filter(isBusy);
+    const busy = [...connections].filter(isBusy);
     if (busy.length === 0) return;
     const rests = busy.map((connection) =>
       connection.mutex.isShared ? connection.whenQuiet() : connection.whenReturned(),
@@ -17,6 +25,6 @@ export async function waitOutGrace({ pool }: Instance, { grace }: TeardownTime):
 }
 
 /** A sandbox never ends by itself: what runs in it may. */
-function isBusy({ lent, isGivenBack, mutex, isQuiet }: Connection): boolean {
+function isBusy({ lent, isGivenBack, mutex, isQuiet }: Used): boolean {
   return lent && !isGivenBack && !(mutex.isShared && isQuiet);
 }

@@ -1,12 +1,11 @@
 // Runs one reset at a time, and orders resets, `destroy()` and `initialize()`.
 import { channel } from 'node:diagnostics_channel';
-import type { Instance } from '../pool/instance';
 import type { ResetReport } from '../words/types';
 import { checkResetOptions, type ResetRequest } from './options';
-import { endGeneration } from './reset';
+import { endGeneration, type ResetHost } from './reset';
 import { TeardownTime } from './teardown-time';
 
-const resets = channel('knex-reset:reset');
+const resetChannel = channel('knex-reset:reset');
 
 /** A reset or a `destroy()` that is under way. A call of the same kind joins it, one of the other kind runs behind it. */
 interface Step<T> {
@@ -21,12 +20,12 @@ type Bound = Pick<ResetRequest, 'graceMillis' | 'timeoutMillis'>;
 
 /** The calls take effect in the order in which they were made, so that the last one decides. */
 export class Lifecycle {
-  readonly #instance: Instance;
+  readonly #instance: ResetHost;
   readonly #onReopen: () => void;
   /** The last step that was asked for, until it has ended. */
   #last: Step<unknown> | undefined;
 
-  constructor(instance: Instance, onReopen: () => void) {
+  constructor(instance: ResetHost, onReopen: () => void) {
     this.#instance = instance;
     this.#onReopen = onReopen;
   }
@@ -72,9 +71,9 @@ export class Lifecycle {
 
   async #run(request: ResetRequest, time: TeardownTime): Promise<ResetReport> {
     this.reopen();
-    this.#instance.resets++;
+    this.#instance.resets.begin(request);
     const report = await this.#endGeneration(request, time, false);
-    if (resets.hasSubscribers) resets.publish(report);
+    if (resetChannel.hasSubscribers) resetChannel.publish(report);
     return report;
   }
 

@@ -1,6 +1,5 @@
 // The options of one reset, checked, with the instance's defaults.
-import type { Settings } from '../pool/instance';
-import { checkOptions, ignoreRunnerArgument, millis, oneOf, text } from '../words/options';
+import { checkOptions, ignoreRunnerArgument, millis, oneOf, type Settings, text } from '../words/options';
 import type { ResetOptions } from '../words/types';
 
 export type ResetRequest = Required<Omit<ResetOptions, 'reason'>> & { readonly reason: string | undefined };

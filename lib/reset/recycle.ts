@@ -2,24 +2,36 @@
 import { stop } from '../connection/quiesce';
 import { ROLLBACK } from '../drivers/sql';
 import { promisify } from 'node:util';
-import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import type { ConnectionUser } from '../connection/connection-user';
 import { type Deadline, nextTurn, within } from '../words/waiting';
+import type { Books } from './roll-back-in-place';
 
 type AfterCreate = (raw: object, done: (error?: unknown) => void) => void;
 
+/** What knex does with a connection that it has opened. */
+export interface ConnectionMaker {
+  readonly config: { readonly pool?: unknown };
+  setSchemaSearchPath?(raw: object): Promise<unknown>;
+}
+
+/** The books that a connection is in, and the client that has opened it. */
+interface Origin {
+  readonly pool: { readonly register: Books };
+  readonly client: ConnectionMaker;
+}
+
 /** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
-export async function recycle(instance: Instance, connection: Connection, deadline: Deadline): Promise<boolean> {
+export async function recycle(origin: Origin, connection: Connection, deadline: Deadline): Promise<boolean> {
   if (!isWashable(connection)) return false;
-  const washing = new Washing(instance, connection, deadline);
+  const washing = new Washing(origin, connection, deadline);
   const isClean = await within(
     deadline,
     washing.wash().then(() => connection.isClean),
   );
   washing.isOver = true;
   if (!isClean || connection.closing !== undefined) return false;
-  instance.pool.register.restore(connection);
+  origin.pool.register.restore(connection);
   return true;
 }
 
@@ -36,12 +48,12 @@ const LET_GO_MILLIS = 20;
 /** The steps of one cleaning. Once it is given up, or the connection is being closed, no further step is taken. */
 class Washing {
   isOver = false;
-  readonly #instance: Instance;
+  readonly #origin: Origin;
   readonly #connection: Connection;
   readonly #deadline: Deadline;
 
-  constructor(instance: Instance, connection: Connection, deadline: Deadline) {
-    this.#instance = instance;
+  constructor(origin: Origin, connection: Connection, deadline: Deadline) {
+    this.#origin = origin;
     this.#connection = connection;
     this.#deadline = deadline;
   }
@@ -56,7 +68,7 @@ class Washing {
     this.#check();
     await connection.runOwn(async () => driver.resetSession?.(raw));
     this.#check();
-    connection.accept(this.#instance.pool.register.generation);
+    connection.accept(this.#origin.pool.register.generation);
     await this.#setUp();
   }
 
@@ -73,7 +85,7 @@ class Washing {
 
   /** What knex does with a connection that it just opened. */
   async #setUp(): Promise<void> {
-    const { client } = this.#instance;
+    const { client } = this.#origin;
     const { raw } = this.#connection;
     await client.setSchemaSearchPath?.(raw);
     this.#check();

@@ -1,7 +1,10 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
 import { ResetError } from '../words/errors';
 import { inBackground, step } from '../words/foreign';
-import type { Instance, OpenEntry } from '../pool/instance';
+import type { OpenEntry } from '../pool/open-entry';
+import type { ResettablePool } from '../pool/resettable-pool';
+import type { Resets } from '../pool/resets';
+import type { Settings } from '../words/options';
 import type { Connection, Ending } from '../connection/connection';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
@@ -10,9 +13,18 @@ import { abort, COMMIT_SHARE } from './abort';
 import { waitOutGrace } from './grace';
 import type { ResetRequest } from './options';
 import { freeForeign } from './free-foreign';
-import { recycle } from './recycle';
+import { type ConnectionMaker, recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
 import type { TeardownTime } from './teardown-time';
+
+/** What a reset needs from the rest of its instance. */
+export interface ResetHost {
+  readonly client: ConnectionMaker;
+  readonly settings: Settings;
+  readonly pool: ResettablePool;
+  readonly open: ReadonlySet<OpenEntry>;
+  readonly resets: Resets;
+}
 
 export interface Teardown {
   readonly request: ResetRequest;
@@ -22,21 +34,22 @@ export interface Teardown {
 }
 
 /** Ends the current generation: see `Resettable.resetConnection`. The gate stays closed: opening it is the caller's. */
-export async function endGeneration(instance: Instance, teardown: Teardown): Promise<ResetReport> {
+export async function endGeneration(instance: ResetHost, teardown: Teardown): Promise<ResetReport> {
   const startedAt = performance.now();
-  const { pool } = instance;
-  const { reason, waiting } = teardown.request;
-  const report = emptyReport(reason, instance.resets);
+  const { pool, resets } = instance;
+  const { reason } = teardown.request;
+  const report = emptyReport(reason, resets.count);
   pool.beginGeneration();
-  if (!teardown.isLast) instance.latestReset = { reason, waiting };
-  endPauses(instance, report);
+  // Blocks between two attempts were asked before it, and shall touch the database no more.
+  const { generation } = report;
+  report.rejectedWaiters += resets.endPauses(() => new ResetError({ reason, generation }));
   if (pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
     await tearDown(instance, teardown, report);
   report.durationMillis = performance.now() - startedAt;
   return report;
 }
 
-async function tearDown(instance: Instance, teardown: Teardown, report: ResetReport): Promise<void> {
+async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetReport): Promise<void> {
   const { pool } = instance;
   const { register, real } = pool;
   const { request, time, isLast } = teardown;
@@ -49,7 +62,7 @@ async function tearDown(instance: Instance, teardown: Teardown, report: ResetRep
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seized = true;
   // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
-  await (time.hasGrace ? waitOutGrace(instance, time) : undefined);
+  await (time.hasGrace ? waitOutGrace(register.connections, time) : undefined);
   const deadline = time.end();
   // 3. Nothing is lent or opened by the old pool any more.
   const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));
@@ -93,7 +106,7 @@ interface Victim {
   readonly deadline: Deadline;
 }
 
-async function endConnection(instance: Instance, victim: Victim, report: ResetReport): Promise<Ending | 'recycled'> {
+async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Ending | 'recycled'> {
   const { connection, entry, how, deadline } = victim;
   const { pool } = instance;
   // Only a COMMIT may still hear its answer.
@@ -101,7 +114,7 @@ async function endConnection(instance: Instance, victim: Victim, report: ResetRe
   connection.seized = true;
   if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
   if (how === 'keep') {
-    await rollBackInPlace(instance, connection, deadline);
+    await rollBackInPlace(pool.register, connection, deadline);
     return 'recycled';
   }
   if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
@@ -109,19 +122,12 @@ async function endConnection(instance: Instance, victim: Victim, report: ResetRe
 }
 
 /** Settles the pending acquires. */
-function turnWaitersAway({ pool }: Instance, { reason, waiting }: ResetRequest, report: ResetReport): void {
+function turnWaitersAway({ pool }: ResetHost, { reason, waiting }: ResetRequest, report: ResetReport): void {
   if (pool.waiting === 0) return;
   const { generation } = report;
   const turnedAway = pool.turnAway(() => new ResetError({ reason, generation }), waiting);
   if (waiting === 'reject') report.rejectedWaiters += turnedAway;
   else report.requeuedWaiters += turnedAway;
-}
-
-/** Blocks between two attempts: they were asked before it, and shall touch the database no more. */
-function endPauses({ pausedRetries }: Instance, report: ResetReport): void {
-  const { reason, generation } = report;
-  report.rejectedWaiters += pausedRetries.size;
-  for (const pause of pausedRetries) pause.reject(new ResetError({ reason, generation }));
 }
 
 function settleAll(entries: OpenEntry[]): void {

@@ -1,15 +1,21 @@
 // For a connection that holds the data (SQLite in memory): a reset ends what is open on it, and never closes it.
 import { stop } from '../connection/quiesce';
 import { ROLLBACK } from '../drivers/sql';
-import type { Instance } from '../pool/instance';
 import type { Connection } from '../connection/connection';
 import { type Deadline, nextTurn, within } from '../words/waiting';
 
 /** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
 const LET_GO_MILLIS = 20;
 
+/** The books that the connection is in. */
+export interface Books {
+  readonly generation: number;
+  /** It is as new: it goes back for the next borrower. */
+  restore(connection: Connection): void;
+}
+
 /** Resolves when the connection is free for the next borrower, or waits for nothing but to be given back. */
-export async function rollBackInPlace(instance: Instance, connection: Connection, deadline: Deadline): Promise<void> {
+export async function rollBackInPlace(register: Books, connection: Connection, deadline: Deadline): Promise<void> {
   const { driver, raw } = connection;
   await stop(connection, deadline);
   if (driver.status(raw) !== 'idle') await within(deadline.leftMillis, connection.send(ROLLBACK));
@@ -23,6 +29,6 @@ export async function rollBackInPlace(instance: Instance, connection: Connection
     connection.doomed = true;
     return;
   }
-  connection.accept(instance.pool.register.generation);
-  instance.pool.register.restore(connection);
+  connection.accept(register.generation);
+  register.restore(connection);
 }

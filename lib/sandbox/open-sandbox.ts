@@ -2,44 +2,51 @@
 import { shown } from '../words/describe';
 import type { Recording } from '../diagnostics/recording';
 import { ResetError, SandboxError } from '../words/errors';
-import type { EnclosingTransaction } from '../pool/ambient';
-import type { Guest, SandboxTransaction, SandboxOwner, Instance } from '../pool/instance';
+import type { Ambient, EnclosingTransaction } from '../pool/ambient';
+import type { Guest, SandboxTransaction, SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import type { LeakReport, SandboxOptions } from '../words/types';
+
+/** What sandboxes need from the rest of their instance. */
+export interface SandboxHost {
+  readonly ambient: Ambient;
+  readonly recording: Recording;
+  /** @param stack where it was asked for */
+  hold(owner: SandboxOwner, stack: CallSite): Promise<SandboxTransaction>;
+}
 
 /** The reason of the reset that `db.destroy()` makes. */
 const DESTROY = 'destroy';
 
 export class OpenSandbox implements SandboxOwner {
   readonly guests = new Set<Guest>();
-  readonly #instance: Instance;
+  readonly #instance: SandboxHost;
   readonly #options: SandboxOptions;
   readonly #stopRecording: () => void;
   #held!: SandboxTransaction;
   #escape: SandboxError | undefined;
   #closing: Promise<LeakReport> | undefined;
 
-  private constructor(instance: Instance, options: SandboxOptions, stopRecording: () => void) {
+  private constructor(instance: SandboxHost, options: SandboxOptions) {
     this.#instance = instance;
     this.#options = options;
-    this.#stopRecording = stopRecording;
+    this.#stopRecording = instance.recording.start();
   }
 
   /** @throws SandboxError inside another sandbox, and inside a block of an ambient instance: it could not have a connection of its own there. */
   static async open(
-    instance: Instance,
-    recording: Recording,
+    instance: SandboxHost,
     { options, stack }: { options: SandboxOptions; stack: CallSite },
   ): Promise<OpenSandbox> {
     const around = instance.ambient.current();
     if (around) throw refusal(around === instance.ambient.pinned);
-    const sandbox = new OpenSandbox(instance, options, recording.start());
+    const sandbox = new OpenSandbox(instance, options);
     return sandbox.#hold(instance.hold(sandbox, stack));
   }
 
   /** A sandbox inside this one: what is done in it is undone at its end, and the outer one goes on. */
-  nest(recording: Recording, stack: CallSite): Promise<OpenSandbox> {
-    const inner = new OpenSandbox(this.#instance, this.#options, recording.start());
+  nest(stack: CallSite): Promise<OpenSandbox> {
+    const inner = new OpenSandbox(this.#instance, this.#options);
     return inner.#hold(this.#held.nest(inner, stack));
   }
 

@@ -1,14 +1,12 @@
 // Transactions that always roll back, for tests: for a callback's async context, for the whole instance, or for what `run()` runs.
-import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../words/errors';
 import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
 import type { EnclosingTransaction } from '../pool/ambient';
-import type { Instance } from '../pool/instance';
 import type { CallSite } from '../words/call-site';
 import type { Awaitable } from '../words/block-types';
 import type { LeakReport, Sandbox, SandboxOptions } from '../words/types';
 import { nextTurn } from '../words/waiting';
-import { OpenSandbox } from './open-sandbox';
+import { OpenSandbox, type SandboxHost } from './open-sandbox';
 
 /** What is asked for, and where. */
 interface SandboxRequest {
@@ -22,15 +20,14 @@ function checkSandboxOptions(where: string, given: unknown): SandboxOptions {
 
 /** `db.sandbox()`. */
 export async function runInSandbox<T>(
-  instance: Instance,
-  recording: Recording,
+  instance: SandboxHost,
   body: () => Awaitable<T>,
   asked: SandboxRequest,
 ): Promise<T> {
   if (!callable.accepts(body)) refuse('sandbox', body, 'a function as the body');
   const options = checkSandboxOptions('sandbox', asked.options);
   if (options.pinned) refuse('sandbox: pinned', true, 'nothing or false: openSandbox() pins');
-  const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
+  const sandbox = await OpenSandbox.open(instance, { options, stack: asked.stack });
   let result: T;
   try {
     result = await sandbox.run(async () => await body());
@@ -44,9 +41,9 @@ export async function runInSandbox<T>(
 }
 
 /** `db.openSandbox()`. */
-export async function openSandboxIn(instance: Instance, recording: Recording, asked: SandboxRequest): Promise<Sandbox> {
+export async function openSandboxIn(instance: SandboxHost, asked: SandboxRequest): Promise<Sandbox> {
   const options = checkSandboxOptions('openSandbox', ignoreRunnerArgument(asked.options));
-  const sandbox = await OpenSandbox.open(instance, recording, { options, stack: asked.stack });
+  const sandbox = await OpenSandbox.open(instance, { options, stack: asked.stack });
   if (options.pinned === false) return handleOf(sandbox, () => sandbox.close());
   if (instance.ambient.pinned) {
     await sandbox.close();
@@ -56,7 +53,7 @@ export async function openSandboxIn(instance: Instance, recording: Recording, as
 }
 
 /** Makes a sandbox the place of everything that has none by its context, until it is closed. */
-function pin({ ambient }: Instance, sandbox: OpenSandbox): Sandbox {
+function pin({ ambient }: SandboxHost, sandbox: OpenSandbox): Sandbox {
   const { enclosing } = sandbox;
   const earlier = ambient.pinned;
   ambient.pinned = enclosing;
@@ -86,15 +83,10 @@ function isInside(inner: EnclosingTransaction | undefined, outer: EnclosingTrans
 const sandboxes = new WeakMap<Sandbox, OpenSandbox>();
 
 /** Pins a sandbox inside a pinned one, which is pinned again when the inner one is closed: for a test inside a test. */
-export async function nestSandbox(
-  instance: Instance,
-  recording: Recording,
-  outer: Sandbox,
-  stack: CallSite,
-): Promise<Sandbox> {
+export async function nestSandbox(instance: SandboxHost, outer: Sandbox, stack: CallSite): Promise<Sandbox> {
   const around = sandboxes.get(outer);
   if (!around) throw new SandboxError('only a sandbox of this package can have another one inside');
-  return pin(instance, await around.nest(recording, stack));
+  return pin(instance, await around.nest(stack));
 }
 
 function handleOf(sandbox: OpenSandbox, close: () => Promise<LeakReport>): Sandbox {

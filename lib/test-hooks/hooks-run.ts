@@ -1,5 +1,4 @@
 // One run of a suite, from its first `beforeEach` to `afterAll`: the instances that it uses, and the tests that are under way.
-import type { Recording } from '../diagnostics/recording';
 import { SandboxError } from '../words/errors';
 import { Attempt, type LeakPolicy } from './attempt';
 import { isolate } from './isolate';
@@ -14,9 +13,6 @@ export interface HooksOptions {
   leaks: LeakPolicy;
 }
 
-/** An instance under test, with what records where its queries are asked. */
-export type HookedInstance = Hooked & { recording: Recording };
-
 export class HooksRun {
   readonly #tests = new OpenTests();
   readonly #isolation: InstanceIsolation;
@@ -27,7 +23,7 @@ export class HooksRun {
   /** Of mocha, which has a new one for each run. */
   readonly root: object | undefined;
 
-  constructor(instances: HookedInstance[], { isolation, leaks }: HooksOptions, root: object | undefined) {
+  constructor(instances: Hooked[], { isolation, leaks }: HooksOptions, root: object | undefined) {
     this.#isolation = isolate(isolation, instances);
     this.#leaks = leaks;
     const bounds = instances.map(
@@ -35,7 +31,7 @@ export class HooksRun {
     );
     this.boundMillis = Math.max(...bounds) + 1000;
     this.root = root;
-    this.#stops = [...instances.map(({ recording }) => recording.start()), muteAborted()];
+    this.#stops = [...instances.map(({ instance }) => instance.recording.start()), muteAborted()];
   }
 
   async begin(test: RunningTest): Promise<void> {

@@ -43,7 +43,7 @@ export class InnerLook implements Isolation {
   async #end(connection: Connection): Promise<void> {
     const { open, pool, resets } = this.#instance;
     const entry = [...open].find((each) => each.connection === connection);
-    const error = new ResetError({ reason: REASON, generation: resets });
+    const error = new ResetError({ reason: REASON, generation: resets.count });
     connection.refuse(entry?.abort(error) ?? error);
     await pool.register.discard(connection);
     entry?.settle();

@@ -1,6 +1,11 @@
 // What a test begins with and what is undone after it. There is one class for each kind of isolation.
 import type { Knex } from 'knex';
-import type { Instance } from '../pool/instance';
+import type { Recording } from '../diagnostics/recording';
+import type { Ambient } from '../pool/ambient';
+import type { OpenEntry } from '../pool/open-entry';
+import type { ResettablePool } from '../pool/resettable-pool';
+import type { Resets } from '../pool/resets';
+import type { Settings } from '../words/options';
 import type { LeakReport, Resettable, Sandbox } from '../words/types';
 
 export type IsolationKind = 'reset' | 'recycle' | 'sandbox' | 'clean';
@@ -28,10 +33,20 @@ export interface InstanceIsolation extends Isolation {
   end(): Promise<void>;
 }
 
-/** An instance under test. */
+/** What the hooks need from the rest of an instance. */
+export interface InstanceUnderTest {
+  readonly settings: Settings;
+  readonly pool: ResettablePool;
+  readonly open: Iterable<OpenEntry>;
+  readonly resets: Resets;
+  readonly ambient: Ambient;
+  readonly recording: Recording;
+}
+
+/** What hooks are made for. */
 export interface Hooked {
   db: Knex & Resettable;
-  instance: Instance;
+  instance: InstanceUnderTest;
   /** How long `emptyTables()` may wait for a lock. */
   lockMillis: number;
   /** Deletes what is committed. */

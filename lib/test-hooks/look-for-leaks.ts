@@ -1,9 +1,23 @@
 // Finds what is open or running when a test has ended. A connection on its way back to the pool does not count.
-import type { Instance } from '../pool/instance';
-import type { Connection } from '../connection/connection';
-import { userFrames } from '../words/call-site';
+import type { OpenEntry } from '../pool/open-entry';
+import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { LeakReport } from '../words/types';
 import { Deadline, nextTurn } from '../words/waiting';
+
+/** A connection, as far as it is looked at. */
+interface Used {
+  readonly lent: boolean;
+  readonly user: object | undefined;
+  readonly running: number;
+  readonly lastSql: string | undefined;
+  readonly lease: { readonly askedAt: QueryOrigin | undefined };
+}
+
+/** What is looked at. */
+interface Watched {
+  readonly open: Iterable<OpenEntry>;
+  readonly pool: { readonly register: { readonly connections: Iterable<Used> }; readonly waiting: number };
+}
 
 /** How long a connection may take to come back, or to come for a query that waits. */
 const SETTLE_MILLIS = 200;
@@ -13,7 +27,7 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
 }
 
 /** @param earlier the ids of transactions that were open before the test began: they belong to the hooks of the suite */
-export async function lookForLeaks(instance: Instance, earlier: readonly string[]): Promise<LeakReport> {
+export async function lookForLeaks(instance: Watched, earlier: readonly string[]): Promise<LeakReport> {
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
     const open = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
@@ -31,10 +45,10 @@ export async function lookForLeaks(instance: Instance, earlier: readonly string[
   }
 }
 
-function describeQuery({ lastSql = '', lease }: Connection): LeakReport['queries'][number] {
+function describeQuery({ lastSql = '', lease }: Used): LeakReport['queries'][number] {
   return { sql: lastSql, stack: userFrames(lease.askedAt) };
 }
 
-function waiting({ pool }: Instance): LeakReport['queries'] {
+function waiting({ pool }: Watched): LeakReport['queries'] {
   return pool.waiting > 0 ? [{ sql: `(${pool.waiting} waiting for a connection)`, stack: '' }] : [];
 }

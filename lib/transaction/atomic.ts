@@ -3,7 +3,6 @@ import { makeOutermost } from '../knex/inner-transaction';
 import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
 import { refuse } from '../words/options';
-import type { Instance } from '../pool/instance';
 import { captureCallSite, type CallSite } from '../words/call-site';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from '../words/block-types';
 import { takeControlOf } from './take-control';
@@ -15,6 +14,7 @@ import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
 import type { Transaction } from './transaction';
 import type { BlockSpec } from './transaction-details';
+import type { TransactionHost } from './transaction-host';
 import { type LateHook, LATE_HOOKS } from './hook-table';
 import { register } from './register-hook';
 
@@ -27,17 +27,19 @@ interface BlockRequest<T> {
   stack: CallSite;
   /** The instance or copy that it was asked of. */
   userParams?: unknown;
+  /** Of a transaction that knex has begun before: what it is of, where that is resettable. */
+  instance?: TransactionHost | undefined;
 }
 
 /** `db.atomic`. */
-export function runOutermost<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
+export function runOutermost<T>(instance: TransactionHost, asked: BlockRequest<T>): Promise<T> {
   const enclosing = instance.ambient.current() as Transaction | undefined;
   return enclosing?.handle && instance.settings.ambient
     ? runInTransaction(enclosing.handle, asked)
     : runOnInstance(instance, asked);
 }
 
-async function runOnInstance<T>(instance: Instance, asked: BlockRequest<T>): Promise<T> {
+async function runOnInstance<T>(instance: TransactionHost, asked: BlockRequest<T>): Promise<T> {
   const { block, options: given, stack } = asked;
   const options = checkAtomic(block, given);
   const { client, driver, knex } = instance;
@@ -62,9 +64,10 @@ export function runInTransaction<T>(trx: Knex.Transaction, asked: BlockRequest<T
   return watchInner(runNested(trx, asked), () => transactionOf(trx));
 }
 
-async function runNested<T>(trx: Knex.Transaction, { block, options: given, stack }: BlockRequest<T>): Promise<T> {
+async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T>): Promise<T> {
+  const { block, options: given, stack, instance } = asked;
   const options = checkAtomic(block, given);
-  if (!transactionOf(trx)) await takeControlOf(trx);
+  if (!transactionOf(trx)) await takeControlOf(trx, instance);
   const outer = transactionOf(trx);
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {

@@ -7,7 +7,6 @@ import { TransactionPort } from '../knex/transaction-port';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
 import type { KnexTransaction } from '../knex/transaction-shape';
 import { type Connection, connectionOf } from '../connection/connection';
-import type { Instance } from '../pool/instance';
 import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
 import { borrowTurn, transactionOfClient } from './control';
@@ -18,6 +17,7 @@ import { EmulatedRoot } from './emulated-root';
 import { Savepoint } from './savepoint';
 import type { Transaction } from './transaction';
 import type { BlockSpec, HeldSpec, TransactionDetails } from './transaction-details';
+import type { TransactionHost } from './transaction-host';
 import { waitForSiblings } from './sandbox-waits';
 
 /** Rides in a transaction's config from `atomic()` to here. */
@@ -47,7 +47,7 @@ export function transactionOf(trx: Knex.Transaction): Transaction | undefined {
 }
 
 export function beginTransaction(
-  instance: Instance,
+  instance: TransactionHost,
   client: object,
   asked: TransactionRequest,
   make: Make,
@@ -91,7 +91,7 @@ function makeTransaction(
 }
 
 /** The transaction that one asked of the instance has to run in: by its context, or because its connection is lent inside that. */
-function enclosingOf({ ambient }: Instance, config: TransactionConfig | undefined): Transaction | undefined {
+function enclosingOf({ ambient }: TransactionHost, config: TransactionConfig | undefined): Transaction | undefined {
   const current = ambient.current() as Transaction | undefined;
   if (!config?.connection) return current;
   const lent = connectionOf(config.connection);
@@ -101,7 +101,7 @@ function enclosingOf({ ambient }: Instance, config: TransactionConfig | undefine
 
 /** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */
 function beginInside(
-  instance: Instance,
+  instance: TransactionHost,
   enclosing: Transaction,
   { container, config }: TransactionRequest,
 ): KnexTransaction {

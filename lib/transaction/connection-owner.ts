@@ -1,9 +1,9 @@
 // A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
 import { connectionOf } from '../connection/connection';
 import type { ConnectionUser } from '../connection/connection-user';
-import type { OpenEntry } from '../pool/instance';
+import type { OpenEntry } from '../pool/open-entry';
 import { shown } from '../words/describe';
-import { BlockControlError, ResetError } from '../words/errors';
+import { BlockControlError } from '../words/errors';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 import { ControlledTransaction } from './exit';
@@ -26,7 +26,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 
   constructor(details: OwnerDetails) {
     super(details);
-    this.#resets = details.instance.resets;
+    this.#resets = details.instance.resets.count;
   }
 
   // Its connection.
@@ -54,9 +54,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 
   /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
   ask(): void {
-    const { resets, latestReset } = this.instance;
-    if (this.#resets === resets || latestReset?.waiting !== 'reject') return;
-    throw new ResetError({ reason: latestReset.reason, generation: resets });
+    this.instance.resets.refuseEarlier(this.#resets);
   }
 
   acquired(raw: object, usesCallersConnection = false): void {

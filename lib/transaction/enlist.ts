@@ -3,7 +3,7 @@ import { captureCallSite, type QueryOrigin, userFrames } from '../words/call-sit
 import type { TurnDescription, TurnHolder } from '../connection/mutex';
 import { SavepointMutex } from '../connection/savepoint-mutex';
 import { sqlOf } from '../knex/builders';
-import type { Guest } from '../pool/instance';
+import type { Guest } from '../pool/sandboxes';
 import { inBackground } from '../words/foreign';
 import type { Transaction } from './transaction';
 

@@ -1,10 +1,10 @@
 // `db.outside()`: work that does not belong to the block or sandbox around it.
 import { refuse } from '../words/options';
 import type { Awaitable } from '../words/block-types';
-import type { Instance } from '../pool/instance';
+import type { Ambient } from '../pool/ambient';
 
-export async function runOutside<T>(instance: Instance, work: () => Awaitable<T>): Promise<T> {
+export async function runOutside<T>(ambient: Ambient, work: () => Awaitable<T>): Promise<T> {
   if (typeof work !== 'function') refuse('outside', work, 'a function as the work');
   // A builder that is returned runs when it is first waited for, which has to be outside too.
-  return instance.ambient.runOutside(async () => await work());
+  return ambient.runOutside(async () => await work());
 }

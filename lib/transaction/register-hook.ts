@@ -6,6 +6,7 @@ import { transactionOf } from './begin';
 import type { LateHook } from './hook-table';
 import { takeControlOf } from './take-control';
 import type { Transaction } from './transaction';
+import type { TransactionHost } from './transaction-host';
 
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
 export function register(transaction: Transaction, kind: LateHook, hook: unknown): void {
@@ -15,11 +16,16 @@ export function register(transaction: Transaction, kind: LateHook, hook: unknown
 }
 
 /** The same by a handle, at once; in a transaction that knex began without this package, as soon as control of it is taken. */
-export async function registerBy(trx: Knex.Transaction, kind: LateHook, hook: TransactionHook): Promise<void> {
+export async function registerBy(
+  trx: Knex.Transaction,
+  kind: LateHook,
+  hook: TransactionHook,
+  instance: TransactionHost | undefined,
+): Promise<void> {
   if (!transactionOf(trx)) {
     // The connection of a finished transaction may have another user by now.
     if (trx.isCompleted()) throw finished(kind, 'of this handle');
-    await takeControlOf(trx);
+    await takeControlOf(trx, instance);
   }
   register(transactionOf(trx) as Transaction, kind, hook);
 }

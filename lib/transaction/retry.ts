@@ -2,11 +2,11 @@
 import { isRetryable } from '../drivers/fatal-errors';
 import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../words/errors';
 import { DEFAULTS, refuse } from '../words/options';
-import type { Instance } from '../pool/instance';
+import type { Resets } from '../pool/resets';
 import type { AtomicOptions, RetryOptions } from '../words/block-types';
-import { defer } from '../words/waiting';
 import type { Limit } from './limit';
 import type { Transaction } from './transaction';
+import type { TransactionHost } from './transaction-host';
 import { HookRegister } from './hooks';
 
 /** One run of a block. */
@@ -20,45 +20,44 @@ export interface Attempt {
 type Once<T> = (attempt: Attempt) => Promise<T>;
 
 /** As often as `retry` says, which is once where it says nothing. */
-export function attempts<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
+export function attempts<T>(
+  instance: TransactionHost,
+  options: AtomicOptions,
+  limit: Limit,
+  once: Once<T>,
+): Promise<T> {
   if (options.retry === undefined) return once({ number: 1, mayRetry: false, transaction: undefined });
   return repeat(instance, options, limit, once);
 }
 
-async function repeat<T>(instance: Instance, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
+async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
   const retry = options.retry as RetryOptions | undefined;
-  let { resets } = instance;
+  const { resets } = instance;
+  let earlier = resets.count;
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
       return await once(attempt);
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
-      if (instance.resets === resets + 1 && isResetFor(instance, attempt, error)) resets = instance.resets;
-      if (instance.resets !== resets) throw error;
+      if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;
+      if (resets.count !== earlier) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       for (const later of await hooksOf(instance, options, attempt.transaction).runAll('onRetry', occasion))
         suppress(error, later);
-      if (limit.isReached || instance.resets !== resets) throw error;
-      await sleep(instance, limit, backoff(retry, number));
+      if (limit.isReached || resets.count !== earlier) throw error;
+      // What was asked before a reset is not asked again after it.
+      await resets.pause((alarm) => limit.sleep(backoff(retry, number), alarm));
     }
   }
 }
 
-/** Rejects at once where the limit is reached, or a reset begins: what was asked before it is not asked again after it. */
-async function sleep({ pausedRetries }: Instance, limit: Limit, millis: number): Promise<void> {
-  const reset = defer<never>();
-  reset.promise.catch(() => {});
-  pausedRetries.add(reset);
-  try {
-    await limit.sleep(millis, reset.promise);
-  } finally {
-    pausedRetries.delete(reset);
-  }
-}
-
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */
-function hooksOf(instance: Instance, options: AtomicOptions, transaction: Transaction | undefined): HookRegister {
+function hooksOf(
+  instance: TransactionHost,
+  options: AtomicOptions,
+  transaction: Transaction | undefined,
+): HookRegister {
   const state = transaction?.state;
   if (state?.is === 'released' && state.hooks && transaction?.handle) return state.hooks;
   const hooks = new HookRegister();
@@ -69,13 +68,17 @@ function hooksOf(instance: Instance, options: AtomicOptions, transaction: Transa
 }
 
 /** Whether the latest reset was made by `onFatal: 'reset'` for what the attempt failed of. */
-function isResetFor({ fatalReset, resets }: Instance, { transaction }: Attempt, error: unknown): boolean {
-  if (fatalReset?.number !== resets) return false;
+function isResetFor(resets: Resets, { transaction }: Attempt, error: unknown): boolean {
   const { death, fatal } = transaction?.connection ?? {};
-  return [error, death, fatal].includes(fatalReset.error);
+  return resets.isLatestFor([error, death, fatal]);
 }
 
-function isWorthIt(instance: Instance, retry: RetryOptions | undefined, attempt: Attempt, error: unknown): boolean {
+function isWorthIt(
+  instance: TransactionHost,
+  retry: RetryOptions | undefined,
+  attempt: Attempt,
+  error: unknown,
+): boolean {
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;

@@ -1,11 +1,10 @@
 // Transactions that are held open by this package itself, for a sandbox: begun like any other, and only ever rolled back. A sandbox inside
 // another has a savepoint.
 import { BEGIN } from '../drivers/sql';
-import type { SandboxTransaction as Held, SandboxOwner, Instance } from '../pool/instance';
+import type { SandboxTransaction as Held, SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex, SET_SAVEPOINT } from '../connection/savepoint-mutex';
 import { makeInside, makeOutermost } from '../knex/inner-transaction';
-import { acquireTimeoutMillisOf } from '../knex/pool-settings';
 import type { StepResult } from '../knex/transaction-port';
 import type { OpenTransaction } from '../words/types';
 import type { OwnerDetails } from './connection-owner';
@@ -18,6 +17,7 @@ import type { EndingStatement } from './server-view';
 import type { Failure } from './state';
 import type { Transaction } from './transaction';
 import type { HeldSpec } from './transaction-details';
+import type { TransactionHost } from './transaction-host';
 
 type Spec = HeldSpec<ControlledTransaction>;
 
@@ -25,16 +25,19 @@ type Spec = HeldSpec<ControlledTransaction>;
 export const HELD = Symbol('knex-reset.held');
 
 /** Begins it. Everything on its connection takes turns from then on. */
-export async function openSandboxTransaction(instance: Instance, holder: SandboxOwner, stack: CallSite): Promise<Held> {
-  const { client, knex } = instance;
+export async function openSandboxTransaction(
+  { acquireTimeoutMillis, client, knex, settings }: TransactionHost,
+  holder: SandboxOwner,
+  stack: CallSite,
+): Promise<Held> {
   const transaction = (await held({ holder, stack }, (spec) =>
     makeOutermost(client, neverCalled, { userParams: knex.userParams, [HELD]: spec }),
   )) as SandboxTransaction;
   const { connection } = transaction;
   const mutex = new SavepointMutex(connection, {
     hasSavepoint: connection.driver.takesScripts === true,
-    waitMillis: acquireTimeoutMillisOf(client),
-    timeoutMillis: instance.settings.timeoutMillis,
+    waitMillis: acquireTimeoutMillis,
+    timeoutMillis: settings.timeoutMillis,
     onEscape: (sql) => transaction.escaped(sql),
     onSilence: (error) => transaction.doom(error),
   });

@@ -1,7 +1,6 @@
 // Transactions that wait in a sandbox: for those before them, and for what they have started. They share one connection there, so each
 // wait is bounded as Knex's wait for a connection is: what is in the way may wait for them.
 import { turnRefused } from '../connection/mutex';
-import { acquireTimeoutMillisOf } from '../knex/pool-settings';
 import { within } from '../words/waiting';
 import type { Transaction } from './transaction';
 
@@ -17,7 +16,7 @@ export async function waitForSiblings(
   earlier: Promise<unknown>,
   waiting: () => Transaction & { ended(failure: { error: unknown }): unknown },
 ): Promise<void> {
-  const acquireTimeoutMillis = acquireTimeoutMillisOf(parent.instance.client);
+  const { acquireTimeoutMillis } = parent.instance;
   const areOver = earlier.then(() => true);
   if (await parent.connection.mutex.count(within(acquireTimeoutMillis, areOver))) return;
   const transaction = waiting();
@@ -43,7 +42,7 @@ export async function drain(
   const { connection, work, instance } = transaction;
   const drained = work.drained(isWanted).then(() => true);
   const isBounded = connection.mutex.isShared;
-  const waitMillis = acquireTimeoutMillisOf(instance.client);
+  const waitMillis = instance.acquireTimeoutMillis;
   if (await (isBounded ? within(waitMillis, drained) : drained)) return undefined;
   const inTheWay = connection.mutex.holder ?? [...transaction.children].find((each) => !each.isOver) ?? transaction;
   const how = `the end of transaction ${transaction.name} waits for`;

@@ -1,13 +1,14 @@
 // `transactionTimeoutMillis`: the time limit of every outermost transaction that has none of its own.
 import { TransactionTimeoutError } from '../words/errors';
 import { AgeWatch } from '../pool/age-watch';
-import type { Settings, TransactionLimit } from '../pool/instance';
 import { inBackground } from '../words/foreign';
+import type { Settings } from '../words/options';
 import { nextTurn } from '../words/waiting';
 import { interrupt } from './interrupt';
 import type { Transaction } from './transaction';
+import type { TransactionLimit } from './transaction-host';
 
-class SharedLimit implements TransactionLimit {
+export class SharedLimit implements TransactionLimit {
   readonly #millis: number;
   readonly #watch: AgeWatch<Transaction>;
 

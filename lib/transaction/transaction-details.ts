@@ -1,8 +1,9 @@
 // What a transaction `T` is made from.
 import type { AtomicOptions } from '../words/block-types';
 import type { TransactionPort } from '../knex/transaction-port';
-import type { Instance, SandboxOwner } from '../pool/instance';
+import type { SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
+import type { TransactionHost } from './transaction-host';
 
 /** A block's time limit, as its transaction sees it. */
 export interface BlockLimit {
@@ -36,7 +37,7 @@ export interface HeldSpec<T> {
 }
 
 export interface TransactionDetails<T> {
-  instance: Instance;
+  instance: TransactionHost;
   port: TransactionPort;
   parent: T | undefined;
   block: BlockSpec<T> | undefined;

@@ -1,10 +1,11 @@
 // One transaction or savepoint: its state, and its place among those around and inside it. Subclasses send its statements.
 import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
+import { describeUse } from '../connection/describe-use';
 import { isSocketError } from '../drivers/fatal-errors';
 import type { Recorded } from '../drivers/pg-commit-status';
 import type { TransactionPort } from '../knex/transaction-port';
-import { describeUnregistered, type Instance, type SandboxOwner } from '../pool/instance';
+import type { SandboxOwner } from '../pool/sandboxes';
 import { type CallSite, type QueryOrigin, userFrames } from '../words/call-site';
 import { shown } from '../words/describe';
 import { ResetError, TransactionFailedError } from '../words/errors';
@@ -16,12 +17,13 @@ import type { ServerView } from './server-view';
 import { Life } from './life';
 import type { Failure, State } from './state';
 import type { BlockSpec, TransactionDetails } from './transaction-details';
+import type { TransactionHost } from './transaction-host';
 import { Work } from './work';
 
 const NONE: ReadonlySet<Transaction> = new Set();
 
 export abstract class Transaction extends Life implements HookSite {
-  readonly instance: Instance;
+  readonly instance: TransactionHost;
   readonly port: TransactionPort;
   readonly parent: Transaction | undefined;
   /** The one that has BEGIN and COMMIT. */
@@ -145,8 +147,7 @@ export abstract class Transaction extends Life implements HookSite {
   }
 
   get hasHooks(): boolean {
-    const hooks = this.outermost.#hooks;
-    return hooks !== undefined && !hooks.isEmpty;
+    return this.outermost.#hooks?.isEmpty === false;
   }
 
   // Its end for its holders, by a reset or the death of its connection.
@@ -186,10 +187,9 @@ export abstract class Transaction extends Life implements HookSite {
   describe(): OpenTransaction {
     // One that is about to begin has none of its own yet.
     const connection = this.connection ?? this.root.connection;
-    const isFailed = this.view.firstError !== undefined;
-    const state = connection.running > 0 ? 'running' : isFailed ? 'failed' : 'idle';
+    const state = connection.running > 0 ? 'running' : this.view.firstError === undefined ? 'idle' : 'failed';
     return {
-      ...describeUnregistered(connection, this.id, state),
+      ...describeUse(connection, this.id, state),
       label: this.label,
       openedAt: new Date(this.openedAt),
       ageMillis: Date.now() - this.openedAt,

@@ -1,6 +1,7 @@
 // Defaults, and the checks of everything that users pass in.
 import { describe, isPlain, isPlainObject, shown } from './describe';
 import { valueOr } from './foreign';
+import type { ResettableOptions } from './option-types';
 
 export const DEFAULTS = {
   graceMillis: 0,
@@ -11,6 +12,10 @@ export const DEFAULTS = {
   retryMaxDelayMillis: 1000,
   waitMillis: 60_000,
 } as const;
+
+/** The options of an instance, with their defaults. */
+export type Settings = ResettableOptions &
+  Required<Pick<ResettableOptions, 'graceMillis' | 'timeoutMillis' | 'onFatal' | 'checkTimeoutMillis'>>;
 
 interface Check {
   expected: string;

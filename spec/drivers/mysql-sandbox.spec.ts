@@ -46,8 +46,7 @@ for (const client of ['mysql2', 'mysql']) {
     });
 
     it('has one inside, which undoes what was done in it', async () => {
-      const { instance, recording } = registeredOf('spec', db);
-      const inner = await nestSandbox(instance, recording, sandbox, {});
+      const inner = await nestSandbox(registeredOf('spec', db), sandbox, {});
       await db('t').insert({ id: 2 });
       await db.transaction((trx) => trx('t').insert({ id: 3 }));
       expect(await inner.close()).to.deep.equal({ transactions: [], queries: [] });

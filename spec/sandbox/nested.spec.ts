@@ -12,10 +12,7 @@ describe('a nested sandbox', () => {
   let db: ResettableKnex;
   let outer: Sandbox;
 
-  const nest = (around = outer) => {
-    const { instance, recording } = registeredOf('spec', db);
-    return nestSandbox(instance, recording, around, {});
-  };
+  const nest = (around = outer) => nestSandbox(registeredOf('spec', db), around, {});
   const rows = async () => (await db('t').pluck('id').orderBy('id')) as number[];
 
   beforeEach(async () => {

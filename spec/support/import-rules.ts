@@ -35,6 +35,7 @@ const levels = [
     'testing.ts',
     'migrations.ts',
     'resettable.ts',
+    'instance.ts',
     'atomic-from-anywhere.ts',
     'hooks-from-anywhere.ts',
     'methods.ts',

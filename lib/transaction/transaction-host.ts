@@ -1,0 +1,51 @@
+// What transactions need from the rest of their instance.
+import type { Knex } from 'knex';
+import type { Connection } from '../connection/connection';
+import type { Ambient } from '../pool/ambient';
+import type { OpenEntry } from '../pool/open-entry';
+import type { Resets } from '../pool/resets';
+import type { Settings } from '../words/options';
+
+export interface TransactionHost {
+  /** Its parameters are those of a block that has none of its own. */
+  readonly knex: Pick<Knex, 'userParams'>;
+  readonly driver: { readonly name: string; readonly isPostgres?: boolean };
+  /** Begins transactions. */
+  readonly client: object;
+  readonly settings: Pick<Settings, 'timeoutMillis' | 'isFatal' | 'ambient' | 'hooks'>;
+  readonly ambient: Ambient;
+  readonly resets: Resets;
+  readonly pool: ConnectionSource;
+  /** How long knex waits for a connection. */
+  readonly acquireTimeoutMillis: number;
+  /** Set with `transactionTimeoutMillis`. */
+  readonly transactionLimit: TransactionLimit | undefined;
+  /** The built-in classifier, or the user's override of it. */
+  isFatal(error: unknown): boolean;
+  /** An outermost transaction has its connection, or needs it no more. */
+  opened(entry: OpenEntry): void;
+  closed(entry: OpenEntry): void;
+  /** Makes the client of a transaction that knex has begun before one of the instance's. */
+  attachTransaction(client: object): void;
+}
+
+/** The connections of an instance, as its transactions use them. */
+export interface ConnectionSource {
+  readonly lending: {
+    /** Lends one for this package's own use; it is given back with `release()`. */
+    borrow(): Promise<Connection>;
+  };
+  release(raw: object): boolean;
+  readonly register: {
+    /** Closes one that is of no use any more. */
+    discard(connection: Connection): Promise<unknown>;
+    /** Taps one from elsewhere that a transaction was given. */
+    trackForeign(raw: object): Connection;
+  };
+}
+
+/** Ends transactions that take too long. */
+export interface TransactionLimit {
+  /** One has its connection. */
+  begun(transaction: OpenEntry): void;
+}
