@@ -1,6 +1,7 @@
 // Records where queries are asked. Only on demand, because a stack costs more than the rest of this package together.
 import type { QueryOrigin } from '../words/call-site';
 import { captureCallSite } from '../words/call-site';
+import { nextTick } from '../words/foreign';
 
 /** Tells of each builder that is made from now on, by whatever entry. */
 export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => void;
@@ -44,10 +45,16 @@ export class Recording {
     (builder as Builder)[ASKED] = asked;
   }
 
-  /** A builder is about to ask for a connection, before anything else happens. */
+  /** A builder is about to ask for a connection, before anything else happens. One that was given its connection asks for none. */
   running(builder: object): void {
-    if (this.#wanted > 0) this.#asking = (builder as Builder)[ASKED];
+    if (this.#wanted === 0) return;
+    this.#asking = (builder as Builder)[ASKED];
+    nextTick(this.#forget);
   }
+
+  readonly #forget = () => {
+    this.#asking = undefined;
+  };
 
   /** Where the connection that is asked for right now was asked. */
   take(): QueryOrigin | undefined {

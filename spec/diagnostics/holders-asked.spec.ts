@@ -79,6 +79,40 @@ describe('the error of a full pool', () => {
       expect(error.holders[0]!.stack).not.to.include('earlier');
     });
 
+    it('says it of a query that a reset has held up, though others were asked meanwhile', async () => {
+      const db = stage.resettable(narrow(1), { leakAfterMillis: 60_000 });
+      const trx = await db.transaction();
+      trx.executionPromise.catch(() => {});
+      const reset = db.resetConnection({ graceMillis: 100 });
+      const held = failure(
+        (function asker() {
+          return db.raw(SLEEP);
+        })(),
+      );
+      const vain = failure(
+        (function other() {
+          return db.raw('select 1');
+        })(),
+      );
+      await reset;
+      const error = (await vain) as unknown as FullPoolError;
+      expectUserFrames(error.holders[0]!.stack, FILE, 'asker');
+      await db.resetConnection();
+      await held;
+    });
+
+    it('says nothing of a connection that was taken by hand, whatever was sent on another one before', async () => {
+      const db = stage.resettable(narrow(2), { leakAfterMillis: 60_000 });
+      const raws = [await db.client.acquireConnection()];
+      await (function asker() {
+        return db.raw('select 1').connection(raws[0]);
+      })();
+      raws.push(await db.client.acquireConnection());
+      const error = (await failure(db.raw('select 1'))) as unknown as FullPoolError;
+      expect(error.holders.map(({ stack }) => stack)).to.deep.equal(['', '']);
+      for (const raw of raws) await db.client.releaseConnection(raw);
+    });
+
     it('still says it after a reset', async () => {
       const db = stage.resettable(narrow(1), { leakAfterMillis: 60_000 });
       await db.raw('select 1');
