@@ -77,7 +77,7 @@ export class Instance implements Hosts {
     this.pool = new ResettablePool(this);
     const { driver, pool } = this;
     this.#clients = new Clients(client, this, {
-      driver: driver.observeOpening?.(client.driver, pool.openings) ?? client.driver,
+      observed: (module) => driver.observeOpening?.(module, pool.openings) ?? module,
       acquireRaw: (open) => pool.openings.acquireRaw(open),
       forsake: (raw) => pool.openings.forsake(raw),
     });

@@ -11,8 +11,8 @@ interface PoolConfig {
 
 /** What opens connections for the pool. */
 export interface OpenerHost {
-  /** The driver's module that tells of what is opened through it. */
-  readonly driver: unknown;
+  /** The driver's module, made to tell of what is opened through it. */
+  observed(module: unknown): unknown;
   acquireRaw(open: () => Promise<object>): Promise<object>;
   /** Knex has opened it, and forgets it, because `afterCreate` has failed. */
   forsake(raw: object): void;
@@ -22,7 +22,7 @@ export interface OpenerHost {
 export function openerOf(client: KnexClient, host: OpenerHost): KnexClient {
   restorePassword(client);
   const own: Partial<Record<string | symbol, unknown>> = {
-    driver: host.driver,
+    driver: host.observed(client.driver),
     acquireRawConnection: () => host.acquireRaw(() => client.acquireRawConnection.call(opener)),
     getPoolSettings: (config: PoolConfig | undefined) =>
       client.getPoolSettings.call(
