@@ -1,4 +1,4 @@
-// npm run states: prints the table of a transaction's states and moves, as it stands in docs/design.md.
-import { stateTable } from './state-table';
+// npm run states: prints the tables of states and moves, as they stand in docs/design.md.
+import { connectionStateTable, stateTable } from './state-table';
 
-console.log(stateTable());
+console.log(`${stateTable()}\n\n${connectionStateTable()}`);

@@ -2,8 +2,9 @@
 import { bounded } from '../words/foreign';
 import type { SharedTime } from '../words/shared-work';
 import { type Deadline, within } from '../words/waiting';
-import type { Connection, Ending } from './connection';
+import type { Connection } from './connection';
 import { stop } from './quiesce';
+import type { Ending } from './state';
 import type { Terminator } from './terminator';
 
 /**
@@ -45,7 +46,7 @@ async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<v
   if (!connection.isQuiet) await stop(connection, deadline);
   // What ended before it proves nothing.
   if (!connection.isQuiet || connection.isEnded || driver.isGone(raw)) return;
-  connection.health.saidGoodbye = true;
+  connection.health.saidGoodbye();
   await within(deadline, Promise.race([refused(driver.closeGracefully(raw)), connection.whenEnded()]));
 }
 

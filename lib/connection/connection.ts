@@ -1,7 +1,6 @@
 // One raw connection from opening to end: its holder, and whether it may be trusted. What is sent on it is in statement-queue.ts.
 import type { Driver } from '../drivers/driver';
 import type { StatementSink } from '../drivers/statement-sink';
-import type { SharedWork } from '../words/shared-work';
 import { type Deferred, defer } from '../words/waiting';
 import { step } from '../words/foreign';
 import { Health } from './health';
@@ -22,9 +21,6 @@ export function connectionOf(raw: object): Connection | undefined {
   return (raw as { [SESSION]?: Connection })[SESSION];
 }
 
-/** How it was closed: in an orderly way, or terminated or cut. */
-export type Ending = 'ended' | 'forced';
-
 export class Connection extends Lendable implements StatementSink {
   readonly openedAt = Date.now();
   readonly #openedAtTick = performance.now();
@@ -35,7 +31,6 @@ export class Connection extends Lendable implements StatementSink {
   /** The eviction count when its opening started. */
   evictionCount: number;
   readonly health = new Health();
-  closing: SharedWork<Ending> | undefined;
   /** Of the instance that has lent it to this one, where both share a pool. */
   readonly #earlier: Connection | undefined;
   readonly #events: SessionEvents;
@@ -63,12 +58,9 @@ export class Connection extends Lendable implements StatementSink {
     return performance.now() - this.#openedAtTick;
   }
 
-  get doomed(): boolean {
-    return this.health.doomed;
-  }
-
-  set doomed(doomed: boolean) {
-    this.health.doomed = doomed;
+  /** It is not to be lent again as it is. */
+  doubt(): void {
+    this.health.doubt();
   }
 
   get fatal(): Error | undefined {
@@ -81,7 +73,7 @@ export class Connection extends Lendable implements StatementSink {
 
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
   get isClean(): boolean {
-    if (!this.isQuiet || this.isEnded || this.death !== undefined || this.doomed) return false;
+    if (!this.isQuiet || this.isEnded || !this.health.isSound) return false;
     if (this.driver.isInStep?.(this.raw) === false) return false;
     const status = this.driver.status(this.raw);
     return status === 'idle' || status === 'unknown';
@@ -96,11 +88,11 @@ export class Connection extends Lendable implements StatementSink {
 
   /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
   leave(isHeldByHand: boolean, refusal: () => Error): void {
-    if (isHeldByHand || !this.lease.leave(refusal)) this.doomed = true;
+    if (isHeldByHand || !this.lease.leave(refusal)) this.doubt();
   }
 
   protected override undelivered(): void {
-    this.doomed = true;
+    this.doubt();
   }
 
   protected override failed(error: unknown): void {
@@ -120,17 +112,14 @@ export class Connection extends Lendable implements StatementSink {
 
   died(error: Error): void {
     if (this.death !== undefined) return;
-    // The server's own FATAL says more than the socket that closes after it.
-    const death = this.fatal ?? error;
-    this.health.death = death;
-    this.health.diedInCommit = this.user?.isCommitting ?? false;
+    const death = this.health.die(error, this.user?.isCommitting ?? false);
     if (this.refusal === undefined) step(() => this.#events.onDeath(this, death));
     this.abandon(death);
     step(() => this.user?.lost(death));
   }
 
   ended(isOrderly: boolean): void {
-    this.health.isClosedByServer = isOrderly && this.health.saidGoodbye;
+    this.health.socketClosed(isOrderly);
     if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
     this.#ended?.resolve();
@@ -140,7 +129,7 @@ export class Connection extends Lendable implements StatementSink {
   accept(generation: number): void {
     this.open();
     this.generation = generation;
-    this.doomed = false;
+    this.health.clear();
     this.user = undefined;
   }
 

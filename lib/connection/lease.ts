@@ -4,19 +4,15 @@ import { type Deferred, defer } from '../words/waiting';
 import type { ConnectionUser } from './connection-user';
 import { type Mutex, NO_MUTEX } from './mutex';
 
-/**
- * `idle`: in the pool. `lent`: its borrower has it. `returned`: its borrower gave it back while a reset had it, so that the pool
- * has it only when the reset is done with it.
- */
-export type LeaseState = 'idle' | 'lent' | 'returned';
-
 export class Lease {
   readonly since = Date.now();
   /** Where the statement or transaction that borrowed it was asked, while that is recorded. */
   readonly askedAt: QueryOrigin | undefined;
   /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
   readonly guests: (() => void)[] = [];
-  state: LeaseState;
+  /** False: nobody has borrowed the connection; what is noted here is that of a user without a borrow. */
+  readonly isBorrowed: boolean;
+  #isOver = false;
   user: ConnectionUser | undefined;
   /** Decides which code may send on it now. */
   mutex: Mutex = NO_MUTEX;
@@ -26,21 +22,25 @@ export class Lease {
   hadStream = false;
   #ended: Deferred<void> | undefined;
 
-  constructor(state: LeaseState, askedAt?: QueryOrigin) {
-    this.state = state;
+  constructor(isBorrowed: boolean, askedAt?: QueryOrigin) {
+    this.isBorrowed = isBorrowed;
     this.askedAt = askedAt;
   }
 
-  /** Resolves when its borrower gives it back, or it is closed. */
-  whenEnded(): Promise<void> {
-    if (this.state !== 'lent') return Promise.resolve();
+  /** Its borrower has given the connection back, or it is closed. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Resolves with that. */
+  whenOver(): Promise<void> {
+    if (!this.isBorrowed || this.#isOver) return Promise.resolve();
     this.#ended ??= defer();
     return this.#ended.promise;
   }
 
-  /** Its borrower has given it back. */
-  end(state: 'returned' | 'idle'): void {
-    this.state = state;
+  end(): void {
+    this.#isOver = true;
     this.#ended?.resolve();
   }
 

@@ -1,63 +1,133 @@
-// A connection as it is lent: it has one lease at a time, and its borrower is seen through that alone.
+// A connection as it is lent, seized by a reset and closed: it has one state at a time, and one lease for each borrow.
 import type { PendingStatement } from '../drivers/pending-statement';
 import type { QueryOrigin } from '../words/call-site';
+import type { SharedWork } from '../words/shared-work';
 import type { ConnectionUser } from './connection-user';
 import { Lease } from './lease';
 import type { Mutex } from './mutex';
+import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED } from './state';
 import { StatementQueue } from './statement-queue';
 
 export abstract class Lendable extends StatementQueue {
-  lease = new Lease('idle');
-  /** A reset has it: what its borrower does with it does not count any more. */
-  seized = false;
-  idleSince = Date.now();
+  #state: ConnectionState = IDLE;
+  #lease = new Lease(false);
+  #idleSince = Date.now();
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  get lease(): Lease {
+    return this.#lease;
+  }
+
+  get idleSince(): number {
+    return this.#idleSince;
+  }
+
+  /** The only writer of its state. */
+  #move(to: ConnectionState): void {
+    checkMove(this.#state.is, to.is);
+    this.#state = to;
+  }
 
   lend(askedAt?: QueryOrigin): void {
-    this.lease = new Lease('lent', askedAt);
+    this.#move(LENT);
+    this.#lease = new Lease(true, askedAt);
     // That was the earlier borrower's.
     this.lastSql = undefined;
   }
 
-  /** Lent out, as opposed to idle in the pool. */
-  get lent(): boolean {
-    return this.lease.state !== 'idle';
+  /** The user has opened it, and keeps it. */
+  leaveToUser(): void {
+    this.#move(FOREIGN);
   }
 
-  /** Its borrower gave it back while a reset had it. */
-  get isGivenBack(): boolean {
-    return this.lease.state === 'returned';
+  /** It is for the next borrower. */
+  returned(): void {
+    this.#move(IDLE);
+    this.#endLease();
+    this.#idleSince = Date.now();
   }
 
-  get user(): ConnectionUser | undefined {
-    return this.lease.user;
-  }
-
-  set user(user: ConnectionUser | undefined) {
-    this.lease.user = user;
-  }
-
-  get mutex(): Mutex {
-    return this.lease.mutex;
-  }
-
-  whenReturned(): Promise<void> {
-    return this.lease.whenEnded();
+  /** A reset takes it, also from its borrower. One that is being closed stays so. */
+  seize(): void {
+    const state = this.#state;
+    if (state.is === 'closing') this.#move({ ...state, isSeized: true });
+    else if (state.is !== 'seized' && state.is !== 'closed') this.#move(SEIZED);
   }
 
   /** What its borrower does where a reset has it. */
   givenBack(): void {
-    this.lease.end('returned');
+    this.#lease.end();
   }
 
-  /** It is for the next borrower, or closed. */
-  returned(): void {
-    this.lease.end('idle');
-    this.lease = new Lease('idle');
-    this.idleSince = Date.now();
+  /** A reset is done with it, and its borrower still has it. */
+  leaveToBorrower(): void {
+    this.#move(LENT);
+  }
+
+  /** Begins to close it. Returns the work, which is one for all that close it. */
+  close(work: () => SharedWork<Ending>): SharedWork<Ending> {
+    const { closing, isSeized } = this;
+    if (closing) return closing;
+    const begun = work();
+    this.#move({ is: 'closing', work: begun, isSeized });
+    return begun;
+  }
+
+  closed(): void {
+    const state = this.#state;
+    if (state.is !== 'closing') return checkMove(state.is, 'closed');
+    this.#move({ ...state, is: 'closed' });
+    this.#endLease();
+  }
+
+  #endLease(): void {
+    this.#lease.end();
+    this.#lease = new Lease(false);
+  }
+
+  /** Lent out, as opposed to idle in the pool: its borrower has it, or had it when a reset took it. */
+  get lent(): boolean {
+    return this.#lease.isBorrowed;
+  }
+
+  /** Its borrower gave it back while a reset had it. */
+  get isGivenBack(): boolean {
+    return this.#lease.isBorrowed && this.#lease.isOver;
+  }
+
+  /** A reset has it, be it to close it. */
+  get isSeized(): boolean {
+    const state = this.#state;
+    return state.is === 'seized' || ('isSeized' in state && state.isSeized);
+  }
+
+  /** The work of closing it, once that has begun. */
+  get closing(): SharedWork<Ending> | undefined {
+    return 'work' in this.#state ? this.#state.work : undefined;
+  }
+
+  get user(): ConnectionUser | undefined {
+    return this.#lease.user;
+  }
+
+  set user(user: ConnectionUser | undefined) {
+    this.#lease.user = user;
+  }
+
+  get mutex(): Mutex {
+    return this.#lease.mutex;
+  }
+
+  /** Resolves when its borrower gives it back, or it is closed. */
+  whenReturned(): Promise<void> {
+    return this.#lease.whenOver();
   }
 
   override ask(statement: PendingStatement): void {
-    if (statement.isStream) this.lease.hadStream = true;
+    if (statement.isStream) this.#lease.hadStream = true;
     super.ask(statement);
   }
 

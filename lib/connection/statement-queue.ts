@@ -12,10 +12,8 @@ export abstract class StatementQueue {
   readonly driver: Driver;
   lastSql: string | undefined;
   readonly #statements: PendingStatement[] = [];
-  /** The first of them is with the driver. */
-  #isFlying = false;
-  /** Told to stop, not yet ready for the next statement. */
-  #pausing: Promise<void> | undefined;
+  /** What the driver does: nothing, the first of them, or it gets ready for the next one. */
+  #wire: 'free' | 'busy' | Promise<void> = 'free';
   #cancelling: SharedWork<void> | undefined;
   #refusal: Error | undefined;
   #quiet: Deferred<void> | undefined;
@@ -46,12 +44,12 @@ export abstract class StatementQueue {
   /** Nothing runs on it, be it because the connection ended. */
   get isQuiet(): boolean {
     if (this.#isEnded) return true;
-    return this.#statements.length === 0 && this.#pausing === undefined && this.#cancelling === undefined;
+    return this.#statements.length === 0 && this.#wire === 'free' && this.#cancelling === undefined;
   }
 
   /** The statement that is with the driver. */
   private get flying(): PendingStatement | undefined {
-    return this.#isFlying ? this.#statements[0] : undefined;
+    return this.#wire === 'busy' ? this.#statements[0] : undefined;
   }
 
   get isEnded(): boolean {
@@ -83,18 +81,18 @@ export abstract class StatementQueue {
   /** One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9. */
   #add(statement: PendingStatement): void {
     this.#statements.push(statement);
-    if (this.#statements.length === 1 && this.#pausing === undefined) this.#start(statement);
+    if (this.#statements.length === 1 && this.#wire === 'free') this.#start(statement);
   }
 
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
     const statement = this.#statements.shift();
-    this.#isFlying = false;
+    this.#wire = 'free';
     if (ready) this.#pauseUntil(ready, this.awaitReady(statement?.sql ?? '', error));
     return valueOr(error, () => this.heard(statement, error, result));
   }
 
   next(): void {
-    if (this.#pausing !== undefined || this.#isFlying) return;
+    if (this.#wire !== 'free') return;
     const statement = this.#statements[0];
     if (statement) this.#start(statement);
     else if (this.isQuiet) this.#quieten();
@@ -131,7 +129,7 @@ export abstract class StatementQueue {
 
   /** Tells those whose statement was not sent yet that it never will be. */
   dropWaiting(error: Error): void {
-    const waiting = this.#statements.splice(this.#isFlying ? 1 : 0);
+    const waiting = this.#statements.splice(this.#wire === 'busy' ? 1 : 0);
     this.#statements.push(...waiting.filter((statement) => statement.isOwn));
     for (const statement of waiting) if (!statement.isOwn) tell(statement, error);
   }
@@ -158,7 +156,7 @@ export abstract class StatementQueue {
   /** The socket is closed: nothing runs on it any more. */
   protected end(): void {
     this.#isEnded = true;
-    this.#pausing = undefined;
+    if (this.#wire !== 'busy') this.#wire = 'free';
     this.#quieten();
   }
 
@@ -170,7 +168,7 @@ export abstract class StatementQueue {
   }
 
   #start(statement: PendingStatement): void {
-    this.#isFlying = true;
+    this.#wire = 'busy';
     try {
       statement.start();
     } catch (error) {
@@ -182,10 +180,10 @@ export abstract class StatementQueue {
   }
 
   #pauseUntil(ready: Promise<void>, readied: () => void): void {
-    this.#pausing = ready;
+    this.#wire = ready;
     const resume = () => {
-      if (this.#pausing !== ready) return;
-      this.#pausing = undefined;
+      if (this.#wire !== ready) return;
+      this.#wire = 'free';
       readied();
       this.next();
     };

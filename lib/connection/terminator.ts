@@ -140,10 +140,11 @@ class Batch {
 }
 
 function sessionOf(connection: Connection): ServerSession {
+  const { state } = connection.health;
   return {
     id: connection.backendId as number,
     ageMillis: connection.ageMillis,
     // Its outcome may be asked for: only a reset ends it in the middle of that.
-    sparesCommit: connection.health.diedInCommit && !connection.seized,
+    sparesCommit: state.is === 'dead' && state.inCommit && !connection.isSeized,
   };
 }

@@ -15,10 +15,9 @@ interface Return {
 export async function isFreed(connection: Connection, { isKept, isOfUse, timeoutMillis }: Return): Promise<boolean> {
   if (connection.closing !== undefined) return false;
   const deadline = new Deadline(timeoutMillis);
-  if (isKept || (isOfUse && connection.health.state !== 'dead' && !connection.doomed))
-    await within(deadline, quiesce(connection, deadline));
+  if (isKept || (isOfUse && connection.health.isSound)) await within(deadline, quiesce(connection, deadline));
   if (connection.closing !== undefined) return false;
-  if (connection.seized) {
+  if (connection.isSeized) {
     // A reset came meanwhile, and has it now.
     connection.givenBack();
     return false;

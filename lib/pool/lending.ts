@@ -110,7 +110,8 @@ export class Lending {
     pending.promise.then(
       (raw) => {
         queue.delete(request);
-        (connectionOf(raw) ?? register.track(raw)).lend();
+        const connection = connectionOf(raw) ?? register.track(raw);
+        if (connection.closing === undefined) connection.lend();
       },
       () => queue.delete(request),
     );
@@ -158,7 +159,7 @@ export class Lending {
     }
     // Code that had it before its transaction gives it back once more.
     if (connection.user?.keepsConnection) return false;
-    if (connection.seized) {
+    if (connection.isSeized) {
       connection.givenBack();
       return true;
     }

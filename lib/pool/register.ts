@@ -1,10 +1,11 @@
 // The register of open connections, and the counts by which one is known to be outdated: what was opened before the latest reset or eviction is not lent again.
 import { inBackground, step, valueOr } from '../words/foreign';
-import { SharedWork } from '../words/shared-work';
+import { type SharedTime, SharedWork } from '../words/shared-work';
 import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
-import { Connection, connectionOf, type Ending } from '../connection/connection';
+import { Connection, connectionOf } from '../connection/connection';
+import type { Ending } from '../connection/state';
 import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pool';
 
@@ -68,16 +69,16 @@ export class Register implements Stamp {
   trackForeign(raw: object): Connection {
     const connection = this.track(raw);
     this.connections.delete(connection);
+    connection.leaveToUser();
     return connection;
   }
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
-    connection.doomed = true;
-    connection.closing ??= new SharedWork((time) =>
-      closeConnection(connection, time, this.terminator).finally(() => this.forget(connection)),
-    );
-    const closed = connection.closing.join(limit);
+    connection.doubt();
+    const close = (time: SharedTime) =>
+      closeConnection(connection, time, this.terminator).finally(() => this.forget(connection));
+    const closed = connection.close(() => new SharedWork(close)).join(limit);
     if (!this.#host.isExternal) step(() => this.#real.present?.remove(connection.raw));
     return (await closed) ?? 'forced';
   }
@@ -91,16 +92,15 @@ export class Register implements Stamp {
   /** A connection that is over leaves the books. */
   forget(connection: Connection): void {
     this.connections.delete(connection);
-    connection.returned();
+    connection.closed();
     step(() => this.#real.present?.remove(connection.raw));
   }
 
   /** A connection that a reset had taken is as new: it goes back for the next borrower. */
   restore(connection: Connection): void {
-    connection.seized = false;
-    if (!connection.lent) return;
+    const wasLent = connection.lent;
     connection.returned();
-    valueOr(false, () => this.#real.present?.release(connection.raw));
+    if (wasLent) valueOr(false, () => this.#real.present?.release(connection.raw));
   }
 
   /** Whether closing it would lose the data. */

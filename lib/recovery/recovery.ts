@@ -65,8 +65,7 @@ export class Recovery implements ConnectionWatch {
   onError(connection: Connection, given: unknown): void {
     const error = this.#rightServer.seen(connection, given);
     if (connection.refusal !== undefined || !this.isFatal(error)) return;
-    connection.health.fatal ??= error as Error;
-    connection.doomed = true;
+    connection.health.doubt(error as Error);
     this.#recover(connection, error);
   }
 

@@ -5,7 +5,8 @@ import type { OpenEntry } from '../pool/open-entry';
 import type { ResettablePool } from '../pool/resettable-pool';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
-import type { Connection, Ending } from '../connection/connection';
+import type { Connection } from '../connection/connection';
+import type { Ending } from '../connection/state';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
 import { cancelTogether } from '../connection/quiesce';
@@ -57,10 +58,10 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   pool.queue.closeGate();
   const open = [...register.connections];
   // What had died before is not closed by this reset, though it waits until the server has let go.
-  const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state === 'dead'));
+  const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead'));
   turnWaitersAway(instance, request, report);
   // 2. What runs may end by itself.
-  if (request.connections === 'recycle') for (const connection of open) connection.seized = true;
+  if (request.connections === 'recycle') for (const connection of open) connection.seize();
   // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
   await (time.hasGrace ? waitOutGrace(register.connections, time) : undefined);
   const deadline = time.end();
@@ -111,7 +112,7 @@ async function endConnection(instance: ResetHost, victim: Victim, report: ResetR
   const { pool } = instance;
   // Only a COMMIT may still hear its answer.
   if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
-  connection.seized = true;
+  connection.seize();
   if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
   if (how === 'keep') {
     await rollBackInPlace(pool.register, connection, deadline);

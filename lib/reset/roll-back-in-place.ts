@@ -23,10 +23,11 @@ export async function rollBackInPlace(register: Books, connection: Connection, d
   if (connection.lease.isHeldInside) await nextTurn();
   const isHeldByHand = connection.lent && (connection.user === undefined || connection.lease.isHeldInside);
   if (isHeldByHand) await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), connection.whenReturned());
+  if (connection.closing !== undefined) return;
   if (isHeldByHand && !connection.isGivenBack) {
     // Nothing more is sent for its holder, and the pool has it when he gives it back.
-    connection.seized = false;
-    connection.doomed = true;
+    connection.leaveToBorrower();
+    connection.doubt();
     return;
   }
   connection.accept(register.generation);

@@ -90,7 +90,7 @@ async function inTurn(
 /** A connection that does not answer is of no use: nothing more is sent on it. */
 export function giveUp(transaction: Transaction): void {
   const { connection, name } = transaction;
-  connection.doomed = true;
+  connection.doubt();
   if (connection.refusal !== undefined) return;
   connection.refuse(transaction.failure(`the end of transaction ${name} was not answered in time`, undefined));
 }

@@ -50,7 +50,7 @@ export async function rollBackNow(transaction: Transaction, error: unknown): Pro
     await transaction.wasUndone(deadline);
   } else {
     if (undone) suppress(error, undone.error);
-    connection.doomed = true;
+    connection.doubt();
     transaction.wasNotUndone(error, undone?.error);
   }
   end(transaction, rolledBack);
@@ -61,7 +61,7 @@ function isUndoneAlready(transaction: Transaction): boolean {
   if (transaction.isOver || transaction.parentHasEnded) return true;
   const { connection, root } = transaction;
   if (connection.refusal === undefined && !root.isAborted) return false;
-  connection.doomed = true;
+  connection.doubt();
   return true;
 }
 
@@ -121,7 +121,7 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
   const { state, connection } = transaction;
   if (state.is !== 'aborted') return;
   const { error } = thrown ?? state;
-  if (transaction.hasConnection) connection.doomed = true;
+  if (transaction.hasConnection) connection.doubt();
   await runFatalHooks(transaction, error, new Deadline(stepMillis(transaction)));
   end(transaction, { kind: 'rolledBack', error });
 }

@@ -97,7 +97,7 @@ export class RootTransaction extends ConnectionOwner {
   }
 
   #inDoubt({ value, recorded }: StateOf<'committing'>, cause: unknown): void {
-    this.connection.doomed = true;
+    this.connection.doubt();
     const details = { cause, xid: recorded?.xid ?? undefined, transaction: this.describe() };
     this.move({ is: 'inDoubt', error: new CommitUnknownError(this.name, details), value, recorded });
   }

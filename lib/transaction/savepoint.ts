@@ -115,7 +115,7 @@ export class Savepoint extends ControlledTransaction {
   /** A savepoint stays after ROLLBACK TO; without this a block's would pile up in a long transaction. */
   async #drop(deadline: Deadline): Promise<void> {
     const released = sendInternal(this, `${release(this.id)};`).then(() => true);
-    if (!(await within(deadline.leftMillis, released))) this.connection.doomed = true;
+    if (!(await within(deadline.leftMillis, released))) this.connection.doubt();
   }
 
   wasNotUndone(error: unknown, failure: unknown): void {

@@ -32,12 +32,12 @@ async function finalStatus(transaction: Transaction, recorded: Recorded): Promis
         // It was waited for: the caller may have its answer.
         if (deadline.leftMillis === 0) return undefined;
         // Without an answer the connection is of no further use.
-        connection.doomed = true;
+        connection.doubt();
         const status = await within(
           deadline.leftMillis,
           commitStatus(recorded, (sql) => connection.send(sql)),
         );
-        connection.doomed = status === undefined;
+        if (status !== undefined) connection.health.clear();
         if (status !== 'in progress' && status !== undefined) return status;
       } finally {
         pool.release(connection.raw);
