@@ -34,7 +34,7 @@ export class FastHandles {
 
   /** Resolves when it is known whether they can be used. Undefined: it is. */
   prepare(client: TransactionMaker): Promise<void> | undefined {
-    if (!isOn || !this.#isKnown || this.#inherited?.isCurrent) return undefined;
+    if (!this.#isKnown || this.#inherited?.isCurrent) return undefined;
     this.#sampling ??= this.#takeSample(client);
     return this.#sampling;
   }
