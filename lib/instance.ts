@@ -11,7 +11,6 @@ import type { ClientHost } from './knex/client-class';
 import { factsOf } from './knex/client-facts';
 import type { KnexClient } from './knex/client-shape';
 import { Clients, type ClientsHost } from './knex/clients';
-import { isOfTransaction } from './knex/identity';
 import { asKnexAcquires, hidePassword, openWithFreshSettings } from './knex/opener';
 import { acquireTimeoutMillisOf, hasExternalPool, lendsUnasked } from './knex/pool-settings';
 import type { KnexPool } from './knex/pool-shape';
@@ -147,9 +146,12 @@ export class Instance implements Hosts {
     return beginTransaction(this, asking, asked, make);
   }
 
-  running(asking: KnexClient, builder: object, runner: Runner): void {
-    if (isOfTransaction(asking)) watchRunner(asking, runner);
-    else this.recording.running(builder);
+  running(builder: object): void {
+    this.recording.running(builder);
+  }
+
+  runningInside(asking: object, runner: Runner): void {
+    watchRunner(asking, runner);
   }
 
   readsWhole(raw: object): boolean {

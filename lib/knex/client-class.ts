@@ -14,17 +14,26 @@ import type { KnexTransaction, TransactionMaker } from './transaction-shape';
 export interface ClientHost {
   readonly pool: Pick<KnexPool, 'release'>;
   /** A transaction is to be made, by `make()`: by knex's own means, and with a controller before its first step. */
-  transaction(
-    client: TransactionMaker,
-    asked: { container: Container; config: TransactionConfig | undefined; outer: KnexTransaction | null | undefined },
-    make: (...args: MakeArgs) => KnexTransaction,
-  ): KnexTransaction;
-  /** A builder is about to run. */
-  running(client: KnexClient, builder: object, runner: Runner): void;
+  transaction(client: object, asked: TransactionRequest, make: (...args: MakeArgs) => KnexTransaction): KnexTransaction;
+  /** A builder of the instance itself is about to run. */
+  running(builder: object): void;
+  /** A builder is about to run in the transaction that the client is of. */
+  runningInside(client: object, runner: Runner): void;
   /** Whether a stream on the connection has to be read to its end before its rows are given out. */
   readsWhole(connection: object): boolean;
   /** Each statement goes through it on its way to the driver's module. Undefined: the module is tapped instead. */
   readonly carry: Carry | undefined;
+}
+
+/** What a client is asked for when it is to make a transaction. */
+export interface TransactionRequest {
+  readonly container: Container;
+  readonly config: TransactionConfig | undefined;
+  readonly outer: KnexTransaction | null | undefined;
+  /** The client is that of a transaction. */
+  readonly isInside: boolean;
+  /** The method by which user code has asked. */
+  readonly entry: unknown;
 }
 
 /** What follows where knex ends a client, and where it opens one again. */
@@ -106,22 +115,25 @@ function withLife(Base: ClientClass, clients: PooledClients): ClientClass {
 
 /** The instance hears of each transaction before it is made, and of each builder before it runs. */
 function withWork(Base: ClientClass, host: ClientHost): ClientClass {
-  return class extends Base {
+  class Working extends Base {
     override transaction(
       container: Container,
       config?: TransactionConfig,
       outer?: KnexTransaction | null,
     ): KnexTransaction {
-      const byKnex = (...args: MakeArgs) => super.transaction(...args);
-      return host.transaction(this, { container, config, outer }, (...args) => makeControlled(this, byKnex, args));
+      const isInside = this.transacting === true;
+      const asked = { container, config, outer, isInside, entry: Working.prototype.transaction };
+      return host.transaction(this, asked, (...args) => makeControlled(this, super.transaction, args));
     }
 
     override runner(builder: object): Runner {
       const runner = super.runner(builder);
-      host.running(this, builder, runner);
+      if (this.transacting) host.runningInside(this, runner);
+      else host.running(builder);
       return runner;
     }
-  };
+  }
+  return Working;
 }
 
 const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));

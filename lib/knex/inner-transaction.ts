@@ -31,8 +31,3 @@ export function makeWithWait(
 export function makeOutermost(client: object, container: Container, config: TransactionConfig): KnexTransaction {
   return (client as TransactionMaker).transaction(container, { doNotRejectOnRollback: true, ...config });
 }
-
-/** The method of a client by which user code asks for a transaction. */
-export function entryOf(client: object): unknown {
-  return (Object.getPrototypeOf(client) as TransactionMaker).transaction;
-}

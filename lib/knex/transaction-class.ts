@@ -31,16 +31,14 @@ const MERE_FACTORY = /^transaction\(.*\)\s*\{\s*return new \w+\(this, [^;]*\);?\
  */
 export function makeControlled(
   client: TransactionMaker,
-  factory: (...args: MakeArgs) => KnexTransaction,
+  factory: TransactionMaker['transaction'],
   args: MakeArgs,
 ): KnexTransaction {
-  const own = knexPrototypeOf(client);
-  const known = classesByFactory.get(own.transaction);
+  const known = classesByFactory.get(factory);
   if (known) return new known(client, ...args);
-  const trx = factory(...args);
+  const trx = factory.apply(client, args);
   const controlled = controlledClassOf(trx);
-  if (MERE_FACTORY.test(Function.prototype.toString.call(own.transaction)))
-    classesByFactory.set(own.transaction, controlled);
+  if (MERE_FACTORY.test(Function.prototype.toString.call(factory))) classesByFactory.set(factory, controlled);
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
 }
 

@@ -1,7 +1,7 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
-import { isOfTransaction } from '../knex/identity';
-import { entryOf, makeInside, makeWithWait } from '../knex/inner-transaction';
+import type { TransactionRequest } from '../knex/client-class';
+import { makeInside, makeWithWait } from '../knex/inner-transaction';
 import { control, controllerOf } from '../knex/transaction-controller';
 import { TransactionPort } from '../knex/transaction-port';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
@@ -29,12 +29,6 @@ const STANDS_ALONE = Symbol('knex-reset.stands-alone');
 /** Marks a transaction that is begun on a connection which its beginner was lent inside another one. */
 const BORROWS_TURN = Symbol('knex-reset.borrows-turn');
 
-export interface TransactionRequest {
-  container: Container;
-  config: TransactionConfig | undefined;
-  outer: KnexTransaction | null | undefined;
-}
-
 type Make = (
   container: Container,
   config: TransactionConfig | undefined,
@@ -53,16 +47,16 @@ export function beginTransaction(
   make: Make,
 ): KnexTransaction {
   const { config, container } = asked;
-  const enclosing = isOfTransaction(client) ? undefined : enclosingOf(instance, config);
+  const enclosing = asked.isInside ? undefined : enclosingOf(instance, config);
   if (enclosing) return beginInside(instance, enclosing, asked);
   const parent =
     (controllerOf(asked.outer) as Transaction | undefined) ??
-    (isOfTransaction(client) ? transactionOfClient(client) : undefined);
+    (asked.isInside ? transactionOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec<Transaction> | undefined;
   const emulatesRoot = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldSpec<ControlledTransaction> | undefined;
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
-  const stack = (block ?? held)?.stack ?? captureCallSite(entryOf(client));
+  const stack = (block ?? held)?.stack ?? captureCallSite(asked.entry);
 
   const borrowsTurn = config?.[BORROWS_TURN] === true;
   const { outer = null } = asked;

@@ -71,7 +71,9 @@ export class PlainHost implements TransactionHost, ClientHost, PooledClients {
     return beginTransaction(this, asking, asked, make);
   }
 
-  running(asking: object, _builder: object, runner: Runner): void {
+  running(): void {}
+
+  runningInside(asking: object, runner: Runner): void {
     watchRunner(asking, runner);
   }
 
