@@ -43,7 +43,7 @@ export const mutants: Mutant[] = [
   {
     slip: 'the gate stays open while a reset runs',
     file: 'reset/reset.ts',
-    anchor: '  pool.closeGate();\n',
+    anchor: '  pool.queue.closeGate();\n',
     mutation: '',
   },
   {
