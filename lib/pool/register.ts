@@ -46,6 +46,11 @@ export class Register implements Stamp {
     return generation === this.generation && evictionCount === this.evictionCount;
   }
 
+  /** An eviction came since it was opened: it is not lent again, whatever it answers. */
+  isEvicted({ evictionCount }: Stamp): boolean {
+    return evictionCount !== this.evictionCount;
+  }
+
   /** Those of an ended generation. */
   outdated(): Connection[] {
     return [...this.connections].filter(({ generation }) => generation !== this.generation);

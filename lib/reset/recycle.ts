@@ -23,7 +23,7 @@ interface Origin {
 
 /** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
 export async function recycle(origin: Origin, connection: Connection, deadline: Deadline): Promise<boolean> {
-  if (!isWashable(connection)) return false;
+  if (!isWashable(connection) || origin.pool.register.isEvicted(connection)) return false;
   const washing = new Washing(origin, connection, deadline);
   const isClean = await within(
     deadline,

@@ -10,6 +10,8 @@ const LET_GO_MILLIS = 20;
 /** The books that the connection is in. */
 export interface Books {
   readonly generation: number;
+  /** An eviction came since it was opened: it is not lent again, whatever it answers. */
+  isEvicted(connection: Connection): boolean;
   /** It is as new: it goes back for the next borrower. */
   restore(connection: Connection): void;
 }

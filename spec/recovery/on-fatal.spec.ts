@@ -103,6 +103,17 @@ describe('onFatal', () => {
       await gone(stage, [pid]);
     });
 
+    it('has a busy one closed by a reset that would have cleaned it', async () => {
+      const trx = await db.transaction();
+      trx.executionPromise.catch(() => {});
+      const pid = await pidOf(trx);
+      await failure(db.raw(raise('58030')));
+      await until('it is the last one', async () => (await backends()).every((each) => each === pid));
+      const report = await db.resetConnection({ connections: 'recycle' });
+      expect(report).to.include({ recycledConnections: 0, forcedConnections: 0 });
+      expect(await backends()).to.be.empty;
+    });
+
     it('lets a busy one finish: its transaction commits', async () => {
       const trx = await db.transaction();
       await failure(db.raw(raise('58030')));
