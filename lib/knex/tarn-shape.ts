@@ -43,6 +43,12 @@ export interface Tarn {
   _stopReaping(): void;
 }
 
+/** Not in every version that knex takes: without it such a timer runs to its end. */
+export interface Retrying {
+  /** Each tries an opening again that has failed. */
+  pendingRetryTimers?: NodeJS.Timeout[];
+}
+
 export const TARN: Shape<Tarn> = {
   acquire: 'function',
   release: 'function',

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { valueOr } from '../words/foreign';
 import { isDisposed } from './connection-mark';
-import type { Create, Destroy, Listener, PendingAcquire, Tarn, Validate } from './tarn-shape';
+import type { Create, Destroy, Listener, PendingAcquire, Retrying, Tarn, Validate } from './tarn-shape';
 
 export { isTarn, type PendingAcquire, type Tarn, type Validate } from './tarn-shape';
 
@@ -146,13 +146,14 @@ export class TarnPool {
     tarn._tryAcquireOrCreate();
   }
 
-  /** Forgets its idle connections. False: some are lent, or something is under way, and it did nothing. */
+  /** Forgets its idle connections, and tries no failed opening again. False: some are lent, or something is under way, and it did nothing. */
   clear(): boolean {
-    const tarn = this.#tarn;
+    const tarn: Tarn & Retrying = this.#tarn;
     const { used, pendingAcquires, pendingCreates, pendingValidations } = tarn;
     if (used.length + pendingAcquires.length + pendingCreates.length + pendingValidations.length > 0) return false;
     tarn.free = [];
     tarn._stopReaping();
+    for (const timer of tarn.pendingRetryTimers?.splice(0) ?? []) clearTimeout(timer);
     return true;
   }
 

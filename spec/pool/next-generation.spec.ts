@@ -1,6 +1,7 @@
 // Which real pool serves the next generation: that of the last one where it was only idle, and nobody can tell.
 import { expect } from 'chai';
 import type { ResettablePool } from '../../lib/pool/resettable-pool';
+import { failure } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 
 describe('the pool of the next generation', () => {
@@ -31,6 +32,24 @@ describe('the pool of the next generation', () => {
     const before = timers();
     await db.resetConnection();
     expect(timers()).to.equal(before - 1);
+  });
+
+  it('leaves no timer behind where an opening has failed, which tarn would try again', async () => {
+    let isDown = false;
+    const connection = () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve(stage.database.connection));
+    const db = stage.resettable({ connection, pool: { min: 0, max: 2, createRetryIntervalMillis: 60_000 } });
+    await db.raw('select 1');
+    await db.resetConnection();
+    await db.raw('select 1');
+    await db.resetConnection();
+    const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const before = timers();
+    isDown = true;
+    await failure(db.raw('select 1'));
+    await db.resetConnection();
+    expect(timers()).to.equal(before);
+    isDown = false;
+    await db.raw('select 1');
   });
 
   it('is another one where something was lent', async () => {
