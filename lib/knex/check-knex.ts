@@ -46,6 +46,7 @@ export const CLIENT: Shape<KnexClient & { transaction: unknown }, keyof EventEmi
 };
 
 const RUNNER: Shape<Runner> = { run: 'function' };
+const POOL_SETTINGS: Shape<ReturnType<KnexClient['getPoolSettings']>> = { create: 'function' };
 
 /** @throws TypeError that names the version of knex and what it does not have */
 export function checkKnex(client: KnexClient): void {
@@ -64,7 +65,9 @@ export function checkKnex(client: KnexClient): void {
   if (absent.length > 0) throw unknownKnex(client, absent);
 }
 
+/** What comes of a method that is not there, or throws for want of what a real call gives it: that is no new name. */
 const ANY_RUNNER = { run: () => {} };
+const ANY_POOL_SETTINGS = { create: () => {} };
 
 function missingInInstance(client: KnexClient): string[] {
   const { driverName, config } = client;
@@ -76,7 +79,11 @@ function missingInInstance(client: KnexClient): string[] {
   const searched: Partial<Shape<KnexClient>> =
     driverName === 'pg' && searchPath ? { setSchemaSearchPath: 'function' } : {};
   const owned: Partial<Shape<KnexClient>> = connectionPool ? { _ownsPool: 'boolean' } : {};
+  // Knex warns of options that it takes no more each time that it reads them.
+  const silent = Object.create(client, { logger: { value: { warn: () => {} } } }) as KnexClient;
+  const settings = valueOr(ANY_POOL_SETTINGS, () => silent.getPoolSettings({ ...config.pool }));
   return [
+    ...inObject('pool settings', missing(settings, POOL_SETTINGS)),
     ...inObject('client', missing(client, { ...provided, ...searched, ...owned })),
     ...inObject('pool', client.pool ? missingInTarn(client.pool) : []),
   ];

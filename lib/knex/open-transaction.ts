@@ -4,6 +4,7 @@ import { controlledClassOf } from './transaction-class';
 import { control, type TransactionController } from './transaction-controller';
 import type { Container, TransactionConfig } from './transaction-request';
 import type { KnexTransaction, TransactionMaker } from './transaction-shape';
+import { unknownKnex } from './unknown-knex';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
 export function machineOf(handle: Knex.Transaction): KnexTransaction {
@@ -23,7 +24,8 @@ export function machineOf(handle: Knex.Transaction): KnexTransaction {
   const make = (): unknown => handle.transaction(() => {});
   make();
   Object.setPrototypeOf(client, own);
-  return machine as unknown as KnexTransaction;
+  if (!machine) throw unknownKnex(client, ['a transaction that names the one around it']);
+  return machine as KnexTransaction;
 }
 
 /** Puts a transaction under control that is already open. */

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { atomic, resettable } from '../../lib';
+import { withMigrationLock } from '../../lib/migrations';
 import { CLIENT } from '../../lib/knex/check-knex';
 import { TARN } from '../../lib/knex/tarn-shape';
 import { TRANSACTION, type KnexTransaction, type TransactionMaker } from '../../lib/knex/transaction-shape';
@@ -111,6 +112,37 @@ describe('resettable() with a knex that has renamed something', () => {
     const error = refusal(db);
     for (const each of undo.splice(0)) each();
     expectRefusal(error, 'setSchemaSearchPath of its client');
+  });
+
+  it('refuses one that makes connections by another name', () => {
+    const db = stage.knex();
+    const client = db.client as TransactionMaker;
+    const getPoolSettings = client.getPoolSettings.bind(client);
+    const renamed = (config: object | undefined) => {
+      const settings = getPoolSettings(config);
+      return { ...settings, open: () => settings.create(), create: undefined } as never;
+    };
+    client.getPoolSettings = renamed;
+    expectRefusal(refusal(db), 'create of its pool settings');
+  });
+
+  it('refuses a block in a transaction that knex has begun, where one inside does not name it', async () => {
+    const db = stage.knex();
+    const trx = await db.transaction();
+    const own = Object.getOwnPropertyDescriptor(trx, 'transaction') as PropertyDescriptor;
+    Object.defineProperty(trx, 'transaction', { value: async () => {}, configurable: true });
+    expectRefusal(await failure(atomic(trx, async () => 'done')), 'a transaction that names the one around it');
+    Object.defineProperty(trx, 'transaction', own);
+    expect(await atomic(trx, async () => 'done')).to.equal('done');
+    await trx.rollback();
+  });
+
+  it('refuses to read the migrations where copies take the user’s processing by another name', async () => {
+    const db = stage.resettable();
+    const copy = db.withUserParams({});
+    Object.defineProperty(copy, 'disableProcessing', { value: undefined });
+    Object.defineProperty(db, 'withUserParams', { value: () => copy });
+    expectRefusal(await failure(withMigrationLock(db, async () => 'done')), 'disableProcessing of its copies');
   });
 
   it('names all that is not there', () => {
