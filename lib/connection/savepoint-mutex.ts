@@ -129,6 +129,8 @@ export class SavepointMutex implements Mutex {
       allow();
     } catch (error) {
       this.#queue.end();
+      // What came meanwhile says more than what it made of the savepoint.
+      allow();
       throw error;
     }
   }

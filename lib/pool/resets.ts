@@ -8,8 +8,8 @@ export class Resets {
   #latest: { readonly reason: string | undefined; readonly waiting: 'reject' | 'requeue' } | undefined;
   /** The fatal error that the latest reset by `onFatal: 'reset'` was made for, and which reset that was. */
   #cause: { readonly error: unknown; readonly number: number } | undefined;
-  /** Of blocks between two attempts. */
-  readonly #pauses = new Set<Deferred<never>>();
+  /** Of blocks between two attempts, and of later attempts, with whether these wait for a connection. */
+  readonly #pauses = new Map<Deferred<never>, (() => boolean) | undefined>();
 
   /** How many there have been. */
   get count(): number {
@@ -40,21 +40,30 @@ export class Resets {
     return this.#cause?.number === this.#count && errors.includes(this.#cause.error);
   }
 
-  /** Runs what a block waits for between two attempts. Its alarm rejects when a reset begins. */
-  async pause(wait: (alarm: Promise<never>) => Promise<void>): Promise<void> {
+  /**
+   * Runs what a block waits for between two attempts, or its later attempt. Its alarm rejects when a reset begins.
+   * @param isWaiter whether it waits for a connection: the alarm of an attempt is for that alone
+   */
+  async pause<T>(wait: (alarm: Promise<never>) => Promise<T>, isWaiter?: () => boolean): Promise<T> {
     const alarm = defer<never>();
     alarm.promise.catch(() => {});
-    this.#pauses.add(alarm);
+    this.#pauses.set(alarm, isWaiter);
     try {
-      await wait(alarm.promise);
+      return await wait(alarm.promise);
     } finally {
       this.#pauses.delete(alarm);
     }
   }
 
-  /** Rejects the blocks between two attempts. Returns their number. */
-  endPauses(error: () => ResetError): number {
-    for (const alarm of this.#pauses) alarm.reject(error());
-    return this.#pauses.size;
+  /** Rejects the blocks that are about to be tried again. Returns their number, and how many of them wait for a connection. */
+  endPauses(error: () => ResetError): { count: number; amongWaiters: number } {
+    const ended = { count: 0, amongWaiters: 0 };
+    for (const [alarm, isWaiter] of this.#pauses) {
+      if (isWaiter && !isWaiter()) continue;
+      ended.count++;
+      if (isWaiter) ended.amongWaiters++;
+      alarm.reject(error());
+    }
+    return ended;
   }
 }

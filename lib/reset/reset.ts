@@ -41,9 +41,8 @@ export async function endGeneration(instance: ResetHost, teardown: Teardown): Pr
   const { reason } = teardown.request;
   const report = emptyReport(reason, resets.count);
   pool.beginGeneration();
-  // Blocks between two attempts were asked before it, and shall touch the database no more.
-  const { generation } = report;
-  report.rejectedWaiters += resets.endPauses(() => new ResetError({ reason, generation }));
+  // Blocks that are about to be tried again were asked before it, and shall touch the database no more.
+  endPauses(instance, teardown.request, report);
   if (pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
     await tearDown(instance, teardown, report);
   report.durationMillis = performance.now() - startedAt;
@@ -129,6 +128,15 @@ function turnWaitersAway({ pool }: ResetHost, { reason, waiting }: ResetRequest,
   const turnedAway = pool.turnAway(() => new ResetError({ reason, generation }), waiting);
   if (waiting === 'reject') report.rejectedWaiters += turnedAway;
   else report.requeuedWaiters += turnedAway;
+}
+
+function endPauses({ resets }: ResetHost, { reason, waiting }: ResetRequest, report: ResetReport): void {
+  const { generation } = report;
+  const { count, amongWaiters } = resets.endPauses(() => new ResetError({ reason, generation }));
+  report.rejectedWaiters += count - amongWaiters;
+  if (waiting === 'reject') return;
+  report.rejectedWaiters += amongWaiters;
+  report.requeuedWaiters -= amongWaiters;
 }
 
 function settleAll(entries: OpenEntry[]): void {

@@ -4,20 +4,29 @@ import type { StepResult } from '../knex/transaction-port';
 import { type Mutex, NO_MUTEX, type TurnHolder } from '../connection/mutex';
 import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
+import type { BlockLimit } from './transaction-details';
 
 /** The transaction whose queries go through a client, be it by way of a client derived from it. */
 export function transactionOfClient(client: object): Transaction | undefined {
   return guardOf(client) as Transaction | undefined;
 }
 
-/** How long a step of its end may take: what is left of its limit, or of one around it; else the instance's time. */
+/**
+ * How long a step of its end may take: what is left of its limit, or of one around it; else the instance's time. From the moment that a
+ * limit is reached, all steps have that time together.
+ */
 export function stepMillis(transaction: Transaction): number {
-  let millis = Number.POSITIVE_INFINITY;
-  for (let each: Transaction | undefined = transaction; each; each = each.parent) {
-    const left = each.block?.limit.leftMillis;
-    if (left !== undefined && left > 0) millis = Math.min(millis, left);
-  }
-  return millis === Number.POSITIVE_INFINITY ? transaction.instance.settings.timeoutMillis : millis;
+  const { timeoutMillis } = transaction.instance.settings;
+  const limits = limitsOf(transaction);
+  const left = limits.map((limit) => limit.leftMillis).filter((millis) => millis !== undefined && millis > 0);
+  if (left.length > 0) return Math.min(...(left as number[]));
+  return Math.max(0, timeoutMillis - Math.max(0, ...limits.map(({ overMillis }) => overMillis)));
+}
+
+/** Of the block, and of those around it. */
+function limitsOf({ block, parent }: Transaction): BlockLimit[] {
+  const around = parent ? limitsOf(parent) : [];
+  return block ? [block.limit, ...around] : around;
 }
 
 const borrowers = new WeakSet<Transaction>();
@@ -69,8 +78,11 @@ export async function sendInTime(
   const sent = turn && transaction.parent ? inTurn(transaction, turn, send) : undefined;
   const answer = await (sent ??
     within(deadline.leftMillis, turn ? turn.then((end) => send().finally(end), refused) : send()));
-  if (answer === undefined) giveUp(transaction);
-  return answer;
+  if (answer !== undefined) return answer;
+  // Where it was a limit that gave it no more time, that ends the transaction, and says more.
+  for (const limit of limitsOf(transaction)) limit.expire();
+  if (!transaction.isOver) giveUp(transaction);
+  return undefined;
 }
 
 async function inTurn(
@@ -84,7 +96,8 @@ async function inTurn(
   } catch (error) {
     return refused(error);
   }
-  return within(stepMillis(transaction), send().finally(end));
+  const time = stepMillis(transaction) || transaction.instance.settings.timeoutMillis;
+  return within(time, send().finally(end));
 }
 
 /** A connection that does not answer is of no use: nothing more is sent on it. */

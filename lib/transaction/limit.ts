@@ -10,7 +10,8 @@ import type { Transaction } from './transaction';
 export class Limit implements BlockLimit {
   #deadline: Deadline | undefined;
   #stopped: Deferred<unknown> | undefined;
-  #error: { error: unknown } | undefined;
+  #error: { error: unknown; since: Deadline } | undefined;
+  #expire: (() => void) | undefined;
   #transaction: Transaction | undefined;
   #reached: Deferred<never> | undefined;
 
@@ -22,14 +23,24 @@ export class Limit implements BlockLimit {
     return this.#deadline?.leftMillis;
   }
 
+  get overMillis(): number {
+    return this.#error?.since.lateMillis ?? 0;
+  }
+
   get whenReached(): Promise<unknown> | undefined {
     return this.#stopped?.promise;
   }
 
   /** There is one: by time, by a signal, or both. */
-  set(timeoutMillis: number | undefined): void {
+  set(timeoutMillis: number | undefined, expire: () => void): void {
     this.#stopped = defer();
-    if (timeoutMillis !== undefined) this.#deadline = new Deadline(timeoutMillis);
+    if (timeoutMillis === undefined) return;
+    this.#deadline = new Deadline(timeoutMillis);
+    this.#expire = expire;
+  }
+
+  expire(): void {
+    if (this.#deadline && this.#deadline.leftMillis <= 1) this.#expire?.();
   }
 
   /** The attempt that is to be stopped when the limit is reached. */
@@ -68,7 +79,7 @@ export class Limit implements BlockLimit {
 
   stop(error: unknown): void {
     if (this.#error) return;
-    this.#error = { error };
+    this.#error = { error, since: new Deadline(0) };
     this.#stopped?.resolve(error);
     const transaction = this.#transaction;
     // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
@@ -90,9 +101,9 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
   const { signal, label } = options;
   const timeoutMillis = finite(options.timeoutMillis);
   if (signal?.aborted) throw signal.reason;
-  limit.set(timeoutMillis);
   const onAbort = () => limit.stop(signal?.reason);
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
+  limit.set(timeoutMillis, onTimeout);
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {

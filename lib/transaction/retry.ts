@@ -37,7 +37,7 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
-      return await once(attempt);
+      return await (number === 1 ? once(attempt) : again(instance, attempt, once));
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
       if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;
@@ -50,6 +50,15 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
       await resets.pause((alarm) => limit.sleep(backoff(retry, number), alarm));
     }
   }
+}
+
+/** A later attempt. While it has no connection a reset ends it, whatever that does with other waiters. */
+function again<T>({ resets }: TransactionHost, attempt: Attempt, once: Once<T>): Promise<T> {
+  const isWaiter = () => (attempt.transaction?.state.is ?? 'acquiring') === 'acquiring';
+  return resets.pause((alarm) => {
+    alarm.catch((error: unknown) => attempt.transaction?.doom(error));
+    return Promise.race([once(attempt), alarm]);
+  }, isWaiter);
 }
 
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */

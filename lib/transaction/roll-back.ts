@@ -120,10 +120,11 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
   }
   const { state, connection } = transaction;
   if (state.is !== 'aborted') return;
-  const { error } = thrown ?? state;
+  // Whoever settles it meanwhile tells the same.
+  if (thrown) transaction.move({ ...state, error: thrown.error });
   if (transaction.hasConnection) connection.doubt();
-  await runFatalHooks(transaction, error, new Deadline(stepMillis(transaction)));
-  end(transaction, { kind: 'rolledBack', error });
+  await runFatalHooks(transaction, (thrown ?? state).error, new Deadline(stepMillis(transaction)));
+  if (transaction.state.is === 'aborted') end(transaction, { kind: 'rolledBack', error: transaction.state.error });
 }
 
 /** Ends what is open inside a transaction that is being rolled back: the server undoes it all at once. */

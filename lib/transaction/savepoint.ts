@@ -30,8 +30,9 @@ export class Savepoint extends ControlledTransaction {
     block?.onTransaction(this);
   }
 
+  /** Not while it waits for its turn to begin. */
   get hasConnection(): boolean {
-    return this.root.hasConnection;
+    return this.connection !== undefined && this.root.hasConnection;
   }
 
   get ownsConnection(): boolean {
@@ -97,7 +98,8 @@ export class Savepoint extends ControlledTransaction {
     const step = await sendInTime(this, new Deadline(stepMillis(this)), () => port.send('commit'));
     if (this.isOver) return;
     if (step?.isDone) return this.move(committed);
-    const lost = this.refusal ?? (connection.refusal && { error: connection.fatal ?? connection.refusal });
+    const cut = this.state.is === 'committing' ? this.state.cancelledFor : undefined;
+    const lost = cut ?? this.refusal ?? (connection.refusal && { error: connection.fatal ?? connection.refusal });
     if (lost) return rollBack(this, lost.error);
     const message = `savepoint ${this.name} was rolled back: a statement in it had failed`;
     return rollBack(this, this.failure(message, this.view.firstError ?? step?.error));

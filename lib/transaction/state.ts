@@ -61,7 +61,7 @@ export const STATES = {
     to: ['committing', 'rollingBack', 'inDoubt', 'ended'],
   },
   rollingBack: { means: 'the statement that undoes it is on its way', to: ['aborted', 'ended'] },
-  aborted: { means: 'the connection was taken away: nothing can be sent, only settled', to: ['ended'] },
+  aborted: { means: 'the connection was taken away: nothing can be sent, only settled', to: ['aborted', 'ended'] },
   inDoubt: { means: 'was to be committed, and no answer will come', to: ['ended'] },
   ended: { means: 'the outcome is known', to: ['released'] },
   released: { means: 'the connection is given back, the last hooks have run', to: [] },

@@ -74,6 +74,23 @@ describe('the end of a transaction', () => {
       expect(await taken).to.be.below(300 + TWICE);
     });
 
+    for (const [whose, outer, inner] of [
+      ['its own limit', {}, { timeoutMillis: 300 }],
+      ['the limit of the block around it', { timeoutMillis: 300 }, {}],
+    ] as const) {
+      it(`says that it ran into ${whose} where that is RELEASE`, async () => {
+        stage.proxy.swallowAnswersAfter(/RELEASE/);
+        let told: unknown;
+        const block = stage.db.atomic(async (trx) => {
+          told = await rejection(trx.atomic((nested) => insert(nested, 1), inner));
+          throw told;
+        }, outer);
+        expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
+        await until('the inner block is told', () => told !== undefined);
+        expect(told).to.be.instanceOf(TransactionTimeoutError);
+      });
+    }
+
     it('has no more than the block’s limit and the instance’s time', async () => {
       const db = stage.make({ timeoutMillis: 2000 });
       await db.raw('select 1');
@@ -102,6 +119,19 @@ describe('the end of a transaction', () => {
         throw mine;
       });
       expect(await rejection(block)).to.equal(mine);
+    });
+
+    it('takes no more as afterRollback than the ROLLBACK behind the block’s limit has left', async () => {
+      const block = stage.db.atomic(
+        async (trx) => {
+          trx.afterRollback(never);
+          stage.proxy.swallowAnswersAfter(/ROLLBACK/);
+          await never();
+        },
+        { timeoutMillis: 300 },
+      );
+      expect(await millisOf(rejection(block))).to.be.below(300 + TWICE);
+      expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
     });
 
     for (const [how, limit] of [

@@ -1,5 +1,6 @@
 // onFatal runs once a transaction, before it is rolled back or its connection discarded.
 import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TransactionHookContext } from '../../lib';
 import { pidOf, rejection, useStage } from './stage';
 
@@ -43,6 +44,19 @@ describe('onFatal', () => {
       }),
     );
     expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
+  });
+
+  it('takes its time, and what the callback threw meanwhile is still the error that comes out', async () => {
+    const mine = new Error('mine');
+    const db = stage.make({ hooks: { onFatal: () => sleep(50) } });
+    const transaction = db.transaction(async (trx) => {
+      const query = rejection(trx.raw('select pg_sleep(30)'));
+      await stage.running(/pg_sleep/);
+      stage.proxy.reset();
+      await query;
+      throw mine;
+    });
+    expect(await rejection(transaction)).to.equal(mine);
   });
 
   it('runs where the connection died with no query in flight', async () => {

@@ -1,6 +1,8 @@
 // A block that was asked before a reset is not tried again after it, whatever it failed of.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { ResetError } from '../../lib';
+import { until } from '../support/until';
 import { later, pidOf, rejection, useStage } from './stage';
 
 describe('a block with retry, when a reset begins', () => {
@@ -56,6 +58,34 @@ describe('a block with retry, when a reset begins', () => {
       { retry: 3, hooks: { onRetry: () => stage.db.resetConnection() } },
     );
     await rejection(block);
+    expect(runs).to.equal(1);
+  });
+
+  it('rejects at once where its second attempt waits for a connection, also by a reset that requeues other waiters', async () => {
+    const db = stage.make({}, { pool: { min: 0, max: 1 } });
+    let holder: Knex.Transaction | undefined;
+    const block = later(
+      db.atomic(
+        () => {
+          runs++;
+          throw conflict;
+        },
+        {
+          retry: 2,
+          hooks: {
+            // Asked while the first attempt has the only connection, so that it is the next to have it.
+            afterBegin: () => void later(db.transaction().then((trx) => (holder = trx))),
+          },
+        },
+      ),
+    );
+    await until('the block waits for a connection', () => holder && db.connectionState().connections.waiting === 1);
+    const query = later(db.raw('select 1'));
+    await until('a query waits as well', () => db.connectionState().connections.waiting === 2);
+    const reset = db.resetConnection({ waiting: 'requeue' });
+    expect(await rejection(block)).to.be.instanceOf(ResetError);
+    expect(await reset).to.include({ rejectedWaiters: 1, requeuedWaiters: 1 });
+    await query;
     expect(runs).to.equal(1);
   });
 

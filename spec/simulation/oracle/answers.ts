@@ -1,5 +1,5 @@
 // Whoever is told something is told the truth about it: his own value, his own rows, his own error.
-import type { Unit } from '../run/ledger';
+import type { Ledger, Moment, Unit } from '../run/ledger';
 import { codeOf } from '../run/ledger';
 import type { Evidence } from '../run/run';
 import { OwnError } from '../run/own-error';
@@ -21,19 +21,28 @@ export function answersAreOnesOwn({ ledger }: Evidence): Violation[] {
       verdict.hold(!attempts.at(-1)?.ended?.threw, () => `${name} resolved, though its callback threw`);
       verdict.hold(attempts.at(-1)?.ended !== undefined, () => `${name} resolved, though its callback has not ended`);
     }
-    if (told.is === 'failed') firstErrorWins(verdict, unit);
+    if (told.is === 'failed') firstErrorWins(verdict, unit, ledger);
   }
   return verdict.violations;
 }
 
+/** A sandbox around it was closed by then, or ended by raw SQL, which everything in it is told. */
+function isSandboxOver({ pins, units }: Ledger, { order }: Moment): boolean {
+  if (pins.some(({ closing }) => closing && closing.order < order)) return true;
+  return units.some(({ attempts }) => attempts.some(({ rawControl }) => rawControl && rawControl.order < order));
+}
+
 /** What the callback threw comes out, unless the unit was ended from outside before. */
-function firstErrorWins(verdict: Verdict, { told, attempts, name, kind }: Unit): void {
+function firstErrorWins(verdict: Verdict, { told, attempts, name, kind }: Unit, ledger: Ledger): void {
   if (told.is !== 'failed' || kind === 'sandbox') return;
   const ended = attempts.at(-1)?.ended;
   const error = ended?.threw?.error;
   if (!ended || !(error instanceof OwnError) || ended.order > told.order) return;
+  const code = codeOf(told.error) ?? '';
   const isOvertaken =
-    ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(codeOf(told.error) ?? '') || told.error instanceof OwnError;
+    ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(code) ||
+    told.error instanceof OwnError ||
+    (code === 'ERR_SANDBOX' && isSandboxOver(ledger, ended));
   verdict.hold(
     told.error === error || isOvertaken,
     () => `${name} threw "${error.message}" and was told ${String(told.error)}`,
