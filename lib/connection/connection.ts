@@ -3,8 +3,8 @@ import type { Driver } from '../drivers/driver';
 import type { StatementSink } from '../drivers/statement-sink';
 import { type Deferred, defer } from '../words/waiting';
 import { step } from '../words/foreign';
-import { Health } from './health';
 import { Lendable } from './lendable';
+import type { Stamp } from './stamp';
 
 export interface SessionEvents {
   /** The connection is gone, or about to go, without having been asked to. */
@@ -26,26 +26,14 @@ export class Connection extends Lendable implements StatementSink {
   readonly #openedAtTick = performance.now();
   /** The server's id of the session. */
   readonly backendId: number | undefined;
-  /** The reset count when its opening started: an older one than the pool's is never lent again. */
-  generation: number;
-  /** The eviction count when its opening started. */
-  evictionCount: number;
-  readonly health = new Health();
   /** Of the instance that has lent it to this one, where both share a pool. */
   readonly #earlier: Connection | undefined;
   readonly #events: SessionEvents;
   readonly #untap: () => void;
   #ended: Deferred<void> | undefined;
 
-  constructor(
-    raw: object,
-    driver: Driver,
-    stamp: { generation: number; evictionCount: number },
-    events: SessionEvents,
-  ) {
-    super(raw, driver);
-    this.generation = stamp.generation;
-    this.evictionCount = stamp.evictionCount;
+  constructor(raw: object, driver: Driver, stamp: Stamp, events: SessionEvents) {
+    super(raw, driver, stamp);
     this.#events = events;
     this.backendId = driver.backendId(raw);
     this.#untap = driver.tap(raw, this);
@@ -58,41 +46,11 @@ export class Connection extends Lendable implements StatementSink {
     return performance.now() - this.#openedAtTick;
   }
 
-  /** It is not to be lent again as it is. */
-  doubt(): void {
-    this.health.doubt();
-  }
-
-  get fatal(): Error | undefined {
-    return this.health.fatal;
-  }
-
-  get death(): Error | undefined {
-    return this.health.death;
-  }
-
-  /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
-  get isClean(): boolean {
-    if (!this.isQuiet || this.isEnded || !this.health.isSound) return false;
-    if (this.driver.isInStep?.(this.raw) === false) return false;
-    const status = this.driver.status(this.raw);
-    return status === 'idle' || status === 'unknown';
-  }
-
   /** Resolves when the socket is closed. */
   whenEnded(): Promise<void> {
     if (this.isEnded) return Promise.resolve();
     this.#ended ??= defer();
     return this.#ended.promise;
-  }
-
-  /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
-  leave(isHeldByHand: boolean, refusal: () => Error): void {
-    if (isHeldByHand || !this.lease.leave(refusal)) this.doubt();
-  }
-
-  protected override undelivered(): void {
-    this.doubt();
   }
 
   protected override failed(error: unknown): void {
@@ -123,14 +81,6 @@ export class Connection extends Lendable implements StatementSink {
     if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
     this.#ended?.resolve();
-  }
-
-  /** Takes new statements again, after a reset has washed it. */
-  accept(generation: number): void {
-    this.open();
-    this.generation = generation;
-    this.health.clear();
-    this.user = undefined;
   }
 
   /** Sends statements of this package's own, up to the first that fails: in one message where the driver can. */

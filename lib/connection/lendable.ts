@@ -3,15 +3,26 @@ import type { PendingStatement } from '../drivers/pending-statement';
 import type { QueryOrigin } from '../words/call-site';
 import type { SharedWork } from '../words/shared-work';
 import type { ConnectionUser } from './connection-user';
+import { Health } from './health';
 import { Lease } from './lease';
 import type { Mutex } from './mutex';
+import type { Stamp } from './stamp';
 import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED } from './state';
 import { StatementQueue } from './statement-queue';
 
-export abstract class Lendable extends StatementQueue {
+export abstract class Lendable extends StatementQueue implements Stamp {
+  generation: number;
+  evictionCount: number;
+  readonly health = new Health();
   #state: ConnectionState = IDLE;
   #lease = new Lease(false);
   #idleSince = Date.now();
+
+  constructor(raw: object, driver: StatementQueue['driver'], { generation, evictionCount }: Stamp) {
+    super(raw, driver);
+    this.generation = generation;
+    this.evictionCount = evictionCount;
+  }
 
   get state(): ConnectionState {
     return this.#state;
@@ -121,10 +132,46 @@ export abstract class Lendable extends StatementQueue {
     return this.#lease.mutex;
   }
 
-  /** Resolves when its borrower gives it back, or it is closed. */
-  whenReturned(): Promise<void> {
-    return this.#lease.whenOver();
+  /** It is not to be lent again as it is. */
+  doubt(): void {
+    this.health.doubt();
   }
+
+  get fatal(): Error | undefined {
+    return this.health.fatal;
+  }
+
+  get death(): Error | undefined {
+    return this.health.death;
+  }
+
+  /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
+  get isClean(): boolean {
+    if (!this.isQuiet || this.isEnded || !this.health.isSound) return false;
+    if (this.driver.isInStep?.(this.raw) === false) return false;
+    const status = this.driver.status(this.raw);
+    return status === 'idle' || status === 'unknown';
+  }
+
+  /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
+  leave(isHeldByHand: boolean, refusal: () => Error): void {
+    if (isHeldByHand || !this.#lease.leave(refusal)) this.doubt();
+  }
+
+  protected override undelivered(): void {
+    this.doubt();
+  }
+
+  /** Takes new statements again, after a reset has washed it. */
+  accept(generation: number): void {
+    this.open();
+    this.generation = generation;
+    this.health.clear();
+    this.user = undefined;
+  }
+
+  /** It is gone or going. */
+  abstract died(error: Error): void;
 
   override ask(statement: PendingStatement): void {
     if (statement.isStream) this.#lease.hadStream = true;

@@ -1,14 +1,14 @@
 // Ends sessions on their server from outside: over one side connection for all that are to be ended at the same time.
 import type { ServerSession, SideConnection } from '../drivers/side-connection';
-import { bounded, inBackground } from '../words/foreign';
+import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, within, sleep } from '../words/waiting';
-import type { Connection } from './connection';
+import type { HealthState } from './health';
+import { GOODBYE_MILLIS, leaveSide } from './leave-side';
+import type { Session } from './session';
 
 /** What became of the session: it was there and has been ended, or the server has, or had, none of that id. */
 export type Fate = 'terminated' | 'gone';
 
-/** How long the side connection may take to say goodbye. */
-const GOODBYE_MILLIS = 100;
 /** How long after a side connection that led nowhere the next one is tried, at first. */
 const RETRY_MILLIS = 50;
 const LAST_RETRY_MILLIS = 400;
@@ -16,8 +16,15 @@ const LAST_RETRY_MILLIS = 400;
 const FIRST_LOOK_MILLIS = 2;
 const LAST_LOOK_MILLIS = 50;
 
+/** One that can be ended. */
+interface Terminable extends Session {
+  readonly health: { readonly state: HealthState };
+  /** A reset ends it. */
+  readonly isSeized: boolean;
+}
+
 interface Request {
-  readonly connection: Connection;
+  readonly connection: Terminable;
   readonly done: Deferred<Fate>;
   wasThere: boolean;
 }
@@ -26,7 +33,7 @@ export class Terminator {
   readonly #batches = new Set<Batch>();
 
   /** Resolves with what became of it. Undefined: it is not known by the deadline, or there is no way to find out. */
-  async end(connection: Connection, deadline: Deadline): Promise<Fate | undefined> {
+  async end(connection: Terminable, deadline: Deadline): Promise<Fate | undefined> {
     const { driver, backendId } = connection;
     if (!driver.openSideConnection || backendId === undefined) return undefined;
     const request: Request = { connection, done: defer(), wasThere: false };
@@ -47,7 +54,7 @@ export class Terminator {
     await Promise.all([...this.#batches].map(({ closed }) => closed));
   }
 
-  #batchFor(connection: Connection): Batch {
+  #batchFor(connection: Terminable): Batch {
     for (const batch of this.#batches) if (batch.isFor(connection)) return batch;
     const batch = new Batch(connection);
     this.#batches.add(batch);
@@ -57,7 +64,7 @@ export class Terminator {
 }
 
 class Batch {
-  readonly #first: Connection;
+  readonly #first: Terminable;
   readonly #requests = new Set<Request>();
   readonly #emptied = defer();
   #isOver = false;
@@ -65,7 +72,7 @@ class Batch {
   /** Resolves when its side connection is closed. */
   readonly closed: Promise<void>;
 
-  constructor(first: Connection) {
+  constructor(first: Terminable) {
     this.#first = first;
     this.closed = this.#run();
   }
@@ -74,7 +81,7 @@ class Batch {
     return this.#requests.size === 0;
   }
 
-  isFor({ driver, raw }: Connection): boolean {
+  isFor({ driver, raw }: Terminable): boolean {
     return !this.#isOver && (driver.isSameServer?.(this.#first.raw, raw) ?? false);
   }
 
@@ -116,8 +123,7 @@ class Batch {
       return false;
     } finally {
       // Those that were waited for in vain have used up the time: it is cut.
-      const millis = this.#isGivenUp ? 0 : GOODBYE_MILLIS;
-      await bounded(2 * GOODBYE_MILLIS, () => side.close(millis));
+      await leaveSide(side, this.#isGivenUp ? 0 : GOODBYE_MILLIS);
     }
   }
 
@@ -139,7 +145,7 @@ class Batch {
   }
 }
 
-function sessionOf(connection: Connection): ServerSession {
+function sessionOf(connection: Terminable): ServerSession {
   const { state } = connection.health;
   return {
     id: connection.backendId as number,

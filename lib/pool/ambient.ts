@@ -1,11 +1,11 @@
 // Finds the transaction of a query that was asked of the instance itself: none, that of the async context, or the pinned one.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Connection } from '../connection/connection';
+import type { StatementQueue } from '../connection/statement-queue';
 import type { QueryOrigin } from '../words/call-site';
 
 /** A transaction that queries of the instance run in. */
 export interface EnclosingTransaction {
-  readonly connection: Connection;
+  readonly connection: StatementQueue;
   readonly parent: EnclosingTransaction | undefined;
   readonly isOver: boolean;
   /** Lets a query of the instance in, when it is its turn. Rejects where nothing may be asked any more. */

@@ -1,5 +1,5 @@
 // A doubtful connection that comes back is never lent as it is.
-import type { Connection } from '../connection/connection';
+import type { Lendable } from '../connection/lendable';
 import { quiesce } from '../connection/quiesce';
 import { Deadline, within } from '../words/waiting';
 
@@ -12,7 +12,7 @@ interface Return {
 }
 
 /** Brings it to rest within the bound. False: it is closed or given back elsewhere. */
-export async function isFreed(connection: Connection, { isKept, isOfUse, timeoutMillis }: Return): Promise<boolean> {
+export async function isFreed(connection: Lendable, { isKept, isOfUse, timeoutMillis }: Return): Promise<boolean> {
   if (connection.closing !== undefined) return false;
   const deadline = new Deadline(timeoutMillis);
   if (isKept || (isOfUse && connection.health.isSound)) await within(deadline, quiesce(connection, deadline));

@@ -3,20 +3,20 @@ import type { Driver } from '../drivers/driver';
 import type { TarnPool } from '../knex/tarn';
 import type { EnclosingTransaction } from './ambient';
 import type { QueryOrigin } from '../words/call-site';
-import type { Connection } from '../connection/connection';
+import type { Lendable } from '../connection/lendable';
 
 /** Told of what becomes of a connection, and asked whether it may be lent. */
 export interface ConnectionWatch {
   /** It is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
-  opened(connection: Connection): Promise<unknown> | undefined;
+  opened(connection: Lendable): Promise<unknown> | undefined;
   /** One that was idle for longer is lent only if it `answers()`. Undefined: none is asked. */
   readonly checkIdleMillis: number | undefined;
   /** Whether an idle one is still there. */
-  answers(connection: Connection): Promise<boolean>;
+  answers(connection: Lendable): Promise<boolean>;
   /** Perhaps while it was idle. */
-  onDeath(connection: Connection, error: Error): void;
+  onDeath(connection: Lendable, error: Error): void;
   /** A statement failed. */
-  onError(connection: Connection, error: unknown): void;
+  onError(connection: Lendable, error: unknown): void;
 }
 
 /** All of it optional work: without answers the pool is a pool. */

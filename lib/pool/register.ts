@@ -5,15 +5,10 @@ import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
 import { Connection, connectionOf } from '../connection/connection';
+import type { Stamp } from '../connection/stamp';
 import type { Ending } from '../connection/state';
 import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pool';
-
-/** The counts when an opening started. */
-export interface Stamp {
-  readonly generation: number;
-  readonly evictionCount: number;
-}
 
 interface Parts {
   readonly host: Pick<PoolHost, 'driver' | 'isExternal' | 'recovery' | 'timeoutMillis'>;

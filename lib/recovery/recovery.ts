@@ -1,6 +1,6 @@
 // Watches the connections of an instance: which may be lent, and what follows an error or a death. If one death means that others are dead too,
 // they are closed with it.
-import type { Connection } from '../connection/connection';
+import type { Lendable } from '../connection/lendable';
 import { PING } from '../drivers/sql';
 import type { ConnectionWatch } from '../pool/pool-host';
 import type { Resets } from '../pool/resets';
@@ -15,7 +15,7 @@ import type { RightServer } from './right-server';
 export interface RecoveryHost {
   readonly settings: Settings;
   readonly resets: Resets;
-  readonly pool: { readonly register: { isCurrent(connection: Connection): boolean }; evict(): Promise<void> };
+  readonly pool: { readonly register: { isCurrent(connection: Lendable): boolean }; evict(): Promise<void> };
   /** What knex does with a connection before it is first lent. Undefined: nothing. */
   prepare(raw: object): Promise<unknown> | undefined;
   reset(options: ResetOptions): Promise<unknown>;
@@ -39,7 +39,7 @@ export class Recovery implements ConnectionWatch {
     return judge(error, this.#instance.settings, this.#rightServer.isRefusal(error));
   }
 
-  opened(connection: Connection): Promise<unknown> | undefined {
+  opened(connection: Lendable): Promise<unknown> | undefined {
     return this.#rightServer.opened(connection, this.#instance.prepare(connection.raw));
   }
 
@@ -48,7 +48,7 @@ export class Recovery implements ConnectionWatch {
   }
 
   /** The borrow check. One that does not answer in time is taken for dead. */
-  async answers(connection: Connection): Promise<boolean> {
+  async answers(connection: Lendable): Promise<boolean> {
     connection.health.isChecked = true;
     const answer = connection.send(PING).then(() => true);
     const isAlive = (await within(this.#instance.settings.checkTimeoutMillis, answer)) === true;
@@ -62,19 +62,19 @@ export class Recovery implements ConnectionWatch {
   }
 
   /** A connection that had a fatal error is not lent again. */
-  onError(connection: Connection, given: unknown): void {
+  onError(connection: Lendable, given: unknown): void {
     const error = this.#rightServer.seen(connection, given);
     if (connection.refusal !== undefined || !this.isFatal(error)) return;
     connection.health.doubt(error as Error);
     this.#recover(connection, error);
   }
 
-  onDeath(connection: Connection, error: Error): void {
+  onDeath(connection: Lendable, error: Error): void {
     this.#recover(connection, error);
   }
 
   /** Once for all connections that were open when the first of them died: the later ones tell nothing new. */
-  #recover(connection: Connection, error: unknown): void {
+  #recover(connection: Lendable, error: unknown): void {
     const { pool, resets, settings } = this.#instance;
     if (!pool.register.isCurrent(connection)) return;
     if (settings.onFatal === 'evict') inBackground(pool.evict());

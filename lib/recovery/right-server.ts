@@ -1,7 +1,7 @@
 // `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
 import { means, NOT_ESTABLISHED } from '../drivers/error-codes';
 import { otherKind, type ServerKind, type ServerKindTeller, type TargetSessionAttrs } from '../drivers/server-kind';
-import type { Connection } from '../connection/connection';
+import type { Lendable } from '../connection/lendable';
 import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
 import { within } from '../words/waiting';
 
@@ -33,12 +33,12 @@ export class RightServer {
   }
 
   /** A connection is open. Rejects where it leads to another kind of server. @param preparing what else is done to it */
-  opened(connection: Connection, preparing: Promise<unknown> | undefined): Promise<unknown> | undefined {
+  opened(connection: Lendable, preparing: Promise<unknown> | undefined): Promise<unknown> | undefined {
     return this.isPicky ? Promise.all([preparing, this.#check(connection)]) : preparing;
   }
 
   /** A statement failed: for how its server is by now, or for what its own transaction is. Returns its error. */
-  seen(connection: Connection, error: unknown): unknown {
+  seen(connection: Lendable, error: unknown): unknown {
     const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
     if (takesWrites && means(error, 'readOnly') && !connection.user?.isReadOnly) this.#refusals.add(error as object);
     return error;
@@ -49,7 +49,7 @@ export class RightServer {
     return this.#refusals.has(error as object);
   }
 
-  async #check(connection: Connection): Promise<void> {
+  async #check(connection: Lendable): Promise<void> {
     const asked = this.#kindOf(connection).then(
       (kind) => ({ kind }),
       (error: unknown) => ({ error }),
@@ -66,7 +66,7 @@ export class RightServer {
     throw Object.assign(new Error(message), { code: NOT_ESTABLISHED });
   }
 
-  #kindOf(connection: Connection): Promise<ServerKind> {
+  #kindOf(connection: Lendable): Promise<ServerKind> {
     const { driver, raw } = connection;
     const kind = driver.serverKind?.(raw, (sql) => connection.send(sql));
     return kind ?? Promise.reject(new Error('the driver cannot tell'));

@@ -9,7 +9,7 @@ interface Used {
   readonly isQuiet: boolean;
   readonly mutex: { readonly isShared: boolean };
   whenQuiet(): Promise<void>;
-  whenReturned(): Promise<void>;
+  readonly lease: { whenOver(): Promise<void> };
 }
 
 /** Waits out the grace period. Ends early when nothing runs. */
@@ -18,7 +18,7 @@ export async function waitOutGrace(connections: Iterable<Used>, { grace }: Teard
     const busy = [...connections].filter(isBusy);
     if (busy.length === 0) return;
     const rests = busy.map((connection) =>
-      connection.mutex.isShared ? connection.whenQuiet() : connection.whenReturned(),
+      connection.mutex.isShared ? connection.whenQuiet() : connection.lease.whenOver(),
     );
     await within(grace, Promise.race(rests));
   }

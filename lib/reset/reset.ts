@@ -9,7 +9,7 @@ import type { Connection } from '../connection/connection';
 import type { Ending } from '../connection/state';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
-import { cancelTogether } from '../connection/quiesce';
+import { cancelTogether } from '../connection/cancel-together';
 import { abort, COMMIT_SHARE } from './abort';
 import { waitOutGrace } from './grace';
 import type { ResetRequest } from './options';

@@ -6,7 +6,8 @@ import { control, controllerOf } from '../knex/transaction-controller';
 import { TransactionPort } from '../knex/transaction-port';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
 import type { KnexTransaction } from '../knex/transaction-shape';
-import { type Connection, connectionOf } from '../connection/connection';
+import { connectionOf } from '../connection/connection';
+import type { StatementQueue } from '../connection/statement-queue';
 import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
 import { borrowTurn, transactionOfClient } from './control';
@@ -110,7 +111,7 @@ function beginInside(
 }
 
 /** Knex's schema changes on SQLite: what was lent the connection waits for the transaction that is begun on it. */
-function asSchemaChange(connection: Connection, container: Container): Container {
+function asSchemaChange(connection: StatementQueue, container: Container): Container {
   const { schemaChange } = connection.driver;
   if (!schemaChange) return container;
   return async (trx) => {

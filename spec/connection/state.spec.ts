@@ -120,7 +120,7 @@ describe('the lease of a connection', () => {
     const connection = IN.seized();
     expect(connection).to.include({ lent: true, isGivenBack: false });
     connection.givenBack();
-    await connection.whenReturned();
+    await connection.lease.whenOver();
     expect(connection).to.include({ lent: true, isGivenBack: true });
     connection.returned();
     expect(connection).to.include({ lent: false, isGivenBack: false });
@@ -128,7 +128,7 @@ describe('the lease of a connection', () => {
 
   it('ends when the connection is closed', async () => {
     const connection = after((each) => each.lend(), close);
-    const returned = connection.whenReturned();
+    const returned = connection.lease.whenOver();
     connection.closed();
     await returned;
     expect(connection.lent).to.equal(false);

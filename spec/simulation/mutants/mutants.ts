@@ -19,18 +19,18 @@ export const mutants: Mutant[] = [
   {
     slip: 'two statements are sent at once',
     file: 'connection/statement-queue.ts',
-    anchor: 'if (this.#statements.length === 1 && this.#pausing === undefined) this.#start',
-    mutation: 'if (this.#pausing === undefined) this.#start',
+    anchor: "if (this.#statements.length === 1 && this.#wire === 'free') this.#start",
+    mutation: "if (this.#wire === 'free') this.#start",
   },
   {
     slip: 'a connection is clean while a cancel is on its way to it',
     file: 'connection/statement-queue.ts',
-    anchor: ' && this.#pausing === undefined && this.#cancelling === undefined;',
-    mutation: ' && this.#pausing === undefined;',
+    anchor: " && this.#wire === 'free' && this.#cancelling === undefined;",
+    mutation: " && this.#wire === 'free';",
   },
   {
     slip: 'a doubtful connection is not rolled back before it is lent again',
-    file: 'connection/connection.ts',
+    file: 'connection/lendable.ts',
     anchor: "return status === 'idle' || status === 'unknown';",
     mutation: 'return status !== undefined;',
   },
