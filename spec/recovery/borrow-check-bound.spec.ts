@@ -56,6 +56,24 @@ describe('the borrow check of a connection that does not answer', () => {
     return performance.now() - start;
   }
 
+  describe('yet, since the way to it is slow', () => {
+    it('lets a reset close it in an orderly way', async () => {
+      const proxy = await stage.proxy();
+      const db = make(proxy, { checkTimeoutMillis: 5000, timeoutMillis: 5000 });
+      await idle(db, 1);
+      age();
+      proxy.delayMillis = 100;
+      const earlier = proxy.accepted;
+      const asked = failure(pidOf(db));
+      await until('it is being checked', () => db.client.pool.numPendingValidations() === 1);
+      const report = await db.resetConnection();
+      expect(report).to.include({ closedConnections: 1, forcedConnections: 0 });
+      expect(await asked).to.be.an.instanceof(ResetError);
+      // The request to cancel the check, and no side connection to end its session.
+      expect(proxy.accepted - earlier).to.be.at.most(1);
+    });
+  });
+
   describe('since its backend is frozen (with a server on this machine)', () => {
     before(function () {
       const { hostname } = new URL(process.env.DATABASE_URL as string);
