@@ -1,4 +1,5 @@
 // Opens connections for the pool by knex's own means. What the user opens with the client itself stays the user's.
+import { promisify } from 'node:util';
 import { knexPrototypeOf } from './claimed';
 import type { KnexClient } from './client-shape';
 import type { Tarn } from './tarn';
@@ -105,4 +106,17 @@ export function asKnexAcquires(client: KnexClient, outcome: Promise<object>): Pr
 /** What else knex does where its pool gives it a connection. Undefined: nothing, as with `pg`. */
 export function hidePassword(client: KnexClient, connection: object): Promise<unknown> | undefined {
   return 'config' in connection ? asKnexAcquires(client, Promise.resolve(connection)) : undefined;
+}
+
+// What knex does with a connection that it has just opened.
+
+/** As the config says; nothing on a database without one. */
+export async function setSearchPath(client: object, raw: object): Promise<void> {
+  await (client as KnexClient).setSchemaSearchPath?.(raw);
+}
+
+/** What the user does with it. */
+export async function runAfterCreate(client: object, raw: object): Promise<void> {
+  const { afterCreate } = ((client as KnexClient).config.pool ?? {}) as PoolConfig;
+  if (afterCreate) await promisify(afterCreate)(raw);
 }

@@ -1,23 +1,15 @@
 // Cleans a connection instead of closing it. If any state of the old session could remain, the connection is not kept.
-import { promisify } from 'node:util';
 import type { Lendable } from '../connection/lendable';
 import { bringToRest } from '../connection/quiesce';
+import { runAfterCreate, setSearchPath } from '../knex/opener';
 import { type Deadline, within } from '../words/waiting';
 import { isLetGo } from './let-go';
 import type { Books } from './roll-back-in-place';
 
-type AfterCreate = (raw: object, done: (error?: unknown) => void) => void;
-
-/** What knex does with a connection that it has opened. */
-export interface ConnectionMaker {
-  readonly config: { readonly pool?: unknown };
-  setSchemaSearchPath?(raw: object): Promise<unknown>;
-}
-
 /** The books that a connection is in, and the client that has opened it. */
 interface Origin {
   readonly pool: { readonly register: Books };
-  readonly client: ConnectionMaker;
+  readonly client: object;
 }
 
 /** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
@@ -72,10 +64,9 @@ class Washing {
   async #setUp(): Promise<void> {
     const { client } = this.#origin;
     const { raw } = this.#connection;
-    await client.setSchemaSearchPath?.(raw);
+    await setSearchPath(client, raw);
     this.#check();
-    const { afterCreate } = (client.config.pool ?? {}) as { afterCreate?: AfterCreate };
-    if (afterCreate) await promisify(afterCreate)(raw);
+    await runAfterCreate(client, raw);
   }
 
   #check(): void {

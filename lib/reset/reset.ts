@@ -14,13 +14,13 @@ import { abort, COMMIT_SHARE } from './abort';
 import { waitOutGrace } from './grace';
 import type { ResetRequest } from './options';
 import { freeForeign } from './free-foreign';
-import { type ConnectionMaker, recycle } from './recycle';
+import { recycle } from './recycle';
 import { rollBackInPlace } from './roll-back-in-place';
 import type { TeardownTime } from './teardown-time';
 
 /** What a reset needs from the rest of its instance. */
 export interface ResetHost {
-  readonly client: ConnectionMaker;
+  readonly client: object;
   readonly settings: Settings;
   readonly pool: ResettablePool;
   readonly open: ReadonlySet<OpenEntry>;
