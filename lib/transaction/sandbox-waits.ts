@@ -41,9 +41,12 @@ export async function drain(
 ): Promise<{ error: unknown } | undefined> {
   const { connection, work, instance } = transaction;
   const drained = work.drained(isWanted).then(() => true);
-  const isBounded = connection.mutex.isShared;
+  if (!connection.mutex.isShared) {
+    await drained;
+    return undefined;
+  }
   const waitMillis = instance.acquireTimeoutMillis;
-  if (await (isBounded ? within(waitMillis, drained) : drained)) return undefined;
+  if (await within(waitMillis, drained)) return undefined;
   const inTheWay = connection.mutex.holder ?? [...transaction.children].find((each) => !each.isOver) ?? transaction;
   const how = `the end of transaction ${transaction.name} waits for`;
   return { error: turnRefused(waitMillis, how, inTheWay.describe()) };
