@@ -7,6 +7,9 @@ import { makeKnex } from '../spec/support/quiet-knex';
 import type { Line } from './harness';
 
 // Not lib/ through tsx: its loader wraps each closure to keep its name, which the library would pay for and knex would not.
+// As a user runs it: tsx switches source maps on, with which a stack takes four times as long.
+process.setSourceMapsEnabled(false);
+
 const { resettable } = require('../dist/index.js') as typeof Library;
 
 export type ResettableKnex = Knex & Resettable;

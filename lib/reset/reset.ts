@@ -74,11 +74,13 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
   const freed = foreign.map((entry) => freeForeign(entry, pool.register.generation, deadline, report));
   const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
+  const entryOf = new Map(entries.map((entry) => [entry.connection, entry]));
+  const turns = inTurns();
   const results = await Promise.all(
     open.map((connection) => {
-      const entry = entries.find((candidate) => candidate.connection === connection);
+      const entry = entryOf.get(connection);
       const how = kept.includes(connection) ? 'keep' : request.connections;
-      return endConnection(instance, { connection, entry, how, deadline }, report);
+      return endConnection(instance, { connection, entry, how, deadline, turn: turns.next().value }, report);
     }),
   );
   await Promise.all([...freed, cancelled]);
@@ -104,15 +106,33 @@ interface Victim {
   readonly entry: OpenEntry | undefined;
   readonly how: 'close' | 'recycle' | 'keep';
   readonly deadline: Deadline;
+  /** When it may be closed, unless that is at once. */
+  readonly turn: Promise<void> | undefined;
+}
+
+/** How many connections are closed in one turn of the event loop. */
+const IN_A_TURN = 4;
+
+/**
+ * A goodbye wakes a process of the server, which may take the core over. Where there are many, the side connection that cancels what runs
+ * on the others would be heard only after the last of them. So what the server answers is heard in between.
+ */
+function* inTurns(): Generator<Promise<void> | undefined, never> {
+  let turn: Promise<void> | undefined;
+  for (let count = 1; ; count++) {
+    yield turn;
+    if (count % IN_A_TURN === 0) turn = turn ? turn.then(nextTurn) : nextTurn();
+  }
 }
 
 async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Ending | 'recycled'> {
-  const { connection, entry, how, deadline } = victim;
+  const { connection, entry, how, deadline, turn } = victim;
   const { pool } = instance;
   // Only a COMMIT may still hear its answer.
   if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
   connection.seize();
   if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
+  if (turn) await turn;
   if (how === 'keep') {
     await rollBackInPlace(pool.register, connection, deadline);
     return 'recycled';

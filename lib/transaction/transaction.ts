@@ -157,7 +157,7 @@ export abstract class Transaction extends Life implements HookSite {
     if (this.isOver || this.isCommitting) return undefined;
     if (this.isAborted) return this.ownRefusal?.error as Error;
     const own =
-      error instanceof ResetError
+      error instanceof ResetError && error.transaction?.id !== this.id
         ? new ResetError({ reason: error.reason, generation: error.generation, transaction: this.describe() })
         : error;
     const told = (this.ownRefusal?.error ?? own) as Error;
