@@ -10,7 +10,8 @@ import { describe } from './words/describe';
 import type { Awaitable } from './words/block-types';
 import type { Resettable } from './words/types';
 import { Deadline, nextTurn, within } from './words/waiting';
-import { instanceOf } from './registry';
+import { lookAt } from './knex/given';
+import { instanceOf, refuseOtherCopy } from './registry';
 
 /**
  * Options of `withMigrationLock()`.
@@ -88,6 +89,7 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
 
 function check(db: unknown, work: unknown, given: unknown) {
   const where = 'withMigrationLock';
+  refuseOtherCopy(where, lookAt(db).client);
   const { client, isTransaction, resetConnection } = (db ?? {}) as Record<string, unknown>;
   if (typeof db !== 'function' || !client || isTransaction || typeof resetConnection !== 'function') {
     const isKnex = typeof db === 'function' && client;

@@ -1,7 +1,8 @@
 // The entry point `knex-reset/testing`: what a test suite needs, whatever its runner.
 import type { Knex } from 'knex';
 import { emptyTablesOf, type EmptyTablesOptions } from './empty-tables/empty-tables';
-import { instanceOf } from './registry';
+import { lookAt } from './knex/given';
+import { instanceOf, refuseOtherCopy } from './registry';
 
 export type { EmptyTablesOptions } from './empty-tables/empty-tables';
 export { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from './worker-database/worker-database';
@@ -17,9 +18,10 @@ export { resetHooks, type ResetHooks, type ResetHooksOptions } from './mocha';
  * @returns the names of the tables that held rows, with their schema if a query would need it
  * @throws Error for an unknown name in `except` or `schemas`, for a table that stays and has rows that refer to a table that is emptied,
  * and for a table that is locked for longer than `acquireConnectionTimeout`; the message names the holder of the lock
- * @throws TypeError for bad arguments, and on other databases than PostgreSQL, MySQL, MariaDB and SQLite
+ * @throws TypeError for bad arguments, for an instance that another copy of the package has made resettable, and on other databases than PostgreSQL, MySQL, MariaDB and SQLite
  * @see docs/tests.md#empty-tables
  */
 export async function emptyTables(db: Knex, options?: EmptyTablesOptions): Promise<string[]> {
+  refuseOtherCopy('emptyTables', lookAt(db).client);
   return emptyTablesOf(db, options, instanceOf(db)?.ambient.current() !== undefined);
 }

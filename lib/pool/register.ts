@@ -73,6 +73,13 @@ export class Register implements Stamp {
     return connection;
   }
 
+  /** No transaction is on it any more: what becomes of it is for the user alone to hear. */
+  async letGoForeign(connection: Connection): Promise<void> {
+    await connection.whenQuiet();
+    const isUsed = connection.user !== undefined || connectionOf(connection.raw) !== connection;
+    if (!isUsed && connection.state.is === 'foreign' && connection.death === undefined) connection.untap();
+  }
+
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
     connection.doubt();

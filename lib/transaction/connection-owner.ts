@@ -77,8 +77,12 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   override ended(failure: { error: unknown } | undefined): unknown {
-    // It was told which connection to use: that has its earlier user again.
-    if (this.connection?.user === this) this.connection.user = this.#earlierUser;
+    const { connection } = this;
+    if (connection?.user === this) {
+      // It was told which connection to use: that has its earlier user again.
+      connection.user = this.#earlierUser;
+      if (connection.state.is === 'foreign') inBackground(this.instance.pool.register.letGoForeign(connection));
+    }
     return super.ended(failure);
   }
 

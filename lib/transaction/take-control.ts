@@ -1,5 +1,6 @@
 // Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
 import type { Knex } from 'knex';
+import { connectionOf } from '../connection/connection';
 import { guardClient } from '../knex/guard';
 import type { KnexClient } from '../knex/client-shape';
 import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
@@ -15,7 +16,7 @@ import type { TransactionHost } from './transaction-host';
 /**
  * Takes control of a transaction that has no controller yet, and of those around it: all hooks wait for the outermost COMMIT.
  * @param instance what it is of, where that is resettable by now
- * @throws Error where it has ended, or its end was asked for: its connection may be another transaction's by now
+ * @throws Error where a reset or a death has taken its connection away, and where it has ended, or its end was asked for: its connection may be another transaction's by now
  */
 export async function takeControlOf(trx: Knex.Transaction, instance: TransactionHost | undefined): Promise<void> {
   const { client } = trx as unknown as { client: KnexClient };
@@ -25,6 +26,8 @@ export async function takeControlOf(trx: Knex.Transaction, instance: Transaction
   // Another block in it, asked at the same time, may have been first.
   if (transactionOfClient(client)) return;
   refuseCompleted(trx);
+  const { refusal, death } = connectionOf(raw) ?? {};
+  if (refusal ?? death) throw refusal ?? death;
   takeControl(machineOf(trx), raw, instance ?? new PlainHost(trx, client)).port.handle = trx;
 }
 
@@ -42,5 +45,6 @@ function takeControl(machine: KnexTransaction, raw: object, host: TransactionHos
   controlOpen(machine, raw, transaction);
   transaction.takeOver(raw);
   guardClient(client, transaction);
+  if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
   return transaction;
 }

@@ -41,6 +41,8 @@ export interface ConnectionSource {
     discard(connection: Connection): Promise<unknown>;
     /** Taps one from elsewhere that a transaction was given. */
     trackForeign(raw: object): Connection;
+    /** Gives it back as it was found, once it is quiet. */
+    letGoForeign(connection: Connection): Promise<void>;
   };
 }
 

@@ -5,6 +5,8 @@ import type { Knex } from 'knex';
 import { Client, Pool } from 'pg';
 import { Pool as TarnPool } from 'tarn';
 import type * as lib from '../../lib';
+import type * as migrations from '../../lib/migrations';
+import type * as testing from '../../lib/testing';
 import { atomic, resettable, ResetError } from '../../lib';
 import { failure, outcome } from '../support/outcome';
 import { knexBuild } from '../support/quiet-knex';
@@ -127,12 +129,14 @@ describe('a raw connection that the user opened', () => {
 describe('a second copy of the package', () => {
   const stage = useStage();
 
+  const atOnce = async (work: () => unknown) => work();
+
   /** Loaded anew, as from another node_modules. */
-  function secondCopy(): typeof lib {
+  function secondCopy(entry = 'index'): unknown {
     const folder = path.resolve(__dirname, '../../lib');
     const kept = Object.entries(require.cache).filter(([name]) => name.startsWith(folder));
     for (const [name] of kept) delete require.cache[name];
-    const copy = require(folder) as typeof lib;
+    const copy = require(path.join(folder, entry)) as unknown;
     for (const name of Object.keys(require.cache)) if (name.startsWith(folder)) delete require.cache[name];
     for (const [name, module] of kept) require.cache[name] = module;
     return copy;
@@ -140,7 +144,7 @@ describe('a second copy of the package', () => {
 
   it('refuses by a TypeError that says so what the first one has made resettable', async () => {
     const db = stage.resettable();
-    const copy = secondCopy();
+    const copy = secondCopy() as typeof lib;
     expect(copy.resettable).not.to.equal(resettable);
     expect(() => copy.resettable(db)).to.throw(TypeError, 'another copy of knex-reset');
     expect(await failure(copy.atomic(db, async () => 1))).to.be.an.instanceof(TypeError);
@@ -150,5 +154,16 @@ describe('a second copy of the package', () => {
       expect((error as Error).message).to.include('another copy of knex-reset');
     });
     expect(await atomic(db, async () => 2)).to.equal(2);
+  });
+
+  it('refuses to empty its tables, to lock its migrations and to reset it for tests', async () => {
+    const db = stage.resettable();
+    const { emptyTables, resetHooks } = secondCopy('testing') as typeof testing;
+    const { withMigrationLock } = secondCopy('migrations') as typeof migrations;
+    for (const refused of [emptyTables(db), withMigrationLock(db, async () => 1), atOnce(() => resetHooks(db))]) {
+      const error = await failure(refused);
+      expect(error).to.be.an.instanceof(TypeError);
+      expect(error.message).to.include('another copy of knex-reset');
+    }
   });
 });
