@@ -65,8 +65,10 @@ export class Register implements Stamp {
     return connection;
   }
 
-  /** A connection from elsewhere that a transaction was given: tapped, but never lent or closed here. */
-  trackForeign(raw: object): Connection {
+  /** What a transaction is on, by its raw connection. One from elsewhere is tapped, but never lent or closed here. */
+  given(raw: object): Connection {
+    const known = connectionOf(raw);
+    if (known) return known;
     const connection = this.track(raw);
     this.connections.delete(connection);
     connection.leaveToUser();

@@ -1,5 +1,4 @@
 // A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
-import { connectionOf } from '../connection/connection';
 import type { ConnectionUser } from '../connection/connection-user';
 import type { OpenEntry } from '../pool/open-entry';
 import { shown } from '../words/describe';
@@ -60,7 +59,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   acquired(raw: object, usesCallersConnection = false): void {
     const { instance } = this;
     this.usesCallersConnection = usesCallersConnection;
-    this.connection = connectionOf(raw) ?? instance.pool.register.trackForeign(raw);
+    this.connection = instance.pool.register.given(raw);
     this.#earlierUser = this.connection.user;
     this.connection.user = this;
     instance.opened(this);

@@ -1,6 +1,5 @@
 // Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
 import type { Knex } from 'knex';
-import { connectionOf } from '../connection/connection';
 import { guardClient } from '../knex/guard';
 import type { KnexClient } from '../knex/client-shape';
 import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
@@ -26,9 +25,10 @@ export async function takeControlOf(trx: Knex.Transaction, instance: Transaction
   // Another block in it, asked at the same time, may have been first.
   if (transactionOfClient(client)) return;
   refuseCompleted(trx);
-  const { refusal, death } = connectionOf(raw) ?? {};
+  const host = instance ?? new PlainHost(trx, client);
+  const { refusal, death } = host.pool.register.given(raw);
   if (refusal ?? death) throw refusal ?? death;
-  takeControl(machineOf(trx), raw, instance ?? new PlainHost(trx, client)).port.handle = trx;
+  takeControl(machineOf(trx), raw, host).port.handle = trx;
 }
 
 function refuseCompleted(trx: Knex.Transaction): void {

@@ -39,8 +39,8 @@ export interface ConnectionSource {
   readonly register: {
     /** Closes one that is of no use any more. */
     discard(connection: Connection): Promise<unknown>;
-    /** Taps one from elsewhere that a transaction was given. */
-    trackForeign(raw: object): Connection;
+    /** The one that a transaction is on, by its raw connection. One from elsewhere is tapped. */
+    given(raw: object): Connection;
     /** Gives it back as it was found, once it is quiet. */
     letGoForeign(connection: Connection): Promise<void>;
   };
