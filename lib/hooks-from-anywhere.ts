@@ -7,7 +7,7 @@ import { refuse } from './words/options';
 import { refuseOtherCopy, registeredAround, registeredFor, refuseUnregistered } from './registry';
 import type { LateHook } from './transaction/hook-table';
 import { register, registerBy } from './transaction/register-hook';
-import type { Transaction } from './transaction/transaction';
+import { asTransaction } from './transaction/find';
 
 /**
  * Runs `hook` once the work that it belongs to is stored: after the outermost COMMIT of a transaction, at once where there is none.
@@ -82,7 +82,7 @@ function enlistHook(kind: LateHook, dbOrTrx: unknown, hook: unknown): Promise<tr
   const instance = registeredFor(client);
   if (!instance)
     refuseUnregistered(`${kind}()`, dbOrTrx, 'a resettable Knex instance, made by resettable(), or a transaction');
-  const enclosing = instance.ambient.current() as Transaction | undefined;
+  const enclosing = asTransaction(instance.ambient.current());
   // A sandbox is no transaction of the app's: what the app does outside of one counts as stored at once, as in production.
   if (!enclosing || enclosing.sandbox) return undefined;
   register(enclosing, kind, hook);

@@ -68,7 +68,7 @@ export function withOutcome(Base: TransactionClass): TransactionClass {
     }
 
     override set _resolver(resolve: (value: unknown) => void) {
-      this[CONTROLLER].port.resolve = resolve;
+      this[CONTROLLER].port.settler.resolve = resolve;
     }
 
     // @ts-expect-error an accessor instead of knex's plain field
@@ -77,7 +77,7 @@ export function withOutcome(Base: TransactionClass): TransactionClass {
     }
 
     override set _rejecter(reject: (error: unknown) => void) {
-      this[CONTROLLER].port.reject = reject;
+      this[CONTROLLER].port.settler.reject = reject;
     }
   };
 }

@@ -37,7 +37,7 @@ export function controlOpen(trx: KnexTransaction, connection: object, controller
   delete settle._rejecter;
   Object.setPrototypeOf(trx, controlledClassOf(trx).prototype as object);
   control(trx, controller);
-  Object.assign(controller.port, { resolve, reject });
+  Object.assign(controller.port.settler, { resolve, reject });
   const { commit, undo } = trx.client.transacting
     ? { commit: own.release, undo: own.rollbackTo }
     : { commit: own.commit, undo: own.rollback };

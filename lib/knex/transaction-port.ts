@@ -26,14 +26,18 @@ interface Step {
   failure: { error: unknown } | undefined;
 }
 
+/** Settles the promise that knex waits for. Known from the moment the transaction has a connection. */
+interface Settler {
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
 const ignore = () => {};
 const NO_STEPS: Steps = { begin: async () => {}, commit: async () => {}, rollback: async () => {} };
 
 export class TransactionPort {
   readonly trx: KnexTransaction;
-  /** Settle the promise that knex waits for. Known from the moment it has a connection. */
-  resolve: (value: unknown) => void = ignore;
-  reject: (error: unknown) => void = ignore;
+  readonly settler: Settler = { resolve: ignore, reject: ignore };
   #steps: Steps = NO_STEPS;
   /** The control statement that is under way: what knex would have rejected the transaction with. */
   #step: Step | undefined;
@@ -69,8 +73,7 @@ export class TransactionPort {
   /** The promise that knex waits for. */
   whenSettled(): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
+      Object.assign(this.settler, { resolve, reject });
     });
   }
 
@@ -82,6 +85,14 @@ export class TransactionPort {
   /** Knex refuses the queries of a transaction so marked, its own control statements included. */
   refuseQueries(): void {
     this.trx._completed = true;
+  }
+
+  resolve(value: unknown): void {
+    this.settler.resolve(value);
+  }
+
+  reject(error: unknown): void {
+    this.settler.reject(error);
   }
 
   /** What knex would reject the transaction with for the step that was sent. */

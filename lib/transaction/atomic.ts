@@ -6,9 +6,10 @@ import { refuse } from '../words/options';
 import { captureCallSite, type CallSite } from '../words/call-site';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from '../words/block-types';
 import { takeControlOf } from './take-control';
-import { BLOCK, transactionOf } from './begin';
+import { BLOCK } from './begin';
 import { join, prepareBlock } from './block';
 import { checkAtomic } from './block-options';
+import { asTransaction, controlledBy, transactionOf } from './find';
 import { watchInner } from './inner-block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';
@@ -33,7 +34,7 @@ interface BlockRequest<T> {
 
 /** `db.atomic`. */
 export function runOutermost<T>(instance: TransactionHost, asked: BlockRequest<T>): Promise<T> {
-  const enclosing = instance.ambient.current() as Transaction | undefined;
+  const enclosing = asTransaction(instance.ambient.current());
   return enclosing?.handle && instance.settings.ambient
     ? runInTransaction(enclosing.handle, asked)
     : runOnInstance(instance, asked);
@@ -85,7 +86,7 @@ async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T>): Prom
 
 const hookGetter = (kind: LateHook): PropertyDescriptor => ({
   get(this: Knex.Transaction) {
-    return (hook: unknown) => register(transactionOf(this) as Transaction, kind, hook);
+    return (hook: unknown) => register(controlledBy(this), kind, hook);
   },
 });
 
@@ -98,7 +99,7 @@ const BLOCK_METHODS: PropertyDescriptorMap = {
   },
   attempt: {
     get(this: Knex.Transaction) {
-      return (transactionOf(this) as Transaction).attempt;
+      return controlledBy(this).attempt;
     },
   },
   ...Object.fromEntries(LATE_HOOKS.map((kind) => [kind, hookGetter(kind)])),

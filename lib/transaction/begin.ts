@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { TransactionRequest } from '../knex/client-class';
 import { makeInside, makeWithWait } from '../knex/inner-transaction';
-import { control, controllerOf } from '../knex/transaction-controller';
+import { control } from '../knex/transaction-controller';
 import { TransactionPort } from '../knex/transaction-port';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
 import type { KnexTransaction } from '../knex/transaction-shape';
@@ -10,14 +10,16 @@ import { connectionOf } from '../connection/connection';
 import type { StatementQueue } from '../connection/statement-queue';
 import { captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
-import { borrowTurn, transactionOfClient } from './control';
+import { borrowTurn } from './control';
 import type { ControlledTransaction } from './exit';
+import { asTransaction, transactionOfClient, transactionOfKnex } from './find';
+import { HELD } from './hold';
 import { RootTransaction } from './root';
-import { HELD, innermostHandle, SandboxSavepoint, SandboxTransaction } from './sandbox-transaction';
+import { type HeldConfig, innermostHandle, SandboxSavepoint, SandboxTransaction } from './sandbox-transaction';
 import { EmulatedRoot } from './emulated-root';
 import { Savepoint } from './savepoint';
 import type { Transaction } from './transaction';
-import type { BlockSpec, HeldSpec, TransactionDetails } from './transaction-details';
+import type { BlockSpec, TransactionDetails } from './transaction-details';
 import type { TransactionHost } from './transaction-host';
 import { waitForSiblings } from './sandbox-waits';
 
@@ -36,11 +38,6 @@ type Make = (
   outer: KnexTransaction | null,
 ) => KnexTransaction;
 
-/** The scope behind a `trx` handle. */
-export function transactionOf(trx: Knex.Transaction): Transaction | undefined {
-  return transactionOfClient((trx as unknown as { client: object }).client);
-}
-
 export function beginTransaction(
   instance: TransactionHost,
   client: object,
@@ -50,22 +47,19 @@ export function beginTransaction(
   const { config, container } = asked;
   const enclosing = asked.isInside ? undefined : enclosingOf(instance, config);
   if (enclosing) return beginInside(instance, enclosing, asked);
-  const parent =
-    (controllerOf(asked.outer) as Transaction | undefined) ??
-    (asked.isInside ? transactionOfClient(client) : undefined);
+  const parent = transactionOfKnex(asked.outer) ?? (asked.isInside ? transactionOfClient(client) : undefined);
   const block = config?.[BLOCK] as BlockSpec<Transaction> | undefined;
   const emulatesRoot = config?.[STANDS_ALONE] === true;
-  const held = config?.[HELD] as HeldSpec<ControlledTransaction> | undefined;
+  const held = config?.[HELD] as HeldConfig | undefined;
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
-  const stack = (block ?? held)?.stack ?? captureCallSite(asked.entry);
+  const stack = (block ?? held?.outermost ?? held?.inside)?.stack ?? captureCallSite(asked.entry);
 
   const borrowsTurn = config?.[BORROWS_TURN] === true;
   const { outer = null } = asked;
   const makeOurs = () => make((handle) => start(transaction, handle, container), config, outer);
-  const wait = (earlier: Promise<unknown>) =>
-    borrowsTurn ? Promise.resolve() : waitForSiblings(parent as Transaction, earlier, () => transaction);
-  const isShared = parent?.connection.mutex.isShared === true;
-  const trx = outer && isShared ? makeWithWait(outer, wait, makeOurs) : makeOurs();
+  const waitIn = (around: Transaction) => (earlier: Promise<unknown>) =>
+    borrowsTurn ? Promise.resolve() : waitForSiblings(around, earlier, () => transaction);
+  const trx = outer && parent?.connection.mutex.isShared ? makeWithWait(outer, waitIn(parent), makeOurs) : makeOurs();
   const transaction = makeTransaction(
     { instance, port: new TransactionPort(trx), parent, block, stack },
     { emulatesRoot, held },
@@ -77,21 +71,23 @@ export function beginTransaction(
 
 function makeTransaction(
   { parent, ...details }: TransactionDetails<Transaction>,
-  { emulatesRoot, held }: { emulatesRoot: boolean; held: HeldSpec<ControlledTransaction> | undefined },
+  { emulatesRoot, held }: { emulatesRoot: boolean; held: HeldConfig | undefined },
 ): ControlledTransaction {
-  if (parent && held) return new SandboxSavepoint({ ...details, parent }, held);
+  if (parent && held?.inside) return new SandboxSavepoint({ ...details, parent }, held.inside);
   if (parent && emulatesRoot) return new EmulatedRoot({ ...details, parent });
   if (parent) return new Savepoint({ ...details, parent });
-  return held ? new SandboxTransaction({ ...details, parent }, held) : new RootTransaction({ ...details, parent });
+  return held?.outermost
+    ? new SandboxTransaction({ ...details, parent }, held.outermost)
+    : new RootTransaction({ ...details, parent });
 }
 
 /** The transaction that one asked of the instance has to run in: by its context, or because its connection is lent inside that. */
 function enclosingOf({ ambient }: TransactionHost, config: TransactionConfig | undefined): Transaction | undefined {
-  const current = ambient.current() as Transaction | undefined;
+  const current = asTransaction(ambient.current());
   if (!config?.connection) return current;
   const lent = connectionOf(config.connection);
   if (!lent || lent.lease.guests.length === 0) return undefined;
-  return current?.connection === lent ? current : (lent.user as Transaction | undefined);
+  return current?.connection === lent ? current : asTransaction(lent.user);
 }
 
 /** A transaction of the instance that has to run in another one: by its context, or because a sandbox is open. */

@@ -2,10 +2,10 @@
 import { DurableError } from '../words/errors';
 import { refuse } from '../words/options';
 import type { AtomicOptions, Awaitable } from '../words/block-types';
-import type { Transaction } from './transaction';
+import type { Enclosing } from './enclosing';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
-export function prepareBlock(parent: Transaction, options: AtomicOptions): void {
+export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
   if (options.durable) throw new DurableError(parent.label ?? parent.id);
   const { isolationLevel, readOnly } = parent.outermost.port.trx;
   const outer = { isolationLevel, readOnly, deferrable: parent.outermost.block?.options.deferrable };
@@ -24,7 +24,7 @@ export function prepareBlock(parent: Transaction, options: AtomicOptions): void 
 }
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */
-export async function join<T>(outer: Transaction, block: () => Awaitable<T>): Promise<T> {
+export async function join<T>(outer: Enclosing, block: () => Awaitable<T>): Promise<T> {
   const leave = outer.work.join();
   try {
     return await block();

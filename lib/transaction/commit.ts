@@ -2,7 +2,7 @@
 import { type Recorded, recordXid } from '../drivers/pg-commit-status';
 import { drain } from './sandbox-waits';
 import { rollBack, settleAborted } from './roll-back';
-import type { Failure } from './state';
+import type { Failure } from '../words/failure';
 import type { Transaction } from './transaction';
 
 /** What the steps before COMMIT have come to. */
@@ -34,9 +34,7 @@ function refusalOf({ connection }: Transaction): Failure | undefined {
 }
 
 function isReady({ work, hasHooks, connection, block }: Transaction): boolean {
-  return (
-    !work.isPending && work.unheard.length === 0 && !hasHooks && connection.isQuiet && !block?.options.verifyCommit
-  );
+  return !work.isPending && work.failures.isEmpty && !hasHooks && connection.isQuiet && !block?.options.verifyCommit;
 }
 
 /** What comes before COMMIT where anything does. A refusal is for the caller to see. */
@@ -91,7 +89,7 @@ async function record(transaction: Transaction): Promise<Prepared> {
  */
 function unawaited(transaction: Transaction): Failure | undefined {
   const { connection, work } = transaction;
-  const { lost } = work;
+  const { lost } = work.failures;
   if (!lost || connection.status === 'failed') return undefined;
   const message = `${lost.what} transaction ${transaction.name} failed that its block had not waited for`;
   return { error: transaction.failure(message, lost.error) };

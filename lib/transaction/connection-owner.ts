@@ -5,6 +5,7 @@ import { shown } from '../words/describe';
 import { BlockControlError } from '../words/errors';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
+import type { Enclosing } from './enclosing';
 import { ControlledTransaction } from './exit';
 import { type EndingStatement, ServerView, type Verdict } from './server-view';
 
@@ -19,6 +20,8 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   /** It uses a connection that it was given: the code that took the connection gives it back. */
   usesCallersConnection = false;
   #hasGivenBack = false;
+  /** How often it was taken inside, and not given back. */
+  #taken = 0;
   #earlierUser: ConnectionUser | undefined;
   /** How many resets there had been when it was made. */
   readonly #resets: number;
@@ -35,7 +38,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   get isHeldByHand(): boolean {
-    return this.work.taken > 0;
+    return this.#taken > 0;
   }
 
   get ownsConnection(): boolean {
@@ -65,6 +68,15 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     instance.opened(this);
     instance.transactionLimit?.begun(this);
     this.beginning();
+  }
+
+  taken(): void {
+    this.#taken++;
+  }
+
+  /** Knex gives the connection of a stream back twice. */
+  givenBack(): void {
+    if (this.#taken > 0) this.#taken--;
   }
 
   giveBack(raw: object): void {
@@ -128,7 +140,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   protected endedByUser({ sql, rolledBack, wasRestarted }: EndingStatement): void {
     const { driver, running } = this.connection;
     const isNoSuccess = (running > 0 || rolledBack || wasRestarted) && !driver.commitsSilently?.(sql);
-    if (isNoSuccess || this.hasBlock) this.doom(this.#endedBy(sql));
+    if (isNoSuccess || hasBlock(this)) this.doom(this.#endedBy(sql));
   }
 
   /** In a plain transaction a COMMIT by hand may be the very last statement: another one is refused, and dooms the transaction. */
@@ -139,7 +151,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   #endedBy(sql: string): BlockControlError {
-    const what = this.hasBlock ? 'belongs to a block, but it ' : '';
+    const what = hasBlock(this) ? 'belongs to a block, but it ' : '';
     const isSilent = this.connection.driver.commitsSilently?.(sql);
     const remedy = isSilent ? `, ${COMMITS_BY_ITSELF}: change the schema before the transaction or after it` : '';
     return new BlockControlError(`transaction ${this.name} ${what}was ended by "${shown(sql)}"${remedy}`);
@@ -158,6 +170,11 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
       }),
     );
   }
+}
+
+/** It is a block, or there is one in it. */
+function hasBlock({ block, children }: Enclosing): boolean {
+  return block !== undefined || [...children].some((child) => hasBlock(child));
 }
 
 /** The reason of an abort signal may be anything. */

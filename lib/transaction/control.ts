@@ -1,15 +1,9 @@
 // How the statements of a transaction are sent: knex's control statements and this package's own, each within its time.
-import { guardOf } from '../knex/guard';
 import type { StepResult } from '../knex/transaction-port';
 import { type Mutex, NO_MUTEX, type TurnHolder } from '../connection/mutex';
 import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
 import type { BlockLimit } from './transaction-details';
-
-/** The transaction whose queries go through a client, be it by way of a client derived from it. */
-export function transactionOfClient(client: object): Transaction | undefined {
-  return guardOf(client) as Transaction | undefined;
-}
 
 /**
  * How long a step of its end may take: what is left of its limit, or of one around it; else the instance's time. From the moment that a

@@ -2,7 +2,7 @@
 import { Deadline } from '../words/waiting';
 import { sendInTime, stepMillis } from './control';
 import { Savepoint } from './savepoint';
-import type { Failure } from './state';
+import type { Failure } from '../words/failure';
 
 type Check = (send: (sql: string) => Promise<unknown>) => Promise<void>;
 

@@ -5,10 +5,10 @@ import { SavepointMutex } from '../connection/savepoint-mutex';
 import { sqlOf } from '../knex/builders';
 import type { Guest } from '../pool/sandboxes';
 import { inBackground } from '../words/foreign';
-import type { Transaction } from './transaction';
+import type { Enclosing } from './enclosing';
 
 /** Resolves with the connection when it is the query's turn; the pool says when it is done. */
-export async function enlist(transaction: Transaction, asked: QueryOrigin | undefined): Promise<object> {
+export async function enlist(transaction: Enclosing, asked: QueryOrigin | undefined): Promise<object> {
   refuseIfOver(transaction);
   const { connection } = transaction;
   const { mutex } = connection;
@@ -17,7 +17,7 @@ export async function enlist(transaction: Transaction, asked: QueryOrigin | unde
   return connection.raw;
 }
 
-async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, guest: SandboxGuest): Promise<object> {
+async function enlistInSandbox(transaction: Enclosing, mutex: SavepointMutex, guest: SandboxGuest): Promise<object> {
   const { connection } = transaction;
   const guests = guestsOf(transaction);
   guests?.add(guest);
@@ -41,8 +41,8 @@ async function enlistInSandbox(transaction: Transaction, mutex: SavepointMutex, 
 }
 
 /** Those of the innermost sandbox around it. */
-function guestsOf(transaction: Transaction): Set<Guest> | undefined {
-  for (let each: Transaction | undefined = transaction; each; each = each.parent)
+function guestsOf(transaction: Enclosing): Set<Guest> | undefined {
+  for (let each: Enclosing | undefined = transaction; each; each = each.parent)
     if (each.sandbox) return each.sandbox.guests;
   return undefined;
 }
@@ -70,7 +70,7 @@ class SandboxGuest implements Guest, TurnHolder {
   }
 }
 
-function refuseIfOver(transaction: Transaction): void {
+function refuseIfOver(transaction: Enclosing): void {
   const { refusal } = transaction;
   if (refusal) throw refusal.error;
   // An inner transaction can still be open when the one around it has ended and the connection has another user.

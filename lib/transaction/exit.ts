@@ -6,8 +6,10 @@ import { commit } from './commit';
 import { takeTurn } from './control';
 import { enlist } from './enlist';
 import { finish } from './finish';
+import { interrupt } from './interrupt';
 import { rollBack, settleAborted } from './roll-back';
-import type { Failure, Outcome } from './state';
+import type { Failure } from '../words/failure';
+import type { Outcome } from './outcome';
 import { Transaction } from './transaction';
 
 const ignore = () => {};
@@ -122,14 +124,6 @@ export abstract class ControlledTransaction extends Transaction implements Trans
     return this.refusal;
   }
 
-  taken(): void {
-    this.root.work.taken++;
-  }
-
-  givenBack(): void {
-    this.root.work.giveBack();
-  }
-
   takeTurn(): Promise<() => void> | undefined {
     return this.port.isStepping ? undefined : takeTurn(this);
   }
@@ -148,7 +142,8 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   protected override decided(outcome: Outcome): void {
     const { port } = this;
-    if (this.isAdopted) new Promise((resolve) => resolve(this.ended(undefined))).then(port.resolve, port.reject);
+    if (this.isAdopted)
+      new Promise((resolve) => resolve(this.ended(undefined))).then(port.settler.resolve, port.settler.reject);
     else if (outcome.kind === 'committed') port.resolve(outcome.value);
     else if (outcome.kind === 'rolledBack' && outcome.resolves) port.resolve(undefined);
     else port.reject(outcome.error);
@@ -170,6 +165,10 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   settle(): void {
     if (this.isAborted) this.#go(settleAborted(this));
+  }
+
+  interrupt(error: unknown): Promise<void> {
+    return interrupt(this, error);
   }
 
   /** It never began. @returns what knex takes for its failure */

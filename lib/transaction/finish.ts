@@ -5,7 +5,7 @@ import { within } from '../words/waiting';
 import { publish } from './channel';
 import { stepMillis } from './control';
 import type { HookRegister } from './hooks';
-import type { Outcome } from './state';
+import type { Outcome } from './outcome';
 import type { Transaction } from './transaction';
 import { outcomeOnServer } from './verify-commit';
 
@@ -25,8 +25,9 @@ export function finish(transaction: Transaction): unknown {
 }
 
 async function finishSlowly(transaction: Transaction, decided: Outcome): Promise<unknown> {
-  const outcome = decided.kind === 'unknown' ? await outcomeOnServer(transaction, decided) : decided;
-  if (transaction.state.is === 'inDoubt') transaction.move({ is: 'ended', outcome });
+  const { state, instance } = transaction;
+  const outcome = state.is === 'inDoubt' ? await outcomeOnServer(instance, state) : decided;
+  if (state.is === 'inDoubt') transaction.move({ is: 'ended', outcome });
   return outcome.kind === 'committed'
     ? afterCommit(transaction, outcome, outcome.value)
     : afterFailure(transaction, outcome);

@@ -1,5 +1,5 @@
 // The promise of an inner block. It knows whether it has a handler: a failure without one is the failure of the outer block.
-import type { Transaction } from './transaction';
+import type { Enclosing } from './enclosing';
 
 const ignore = () => {};
 
@@ -26,7 +26,7 @@ class InnerBlock<T> extends Promise<T> {
 }
 
 /** @param outer gives the transaction that the block runs in, once it is known */
-export function watchInner<T>(running: Promise<T>, outer: () => Transaction | undefined): Promise<T> {
+export function watchInner<T>(running: Promise<T>, outer: () => Enclosing | undefined): Promise<T> {
   const isOfCallback = outer()?.work.isCallbackRunning;
   const promise: InnerBlock<T> = new InnerBlock<T>((resolve, reject) => {
     running.then(resolve, (error: unknown) => {
@@ -35,8 +35,8 @@ export function watchInner<T>(running: Promise<T>, outer: () => Transaction | un
         const failure = { error, what: 'a block in' } as const;
         const isLate = isOfCallback && !around.work.isCallbackRunning;
         // Like a query that the callback has ended without waiting for.
-        if (isLate) around.work.unawaited ??= failure;
-        else if (!promise.isHandled) around.work.unheard.push({ failure, isHeard: () => promise.isHandled });
+        if (isLate) around.work.failures.addUnawaited(failure);
+        else if (!promise.isHandled) around.work.failures.addUnheard({ failure, isHeard: () => promise.isHandled });
         if (isLate || !promise.isHandled) promise.handOn();
       }
       reject(error);

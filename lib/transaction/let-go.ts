@@ -3,8 +3,7 @@ import { release, ROLLBACK, rollbackTo } from '../drivers/sql';
 import type { SavepointMutex } from '../connection/savepoint-mutex';
 import { within } from '../words/waiting';
 import { endWithin, rollBackNow } from './roll-back';
-
-type Transaction = Parameters<typeof rollBackNow>[0];
+import type { Transaction } from './transaction';
 
 /** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, if it was made. */
 export async function letGo(

@@ -1,6 +1,8 @@
 // The life of one transaction: the state that it is in, and the only way to another.
 import { type Deferred, defer } from '../words/waiting';
-import { ACQUIRING, BEGINNING, checkMove, type Failure, type Outcome, type State, type StateName } from './state';
+import type { Failure } from '../words/failure';
+import type { Outcome } from './outcome';
+import { ACQUIRING, BEGINNING, checkMove, type State, type StateName } from './state';
 
 const TAKES_STATEMENTS: ReadonlySet<StateName> = new Set<StateName>(['open', 'draining', 'doomed']);
 const MAY_BE_DOOMED: ReadonlySet<StateName> = new Set<StateName>(['acquiring', 'beginning', 'open', 'draining']);

@@ -4,15 +4,14 @@ import type { AtomicOptions } from '../words/block-types';
 import { inBackground } from '../words/foreign';
 import { Deadline, type Deferred, defer } from '../words/waiting';
 import type { BlockLimit } from './transaction-details';
-import { interrupt } from './interrupt';
-import type { Transaction } from './transaction';
+import type { Interruptible } from './interruptible';
 
 export class Limit implements BlockLimit {
   #deadline: Deadline | undefined;
   #stopped: Deferred<unknown> | undefined;
   #error: { error: unknown; since: Deadline } | undefined;
   #expire: (() => void) | undefined;
-  #transaction: Transaction | undefined;
+  #transaction: Interruptible | undefined;
   #reached: Deferred<never> | undefined;
 
   get isReached(): boolean {
@@ -44,7 +43,7 @@ export class Limit implements BlockLimit {
   }
 
   /** The attempt that is to be stopped when the limit is reached. */
-  watch(transaction: Transaction): void {
+  watch(transaction: Interruptible): void {
     this.#transaction = transaction;
   }
 
@@ -84,7 +83,7 @@ export class Limit implements BlockLimit {
     const transaction = this.#transaction;
     // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
     const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';
-    if (transaction) inBackground(interrupt(transaction, error));
+    if (transaction) inBackground(transaction.interrupt(error));
     if (!hasBegun) this.#reached?.reject(error);
   }
 }

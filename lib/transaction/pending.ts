@@ -1,6 +1,6 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { Runner } from '../knex/builders';
-import { transactionOfClient } from './control';
+import { transactionOfClient } from './find';
 
 export function watchRunner(client: object, runner: Runner): void {
   const transaction = transactionOfClient(client);
@@ -14,7 +14,7 @@ export function watchRunner(client: object, runner: Runner): void {
     result.then(leave, (error) => {
       // The callback has ended without waiting for it. Without this, only the server could make the block fail.
       if (isOfCallback && !work.isCallbackRunning && transaction.isOpen)
-        work.unawaited ??= { error, what: 'a query of' };
+        work.failures.addUnawaited({ error, what: 'a query of' });
       leave();
     });
     return result;

@@ -2,14 +2,14 @@
 import type { Knex } from 'knex';
 import { refuse } from '../words/options';
 import type { TransactionHook } from '../words/block-types';
-import { transactionOf } from './begin';
+import { controlledBy, transactionOf } from './find';
 import type { LateHook } from './hook-table';
 import { takeControlOf } from './take-control';
-import type { Transaction } from './transaction';
+import type { Enclosing } from './enclosing';
 import type { TransactionHost } from './transaction-host';
 
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
-export function register(transaction: Transaction, kind: LateHook, hook: unknown): void {
+export function register(transaction: Enclosing, kind: LateHook, hook: unknown): void {
   if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
   if (!transaction.isOpen || transaction.parentHasEnded) throw finished(kind, transaction.name);
   transaction.hooks.add(transaction, kind, hook as TransactionHook);
@@ -27,7 +27,7 @@ export async function registerBy(
     if (trx.isCompleted()) throw finished(kind, 'of this handle');
     await takeControlOf(trx, instance);
   }
-  register(transactionOf(trx) as Transaction, kind, hook);
+  register(controlledBy(trx), kind, hook);
 }
 
 function finished(kind: LateHook, name: string): Error {

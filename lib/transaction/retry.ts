@@ -5,16 +5,25 @@ import { DEFAULTS, refuse } from '../words/options';
 import type { Resets } from '../pool/resets';
 import type { AtomicOptions, RetryOptions } from '../words/block-types';
 import type { Limit } from './limit';
-import type { Transaction } from './transaction';
+import { HookRegister, type HookSite } from './hooks';
+import type { State } from './state';
 import type { TransactionHost } from './transaction-host';
-import { HookRegister } from './hooks';
+
+/** The transaction of an attempt, as what follows from its failure sees it. */
+interface Attempted extends HookSite {
+  readonly state: State;
+  readonly connection: { readonly death: Error | undefined; readonly fatal: unknown } | undefined;
+  readonly view: { readonly endedBy: unknown };
+  /** Whether an error is fatal to it. */
+  hasLost(error: unknown): boolean;
+}
 
 /** One run of a block. */
 export interface Attempt {
   number: number;
   /** More may follow. */
   mayRetry: boolean;
-  transaction: Transaction | undefined;
+  transaction: Attempted | undefined;
 }
 
 type Once<T> = (attempt: Attempt) => Promise<T>;
@@ -62,11 +71,7 @@ function again<T>({ resets }: TransactionHost, attempt: Attempt, once: Once<T>):
 }
 
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */
-function hooksOf(
-  instance: TransactionHost,
-  options: AtomicOptions,
-  transaction: Transaction | undefined,
-): HookRegister {
+function hooksOf(instance: TransactionHost, options: AtomicOptions, transaction: Attempted | undefined): HookRegister {
   const state = transaction?.state;
   if (state?.is === 'released' && state.hooks && transaction?.handle) return state.hooks;
   const hooks = new HookRegister();

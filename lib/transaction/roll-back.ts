@@ -5,7 +5,8 @@ import { bounded } from '../words/foreign';
 import { Deadline, nextTurn, within } from '../words/waiting';
 import { publish } from './channel';
 import { hasTurn, sendInTime, stepMillis } from './control';
-import type { Failure, Outcome } from './state';
+import type { Failure } from '../words/failure';
+import type { Outcome } from './outcome';
 import type { Transaction } from './transaction';
 
 /** How long an answer that is under way is waited for before what runs is cancelled. */

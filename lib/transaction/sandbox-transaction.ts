@@ -14,15 +14,16 @@ import { letGo } from './let-go';
 import { RootTransaction } from './root';
 import { Savepoint } from './savepoint';
 import type { EndingStatement } from './server-view';
-import type { Failure } from './state';
+import type { Failure } from '../words/failure';
 import type { Transaction } from './transaction';
-import type { HeldSpec } from './transaction-details';
+import { HELD, held, type HeldSpec, Hold } from './hold';
 import type { TransactionHost } from './transaction-host';
 
-type Spec = HeldSpec<ControlledTransaction>;
-
-/** Rides in the config of a transaction that is held open for a sandbox. */
-export const HELD = Symbol('knex-reset.held');
+/** In the config of a transaction that is held open: one on a connection of its own, or a savepoint. */
+export interface HeldConfig {
+  readonly outermost?: HeldSpec<SandboxTransaction>;
+  readonly inside?: HeldSpec<SandboxSavepoint>;
+}
 
 /** Begins it. Everything on its connection takes turns from then on. */
 export async function openSandboxTransaction(
@@ -30,9 +31,10 @@ export async function openSandboxTransaction(
   holder: SandboxOwner,
   stack: CallSite,
 ): Promise<Held> {
-  const transaction = (await held({ holder, stack }, (spec) =>
-    makeOutermost(client, neverCalled, { userParams: knex.userParams, [HELD]: spec }),
-  )) as SandboxTransaction;
+  const transaction = await held<SandboxTransaction>({ holder, stack }, (outermost) => {
+    const config: HeldConfig = { outermost };
+    return makeOutermost(client, neverCalled, { userParams: knex.userParams, [HELD]: config });
+  });
   const { connection } = transaction;
   const mutex = new SavepointMutex(connection, {
     hasSavepoint: connection.driver.takesScripts === true,
@@ -45,14 +47,6 @@ export async function openSandboxTransaction(
   return new OpenSandboxTransaction(transaction, holder, mutex);
 }
 
-/** Resolves when it is open. It has neither a handle nor a callback that would end it. */
-function held(
-  { holder, stack }: Pick<Spec, 'holder' | 'stack'>,
-  make: (spec: Spec) => PromiseLike<unknown>,
-): Promise<ControlledTransaction> {
-  return new Promise((resolve, reject) => void make({ holder, stack, begun: resolve }).then(undefined, reject));
-}
-
 /** A transaction by handle may stay open while others come and go: they are begun inside, as none of them could wait for its end. */
 export function innermostHandle(transaction: Transaction): Transaction {
   for (const child of transaction.children) {
@@ -63,33 +57,10 @@ export function innermostHandle(transaction: Transaction): Transaction {
 
 const neverCalled = () => {};
 
-/** Holds a transaction open for its owner, until the owner lets go of it. */
-class Hold {
-  readonly owner: SandboxOwner;
-  readonly #begun: Spec['begun'];
-  #closed: Failure | undefined;
-
-  constructor({ holder, begun }: Spec) {
-    this.owner = holder;
-    this.#begun = begun;
-  }
-
-  /** It has begun. The promise that its end would settle never settles. */
-  open(transaction: ControlledTransaction): Promise<never> {
-    return new Promise(() => this.#begun(transaction));
-  }
-
-  /** What is asked in a sandbox that was closed. Made only if it is used: an error costs as much as the way of a query through here. */
-  refusal({ state, isOver }: ControlledTransaction): Failure | undefined {
-    if (state.is === 'rollingBack' || isOver) this.#closed ??= { error: this.owner.closed() };
-    return this.#closed;
-  }
-}
-
 export class SandboxTransaction extends RootTransaction {
-  readonly #hold: Hold;
+  readonly #hold: Hold<SandboxTransaction>;
 
-  constructor(details: OwnerDetails, spec: Spec) {
+  constructor(details: OwnerDetails, spec: HeldSpec<SandboxTransaction>) {
     super(details);
     this.#hold = new Hold(spec);
   }
@@ -133,9 +104,9 @@ export class SandboxTransaction extends RootTransaction {
 }
 
 export class SandboxSavepoint extends Savepoint {
-  readonly #hold: Hold;
+  readonly #hold: Hold<SandboxSavepoint>;
 
-  constructor(details: ConstructorParameters<typeof Savepoint>[0], spec: Spec) {
+  constructor(details: ConstructorParameters<typeof Savepoint>[0], spec: HeldSpec<SandboxSavepoint>) {
     super(details);
     this.#hold = new Hold(spec);
   }
@@ -180,7 +151,10 @@ class OpenSandboxTransaction implements Held {
 
   async nest(holder: SandboxOwner, stack: CallSite): Promise<Held> {
     const { trx } = innermostHandle(this.enclosing).port;
-    const inner = await held({ holder, stack }, (spec) => makeInside(trx, neverCalled, { [HELD]: spec }));
+    const inner = await held<SandboxSavepoint>({ holder, stack }, (inside) => {
+      const config: HeldConfig = { inside };
+      return makeInside(trx, neverCalled, { [HELD]: config });
+    });
     return new OpenSandboxTransaction(inner, holder, this.#mutex);
   }
 

@@ -2,7 +2,7 @@
 // wait is bounded as Knex's wait for a connection is: what is in the way may wait for them.
 import { turnRefused } from '../connection/mutex';
 import { within } from '../words/waiting';
-import type { Transaction } from './transaction';
+import type { Enclosing } from './enclosing';
 
 /**
  * Transactions that would have a connection each run one after the other.
@@ -12,9 +12,9 @@ import type { Transaction } from './transaction';
  * @throws SandboxError where they are not over in time
  */
 export async function waitForSiblings(
-  parent: Transaction,
+  parent: Enclosing,
   earlier: Promise<unknown>,
-  waiting: () => Transaction & { ended(failure: { error: unknown }): unknown },
+  waiting: () => Enclosing & { ended(failure: { error: unknown }): unknown },
 ): Promise<void> {
   const { acquireTimeoutMillis } = parent.instance;
   const areOver = earlier.then(() => true);
@@ -35,10 +35,7 @@ export async function waitForSiblings(
  * Waits for what a callback has started and not waited for. In a sandbox that may hold the only connection and never give it back:
  * resolves with the failure where it takes too long.
  */
-export async function drain(
-  transaction: Transaction,
-  isWanted: () => boolean,
-): Promise<{ error: unknown } | undefined> {
+export async function drain(transaction: Enclosing, isWanted: () => boolean): Promise<{ error: unknown } | undefined> {
   const { connection, work, instance } = transaction;
   const drained = work.drained(isWanted).then(() => true);
   if (!connection.mutex.isShared) {

@@ -5,7 +5,8 @@ import { sendControl, sendInTime, sendInternal, stepMillis } from './control';
 import { ControlledTransaction } from './exit';
 import { rollBack } from './roll-back';
 import type { ServerView } from './server-view';
-import { type Failure, OPEN } from './state';
+import type { Failure } from '../words/failure';
+import { OPEN } from './state';
 import type { Transaction } from './transaction';
 import type { TransactionDetails } from './transaction-details';
 
@@ -51,7 +52,7 @@ export class Savepoint extends ControlledTransaction {
   acquired(): void {
     this.connection = this.parent.connection;
     // It was taken from the transaction around it, as a query takes it, but not by hand.
-    this.root.work.giveBack();
+    this.root.givenBack();
     // One around it that is ended by hand waits from here on, and not while this one waits for others to end.
     this.#leaveParent ??= this.parent.work.enter();
     this.instance.transactionLimit?.begun(this);
@@ -59,6 +60,14 @@ export class Savepoint extends ControlledTransaction {
   }
 
   giveBack(): void {}
+
+  taken(): void {
+    this.root.taken();
+  }
+
+  givenBack(): void {
+    this.root.givenBack();
+  }
 
   leaveParent(): void {
     this.#leaveParent?.();

@@ -4,13 +4,11 @@ import { AgeWatch } from '../pool/age-watch';
 import { inBackground } from '../words/foreign';
 import type { Settings } from '../words/options';
 import { nextTurn } from '../words/waiting';
-import { interrupt } from './interrupt';
-import type { Transaction } from './transaction';
-import type { TransactionLimit } from './transaction-host';
+import type { Interruptible, TransactionLimit } from './interruptible';
 
 export class SharedLimit implements TransactionLimit {
   readonly #millis: number;
-  readonly #watch: AgeWatch<Transaction>;
+  readonly #watch: AgeWatch<Interruptible>;
 
   constructor(millis: number) {
     this.#millis = millis;
@@ -22,25 +20,25 @@ export class SharedLimit implements TransactionLimit {
   }
 
   /** A transaction has its connection. The sandbox's own is exempt, and so is a block with a limit of its own. */
-  begun(transaction: Transaction): void {
+  begun(transaction: Interruptible): void {
     const { isOutermost, sandbox, block } = transaction;
     if (!isOutermost || sandbox || block?.options.timeoutMillis !== undefined) return;
     this.#watch.add(transaction);
   }
 
   ended(transaction: object): void {
-    this.#watch.delete(transaction as Transaction);
+    this.#watch.delete(transaction as Interruptible);
   }
 
   /** The transaction's promise tells. Where the event loop was blocked, an answer may be there that has not been read. */
-  async #stop(transaction: Transaction): Promise<void> {
+  async #stop(transaction: Interruptible): Promise<void> {
     await nextTurn();
     if (transaction.isOver) return;
     const description = transaction.describe();
     const [where] = description.stack.split('\n');
     const name = where ? `${transaction.name}, opened ${where},` : transaction.name;
     const error = new TransactionTimeoutError(name, this.#millis, description);
-    await interrupt(transaction, error);
+    await transaction.interrupt(error);
   }
 }
 

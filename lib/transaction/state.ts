@@ -1,17 +1,8 @@
 // The states of a transaction, and the moves between them: one table for transactions, savepoints and sandboxes.
 import type { Recorded } from '../drivers/pg-commit-status';
 import type { HookRegister } from './hooks';
-
-export type Outcome =
-  | { kind: 'committed'; value: unknown }
-  /** It resolves all the same where a plain `trx.rollback()` without an error does. */
-  | { kind: 'rolledBack'; error: unknown; resolves?: boolean }
-  | { kind: 'unknown'; error: Error };
-
-/** Something thrown or refused, which may be any value: its presence is that of the object. */
-export interface Failure {
-  readonly error: unknown;
-}
+import type { Failure } from '../words/failure';
+import type { Outcome } from './outcome';
 
 /** Each state with what is known in it and in no other. */
 export type State =

@@ -5,11 +5,10 @@ import type { KnexClient } from '../knex/client-shape';
 import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
 import type { KnexTransaction } from '../knex/transaction-shape';
 import { TransactionPort } from '../knex/transaction-port';
-import { transactionOfClient } from './control';
 import { PlainHost } from './plain-host';
 import { RootTransaction } from './root';
 import { Savepoint } from './savepoint';
-import type { Transaction } from './transaction';
+import { transactionOfClient } from './find';
 import type { TransactionHost } from './transaction-host';
 
 /**
@@ -35,7 +34,7 @@ function refuseCompleted(trx: Knex.Transaction): void {
   if (trx.isCompleted()) throw new Error('the transaction is finished: Transaction query already complete');
 }
 
-function takeControl(machine: KnexTransaction, raw: object, host: TransactionHost): Transaction {
+function takeControl(machine: KnexTransaction, raw: object, host: TransactionHost): RootTransaction | Savepoint {
   const { client, around } = partsOf(machine);
   const parent = around && (transactionOfClient(partsOf(around).client) ?? takeControl(around, raw, host));
   const instance = parent?.instance ?? host;

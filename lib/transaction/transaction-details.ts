@@ -1,7 +1,6 @@
 // What a transaction `T` is made from.
 import type { AtomicOptions } from '../words/block-types';
 import type { TransactionPort } from '../knex/transaction-port';
-import type { SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import type { TransactionHost } from './transaction-host';
 
@@ -29,15 +28,6 @@ export interface BlockSpec<T> {
   stack: CallSite;
   /** Told of its transaction before anything is sent. */
   onTransaction(transaction: T): void;
-}
-
-/** What makes a transaction that of a sandbox. */
-export interface HeldSpec<T> {
-  holder: SandboxOwner;
-  /** Where it was asked for. */
-  stack: CallSite;
-  /** It is open, and stays so until it is let go: it has neither a handle nor a callback that would end it. */
-  readonly begun: (transaction: T) => void;
 }
 
 export interface TransactionDetails<T> {

@@ -5,6 +5,7 @@ import type { Ambient } from '../pool/ambient';
 import type { OpenEntry } from '../pool/open-entry';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
+import type { TransactionLimit } from './interruptible';
 
 export interface TransactionHost {
   /** Its parameters are those of a block that has none of its own. */
@@ -44,10 +45,4 @@ export interface ConnectionSource {
     /** Gives it back as it was found, once it is quiet. */
     letGoForeign(connection: Connection): Promise<void>;
   };
-}
-
-/** Ends transactions that take too long. */
-export interface TransactionLimit {
-  /** One has its connection. */
-  begun(transaction: OpenEntry): void;
 }

@@ -12,17 +12,19 @@ import { ResetError, TransactionFailedError } from '../words/errors';
 import type { OpenTransaction } from '../words/types';
 import type { Deadline } from '../words/waiting';
 import { publish } from './channel';
-import { HookRegister, type HookSite } from './hooks';
+import type { Enclosing } from './enclosing';
+import { HookRegister } from './hooks';
 import type { ServerView } from './server-view';
 import { Life } from './life';
-import type { Failure, State } from './state';
+import type { Failure } from '../words/failure';
+import type { State } from './state';
 import type { BlockSpec, TransactionDetails } from './transaction-details';
 import type { TransactionHost } from './transaction-host';
 import { Work } from './work';
 
 const NONE: ReadonlySet<Transaction> = new Set();
 
-export abstract class Transaction extends Life implements HookSite {
+export abstract class Transaction extends Life implements Enclosing {
   readonly instance: TransactionHost;
   readonly port: TransactionPort;
   readonly parent: Transaction | undefined;
@@ -64,6 +66,9 @@ export abstract class Transaction extends Life implements HookSite {
 
   /** The transaction around it has ended, or is about to. */
   abstract readonly parentHasEnded: boolean;
+  /** Its connection is taken inside, and given back: by queries, for as long as they run, and by hand. */
+  abstract taken(): void;
+  abstract givenBack(): void;
   /** Lets a query of the instance in, when it is its turn. Rejects where nothing may be asked any more. */
   abstract enlist(asked: QueryOrigin | undefined): Promise<object>;
   /** The connection is still that of this transaction, or of the one around it. */
@@ -81,7 +86,6 @@ export abstract class Transaction extends Life implements HookSite {
   /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
   abstract inContext<T>(work: () => T): T;
 
-  // What it is called.
   get id(): string {
     return this.port.id;
   }
@@ -103,7 +107,7 @@ export abstract class Transaction extends Life implements HookSite {
   }
 
   get depth(): number {
-    return this.isOutermost ? 1 : 1 + (this.parent as Transaction).depth;
+    return this.isOutermost || !this.parent ? 1 : 1 + this.parent.depth;
   }
 
   get isOutermost(): boolean {
@@ -113,13 +117,6 @@ export abstract class Transaction extends Life implements HookSite {
   /** Whose sandbox it holds open. */
   get sandbox(): SandboxOwner | undefined {
     return undefined;
-  }
-
-  // What is inside.
-
-  /** It is a block, or there is one in it. */
-  get hasBlock(): boolean {
-    return this.block !== undefined || [...this.children].some((child) => child.hasBlock);
   }
 
   get children(): ReadonlySet<Transaction> {
@@ -169,6 +166,8 @@ export abstract class Transaction extends Life implements HookSite {
 
   /** Settles what `abort()` left open. */
   abstract settle(): void;
+  /** Ends it from outside: it rejects with the error, but where its COMMIT was quicker. */
+  abstract interrupt(error: unknown): Promise<void>;
 
   /** Whether an error is fatal to it. A broken socket may be that of a service which the callback called: it counts where the connection is gone. */
   hasLost(error: unknown): boolean {

@@ -1,29 +1,28 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
 import { commitStatus, type Recorded } from '../drivers/pg-commit-status';
 import { Deadline, within, sleep } from '../words/waiting';
-import type { Transaction } from './transaction';
-import type { Outcome } from './state';
+import type { Outcome } from './outcome';
+import type { StateOf } from './state';
+import type { TransactionHost } from './transaction-host';
 
 /** How often a transaction that is still in progress is asked about. */
 const POLL_MILLIS = 20;
 
 export async function outcomeOnServer(
-  transaction: Transaction,
-  unknown: Outcome & { kind: 'unknown' },
+  instance: TransactionHost,
+  { error, value, recorded }: StateOf<'inDoubt'>,
 ): Promise<Outcome> {
-  const { state } = transaction;
-  const { recorded, value } = state.is === 'inDoubt' ? state : { recorded: undefined, value: undefined };
+  const unknown = { kind: 'unknown', error } as const;
   if (!recorded) return unknown;
   // On a standby: nothing written, nothing to lose.
   if (recorded.xid === null) return { kind: 'committed', value };
-  const status = await within(transaction.instance.settings.timeoutMillis, finalStatus(transaction, recorded));
+  const status = await within(instance.settings.timeoutMillis, finalStatus(instance, recorded));
   if (status === 'committed') return { kind: 'committed', value };
-  if (status === 'aborted') return { kind: 'rolledBack', error: unknown.error.cause };
+  if (status === 'aborted') return { kind: 'rolledBack', error: error.cause };
   return unknown;
 }
 
-async function finalStatus(transaction: Transaction, recorded: Recorded): Promise<unknown> {
-  const { pool, settings } = transaction.instance;
+async function finalStatus({ pool, settings }: TransactionHost, recorded: Recorded): Promise<unknown> {
   const deadline = new Deadline(settings.timeoutMillis);
   while (deadline.leftMillis > 0) {
     try {

@@ -94,7 +94,7 @@ function classesOf({ path: name, text }: SourceFile): [string, number][] {
   const classes = text.matchAll(/^(?:export )?(?:abstract )?class (\w+)[\s\S]*?^\}/gm);
   return [...classes].map(([body, called]) => {
     const fields = body.split('\n').filter((line) => {
-      const isField = /^ {2}(?:(?:protected|private|public|override|declare) )*#?\w+[?!]?(?:: [^(]*)?(?: = .*)?;$/;
+      const isField = /^ {2}(?:(?:protected|private|public|override|declare) )*#?\w+[?!]?(?:: .*)?(?: = .*)?;$/;
       return isField.test(line) && !/\breadonly\b|^ {2}(?:return|throw)\b/.test(line);
     });
     return [`${name} ${called}`, fields.length];
@@ -163,10 +163,10 @@ export function stateWriters(files: SourceFile[]): Figures {
   return linesWith(files, (name) => name.startsWith('transaction/') && name !== 'transaction/life.ts', pattern);
 }
 
-/** Lines that ask for the class of a transaction, or take one for another class, by file. The classes differ in methods instead. */
+/** Lines that ask for the class of a transaction, or take something for one unasked, by file. The classes differ in methods instead. */
 export function kindsAsked(files: SourceFile[]): Figures {
   const kinds =
-    /\bisSavepoint\b|\b(?:as|instanceof) (?:(?:Controlled|Root|Sandbox)?Transaction|\w*Savepoint|\w*Root)\b/;
+    /\bisSavepoint\b|\b(?:as|instanceof) (?:(?:Controlled|Root|Sandbox)Transaction|\w*Savepoint|\w*Root)\b|\bas Transaction\b/;
   return linesWith(files, (name) => name.startsWith('transaction/') || name.startsWith('sandbox/'), kinds);
 }
 

@@ -1,7 +1,8 @@
 // The table of a transaction's states: each legal move is one, each other is refused, and nothing but `move()` makes one.
 import { expect } from 'chai';
 import { Life } from '../../lib/transaction/life';
-import { type Outcome, type State, type StateName, STATES } from '../../lib/transaction/state';
+import type { Outcome } from '../../lib/transaction/outcome';
+import { type State, type StateName, STATES } from '../../lib/transaction/state';
 
 const committed: Outcome = { kind: 'committed', value: 'value' };
 const doomed = new Error('doomed');

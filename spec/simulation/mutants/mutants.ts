@@ -103,7 +103,7 @@ export const mutants: Mutant[] = [
   {
     slip: 'a limit ends its block, but not what runs in it',
     file: 'transaction/limit.ts',
-    anchor: '    if (transaction) inBackground(interrupt(transaction, error));\n    if (!hasBegun) this.#reached',
+    anchor: '    if (transaction) inBackground(transaction.interrupt(error));\n    if (!hasBegun) this.#reached',
     mutation: '    if (!hasBegun || hasBegun) this.#reached',
   },
   {

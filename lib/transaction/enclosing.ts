@@ -1,0 +1,46 @@
+// A transaction as what is asked inside it sees it: queries of the instance, hooks, inner blocks, transactions that wait for each other.
+import type { EnclosingTransaction } from '../pool/ambient';
+import type { SandboxOwner } from '../pool/sandboxes';
+import type { AtomicOptions } from '../words/block-types';
+import type { OpenTransaction } from '../words/types';
+import type { HookRegister, HookSite } from './hooks';
+import type { Failure } from '../words/failure';
+import type { State } from './state';
+import type { Work } from './work';
+
+/** What a transaction was begun with. */
+interface Begun {
+  readonly port: {
+    readonly trx: { readonly isolationLevel?: string | undefined; readonly readOnly?: boolean | undefined };
+  };
+  readonly block: { readonly options: AtomicOptions } | undefined;
+}
+
+export interface Enclosing extends EnclosingTransaction, HookSite {
+  readonly parent: Enclosing | undefined;
+  /** The outermost one for the user. */
+  readonly outermost: Begun;
+  /** Set: it is a block. */
+  readonly block: Begun['block'];
+  readonly children: Iterable<Enclosing>;
+  readonly instance: { readonly acquireTimeoutMillis: number };
+  readonly name: string;
+  readonly state: State;
+  /** It has begun, and its end is not under way. */
+  readonly isOpen: boolean;
+  /** The transaction around it has ended, or is about to. */
+  readonly parentHasEnded: boolean;
+  /** What a statement asked now is refused with; undefined: it is sent, or knex says that the transaction is over. */
+  readonly refusal: Failure | undefined;
+  /** What was started inside. */
+  readonly work: Work;
+  /** The hooks of the whole transaction. */
+  readonly hooks: HookRegister;
+  /** Whose sandbox it holds open. */
+  readonly sandbox: SandboxOwner | undefined;
+  describe(): OpenTransaction;
+  /** Refuses what is asked from now on: nothing of it is stored. Without effect once its end is under way. */
+  doom(error: unknown): void;
+  /** The error of one that has not done what its callback takes for done. */
+  failure(message: string, cause: unknown): Error;
+}
