@@ -1,4 +1,5 @@
 // A transaction as what is asked inside it sees it: queries of the instance, hooks, inner blocks, transactions that wait for each other.
+import type { Lendable } from '../connection/lendable';
 import type { EnclosingTransaction } from '../pool/ambient';
 import type { SandboxOwner } from '../pool/sandboxes';
 import type { AtomicOptions } from '../words/block-types';
@@ -17,6 +18,7 @@ interface Begun {
 }
 
 export interface Enclosing extends EnclosingTransaction, HookSite {
+  readonly connection: Lendable;
   readonly parent: Enclosing | undefined;
   /** The outermost one for the user. */
   readonly outermost: Begun;

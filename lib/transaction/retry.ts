@@ -14,6 +14,8 @@ interface Attempted extends HookSite {
   readonly state: State;
   readonly connection: { readonly death: Error | undefined; readonly fatal: unknown } | undefined;
   readonly view: { readonly endedBy: unknown };
+  /** Refuses what is asked from now on. */
+  doom(error: unknown): void;
   /** Whether an error is fatal to it. */
   hasLost(error: unknown): boolean;
 }
