@@ -12,6 +12,8 @@ export type Fate = 'terminated' | 'gone';
 /** How long after a side connection that led nowhere the next one is tried, at first. */
 const RETRY_MILLIS = 50;
 const LAST_RETRY_MILLIS = 400;
+/** How long the first side connection may be silent before another is tried, which may be so for twice as long: its packets may be lost. */
+const SILENCE_MILLIS = 500;
 /** How long after a look the next one comes, at first and at last. */
 const FIRST_LOOK_MILLIS = 2;
 const LAST_LOOK_MILLIS = 50;
@@ -63,6 +65,9 @@ export class Terminator {
   }
 }
 
+/** Whether a side connection led anywhere. */
+type Led = 'through' | 'nowhere' | 'into silence';
+
 class Batch {
   readonly #first: Terminable;
   readonly #requests = new Set<Request>();
@@ -106,25 +111,22 @@ class Batch {
   async #run(): Promise<void> {
     await Promise.resolve();
     const { driver, raw } = this.#first;
+    let silence = SILENCE_MILLIS;
     for (let pause = RETRY_MILLIS; !this.#isOver; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
-      if (await this.#endOver(driver.openSideConnection?.(raw))) return;
-      await within(pause, this.#emptied.promise);
+      const led = await this.#endOver(driver.openSideConnection?.(raw), silence);
+      if (led === 'through') return;
+      if (led === 'into silence') silence *= 2;
+      else await within(pause, this.#emptied.promise);
     }
   }
 
-  /** False: it led nowhere, and may be tried again. */
-  async #endOver(side: SideConnection | undefined): Promise<boolean> {
-    if (!side) return true;
-    try {
-      await Promise.race([this.#endAll(side), this.#emptied.promise]);
-      return true;
-    } catch {
-      // That nobody listens there proves nothing either: sessions outlive the process that listens.
-      return false;
-    } finally {
-      // Those that were waited for in vain have used up the time: it is cut.
-      await leaveSide(side, this.#isGivenUp ? 0 : GOODBYE_MILLIS);
-    }
+  /** Says whether it led anywhere. If not, another may be tried: that nobody listens there proves nothing, since sessions outlive the process that listens. */
+  async #endOver(side: SideConnection | undefined, silenceMillis: number): Promise<Led> {
+    if (!side) return 'through';
+    const led = (await Promise.race([this.#endAll(side, silenceMillis), this.#emptied.promise])) ?? 'through';
+    // One that is silent is cut, as is one that was waited for in vain: the time is up.
+    await leaveSide(side, this.#isGivenUp || led === 'into silence' ? 0 : GOODBYE_MILLIS);
+    return led;
   }
 
   #settle(request: Request, fate: Fate): void {
@@ -132,16 +134,24 @@ class Batch {
     this.#delete(request);
   }
 
-  async #endAll(side: SideConnection): Promise<void> {
+  async #endAll(side: SideConnection, silenceMillis: number): Promise<Led> {
     for (let pause = FIRST_LOOK_MILLIS; this.#requests.size > 0; pause = Math.min(2 * pause, LAST_LOOK_MILLIS)) {
       const asked = [...this.#requests];
-      const left = new Set(await side.terminate(asked.map(({ connection }) => sessionOf(connection))));
+      const told = side.terminate(asked.map(({ connection }) => sessionOf(connection)));
+      const answer = await within(
+        silenceMillis,
+        Promise.race([told.catch(() => 'nowhere' as const), this.#emptied.promise.then(() => 'through' as const)]),
+      );
+      if (answer === undefined) return 'into silence';
+      if (typeof answer === 'string') return answer;
+      const left = new Set(answer);
       for (const request of asked) {
         if (left.has(request.connection.backendId as number)) request.wasThere = true;
         else this.#settle(request, request.wasThere ? 'terminated' : 'gone');
       }
       if (left.size > 0) await sleep(pause);
     }
+    return 'through';
   }
 }
 

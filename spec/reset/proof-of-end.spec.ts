@@ -150,6 +150,13 @@ describe('the end of a connection that a middlebox has forgotten', () => {
       return own;
     }
 
+    it('is ended over another side connection where the first one is silent', async () => {
+      const own = await dying(20_000);
+      middlebox.passNew();
+      await own.resetConnection();
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
     it('leaves nothing where the reset has more time', async () => {
       const own = await dying(1500);
       const startedAt = performance.now();

@@ -56,6 +56,11 @@ export class Middlebox {
     this.#isStalled = true;
   }
 
+  /** What is stalled stays so; later links pass. */
+  passNew(): void {
+    this.#isStalled = false;
+  }
+
   flow(): void {
     this.#isStalled = false;
     for (const { client } of this.#links) client.resume();

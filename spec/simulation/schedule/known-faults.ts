@@ -58,12 +58,6 @@ export const knownFaults: KnownFault[] = [
       rule === 'let go' && text.endsWith('gone a moment later') && journal.entries.some(({ is }) => is === 'fault'),
   },
   {
-    what: 'a side connection whose packets are lost ends nothing, and no second one is opened',
-    excuses: ({ rule }, { journal }) =>
-      (rule === 'let go' || rule === 'nothing left') &&
-      journal.entries.some(({ is, text }) => is === 'fault' && text.includes('swallow')),
-  },
-  {
     what: 'an orderly end that comes from between, right behind a goodbye, is taken for the answer of the server',
     excuses: ({ rule }, { schedule }) => rule === 'let go' && /"(?:how|is)":"end"/.test(JSON.stringify(schedule.steps)),
   },
