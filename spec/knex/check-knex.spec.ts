@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { atomic, resettable } from '../../lib';
 import { withMigrationLock } from '../../lib/migrations';
-import { CLIENT } from '../../lib/knex/check-knex';
+import { checkKnex, CLIENT } from '../../lib/knex/check-knex';
 import { TARN } from '../../lib/knex/tarn-shape';
 import { TRANSACTION, type KnexTransaction, type TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
@@ -200,4 +200,28 @@ describe('resettable() with a knex that has renamed something', () => {
     expectRefusal(error, '_query of its client');
     await trx.rollback();
   });
+});
+
+describe('what is relied on of Knex', () => {
+  const dialects = [
+    'postgres',
+    'cockroachdb',
+    'redshift',
+    'mysql',
+    'mysql2',
+    'sqlite3',
+    'better-sqlite3',
+    'mssql',
+    'oracledb',
+  ];
+  for (const name of dialects) {
+    it(`is there in its dialect ${name}`, () => {
+      const Dialect = require(`${build}/lib/dialects/${name}`) as new (config: object) => TransactionMaker;
+      const client = new Dialect({ client: name, useNullAsDefault: true });
+      // Without a connection it loads no driver.
+      client.driver = {};
+      client.pool = undefined;
+      expect(() => checkKnex(client)).not.to.throw();
+    });
+  }
 });
