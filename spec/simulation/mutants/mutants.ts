@@ -61,13 +61,13 @@ export const mutants: Mutant[] = [
   {
     slip: 'a block is tried again across a reset',
     file: 'transaction/retry.ts',
-    anchor: 'if (instance.resets === resets + 1 && isResetFor(instance, attempt, error)) resets = instance.resets;',
-    mutation: 'resets = instance.resets;',
+    anchor: 'if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;',
+    mutation: 'earlier = resets.count;',
   },
   {
     slip: 'a pause between two attempts outlasts a reset',
     file: 'reset/reset.ts',
-    anchor: '  endPauses(instance, report);\n',
+    anchor: '  endPauses(instance, teardown.request, report);\n',
     mutation: '',
   },
   {
