@@ -81,6 +81,9 @@ export async function filesEntered(journey: Journey, db: ResettableKnex): Promis
   }
 }
 
+/** Of a getter that the compiler makes: `()=>from[key]`. */
+const LONGEST_GETTER = '() => from[key]'.length;
+
 interface Coverage {
   result: {
     url: string;
@@ -122,9 +125,11 @@ function filesIn({ result }: Coverage): string[] {
     .sort();
 }
 
-/** The compiler makes a function `() => name` for each export, which runs where another file reads the name: that does not enter the file. */
+/** The compiler makes `()=>name` for each export, and a getter around it. They run where another file reads the name: that does not enter the file. */
 function wasEntered({ functionName, ranges }: Coverage['result'][number]['functions'][number]): boolean {
   const [range] = ranges;
   if (!range || range.count === 0) return false;
-  return range.endOffset - range.startOffset !== `() => ${functionName}`.length;
+  const length = range.endOffset - range.startOffset;
+  const isExport = length === `()=>${functionName}`.length || length === `() => ${functionName}`.length;
+  return !isExport && !(functionName === 'get' && length <= LONGEST_GETTER);
 }
