@@ -7,7 +7,7 @@ import { refuse } from './words/options';
 import { refuseOtherCopy, registeredAround, registeredFor, refuseUnregistered } from './registry';
 import type { LateHook } from './transaction/hook-table';
 import { register, registerBy } from './transaction/register-hook';
-import { asTransaction } from './transaction/find';
+import { asTransaction } from './transaction/find-transaction';
 
 /**
  * Runs `hook` once the work that it belongs to is stored: after the outermost COMMIT of a transaction, at once where there is none.

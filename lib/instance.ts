@@ -30,7 +30,7 @@ import { Lifecycle } from './reset/lifecycle';
 import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { beginTransaction } from './transaction/begin';
-import { watchRunner } from './transaction/pending';
+import { watchRunner } from './transaction/watch-queries';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit, type SharedLimit } from './transaction/shared-limit';
 import type { TransactionHost } from './transaction/transaction-host';

@@ -9,7 +9,7 @@ import { takeControlOf } from './take-control';
 import { BLOCK } from './begin';
 import { join, prepareBlock } from './block';
 import { checkAtomic } from './block-options';
-import { asTransaction, controlledBy, transactionOf } from './find';
+import { asTransaction, controlledBy, transactionOf } from './find-transaction';
 import { watchInner } from './inner-block';
 import { type Limit, limited } from './limit';
 import { type Attempt, attempts } from './retry';

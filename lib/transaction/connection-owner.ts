@@ -6,7 +6,7 @@ import { BlockControlError } from '../words/errors';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
-import { ControlledTransaction } from './exit';
+import { ControlledTransaction } from './controlled-transaction';
 import { type EndingStatement, ServerView, type Verdict } from './server-view';
 
 /** Schema changes, on MySQL. */

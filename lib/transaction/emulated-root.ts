@@ -1,6 +1,6 @@
 // An outermost transaction for the user, and a savepoint for the server: in a sandbox. It has the hooks and the checks of an outermost one.
 import { Deadline } from '../words/waiting';
-import { sendInTime, stepMillis } from './control';
+import { sendInTime, stepMillis } from './control-statements';
 import { Savepoint } from './savepoint';
 import type { Failure } from '../words/failure';
 

@@ -3,7 +3,7 @@ import { AfterCommitError, suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
 import { within } from '../words/waiting';
 import { publish } from './channel';
-import { stepMillis } from './control';
+import { stepMillis } from './control-statements';
 import type { HookRegister } from './hooks';
 import type { Outcome } from './outcome';
 import type { Transaction } from './transaction';

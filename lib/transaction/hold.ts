@@ -2,7 +2,7 @@
 import type { SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import type { Failure } from '../words/failure';
-import type { ControlledTransaction } from './exit';
+import type { ControlledTransaction } from './controlled-transaction';
 
 /** Rides in the config of a transaction that is held open for a sandbox. */
 export const HELD = Symbol('knex-reset.held');

@@ -1,7 +1,7 @@
 // A transaction that is ended from outside of its callback, by a limit or a signal: cancelled on the server, rolled back, rejected with the error.
 import { inBackground } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
-import { giveUp, hasTurn } from './control';
+import { giveUp, hasTurn } from './control-statements';
 import { endWithin, rollBack } from './roll-back';
 import type { Transaction } from './transaction';
 

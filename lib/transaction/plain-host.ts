@@ -13,7 +13,7 @@ import { Register } from '../pool/register';
 import { Resets } from '../pool/resets';
 import { DEFAULTS } from '../words/options';
 import { beginTransaction } from './begin';
-import { watchRunner } from './pending';
+import { watchRunner } from './watch-queries';
 import type { ConnectionSource, TransactionHost } from './transaction-host';
 
 const { timeoutMillis } = DEFAULTS;

@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import { refuse } from '../words/options';
 import type { TransactionHook } from '../words/block-types';
-import { controlledBy, transactionOf } from './find';
+import { controlledBy, transactionOf } from './find-transaction';
 import type { LateHook } from './hook-table';
 import { takeControlOf } from './take-control';
 import type { Enclosing } from './enclosing';

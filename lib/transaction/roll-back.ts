@@ -4,7 +4,7 @@ import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
 import { Deadline, nextTurn, within } from '../words/waiting';
 import { publish } from './channel';
-import { hasTurn, sendInTime, stepMillis } from './control';
+import { hasTurn, sendInTime, stepMillis } from './control-statements';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
 import type { Transaction } from './transaction';

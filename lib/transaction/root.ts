@@ -7,7 +7,7 @@ import { shown } from '../words/describe';
 import { CommitUnknownError, ResetError } from '../words/errors';
 import { within } from '../words/waiting';
 import { ConnectionOwner, type OwnerDetails } from './connection-owner';
-import { sendControl, sendInternal } from './control';
+import { sendControl, sendInternal } from './control-statements';
 import { OPEN, type StateOf } from './state';
 
 export class RootTransaction extends ConnectionOwner {

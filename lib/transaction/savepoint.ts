@@ -1,8 +1,8 @@
 // A savepoint: SAVEPOINT, RELEASE, ROLLBACK TO, on the connection of the transaction around it.
 import { release } from '../drivers/sql';
 import { Deadline, within } from '../words/waiting';
-import { sendControl, sendInTime, sendInternal, stepMillis } from './control';
-import { ControlledTransaction } from './exit';
+import { sendControl, sendInTime, sendInternal, stepMillis } from './control-statements';
+import { ControlledTransaction } from './controlled-transaction';
 import { rollBack } from './roll-back';
 import type { ServerView } from './server-view';
 import type { Failure } from '../words/failure';

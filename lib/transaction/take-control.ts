@@ -8,7 +8,7 @@ import { TransactionPort } from '../knex/transaction-port';
 import { PlainHost } from './plain-host';
 import { RootTransaction } from './root';
 import { Savepoint } from './savepoint';
-import { transactionOfClient } from './find';
+import { transactionOfClient } from './find-transaction';
 import type { TransactionHost } from './transaction-host';
 
 /**

@@ -1,6 +1,6 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { Runner } from '../knex/builders';
-import { transactionOfClient } from './find';
+import { transactionOfClient } from './find-transaction';
 
 export function watchRunner(client: object, runner: Runner): void {
   const transaction = transactionOfClient(client);

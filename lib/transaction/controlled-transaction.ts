@@ -3,7 +3,7 @@ import type { TransactionController } from '../knex/transaction-controller';
 import { BlockControlError, TransactionFailedError } from '../words/errors';
 import type { QueryOrigin } from '../words/call-site';
 import { commit } from './commit';
-import { takeTurn } from './control';
+import { takeTurn } from './control-statements';
 import { enlist } from './enlist';
 import { finish } from './finish';
 import { interrupt } from './interrupt';
