@@ -56,6 +56,8 @@ export class Register implements Stamp {
     const host = this.#host;
     const connection = new Connection(raw, host.driver, stamp, {
       onDeath: (dying, error) => {
+        // The user's own concerns us where it takes a transaction with it.
+        if (dying.state.is === 'foreign' && dying.user === undefined) return;
         host.recovery.onDeath(dying, error);
         if (!dying.lent) inBackground(this.discard(dying));
       },

@@ -22,7 +22,7 @@ describe('a transaction on a connection of the user’s own', () => {
     own = new Client(stage.database.connection);
     await own.connect();
   });
-  afterEach(() => own.end());
+  afterEach(() => own.end().catch(() => {}));
 
   for (const [what, sql] of [
     ['idle', 'select 1'],
@@ -51,6 +51,16 @@ describe('a transaction on a connection of the user’s own', () => {
       expect((await own.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
   }
+
+  it('is over after a reset: that the user ends the connection then is no death of ours', async () => {
+    const trx = await db.transaction(undefined, { connection: own } as never);
+    trx.executionPromise.catch(() => {});
+    await db.resetConnection();
+    const pid = async () => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid;
+    const before = await pid();
+    await own.end();
+    expect(await pid()).to.equal(before);
+  });
 
   it('refuses what is asked by its handle after the reset', async () => {
     const trx = await db.transaction(undefined, { connection: own } as never);
