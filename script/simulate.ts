@@ -1,7 +1,5 @@
 // npm run simulate -- [--seed N] [--count N] [--workers N]     runs schedules; one seed alone is replayed
 //   --transcript     prints all that happened, without shrinking
-//   --find WORDS     counts the known faults that have these words in their description
-//   --all            counts all known faults
 //   --mutants        runs schedules against each mutant of the package until one fails
 import os from 'node:os';
 import { parseArgs } from 'node:util';
@@ -13,8 +11,6 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     count: { type: 'string' },
     workers: { type: 'string' },
-    all: { type: 'boolean', default: false },
-    find: { type: 'string' },
     transcript: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
   },
@@ -46,8 +42,7 @@ async function main(): Promise<void> {
   const count = isOne ? 1 : Number(values.count ?? 1000);
   const workers = Math.min(count, Number(values.workers ?? os.availableParallelism()));
   const startedAt = performance.now();
-  const looksFor = values.all ? '' : values.find;
-  const result = await runCampaign({ seed, count, workers, looksFor, isWhole: values.transcript }, show);
+  const result = await runCampaign({ seed, count, workers, isWhole: values.transcript }, show);
   for (const text of result.transcripts) console.log(text);
   const seconds = (performance.now() - startedAt) / 1000;
   const { schedules, statements, failures } = result;

@@ -156,6 +156,8 @@ export abstract class StatementQueue {
   /** The socket is closed: nothing runs on it any more. */
   protected end(): void {
     this.#isEnded = true;
+    // A request that is still on its way has nothing to stop.
+    this.#cancelling?.end();
     if (this.#wire !== 'busy') this.#wire = 'free';
     this.#quieten();
   }

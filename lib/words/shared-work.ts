@@ -65,6 +65,11 @@ export class SharedWork<T> {
     }
   }
 
+  /** Nobody needs it any more: its time is up. */
+  end(): void {
+    this.#latest.hurry(0);
+  }
+
   #start(): void {
     const work = this.#work;
     this.#work = undefined;

@@ -32,6 +32,15 @@ describe('shared work', () => {
     expect(await second).to.equal('done');
   });
 
+  it('has no more time once nobody needs it, though a waiter has more', async () => {
+    const { shared, end, time } = work();
+    const waiter = shared.join(LONG);
+    shared.end();
+    expect(isOver(time().latest)).to.equal(true);
+    end.resolve('done');
+    expect(await waiter).to.equal('done');
+  });
+
   it('has a step of it prolonged by a waiter with more time', async () => {
     const { shared, end, time } = work();
     const first = shared.join(SHORT);

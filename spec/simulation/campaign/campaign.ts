@@ -7,7 +7,6 @@ export interface Campaign {
   seed: number;
   count: number;
   workers: number;
-  looksFor?: string | undefined;
   isShort?: boolean;
   explained?: number;
   isWhole?: boolean;
@@ -28,7 +27,7 @@ export async function runCampaign(
   campaign: Campaign,
   onFailure: (failure: Failure) => void = () => {},
 ): Promise<Result> {
-  const { seed, count, workers, looksFor, isShort = false, explained = 3, isWhole } = campaign;
+  const { seed, count, workers, isShort = false, explained = 3, isWhole } = campaign;
   const result: Result = { schedules: 0, statements: 0, failures: [], transcripts: [] };
   const children: ChildProcess[] = [];
   const hear = (report: Report) => {
@@ -49,7 +48,7 @@ export async function runCampaign(
     const child = startWorker(campaign.lib);
     children.push(child);
     child.on('message', hear);
-    const task: Task = { from: seed + i, to: seed + count, step: workers, looksFor, isShort, explained, isWhole };
+    const task: Task = { from: seed + i, to: seed + count, step: workers, isShort, explained, isWhole };
     child.send(task);
     return ended(child);
   });

@@ -1,10 +1,9 @@
-// One schedule, run and judged. What known faults explain does not count.
+// One schedule, run and judged.
 import '../clock/install';
 import type { Violation } from '../oracle/violation';
 import { judge } from '../oracle/oracle';
 import { type Evidence, run } from '../run/run';
 import { generate } from '../schedule/generate';
-import { type KnownFault, knownFaults } from '../schedule/known-faults';
 import type { Schedule } from '../schedule/schedule';
 import { shrink } from '../shrink/shrink';
 import { transcript } from '../transcript';
@@ -13,11 +12,6 @@ export interface Trial {
   schedule: Schedule;
   evidence?: Evidence;
   violations: Violation[];
-}
-
-/** The known faults that do not count. @param looksFor words of those that do; none means all */
-function excused(looksFor: string | undefined): KnownFault[] {
-  return knownFaults.filter(({ what }) => looksFor === undefined || !what.includes(looksFor));
 }
 
 let warm: Promise<unknown> | undefined;
@@ -34,25 +28,15 @@ function warmUp(): Promise<unknown> {
   return warm;
 }
 
-export async function tryOut(schedule: Schedule, looksFor?: string): Promise<Trial> {
+export async function tryOut(schedule: Schedule): Promise<Trial> {
   try {
     await warmUp();
     const evidence = await run(schedule);
-    const faults = excused(looksFor);
-    const violations = judge(evidence).filter(
-      (violation) => !faults.some((fault) => fault.excuses?.(violation, evidence)),
-    );
-    return { schedule, evidence, violations };
+    return { schedule, evidence, violations: judge(evidence) };
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return { schedule, violations: [{ rule: 'runs', text }] };
   }
-}
-
-export function scheduleOf(seed: number, looksFor?: string): Schedule {
-  const schedule = generate(seed);
-  for (const fault of excused(looksFor)) fault.avoid?.(schedule);
-  return schedule;
 }
 
 export function textOf({ evidence, violations }: Trial): string {
@@ -60,9 +44,9 @@ export function textOf({ evidence, violations }: Trial): string {
 }
 
 /** The smallest schedule that breaks the same invariant, as a readable text. */
-export async function explain(trial: Trial, looksFor?: string): Promise<string> {
+export async function explain(trial: Trial): Promise<string> {
   const [{ rule } = { rule: '' }] = trial.violations;
   const fails = async (candidate: Schedule) =>
-    (await tryOut(candidate, looksFor)).violations.some((violation) => violation.rule === rule);
-  return textOf(await tryOut(await shrink(trial.schedule, fails), looksFor));
+    (await tryOut(candidate)).violations.some((violation) => violation.rule === rule);
+  return textOf(await tryOut(await shrink(trial.schedule, fails)));
 }

@@ -1,12 +1,11 @@
 // A process that runs every nth seed of a campaign, and tells its parent what failed.
-import { explain, scheduleOf, textOf, tryOut } from './trial';
+import { generate } from '../schedule/generate';
+import { explain, textOf, tryOut } from './trial';
 
 export interface Task {
   from: number;
   to: number;
   step: number;
-  /** Known faults that count: those whose description has these words. */
-  looksFor?: string | undefined;
   /** Ends at the first failure. */
   isShort: boolean;
   /** How many failures are shrunk and told in full. */
@@ -20,19 +19,19 @@ export type Report =
   | { is: 'transcript'; text: string }
   | { is: 'done'; schedules: number; statements: number };
 
-async function work({ from, to, step, looksFor, isShort, explained, isWhole }: Task): Promise<void> {
+async function work({ from, to, step, isShort, explained, isWhole }: Task): Promise<void> {
   let schedules = 0;
   let statements = 0;
   let failures = 0;
   for (let seed = from; seed < to; seed += step) {
-    const trial = await tryOut(scheduleOf(seed, looksFor), looksFor);
+    const trial = await tryOut(generate(seed));
     schedules += 1;
     statements += trial.evidence?.ledger.asked.length ?? 0;
     if (isWhole) tell({ is: 'transcript', text: textOf(trial) });
     if (trial.violations.length === 0) continue;
     failures += 1;
     const rules = [...new Set(trial.violations.map(({ rule }) => rule))];
-    const text = failures <= explained && !isWhole ? await explain(trial, looksFor) : undefined;
+    const text = failures <= explained && !isWhole ? await explain(trial) : undefined;
     tell({ is: 'failure', seed, rules, text });
     if (isShort) break;
   }

@@ -25,6 +25,8 @@ export class Link {
   readonly #passage: Record<Side, Passage> = { client: 'open', server: 'open' };
   readonly #isGone = { client: false, server: false };
   readonly #isFinished = { client: false, server: false };
+  /** Something between the two has done anything to it. */
+  isHurt = false;
   /** Added to each delivery while it is set. */
   slownessMillis = 0;
 
@@ -78,6 +80,7 @@ export class Link {
 
   /** Something between the two resets the connection, towards the given sides. */
   cut(...towards: Side[]): void {
+    this.isHurt = true;
     for (const side of towards) this.#reset(side);
     for (const side of ['client', 'server'] as const) {
       if (this.#passage[side] === 'open') this.#passage[side] = towards.includes(side) ? 'swallowed' : 'forgotten';
@@ -86,6 +89,7 @@ export class Link {
 
   /** Something between the two closes the connection in an orderly way, towards both. */
   end(): void {
+    this.isHurt = true;
     for (const side of ['client', 'server'] as const) {
       this.#deliver(side, (end) => end.ended());
       this.#passage[side] = 'forgotten';
@@ -94,12 +98,14 @@ export class Link {
 
   /** A middlebox has forgotten the connection: the client's next packet is answered by RST, the server's are lost. */
   forget(): void {
+    this.isHurt = true;
     this.#passage.client = 'forgotten';
     this.#passage.server = 'swallowed';
   }
 
   /** Packets of these sides are lost. */
   swallow(...sides: Side[]): void {
+    this.isHurt = true;
     for (const side of sides) this.#passage[side] = 'swallowed';
   }
 

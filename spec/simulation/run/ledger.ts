@@ -62,7 +62,7 @@ export interface ResetRecord {
   told: Told;
   report?: ResetReport;
   /** The backends that were there when it resolved: those accepted before it was asked for. */
-  backendsLeft?: { pid: number; isAtRest: boolean }[];
+  backendsLeft?: { pid: number; isAtRest: boolean; order: number; isHurt: boolean }[];
   /** Those of them that were there a moment later. */
   backendsLate?: number[];
 }

@@ -17,15 +17,30 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
   const report = await ledger.watch(record, db.resetConnection(options));
   record.report = report;
   const left = () => [...server.backends.values()].filter((backend) => isLeft(backend, record));
-  record.backendsLeft = left().map(({ pid, isAtRest }) => ({ pid, isAtRest }));
+  record.backendsLeft = left().map(({ pid, isAtRest, order, link }) => ({
+    pid,
+    isAtRest,
+    order,
+    isHurt: link.isHurt,
+  }));
   await stage.clock.wait(LATE_MILLIS);
   record.backendsLate = left().map(({ pid }) => pid);
   return record;
 }
 
+/**
+ * Nothing can end it: its client does not know it yet, or was lost before it was set up, so that nobody has ever used it; or it was a side
+ * connection itself, and there is none that looks after those.
+ */
+export function isBeyondReach({ isIntroduced, isInUse, isSide, link }: Backend): boolean {
+  return !isIntroduced || (link.isHurt && (isSide || !isInUse));
+}
+
 function isLeft(backend: Backend, { asked }: ResetRecord): boolean {
-  if (backend.order > asked.order) return false;
-  // Frozen meanwhile, not known to the client yet, or on a server that was not to be reached: nothing can end it.
-  if (backend.freezer.isFrozen || backend.freezer.lastUntil >= asked.at || !backend.isIntroduced) return false;
+  if (backend.order > asked.order || isBeyondReach(backend)) return false;
+  // It goes as soon as those have gone that it looks after, and as its client has closed it.
+  if (backend.isSide && (!backend.link.isOpen('client') || backend.server.everFrozen.size > 0)) return false;
+  // Frozen meanwhile, or on a server that was not to be reached.
+  if (backend.freezer.isFrozen || backend.freezer.lastUntil >= asked.at) return false;
   return backend.server.unreachableUntil < asked.at;
 }

@@ -4,7 +4,7 @@ import type { Journal } from '../server/journal';
 import { act } from './act';
 import { ask } from './body';
 import type { Ledger, Moment, Told } from './ledger';
-import { performReset } from './reset';
+import { isBeyondReach, performReset } from './reset';
 import { Stage } from './stage';
 
 /** After the last step what is under way goes on for so long, before the final reset. */
@@ -120,7 +120,7 @@ function restOf({ server, clock, network }: Stage): Rest {
   const all = [...server.backends.values()];
   const isFrozen = all.some((backend) => backend.freezer.isFrozen);
   return {
-    backends: all.filter((backend) => !backend.freezer.isFrozen && backend.isIntroduced).map(({ pid }) => pid),
+    backends: all.filter((backend) => !backend.freezer.isFrozen && !isBeyondReach(backend)).map(({ pid }) => pid),
     locks: isFrozen ? [] : server.database.locks.held,
     openTransactions: isFrozen ? 0 : server.database.openTransactions,
     timers: clock.pending.length,

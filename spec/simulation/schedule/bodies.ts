@@ -75,7 +75,10 @@ function drawNested(random: Random, kind: Kind, depth: number): Part {
     [2, 'transaction'],
   ]);
   const inner = { ...kind, isBlock: form !== 'transaction' };
-  return { part: 'nest', form, body: drawBody(random, inner, depth + 1), how: drawHow(random) };
+  const body = drawBody(random, inner, depth + 1);
+  // What is sent while an inner transaction is open that nobody awaits is undone with it, as plain Knex does: only blocks that join float.
+  const how = drawHow(random);
+  return { part: 'nest', form, body, how: how === 'float' && form !== 'joined' ? 'await' : how };
 }
 
 function drawControl(random: Random): Part {

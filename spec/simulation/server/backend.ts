@@ -13,6 +13,10 @@ import { Protocol, type Statement } from './protocol';
 import type { SimulatedServer } from './server';
 import { SqlError } from './sql-error';
 
+/** What knex and the workload ask of a new connection. */
+const SET_UP = /^(?:select version\(\)|set application_name)/;
+const SIDE = /^select pg_(?:terminate|cancel)_backend/;
+
 export class Backend implements End {
   transaction: ServerTransaction | undefined;
   readonly statements = new Map<string, Statement>();
@@ -29,6 +33,10 @@ export class Backend implements End {
   readonly startedAt: number;
   /** Its client knows its process id. */
   isIntroduced = false;
+  /** Its client has asked for more than knex does to set a connection up. */
+  isInUse = false;
+  /** Its client is a side connection: it looks after other backends. */
+  isSide = false;
   readonly freezer: Freezer;
 
   constructor(
@@ -60,6 +68,8 @@ export class Backend implements End {
     for (const asked of this.#reader?.read(chunk) ?? []) {
       if (asked.is === 'query' || asked.is === 'parse') {
         this.isIntroduced = true;
+        if (SIDE.test(asked.sql)) this.isSide = true;
+        else if (!SET_UP.test(asked.sql)) this.isInUse = true;
         this.server.received(this, asked.sql);
       }
       this.#inbox.push(asked);
