@@ -45,9 +45,4 @@ describe('the figures of the house', () => {
       'a.ts': 3,
     });
   });
-
-  it('tell of what has grown, and of what is listed in vain', () => {
-    expect(rules.grown({ a: 3, b: 2 }, { a: 2, b: 2, c: 1 })).to.have.length(2);
-    expect(rules.grown({ a: 3 }, { a: 4 })).to.be.empty;
-  });
 });

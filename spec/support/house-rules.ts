@@ -194,13 +194,3 @@ function targetsOf(file: SourceFile): string[] {
 function over(limit: number, figures: [string, number][]): Figures {
   return Object.fromEntries(figures.filter(([, figure]) => figure > limit).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
-
-/** One sentence for each figure that has grown, and for each that is listed and need not be any more. */
-export function grown(found: Figures, listed: Figures): string[] {
-  const more = Object.entries(found).filter(([name, figure]) => figure > (listed[name] ?? 0));
-  const gone = Object.keys(listed).filter((name) => !(name in found));
-  return [
-    ...more.map(([name, figure]) => `${name}: ${figure}${name in listed ? `, and was ${listed[name]}` : ''}`),
-    ...gone.map((name) => `${name} is within the limit now: take it off the list`),
-  ];
-}

@@ -19,7 +19,7 @@ const nothing = async () => {};
 export const JOURNEYS: readonly Journey[] = [
   {
     title: 'a reset with one open transaction',
-    limit: 20,
+    limit: 41,
     async prepare(db) {
       const trx = await db.transaction();
       await trx.raw('select 1');
@@ -31,7 +31,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: "db('t').select()",
-    limit: 11,
+    limit: 25,
     async prepare(db) {
       return async () => {
         await db('pg_am').select('amname');
@@ -41,7 +41,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: 'db.atomic() with a savepoint and a hook',
-    limit: 24,
+    limit: 69,
     async prepare(db) {
       return async () => {
         await db.atomic(async (trx) => {
@@ -54,7 +54,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: 'a query in a sandbox',
-    limit: 12,
+    limit: 31,
     async prepare(db) {
       const sandbox = await db.openSandbox();
       return async () => {
