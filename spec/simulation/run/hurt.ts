@@ -1,6 +1,6 @@
 // What happens to the network and to the server at a moment of a schedule.
-import type { Action, Hurt } from '../schedule/schedule';
-import type { Link } from '../network/link';
+import { hurtLink } from '../network/hurt';
+import type { Action } from '../schedule/schedule';
 import type { Stage } from './stage';
 
 export function hurt({ server, network }: Stage, action: Action): void {
@@ -22,29 +22,5 @@ export function hurt({ server, network }: Stage, action: Action): void {
   } else if (action.act === 'unreachable') {
     server.journal.write(0, 'fault', `${action.how} for ${action.millis} ms`);
     server.beUnreachable(action.how, action.millis);
-  }
-}
-
-export function hurtLink(link: Link, how: Hurt): void {
-  switch (how) {
-    case 'end':
-      return link.end();
-    case 'reset':
-      return link.cut('client', 'server');
-    case 'reset the client':
-      return link.cut('client');
-    case 'reset the server':
-      return link.cut('server');
-    case 'forget':
-      return link.forget();
-    case 'swallow':
-      return link.swallow('client', 'server');
-    case 'swallow answers':
-      return link.swallow('server');
-    case 'swallow requests':
-      return link.swallow('client');
-    case 'slow':
-      link.slownessMillis = 40;
-      return undefined;
   }
 }

@@ -1,21 +1,11 @@
 // Draws what goes wrong: at a moment of time, or at a moment of a statement.
+import { HURTS } from '../network/hurt';
 import type { Random } from '../random';
 import type { Ambush, Effect, Moment, Target } from '../server/ambush';
-import type { Action, Hurt } from './schedule';
+import type { Action } from './schedule';
 
 const ERRORS = ['40001', '40P01', '23505', '57014', '55P03', '25006', 'XX000', '58030'];
 const FATALS = ['57P01', '57P02', '25P03', '25P04', '08006', '53300'];
-const HURTS: Hurt[] = [
-  'end',
-  'reset',
-  'reset the client',
-  'reset the server',
-  'forget',
-  'swallow',
-  'swallow answers',
-  'swallow requests',
-  'slow',
-];
 const TARGETS: [number, Target][] = [
   [3, 'any'],
   [1, 'begin'],
@@ -35,11 +25,11 @@ function drawEffect(random: Random, on: Target): Effect {
   return random.weighted<() => Effect>([
     [4, () => ({ is: 'error', code: random.pick(ERRORS) })],
     [3, () => ({ is: 'fatal', code: random.pick(FATALS) })],
-    [6, () => ({ is: random.pick(HURTS.filter((how) => how !== 'slow')) as 'reset' })],
+    [6, () => ({ is: random.pick(HURTS.filter((how) => how !== 'slow')) })],
     [0.6, () => ({ is: 'crash', downMillis: random.int(5, 300) })],
     [1, () => ({ is: 'freeze', millis: random.int(20, 3000) })],
     [0.5, () => ({ is: 'freeze server', millis: random.int(20, 1500) })],
-    [on === 'commit' ? 2 : 0, () => ({ is: 'slow', millis: random.int(10, 2000) })],
+    [on === 'commit' ? 2 : 0, () => ({ is: 'standby', millis: random.int(10, 2000) })],
   ])();
 }
 
@@ -47,7 +37,7 @@ export function drawAmbush(random: Random): Ambush {
   const on = random.weighted(TARGETS);
   const effect = drawEffect(random, on);
   const when =
-    effect.is === 'slow'
+    effect.is === 'standby'
       ? 'before'
       : random.weighted<Moment>([
           [3, 'before'],

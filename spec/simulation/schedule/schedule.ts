@@ -1,5 +1,6 @@
 // A schedule: all that an application does, and all that happens to it, as plain data. What it does not say is drawn from its seed.
 import type { ResetOptions, ResettableOptions } from '../../../lib';
+import type { Hurt } from '../network/hurt';
 import type { Ambush } from '../server/ambush';
 
 export interface Schedule {
@@ -104,15 +105,3 @@ export type Action =
   | { act: 'unreachable'; how: 'refused' | 'silent'; millis: number }
   | { act: 'terminate'; backend: number; code: string }
   | { act: 'stall'; millis: number };
-
-/** What happens to a link that is in use, at any moment. */
-export type Hurt =
-  | 'end'
-  | 'reset'
-  | 'reset the client'
-  | 'reset the server'
-  | 'forget'
-  | 'swallow'
-  | 'swallow answers'
-  | 'swallow requests'
-  | 'slow';

@@ -1,4 +1,5 @@
 // Faults that wait for their moment: the nth time that a statement of a kind is about to run, has run, or has been answered.
+import type { Hurt } from '../network/hurt';
 
 export type Target =
   | 'any'
@@ -19,10 +20,9 @@ export type Moment = 'before' | 'before its answer' | 'in its answer' | 'after';
 
 export type Effect =
   | { is: 'error' | 'fatal'; code: string }
-  | { is: 'reset' | 'end' | 'reset the client' | 'reset the server' | 'forget' | 'swallow' }
-  | { is: 'swallow answers' | 'swallow requests' }
+  | { is: Hurt }
   | { is: 'crash'; downMillis: number }
-  | { is: 'freeze' | 'freeze server' | 'slow'; millis: number };
+  | { is: 'freeze' | 'freeze server' | 'standby'; millis: number };
 
 export interface Ambush {
   on: Target;

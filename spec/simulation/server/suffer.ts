@@ -1,4 +1,5 @@
 // What a fault does to the backend that it meets, to its connection, or to the whole server.
+import { hurtLink } from '../network/hurt';
 import type { Effect } from './ambush';
 import type { Backend } from './backend';
 import { SqlError } from './sql-error';
@@ -10,22 +11,6 @@ export async function sufferEffect(effect: Effect, backend: Backend): Promise<vo
       throw new SqlError(effect.code, 'simulated error');
     case 'fatal':
       throw new SqlError(effect.code, 'simulated fatal error', 'FATAL');
-    case 'reset':
-      return link.cut('client', 'server');
-    case 'end':
-      return link.end();
-    case 'reset the client':
-      return link.cut('client');
-    case 'reset the server':
-      return link.cut('server');
-    case 'forget':
-      return link.forget();
-    case 'swallow':
-      return link.swallow('client', 'server');
-    case 'swallow answers':
-      return link.swallow('server');
-    case 'swallow requests':
-      return link.swallow('client');
     case 'crash':
       server.crash(effect.downMillis);
       return backend.pause(0); // it is gone
@@ -35,8 +20,10 @@ export async function sufferEffect(effect: Effect, backend: Backend): Promise<vo
     case 'freeze server':
       for (const other of server.backends.values()) other.freeze(effect.millis);
       return backend.pause(0);
-    case 'slow':
+    case 'standby':
       backend.standbyMillis = effect.millis;
       return undefined;
+    default:
+      return hurtLink(link, effect.is);
   }
 }

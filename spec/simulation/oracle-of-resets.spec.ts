@@ -1,0 +1,96 @@
+// The oracle is told lies about resets, limits and all else that has a bound.
+import { expect } from 'chai';
+import { Lie } from './oracle/lie';
+import type { ResetReport } from '../../lib';
+import type { Moment, Told } from './run/ledger';
+import { OwnError } from './run/own-error';
+
+describe('the oracle of resets and bounds', () => {
+  let lie: Lie;
+  beforeEach(() => {
+    lie = new Lie();
+  });
+
+  it('hears of a reset past its bound, and of one that leaves a backend', () => {
+    const record = lie.reset();
+    record.told = { is: 'done', value: undefined, order: lie.evidence.ledger.now().order, at: 500 };
+    expect(lie.broken).to.deep.equal(['settled']);
+    record.told = { ...record.told, at: 10 };
+    Object.assign(record, {
+      report: { recycledConnections: 0, durationMillis: 10 },
+      backendsLeft: [{ pid: 101, isAtRest: true }],
+    });
+    expect(lie.broken).to.deep.equal(['let go']);
+  });
+
+  it('hears of a victim that is told late', () => {
+    const { unit, attempt } = lie.asked('block');
+    const record = lie.reset();
+    record.told = { is: 'done', value: undefined, ...lie.evidence.ledger.now() };
+    attempt.asked[0]!.told = {
+      is: 'failed',
+      error: new OwnError('late'),
+      order: lie.evidence.ledger.now().order,
+      at: 5,
+    };
+    lie.rejected(unit, new OwnError('late'));
+    expect(lie.broken).to.deep.equal(['told at once']);
+  });
+
+  it('hears of what runs behind a reset that it was asked before', () => {
+    const { unit } = lie.asked('statement');
+    const record = lie.reset();
+    record.told = { is: 'done', value: undefined, ...lie.evidence.ledger.now() };
+    lie.evidence.journal.write(101, 'executed', '', { token: 1, transaction: 1, isExplicit: false });
+    lie.resolved(unit);
+    lie.store(1);
+    expect(lie.broken).to.deep.equal(['fence']);
+  });
+
+  it('hears of a limit that is outlasted by more than what the end may take', () => {
+    const { unit } = lie.asked('block');
+    unit.limitMillis = 50;
+    lie.doneAt(unit, 5049);
+    unit.told = { ...unit.told, value: unit.name } as Told;
+    lie.store(1);
+    expect(lie.broken).to.be.empty;
+    lie.doneAt(unit, 5150);
+    expect(lie.broken).to.include('limits');
+    unit.verifies = true;
+    expect(lie.broken).not.to.include('limits');
+  });
+
+  it('hears of a destroy() that never ends, and of one that takes too long', () => {
+    const destroy: { asked: Moment; told: Told } = { asked: lie.evidence.ledger.now(), told: { is: 'nothing' } };
+    lie.evidence.ledger.destroys.push(destroy);
+    expect(lie.broken).to.deep.equal(['destroy']);
+    lie.doneAt(destroy, 10_100);
+    expect(lie.broken).to.deep.equal(['destroy']);
+    lie.doneAt(destroy, 9_900);
+    expect(lie.broken).to.be.empty;
+  });
+
+  it('gives a wait as much longer as the event loop was blocked, and a little for what had come by then', () => {
+    const record = lie.reset();
+    lie.evidence.ledger.stalls.push({ ...lie.evidence.ledger.now(), at: 10, millis: 1000 });
+    lie.doneAt(record, 1250);
+    expect(lie.broken).to.be.empty;
+    lie.doneAt(record, 1300);
+    expect(lie.broken).to.deep.equal(['settled']);
+  });
+
+  it('lets a session outlast a reset only where an earlier one that knew of it ran out of its time', () => {
+    const first = lie.reset();
+    lie.doneAt(first, 100);
+    first.report = { durationMillis: 100 } as ResetReport;
+    const second = lie.reset();
+    second.asked = { ...second.asked, at: 105 };
+    lie.doneAt(second, 110);
+    second.report = { durationMillis: 5, recycledConnections: 0 } as ResetReport;
+    const left = (order: number) => [{ pid: 101, isAtRest: false, order, isHurt: false }];
+    second.backendsLeft = left(0);
+    expect(lie.broken).to.be.empty;
+    second.backendsLeft = left(first.asked.order + 1);
+    expect(lie.broken).to.deep.equal(['let go']);
+  });
+});
