@@ -10,18 +10,16 @@ import type { Stamp } from './stamp';
 import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED } from './state';
 import { StatementQueue } from './statement-queue';
 
-export abstract class Lendable extends StatementQueue implements Stamp {
-  generation: number;
-  evictionCount: number;
+export abstract class Lendable extends StatementQueue {
+  stamp: Stamp;
   readonly health = new Health();
   #state: ConnectionState = IDLE;
   #lease = new Lease(false);
   #idleSince = Date.now();
 
-  constructor(raw: object, driver: StatementQueue['driver'], { generation, evictionCount }: Stamp) {
+  constructor(raw: object, driver: StatementQueue['driver'], stamp: Stamp) {
     super(raw, driver);
-    this.generation = generation;
-    this.evictionCount = evictionCount;
+    this.stamp = stamp;
   }
 
   get state(): ConnectionState {
@@ -163,9 +161,9 @@ export abstract class Lendable extends StatementQueue implements Stamp {
   }
 
   /** Takes new statements again, after a reset has washed it. */
-  accept(generation: number): void {
+  accept(stamp: Stamp): void {
     this.open();
-    this.generation = generation;
+    this.stamp = stamp;
     this.health.clear();
     this.user = undefined;
   }

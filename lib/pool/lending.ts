@@ -120,7 +120,7 @@ export class Lending {
   /** Whether an idle connection may be lent: as it is, if it answers, or not at all. */
   #fitness(connection: Connection): 'fit' | 'doubtful' | 'unfit' {
     const { host, register } = this.#pool;
-    if (!connection.isClean || !register.isCurrent(connection)) return 'unfit';
+    if (!connection.isClean || connection.stamp !== register.stamp) return 'unfit';
     const { checkIdleMillis } = host.recovery;
     return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis ? 'doubtful' : 'fit';
   }
@@ -163,7 +163,7 @@ export class Lending {
       connection.givenBack();
       return true;
     }
-    if (connection.isClean && this.#pool.register.isCurrent(connection)) return this.#takeBack(connection);
+    if (connection.isClean && connection.stamp === this.#pool.register.stamp) return this.#takeBack(connection);
     inBackground(this.#tidyUp(connection));
     return true;
   }
@@ -183,7 +183,7 @@ export class Lending {
     const isKept = register.keeps(connection);
     const isOfUse = isKept || register.isCurrent(connection);
     if (!(await isFreed(connection, { isKept, isOfUse, timeoutMillis: host.timeoutMillis }))) return;
-    if (isKept) connection.accept(register.generation);
+    if (isKept) register.renew(connection);
     if (connection.isClean && register.isCurrent(connection)) this.#takeBack(connection);
     else inBackground(register.discard(connection));
   }

@@ -28,7 +28,7 @@ export class Openings implements RawOpenings {
   /** Raw connections; the driver tells of them. */
   readonly #raw = new Set<object>();
   /** Openings that have not come to an end, those included that wait for settings. */
-  readonly #creating = new Set<Stamp>();
+  readonly #creating = new Set<symbol>();
   /** Of those that knex has forgotten. */
   readonly #forsaken = new Set<object>();
   #ended: Deferred<void> | undefined;
@@ -117,9 +117,9 @@ export class Openings implements RawOpenings {
     const { host, real, register } = this.#pool;
     const opener = real.present;
     const doubts = this.#doubts;
-    const stamp = register.stamp();
-    const isEnded = () => stamp.generation !== register.generation;
-    this.#creating.add(stamp);
+    const { stamp } = register;
+    const isEnded = () => stamp.generation !== register.stamp.generation;
+    const attempt = this.#begins();
     try {
       const raw = await (doubts > this.#settled ? host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
@@ -137,7 +137,7 @@ export class Openings implements RawOpenings {
       else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.create(make);
       throw error;
     } finally {
-      inBackground(this.#ends(stamp));
+      inBackground(this.#ends(attempt));
     }
   }
 
@@ -161,23 +161,29 @@ export class Openings implements RawOpenings {
   adopt(opening: Promise<object>): void {
     const { register } = this.#pool;
     const adopted = async () => {
-      const stamp = register.stamp();
-      this.#creating.add(stamp);
+      const { stamp } = register;
+      const attempt = this.#begins();
       try {
         const raw = await opening;
         const connection = this.#tracked(raw, stamp);
-        if (stamp.generation !== register.generation) await register.discard(connection);
+        if (stamp.generation !== register.stamp.generation) await register.discard(connection);
       } finally {
-        inBackground(this.#ends(stamp));
+        inBackground(this.#ends(attempt));
       }
     };
     adopted().catch(() => {});
   }
 
+  #begins(): symbol {
+    const attempt = Symbol();
+    this.#creating.add(attempt);
+    return attempt;
+  }
+
   /** An opening has ended. It counts for one more turn: the real pool must get a failure first, and passes it to its pending acquires. */
-  async #ends(stamp: Stamp): Promise<void> {
+  async #ends(attempt: symbol): Promise<void> {
     await nextTurn();
-    this.#creating.delete(stamp);
+    this.#creating.delete(attempt);
     if (this.#creating.size === 0) this.#tellEnded();
   }
 

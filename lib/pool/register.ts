@@ -5,6 +5,7 @@ import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
 import { Connection, connectionOf } from '../connection/connection';
+import type { Lendable } from '../connection/lendable';
 import type { Stamp } from '../connection/stamp';
 import type { Ending } from '../connection/state';
 import type { PoolHost } from './pool-host';
@@ -15,11 +16,9 @@ interface Parts {
   readonly real: { readonly present: RealPool | undefined };
 }
 
-export class Register implements Stamp {
-  /** Raised when a reset or `destroy()` begins. */
-  generation = 0;
-  /** Raised when a lost connection makes the others doubtful. */
-  evictionCount = 0;
+export class Register {
+  /** That of now: what has another one was opened before the latest reset or eviction. */
+  stamp: Stamp = { generation: 0, evictionCount: 0 };
   /** Every open connection of ours, of whatever generation. */
   readonly connections = new Set<Connection>();
   readonly terminator = new Terminator();
@@ -31,28 +30,44 @@ export class Register implements Stamp {
     this.#real = real;
   }
 
-  /** For an opening that starts now. */
-  stamp(): Stamp {
-    const { generation, evictionCount } = this;
-    return { generation, evictionCount };
+  /** Nothing that was opened so far is lent again. */
+  beginGeneration(): void {
+    this.stamp = { ...this.stamp, generation: this.stamp.generation + 1 };
   }
 
-  isCurrent({ generation, evictionCount }: Stamp): boolean {
-    return generation === this.generation && evictionCount === this.evictionCount;
+  /** Connections opened so far are not lent again. Closes the idle ones now, busy ones when they come back. Those that lose data by it stay. */
+  async evict(): Promise<void> {
+    this.stamp = { ...this.stamp, evictionCount: this.stamp.evictionCount + 1 };
+    const idle: Promise<unknown>[] = [];
+    for (const connection of this.connections) {
+      if (this.keeps(connection)) connection.stamp = this.stamp;
+      else if (!connection.lent) idle.push(this.discard(connection));
+    }
+    await Promise.all(idle);
+  }
+
+  isCurrent({ stamp }: Lendable): boolean {
+    return stamp === this.stamp;
   }
 
   /** An eviction came since it was opened: it is not lent again, whatever it answers. */
-  isEvicted({ evictionCount }: Stamp): boolean {
-    return evictionCount !== this.evictionCount;
+  isEvicted({ stamp }: Lendable): boolean {
+    return stamp.evictionCount !== this.stamp.evictionCount;
   }
 
   /** Those of an ended generation. */
   outdated(): Connection[] {
-    return [...this.connections].filter(({ generation }) => generation !== this.generation);
+    return [...this.connections].filter(({ stamp }) => stamp.generation !== this.stamp.generation);
+  }
+
+  /** A connection that a reset had, and that has nothing of its borrower's any more, is of the present generation. An eviction stays one. */
+  renew(connection: Lendable): void {
+    const { evictionCount } = connection.stamp;
+    connection.accept(this.isEvicted(connection) ? { ...this.stamp, evictionCount } : this.stamp);
   }
 
   /** Taps a connection, and writes it into the books. There is one way out of them: `forget()`. */
-  track(raw: object, stamp: Stamp = this): Connection {
+  track(raw: object, stamp = this.stamp): Connection {
     const host = this.#host;
     const connection = new Connection(raw, host.driver, stamp, {
       onDeath: (dying, error) => {
@@ -117,15 +132,5 @@ export class Register implements Stamp {
   /** Whether closing it would lose the data. */
   keeps({ driver, raw }: Connection): boolean {
     return driver.losesDataOnClose?.(raw) ?? false;
-  }
-
-  /** Closes the idle ones that an eviction has made outdated; busy ones are closed when they come back. Those that lose data by it stay. */
-  async closeEvicted(): Promise<void> {
-    const idle: Promise<unknown>[] = [];
-    for (const connection of this.connections) {
-      if (this.keeps(connection)) connection.evictionCount = this.evictionCount;
-      else if (!connection.lent) idle.push(this.discard(connection));
-    }
-    await Promise.all(idle);
   }
 }

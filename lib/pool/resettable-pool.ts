@@ -113,16 +113,15 @@ export class ResettablePool implements KnexPool {
 
   /** Nothing that was opened so far is lent again. */
   beginGeneration(): void {
-    this.register.generation++;
+    this.register.beginGeneration();
     // Also where every connection had died already: the next one may have to go elsewhere.
     this.openings.invalidateSettings();
   }
 
   /** Connections opened so far are not lent again. Closes the idle ones now, busy ones when they come back. Resolves when the idle ones are closed. */
   async evict(): Promise<void> {
-    this.register.evictionCount++;
     this.openings.invalidateSettings();
-    await this.register.closeEvicted();
+    await this.register.evict();
   }
 
   /** Gives every request at the real pool its verdict. Returns their number. */

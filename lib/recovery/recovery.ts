@@ -22,10 +22,12 @@ export interface RecoveryHost {
 }
 
 export class Recovery implements ConnectionWatch {
+  readonly checkIdleMillis: number | undefined;
   readonly #instance: RecoveryHost;
   readonly #rightServer: RightServer;
 
   constructor(instance: RecoveryHost, rightServer: RightServer) {
+    this.checkIdleMillis = instance.settings.checkIdleMillis;
     this.#instance = instance;
     this.#rightServer = rightServer;
   }
@@ -41,10 +43,6 @@ export class Recovery implements ConnectionWatch {
 
   opened(connection: Lendable): Promise<unknown> | undefined {
     return this.#rightServer.opened(connection, this.#instance.prepare(connection.raw));
-  }
-
-  get checkIdleMillis(): number | undefined {
-    return this.#instance.settings.checkIdleMillis;
   }
 
   /** The borrow check. One that does not answer in time is taken for dead. */

@@ -7,18 +7,12 @@ import { abort, COMMIT_SHARE } from './abort';
 
 type Entry = NonNullable<Parameters<typeof abort>[1]>;
 
-/** @param generation the one that follows the reset */
-export async function freeForeign(
-  entry: Entry,
-  generation: number,
-  deadline: Deadline,
-  report: ResetReport,
-): Promise<void> {
+export async function freeForeign(entry: Entry, deadline: Deadline, report: ResetReport): Promise<void> {
   const { connection } = entry;
   if (entry.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
   if (entry.isOver) return;
   step(() => abort(connection, entry, report));
   await bounded(deadline, () => quiesce(connection, deadline));
   // Its transaction settles in the next turn; what the user asks on the connection is asked outside of it.
-  connection.accept(generation);
+  connection.accept(connection.stamp);
 }

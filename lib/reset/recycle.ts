@@ -56,7 +56,7 @@ class Washing {
     this.#check();
     await connection.runOwn(async () => driver.resetSession?.(raw));
     this.#check();
-    connection.accept(this.#origin.pool.register.generation);
+    this.#origin.pool.register.renew(connection);
     await this.#setUp();
   }
 

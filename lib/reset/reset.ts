@@ -72,7 +72,7 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   const entries = [...instance.open];
   const foreign = entries.filter(({ connection }) => !open.includes(connection));
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
-  const freed = foreign.map((entry) => freeForeign(entry, pool.register.generation, deadline, report));
+  const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
   const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   const entryOf = new Map(entries.map((entry) => [entry.connection, entry]));
   const turns = inTurns();

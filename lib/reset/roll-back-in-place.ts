@@ -6,9 +6,10 @@ import { isLetGo } from './let-go';
 
 /** The books that the connection is in. */
 export interface Books {
-  readonly generation: number;
   /** An eviction came since it was opened: it is not lent again, whatever it answers. */
   isEvicted(connection: Lendable): boolean;
+  /** It is of the present generation. */
+  renew(connection: Lendable): void;
   /** It is as new: it goes back for the next borrower. */
   restore(connection: Lendable): void;
 }
@@ -24,6 +25,6 @@ export async function rollBackInPlace(register: Books, connection: Lendable, dea
     connection.doubt();
     return;
   }
-  connection.accept(register.generation);
+  register.renew(connection);
   register.restore(connection);
 }
