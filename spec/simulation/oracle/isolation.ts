@@ -9,7 +9,8 @@ export function transactionsAreApart({ ledger, journal }: Evidence): Violation[]
   const verdict = new Verdict('apart');
   const owners = new Map<number, string>();
   // Then it is the sandbox's connection that all share, with savepoints in the place of transactions.
-  const isShared = ({ asked, told }: Unit) =>
+  const isShared = ({ asked, told, isOutside }: Unit) =>
+    !isOutside &&
     ledger.pins.some(
       ({ asked: from, closed }) =>
         (told.is === 'nothing' || from.order < told.order) && (closed?.order ?? Infinity) > asked.order,

@@ -60,7 +60,12 @@ export class Lie {
   /** Asked for at 0 ms, with a bound of 100 ms. */
   reset(): ResetRecord {
     const { ledger } = this.evidence;
-    const record: ResetRecord = { options: {}, asked: ledger.now(), boundMillis: 100, told: { is: 'nothing' } };
+    const record: ResetRecord = {
+      options: { timeoutMillis: 100 },
+      asked: ledger.now(),
+      boundMillis: 100,
+      told: { is: 'nothing' },
+    };
     ledger.resets.push(record);
     return record;
   }

@@ -9,13 +9,15 @@ const EARLY_MILLIS = 1;
 /** What the instance gives where a call does not say. */
 export type OwnTime = Pick<Setting['options'], 'graceMillis' | 'timeoutMillis'>;
 
-/** The time was up; that of the call which began the teardown counts for those that share it. */
+/** The time was up. Calls that share a teardown shorten it, its grace and what comes after that. */
 export function isOutOfTime({ asked, told, report }: ResetRecord, { resets }: Ledger, own: OwnTime): boolean {
   if (told.is !== 'done' || !report) return false;
-  const bounds = resets.filter((reset) => reset.report === report).map(({ boundMillis }) => boundMillis);
+  const given: OwnTime[] = resets.filter((reset) => reset.report === report).map(({ options }) => options);
   // The instance began it by itself.
-  if (isOfFatal(report)) bounds.push((own.graceMillis ?? 0) + (own.timeoutMillis ?? 5000));
-  return Math.max(told.at - asked.at, report.durationMillis) >= Math.min(...bounds) - EARLY_MILLIS;
+  if (isOfFatal(report)) given.push({});
+  const grace = Math.min(...given.map(({ graceMillis = own.graceMillis ?? 0 }) => graceMillis));
+  const timeout = Math.min(...given.map(({ timeoutMillis = own.timeoutMillis ?? 5000 }) => timeoutMillis));
+  return Math.max(told.at - asked.at, report.durationMillis) >= grace + timeout - EARLY_MILLIS;
 }
 
 /** `onFatal: 'reset'` began the teardown. */

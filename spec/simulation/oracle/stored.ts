@@ -31,7 +31,8 @@ export function toldIsStored({ ledger, stored }: Evidence): Violation[] {
 }
 
 /** What was asked while a sandbox was open for the whole instance is undone with it. Undefined: there was none. */
-function inSandbox({ asked, told: answer }: Unit, { pins, units }: Ledger): Fate | undefined {
+function inSandbox({ asked, told: answer, isOutside }: Unit, { pins, units }: Ledger): Fate | undefined {
+  if (isOutside) return undefined;
   const end = answer.is === 'nothing' ? Infinity : answer.order;
   const near = pins.filter(({ asked: from, closed }) => from.order < end && (closed?.order ?? Infinity) > asked.order);
   if (near.length === 0) return undefined;

@@ -61,9 +61,34 @@ async function perform(stage: Stage, handle: Handle, part: Part, attempt: Attemp
       return registerHook(stage, handle, part, attempt);
     case 'stream':
       return readStream(stage, handle, part, attempt);
+    case 'outside':
+      return settleAs(part.how, askOutside(stage, part.statement));
+    case 'sandbox':
+      return nestSandbox(stage, part.body, attempt);
     case 'reset':
       return performReset(stage, part.options).then(ignore);
   }
+}
+
+function askOutside(stage: Stage, statement: Statement): Promise<unknown> {
+  const { ledger, db } = stage;
+  const unit = ledger.unit('statement');
+  unit.isOutside = true;
+  const attempt = ledger.attempt(unit);
+  return ledger.watch(
+    unit,
+    db.outside(() => ask(stage, db, statement, attempt)),
+  );
+}
+
+function nestSandbox(stage: Stage, body: Part[], around: Attempt): Promise<void> {
+  const { ledger, db } = stage;
+  const unit = ledger.unit('sandbox', around);
+  const attempt = ledger.attempt(unit);
+  return ledger.watch(
+    unit,
+    db.sandbox(() => performBody(stage, db, body, attempt)),
+  );
 }
 
 /** What is not awaited is not the callback's business. */
@@ -108,7 +133,7 @@ export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): o
     unit.limitMillis = options.timeoutMillis;
     given.timeoutMillis = options.timeoutMillis;
   }
-  if (options.attempts !== undefined) given.retry = options.attempts;
+  if (options.attempts !== undefined) given.retry = retryOf(options.attempts, options.when);
   if (options.verifyCommit) {
     unit.verifies = true;
     given.verifyCommit = true;
@@ -121,6 +146,15 @@ export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): o
     given.signal = controller.signal;
   }
   return given;
+}
+
+function retryOf(attempts: number, when: BlockOptions['when']): object | number {
+  if (when === undefined) return attempts;
+  const decide = () => {
+    if (when === 'throw') throw new OwnError('thrown in when');
+    return when === 'always';
+  };
+  return { attempts, when: decide };
 }
 
 function registerHook(stage: Stage, handle: Handle, { hook, does }: Of<'hook'>, attempt: Attempt): void {

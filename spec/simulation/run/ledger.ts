@@ -46,6 +46,8 @@ export interface Unit {
   asked: Moment;
   attempts: Attempt[];
   told: Told;
+  /** It is outside of all that is open: `db.outside()`. */
+  isOutside?: boolean;
   /** Its own limit, where it has one. */
   limitMillis?: number;
   /** Its COMMIT is looked into where its answer is lost. */

@@ -63,6 +63,8 @@ function drawPart(random: Random, kind: Kind, depth: number): Part {
     [kind.isBlock ? 0.3 * wild : 0, () => drawControl(random)],
     [kind.isBlock ? 1 : 0, () => drawHook(random, wild)],
     [0.4, () => drawStream(random)],
+    [0.4, () => ({ part: 'outside', statement: drawStatement(random), how: drawHow(random) })],
+    [kind.isSandboxed ? nests * 0.5 : 0, () => ({ part: 'sandbox', body: drawBody(random, kind, depth + 1) })],
     [kind.canReset ? 0.2 * wild : 0, () => ({ part: 'reset', options: {} })],
   ]);
   return drawn();

@@ -122,7 +122,10 @@ function drawByHand(random: Random, isTame: boolean): Action {
 function drawOptions(random: Random, storm: number): BlockOptions {
   const options: BlockOptions = {};
   if (random.chance(0.2)) options.timeoutMillis = random.chance(0.2) ? 60_000 : random.int(1, 200);
-  if (random.chance(0.25)) options.attempts = random.int(2, 3);
+  if (random.chance(0.25)) {
+    options.attempts = random.int(2, 3);
+    if (random.chance(0.4)) options.when = random.pick(['always', 'always', 'never', 'throw']);
+  }
   if (random.chance(0.2 * storm + 0.05)) options.verifyCommit = true;
   if (random.chance(0.05)) options.readOnly = true;
   if (random.chance(0.08)) options.abortAfterMillis = random.int(0, 60);

@@ -75,11 +75,17 @@ export type Part =
   | { part: 'control'; call: 'commit' | 'rollback'; how: How }
   | { part: 'hook'; hook: 'beforeCommit' | 'afterCommit' | 'afterRollback'; does: 'nothing' | 'ask' | 'throw' }
   | { part: 'stream'; rows: number; read: number }
+  /** A statement that is stored for itself, whatever becomes of what is around it. */
+  | { part: 'outside'; statement: Statement; how: How }
+  /** A sandbox inside another: a savepoint that is undone. */
+  | { part: 'sandbox'; body: Part[] }
   | { part: 'reset'; options: ResetOptions };
 
 export interface BlockOptions {
   timeoutMillis?: number;
   attempts?: number;
+  /** What `retry.when` says. */
+  when?: 'always' | 'never' | 'throw';
   verifyCommit?: boolean;
   readOnly?: boolean;
   /** A signal is aborted so long after the block was asked for. */

@@ -46,7 +46,7 @@ function* simplerBodies(body: Part[]): Generator<Part[]> {
 }
 
 function* simplerParts(part: Part): Generator<Part[]> {
-  if (part.part === 'nest') {
+  if (part.part === 'nest' || part.part === 'sandbox') {
     yield part.body;
     for (const body of simplerBodies(part.body)) yield [{ ...part, body }];
   }
