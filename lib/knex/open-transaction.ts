@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { controlledClassOf } from './transaction-class';
 import { control, type TransactionController } from './transaction-controller';
 import type { Container, TransactionConfig } from './transaction-request';
-import type { KnexTransaction, TransactionMaker } from './transaction-shape';
+import { type KnexTransaction, SETTLED_BY, type TransactionMaker } from './transaction-shape';
 import { unknownKnex } from './unknown-knex';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
@@ -24,8 +24,11 @@ export function machineOf(handle: Knex.Transaction): KnexTransaction {
   const make = (): unknown => handle.transaction(() => {});
   make();
   Object.setPrototypeOf(client, own);
-  if (!machine) throw unknownKnex(client, ['a transaction that names the one around it']);
-  return machine as KnexTransaction;
+  const found = machine as KnexTransaction | null | undefined;
+  if (!found) throw unknownKnex(client, ['a transaction that names the one around it']);
+  const absent = SETTLED_BY.filter((name) => typeof found[name] !== 'function');
+  if (absent.length > 0) throw unknownKnex(client, [`${absent.join(' and ')} of its transaction`]);
+  return found;
 }
 
 /** Puts a transaction under control that is already open. */

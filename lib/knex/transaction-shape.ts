@@ -69,7 +69,7 @@ export const TRANSACTION: Shape<KnexTransaction, 'then'> = {
   // Since 3.2.
   _onAcquire: 'optional',
   transactor: 'optional',
-  // From BEGIN on.
+  // See below.
   _resolver: 'optional',
   _rejecter: 'optional',
 };
@@ -80,6 +80,9 @@ export const FULL_CONFIG = {
   readOnly: true,
   doNotRejectOnRollback: true,
 } as const;
+
+/** What a transaction has from its BEGIN on, and settles itself by. */
+export const SETTLED_BY = ['_resolver', '_rejecter'] as const;
 
 export type TransactionClass = new (...args: never[]) => KnexTransaction;
 

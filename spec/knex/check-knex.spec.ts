@@ -137,6 +137,26 @@ describe('resettable() with a knex that has renamed something', () => {
     await trx.rollback();
   });
 
+  it('refuses a block in a transaction that knex has begun, where it is settled by another name', async () => {
+    const db = stage.knex();
+    const machines: KnexTransaction[] = [];
+    const client = db.client as TransactionMaker;
+    const transaction = client.transaction.bind(client);
+    const watched = (...args: Parameters<typeof transaction>) => {
+      const made = transaction(...args);
+      machines.push(made);
+      return made;
+    };
+    client.transaction = watched;
+    const trx = await db.transaction();
+    const machine = machines[0] as KnexTransaction;
+    const own = Object.getOwnPropertyDescriptor(machine, '_resolver') as PropertyDescriptor;
+    Object.assign(machine, { _resolver: undefined });
+    expectRefusal(await failure(atomic(trx, async () => 'done')), '_resolver of its transaction');
+    Object.defineProperty(machine, '_resolver', own);
+    await trx.rollback();
+  });
+
   it('refuses to read the migrations where copies take the user’s processing by another name', async () => {
     const db = stage.resettable();
     const copy = db.withUserParams({});

@@ -4,14 +4,12 @@ import { valueOr } from '../../words/foreign';
 import { runCallback } from '../transaction-callback';
 import type { TransactionController } from '../transaction-controller';
 import type { Container } from '../transaction-request';
-import type { KnexTransaction, TransactionClass, TransactionMaker } from '../transaction-shape';
+import { type KnexTransaction, SETTLED_BY, type TransactionClass, type TransactionMaker } from '../transaction-shape';
 import { unknownKnex } from '../unknown-knex';
 import { makeTransactionClient, type Refuse } from './client';
 import { isOfKnownShape } from './known-shape';
 import { Inherited } from './handle';
 import { clientLike, type Sample, takeSample } from './sample';
-
-const SETTLED_BY = ['_resolver', '_rejecter'];
 
 let isOn = true;
 
