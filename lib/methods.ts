@@ -4,10 +4,12 @@ import { connectionState, type Observed } from './diagnostics/state';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { openSandboxIn, runInSandbox } from './sandbox/sandbox';
 import { runOutermost } from './transaction/atomic';
-import { runOutside } from './transaction/outside';
 import type { TransactionHost } from './transaction/transaction-host';
 import { captureCallSite } from './words/call-site';
 import type { Resettable, ResetOptions, ResetReport } from './words/types';
+import { refuse } from './words/options';
+import type { Awaitable } from './words/block-types';
+import type { Ambient } from './pool/ambient';
 
 /** What the methods need from the rest of their instance. */
 type MethodsHost = TransactionHost & SandboxHost & Observed & { reset(options: ResetOptions): Promise<ResetReport> };
@@ -28,4 +30,11 @@ export function methodsOf(instance: MethodsHost): Resettable {
     outside: (work) => runOutside(instance.ambient, work),
     connectionState: () => connectionState(instance),
   };
+}
+
+/** `db.outside()`: the work does not belong to the block or sandbox around it. */
+async function runOutside<T>(ambient: Ambient, work: () => Awaitable<T>): Promise<T> {
+  if (typeof work !== 'function') refuse('outside', work, 'a function as the work');
+  // A builder that is returned runs when it is first waited for, which has to be outside too.
+  return ambient.runOutside(async () => await work());
 }

@@ -3,9 +3,10 @@ import type { Knex } from 'knex';
 import { Instance } from './instance';
 import { isKnexItself, lookAt } from './knex/given';
 import { refuseOtherCopy, register, registeredFor } from './registry';
-import { checkSettings } from './settings';
-import { describe } from './words/describe';
+import { describe, isPlainObject } from './words/describe';
 import type { Resettable, ResettableOptions } from './words/types';
+import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, type Settings } from './words/options';
+import { checkHooks } from './transaction/block-options';
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -52,4 +53,25 @@ function clientOf(knex: unknown) {
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,
     );
   return client;
+}
+
+/** @throws TypeError for unknown or ill-typed options */
+function checkSettings(given: unknown): Settings {
+  const options = checkOptions<ResettableOptions>('resettable', given, {
+    graceMillis: millis,
+    timeoutMillis: millis,
+    onFatal: oneOf('discard', 'evict', 'reset'),
+    isFatal: callable,
+    checkIdleMillis: millis,
+    checkTimeoutMillis: positiveMillis,
+    leakAfterMillis: positiveMillis,
+    onLeak: callable,
+    ambient: flag,
+    transactionTimeoutMillis: positiveMillis,
+    targetSessionAttrs: oneOf('any', 'read-write', 'read-only', 'primary', 'standby'),
+    hooks: { expected: 'an object with hooks', accepts: isPlainObject },
+  });
+  options.hooks = checkHooks('resettable: hooks', options.hooks);
+  const { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis } = DEFAULTS;
+  return { graceMillis, timeoutMillis, onFatal, checkTimeoutMillis, ...options };
 }

@@ -1,8 +1,7 @@
 // Adds to knex's error of a full pool what holds the connections.
 import { describe, shown } from '../words/describe';
 import { transactionIdOf } from '../knex/connection-mark';
-import { describeUse, type UsedConnection } from '../connection/describe-use';
-import type { OpenEntry } from '../pool/open-entry';
+import { describeUse, type UsedConnection, type OpenEntry } from '../pool/open-entry';
 import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { OpenTransaction } from '../words/types';
 

@@ -1,4 +1,4 @@
-// What a transaction registers as while it is open: a reset ends it by that, and the diagnostics show it.
+// What is open, as a reset ends it and the diagnostics show it: the transactions that are registered, and what else uses a connection.
 import type { Connection } from '../connection/connection';
 import type { OpenTransaction } from '../words/types';
 
@@ -21,4 +21,30 @@ export interface OpenEntry {
   settle(): void;
   /** Resolves when it holds its connection no more. */
   readonly whenOver: Promise<void>;
+}
+
+/** A connection in use, as far as it is shown. */
+export interface UsedConnection {
+  readonly backendId: number | undefined;
+  readonly openedAt: number;
+  readonly lent: boolean;
+  readonly lease: { readonly since: number };
+  readonly lastSql: string | undefined;
+}
+
+/** The same of what is not registered: a query, a transaction begun by hand or before the instance was resettable. */
+export function describeUse(connection: UsedConnection, id: string, state: OpenTransaction['state']): OpenTransaction {
+  const { backendId, lent, lease, openedAt, lastSql } = connection;
+  const since = lent ? lease.since : openedAt;
+  return {
+    id,
+    label: undefined,
+    backendId,
+    openedAt: new Date(since),
+    ageMillis: Date.now() - since,
+    depth: 1,
+    state,
+    lastSql,
+    stack: '',
+  };
 }

@@ -4,12 +4,12 @@ import type { Lendable } from '../connection/lendable';
 import { PING } from '../drivers/sql';
 import type { ConnectionWatch } from '../pool/pool-host';
 import type { Resets } from '../pool/resets';
-import { inBackground, read, textOf } from '../words/foreign';
-import type { Settings } from '../words/options';
+import { inBackground, read, textOf, warn } from '../words/foreign';
+import { type Settings, refuse } from '../words/options';
 import type { ResetOptions } from '../words/types';
 import { within } from '../words/waiting';
-import { judge } from './judge';
 import type { RightServer } from './right-server';
+import { isFatal } from '../drivers/fatal-errors';
 
 /** What recovery needs from the rest of its instance. */
 export interface RecoveryHost {
@@ -83,4 +83,21 @@ export class Recovery implements ConnectionWatch {
       resets.makeFor(error, () => inBackground(this.#instance.reset({ reason, waiting })));
     }
   }
+}
+
+/** The built-in verdict, or the user's. One that throws, or says neither true nor false, is reported as a warning and has no say. */
+function judge(error: unknown, { isFatal: override }: Pick<Settings, 'isFatal'>, isWrongServer: boolean): boolean {
+  const standard = isWrongServer || isFatal(error);
+  // A transaction that is rolled back without an error has none to judge.
+  if (!override || error === undefined) return standard;
+  try {
+    const verdict: unknown = override(error, standard);
+    if (typeof verdict === 'boolean') return verdict;
+    // What an async function rejects with would otherwise end the process.
+    inBackground(Promise.resolve(verdict).then(() => {}));
+    refuse('resettable: isFatal', verdict, 'it to return true or false');
+  } catch (thrown) {
+    warn(thrown instanceof Error ? thrown : new Error(`isFatal threw ${textOf(thrown)}`));
+  }
+  return standard;
 }

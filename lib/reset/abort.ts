@@ -1,6 +1,5 @@
 // Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report.
-import { describeUse } from '../connection/describe-use';
-import type { OpenEntry } from '../pool/open-entry';
+import { describeUse, type OpenEntry } from '../pool/open-entry';
 import type { Connection } from '../connection/connection';
 import { transactionIdOf } from '../knex/connection-mark';
 import { ResetError } from '../words/errors';

@@ -1,7 +1,7 @@
 // One transaction or savepoint: its state, and its place among those around and inside it. Subclasses send its statements.
 import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
-import { describeUse } from '../connection/describe-use';
+import { describeUse } from '../pool/open-entry';
 import { isSocketError } from '../drivers/fatal-errors';
 import type { Recorded } from '../drivers/pg-commit-status';
 import type { TransactionPort } from '../knex/transaction-port';

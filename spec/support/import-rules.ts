@@ -39,7 +39,6 @@ const levels = [
     'atomic-from-anywhere.ts',
     'hooks-from-anywhere.ts',
     'methods.ts',
-    'settings.ts',
     'registry.ts',
   ],
 ];
