@@ -23,8 +23,8 @@ export interface Benchmark {
   run(database: TestDatabase): Promise<Line[]>;
 }
 
-export function plain({ connection }: Address): Knex {
-  return makeKnex(connection);
+export function plain({ connection }: Address, config?: Knex.Config): Knex {
+  return makeKnex(connection, config);
 }
 
 export function ours({ connection }: Address, options?: ResettableOptions, config?: Knex.Config): ResettableKnex {

@@ -8,11 +8,20 @@ import { isFailure, type Line } from './harness';
 import type { Benchmark } from './instances';
 import { isolation } from './isolation';
 import { loading } from './loading';
+import { memories } from './memory';
 import { queries } from './queries';
 import { resets } from './resets';
 import { transactions } from './transactions';
 
-const benchmarks: Benchmark[] = [...queries, ...resets, ...transactions, ...isolation, ...diagnostics, ...loading];
+const benchmarks: Benchmark[] = [
+  ...queries,
+  ...resets,
+  ...transactions,
+  ...isolation,
+  ...diagnostics,
+  ...memories,
+  ...loading,
+];
 const widths = { name: 56, ours: 11, rival: 16, ratio: 16, goal: 9, verdict: 0 };
 
 /**

@@ -7,9 +7,8 @@ export function leakError(title: string, leaks: LeakReport): Error {
   const message = leakMessage(title, leaks);
   const error = new Error(message);
   error.name = 'LeakError';
-  const [first] = [...leaks.transactions, ...leaks.queries];
-  // Reporters and editors take the user to the first frame.
-  error.stack = `${error.name}: ${message}${indented(first?.stack ?? '', 4)}`;
+  // No frames of our own: those in the message are the first that reporters and editors find, and lead the user to the leak.
+  error.stack = `${error.name}: ${message}`;
   return error;
 }
 

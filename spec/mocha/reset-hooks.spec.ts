@@ -171,6 +171,15 @@ describe('resetHooks()', () => {
       await hooks.afterEach();
     });
 
+    it('says once where each leak was opened, in the message and in the stack', async () => {
+      await hooks.beforeEach();
+      for (let i = 0; i < 2; i++) await db.transaction();
+      const error = await failure(hooks.afterEach());
+      for (const text of [error.message, error.stack ?? '']) {
+        expect(text.match(/^ *at .*reset-hooks\.spec\.ts/gm)).to.have.length(2);
+      }
+    });
+
     it('throws for a query that waits for a connection', async () => {
       db = stage.resettable({ pool: { max: 1 } });
       hooks = resetHooks(db);

@@ -1,0 +1,47 @@
+// A process that prints the heap, in bytes, of one idle connection and of one open transaction: `[idle, open]`. Its arguments: `ours` or
+// `plain`, and the connection as JSON. What many of them add to the heap after a full collection is divided by their number.
+import type { Knex } from 'knex';
+import { collectGarbage } from './harness';
+import { ours, plain } from './instances';
+
+/** What is there once comes with these. */
+const FIRST = 10;
+const COUNT = 90;
+
+async function heap(): Promise<number> {
+  // Once more in a later turn, for what finalizers let go.
+  for (let i = 0; i < 3; i++) {
+    collectGarbage();
+    await new Promise(setImmediate);
+  }
+  return process.memoryUsage().heapUsed;
+}
+
+/** Each on a connection of its own, all at once. */
+const openAll = (db: Knex, count: number) => Promise.all(Array.from({ length: count }, () => db.transaction()));
+
+async function openAndEnd(db: Knex, count: number): Promise<void> {
+  const open = await openAll(db, count);
+  for (const trx of open) await trx.raw('select 1');
+  for (const trx of open) await trx.rollback();
+}
+
+async function main(side: string, connection: string): Promise<void> {
+  const address = { connection: JSON.parse(connection) as Knex.PgConnectionConfig };
+  const pool = { pool: { min: 0, max: FIRST + COUNT, idleTimeoutMillis: 600_000 } };
+  const db = side === 'ours' ? ours(address, {}, pool) : plain(address, pool);
+  for (let i = 0; i < 50; i++) await openAndEnd(db, FIRST);
+  const few = await heap();
+  await openAndEnd(db, FIRST + COUNT);
+  const idle = await heap();
+  const open = await openAll(db, COUNT);
+  for (const trx of open) await trx.raw('select 1');
+  console.log(JSON.stringify([(idle - few) / COUNT, ((await heap()) - idle) / COUNT]));
+  for (const trx of open) await trx.rollback();
+  await db.destroy();
+}
+
+main(process.argv[2] as string, process.argv[3] as string).catch((error: Error) => {
+  console.error(error);
+  process.exitCode = 1;
+});
