@@ -1,6 +1,7 @@
 // A process that prints the heap, in bytes, of one idle connection and of one open transaction: `[idle, open]`. Its arguments: `ours` or
 // `plain`, and the connection as JSON. What many of them add to the heap after a full collection is divided by their number.
 import type { Knex } from 'knex';
+import type { TestDatabase } from '../spec/support/database';
 import { collectGarbage } from './harness';
 import { ours, plain } from './instances';
 
@@ -27,7 +28,7 @@ async function openAndEnd(db: Knex, count: number): Promise<void> {
 }
 
 async function main(side: string, connection: string): Promise<void> {
-  const address = { connection: JSON.parse(connection) as Knex.PgConnectionConfig };
+  const address = { connection: JSON.parse(connection) as TestDatabase['connection'] };
   const pool = { pool: { min: 0, max: FIRST + COUNT, idleTimeoutMillis: 600_000 } };
   const db = side === 'ours' ? ours(address, {}, pool) : plain(address, pool);
   for (let i = 0; i < 50; i++) await openAndEnd(db, FIRST);
