@@ -20,7 +20,7 @@ import { methodsOf } from './methods';
 import { Ambient } from './pool/ambient';
 import type { OpenEntry } from './pool/open-entry';
 import type { PoolHost } from './pool/pool-host';
-import { ExternalPool } from './pool/real-pool';
+import { ExternalPool } from './pool/external-pool';
 import { ResettablePool } from './pool/resettable-pool';
 import { Resets } from './pool/resets';
 import type { SandboxOwner, SandboxTransaction } from './pool/sandboxes';

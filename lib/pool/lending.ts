@@ -6,7 +6,6 @@ import { Deadline, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
 import { quiesce } from '../connection/quiesce';
 import type { AcquireQueue, Request } from './acquire-queue';
-import { isFreed } from './doubtful';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
@@ -138,13 +137,14 @@ export class Lending {
       case 'fit':
         return check(raw);
       case 'unfit':
+        // One that holds the data cannot be replaced.
         return this.#pool.register.keeps(connection) && this.#atRest(connection).then(() => check(raw));
       case 'doubtful':
         return this.#pool.host.recovery.answers(connection).then((isAlive) => isAlive && check(raw));
     }
   }
 
-  /** One that cannot be replaced, since its data would be lost. */
+  /** Stops what runs on it and rolls back what is open, within the bound. */
   async #atRest(connection: Connection): Promise<void> {
     const deadline = new Deadline(this.#pool.host.timeoutMillis);
     await within(deadline, quiesce(connection, deadline));
@@ -178,12 +178,20 @@ export class Lending {
     return real.present?.release(connection.raw) ?? false;
   }
 
+  /** A doubtful one is never lent as it is: it comes to rest, and out of its transaction, or is closed. */
   async #tidyUp(connection: Connection): Promise<void> {
-    const { host, register } = this.#pool;
+    const { register } = this.#pool;
     const isKept = register.keeps(connection);
-    const isOfUse = isKept || register.isCurrent(connection);
-    if (!(await isFreed(connection, { isKept, isOfUse, timeoutMillis: host.timeoutMillis }))) return;
-    if (isKept) register.renew(connection);
+    if (connection.closing !== undefined) return;
+    if (isKept || (register.isCurrent(connection) && connection.health.isSound)) await this.#atRest(connection);
+    if (connection.closing !== undefined) return;
+    // A reset came meanwhile, and has it now.
+    if (connection.isSeized) return connection.givenBack();
+    if (isKept) {
+      // The code that has it from inside its transaction gives it back.
+      if (connection.lease.heldByHand > 0) return void connection.lease.heldByHand--;
+      register.renew(connection);
+    }
     if (connection.isClean && register.isCurrent(connection)) this.#takeBack(connection);
     else inBackground(register.discard(connection));
   }

@@ -1,8 +1,28 @@
 // The real pools behind the one that knex sees, one after the other, with the same listeners.
-import { TarnPool } from '../knex/tarn';
-import type { RealPool } from './real-pool';
+import { type PendingAcquire, TarnPool } from '../knex/tarn';
 
 export type Listener = (...args: unknown[]) => void;
+
+/** The pool of one generation: a tarn pool of our own, or one that the user gave. */
+export interface RealPool {
+  readonly min: number;
+  readonly max: number;
+  /** Lends an idle connection that is fit, without a wait. Undefined: there is none, or others wait already. */
+  lendIdle?(isFit: (raw: object) => boolean): object | undefined;
+  acquire(): PendingAcquire;
+  release(raw: object): boolean;
+  /** Rejects a pending acquire. */
+  turnAway(pending: PendingAcquire, error: unknown): void;
+  /** Forgets a connection that is closed elsewhere. */
+  remove(raw: object): void;
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+  numPendingCreates(): number;
+  numPendingValidations(): number;
+  on?(event: string, listener: Listener): void;
+  removeListener?(event: string, listener: Listener): void;
+}
 
 export class RealPools {
   readonly #build: () => TarnPool;

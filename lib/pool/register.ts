@@ -9,7 +9,7 @@ import type { Lendable } from '../connection/lendable';
 import type { Stamp } from '../connection/stamp';
 import type { Ending } from '../connection/state';
 import type { PoolHost } from './pool-host';
-import type { RealPool } from './real-pool';
+import type { RealPool } from './real-pools';
 
 interface Parts {
   readonly host: Pick<PoolHost, 'driver' | 'isExternal' | 'recovery' | 'timeoutMillis'>;

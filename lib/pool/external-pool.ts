@@ -1,33 +1,11 @@
-// The pool of one generation behind the one that knex sees: a tarn pool of our own, or one that the user gave.
+// A pool that the user owns (`connectionPool`): connections are taken from it and given back, nothing else.
 import { valueOr } from '../words/foreign';
 import { markDisposed } from '../knex/connection-mark';
 import type { KnexPool } from '../knex/pool-shape';
 import { isStandIn } from '../knex/stand-in';
 import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
+import type { Listener, RealPool } from './real-pools';
 
-export interface RealPool {
-  readonly min: number;
-  readonly max: number;
-  /** Lends an idle connection that is fit, without a wait. Undefined: there is none, or others wait already. */
-  lendIdle?(isFit: (raw: object) => boolean): object | undefined;
-  acquire(): PendingAcquire;
-  release(raw: object): boolean;
-  /** Rejects a pending acquire. */
-  turnAway(pending: PendingAcquire, error: unknown): void;
-  /** Forgets a connection that is closed elsewhere. */
-  remove(raw: object): void;
-  numUsed(): number;
-  numFree(): number;
-  numPendingAcquires(): number;
-  numPendingCreates(): number;
-  numPendingValidations(): number;
-  on?(event: string, listener: Listener): void;
-  removeListener?(event: string, listener: Listener): void;
-}
-
-type Listener = (...args: unknown[]) => void;
-
-/** A pool that the user owns (`connectionPool`): connections are taken from it and given back, nothing else. */
 export class ExternalPool implements RealPool {
   readonly #pool: KnexPool & Partial<Omit<RealPool, keyof KnexPool>>;
   readonly #tarn: TarnPool | undefined;
