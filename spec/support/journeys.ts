@@ -31,7 +31,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: "db('t').select()",
-    limit: 25,
+    limit: 23,
     async prepare(db) {
       return async () => {
         await db('pg_am').select('amname');
@@ -41,7 +41,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: 'db.atomic() with a savepoint and a hook',
-    limit: 69,
+    limit: 68,
     async prepare(db) {
       return async () => {
         await db.atomic(async (trx) => {
