@@ -1,7 +1,6 @@
 // Finds what stands behind a resettable instance, from the instance alone.
 import { lookAt } from './knex/given';
-import { isClaimedElsewhere } from './knex/claimed';
-import { identityOf, isOfTransaction } from './knex/identity';
+import { isClaimedElsewhere, identityOf, isOfTransaction } from './knex/identity';
 import { valueOr } from './words/foreign';
 import { refuse } from './words/options';
 import type { Instance } from './instance';

@@ -5,10 +5,9 @@ import { valueOr } from '../words/foreign';
 import type { Runner } from './builders';
 import type { KnexClient } from './client-shape';
 import { isOfTransaction } from './identity';
-import { missing, type Shape } from './shape';
-import { missingInTarn } from './tarn-shape';
+import { missing, type Shape, unknownKnex } from './shape';
+import { missingInTarn } from './pool-shape';
 import { missingInTransactions } from './transaction-class';
-import { unknownKnex } from './unknown-knex';
 
 export const CLIENT: Shape<KnexClient & { transaction: unknown }, keyof EventEmitter> = {
   config: 'object',

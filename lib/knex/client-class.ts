@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { Runner } from './builders';
 import { checkKnex } from './check-knex';
-import { markClaimed } from './claimed';
+import { markClaimed } from './identity';
 import type { KnexClient } from './client-shape';
 import { streamWhole } from './guard';
 import type { KnexPool } from './pool-shape';

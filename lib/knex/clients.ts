@@ -1,11 +1,10 @@
 // The clients of one instance: its own, and those of its copies and transactions. All are of one class, and one opener opens every connection.
 import { watchBuilders } from './builders';
-import { claim, claimTransaction } from './claimed';
+import { claim, claimTransaction } from './identity';
 import { type ClientHost, makeClaimedPrototype, type PooledClients } from './client-class';
 import type { KnexClient } from './client-shape';
 import { buildRealPool, openBy, openerOf, type OpenerHost } from './opener';
-import type { KnexPool } from './pool-shape';
-import type { Tarn } from './tarn-shape';
+import type { KnexPool, Tarn } from './pool-shape';
 
 /** What the clients need from the rest of their instance. */
 export interface ClientsHost extends ClientHost {

@@ -1,4 +1,5 @@
-// Which clients belong together: those of an instance and its copies, and those of its transactions.
+// Whose a client is: an instance's, with its copies, or a transaction's. Those of a resettable instance have prototypes that are made here,
+// above knex's dialect class, and marked.
 import { read } from '../words/foreign';
 
 /**
@@ -13,4 +14,39 @@ export function identityOf(client: object): object {
 /** Whether the client is that of a transaction. */
 export function isOfTransaction(client: object): boolean {
   return read(client, 'transacting') === true;
+}
+
+/** Marks the prototypes that are made here, and not by knex. */
+const CLAIMED = Symbol('knex-reset.claimed');
+/** The same for another copy of this package, which cannot see the mark above. */
+const CLAIMED_BY_ANY = Symbol.for('knex-reset.claimed');
+
+export function markClaimed<T extends object>(prototype: T): T {
+  return Object.defineProperties(prototype, { [CLAIMED]: { value: true }, [CLAIMED_BY_ANY]: { value: true } });
+}
+
+/** Whether another copy of this package has made it resettable. */
+export function isClaimedElsewhere(client: object): boolean {
+  return CLAIMED_BY_ANY in client && !(CLAIMED in client);
+}
+
+/** What a client's class is made from: the prototype of knex's own dialect class. */
+export function knexPrototypeOf<T extends object>(client: T): T {
+  let prototype = Object.getPrototypeOf(client) as T;
+  while (CLAIMED in prototype) prototype = Object.getPrototypeOf(prototype) as T;
+  return prototype;
+}
+
+/**
+ * Makes a client one of the instance's. Its class is changed rather than its methods, because knex makes the clients of
+ * copies and of transactions from `client.constructor.prototype`.
+ */
+export function claim<P>(client: { pool: P | undefined }, pool: P, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
+  client.pool = pool;
+}
+
+/** The same for the client of one transaction, which has no pool. */
+export function claimTransaction(client: object, prototype: object): void {
+  Object.setPrototypeOf(client, prototype);
 }

@@ -4,7 +4,7 @@ import { controlledClassOf } from './transaction-class';
 import { control, type TransactionController } from './transaction-controller';
 import type { Container, TransactionConfig } from './transaction-request';
 import { type KnexTransaction, SETTLED_BY, type TransactionMaker } from './transaction-shape';
-import { unknownKnex } from './unknown-knex';
+import { unknownKnex } from './shape';
 
 /** What is behind a transaction's handle. Knex shows it only to the transactions that are made inside: one is made up to see it. */
 export function machineOf(handle: Knex.Transaction): KnexTransaction {

@@ -1,6 +1,6 @@
 // Opens connections for the pool by knex's own means. What the user opens with the client itself stays the user's.
 import { promisify } from 'node:util';
-import { knexPrototypeOf } from './claimed';
+import { knexPrototypeOf } from './identity';
 import type { KnexClient } from './client-shape';
 import type { Tarn } from './tarn';
 

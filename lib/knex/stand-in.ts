@@ -1,5 +1,5 @@
 // A tarn pool that stands in for the pool of a resettable instance: copies of the instance that were made before have it.
-import type { Tarn } from './tarn-shape';
+import type { Tarn } from './pool-shape';
 
 const FORWARDED = [
   'acquire',

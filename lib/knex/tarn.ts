@@ -2,9 +2,9 @@
 import { inspect } from 'node:util';
 import { valueOr } from '../words/foreign';
 import { isDisposed } from './connection-mark';
-import type { Create, Destroy, Listener, PendingAcquire, Retrying, Tarn, Validate } from './tarn-shape';
+import type { Create, Destroy, Listener, PendingAcquire, Retrying, Tarn, Validate } from './pool-shape';
 
-export { isTarn, type PendingAcquire, type Tarn, type Validate } from './tarn-shape';
+export { isTarn, type PendingAcquire, type Tarn, type Validate } from './pool-shape';
 
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {

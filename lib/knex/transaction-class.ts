@@ -1,13 +1,12 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
-import { knexPrototypeOf } from './claimed';
+import { knexPrototypeOf } from './identity';
 import { valueOr } from '../words/foreign';
 import { markTransaction, transactionIdOf } from './connection-mark';
 import { FastHandles } from './fast-handle/fast-handles';
 import { guardClient } from './guard';
 import { missing } from './shape';
-import { runCallback } from './transaction-callback';
+import { runCallback, CONTROLLER, type TransactionController } from './transaction-controller';
 import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
-import { CONTROLLER, type TransactionController } from './transaction-controller';
 import type { Container, TransactionConfig } from './transaction-request';
 import {
   FULL_CONFIG,
@@ -119,4 +118,36 @@ function withLife(Base: TransactionClass, handles: FastHandles): TransactionClas
       return execution;
     }
   };
+}
+
+// How transactions are asked of knex. Those inside another begin one after the other: each waits for the promise of the one before, without a bound.
+
+/** Makes a transaction inside one that has begun, as its handle does. */
+export function makeInside(outer: KnexTransaction, container: Container, config: TransactionConfig): KnexTransaction {
+  return (outer.trxClient as TransactionMaker).transaction(
+    container,
+    { doNotRejectOnRollback: true, ...config },
+    outer,
+  );
+}
+
+/** Makes a transaction inside `outer` that waits for another promise instead, made from knex's own: where that rejects, so does the transaction. */
+export function makeWithWait(
+  outer: KnexTransaction,
+  wait: (earlier: Promise<unknown>) => Promise<unknown>,
+  make: () => KnexTransaction,
+): KnexTransaction {
+  const earlier = outer._lastChild;
+  outer._lastChild = wait(earlier);
+  try {
+    return make();
+  } finally {
+    // One that gives up its wait must not let those behind it pass.
+    outer._lastChild = Promise.all([earlier, outer._lastChild.catch(() => {})]);
+  }
+}
+
+/** An outermost transaction, as its handle would make it: a rollback by hand without a reason resolves. */
+export function makeOutermost(client: object, container: Container, config: TransactionConfig): KnexTransaction {
+  return (client as TransactionMaker).transaction(container, { doNotRejectOnRollback: true, ...config });
 }

@@ -1,6 +1,8 @@
 // Who decides for one transaction of knex's what knex would decide by itself.
+import type { Knex } from 'knex';
 import type { Guard } from './guard';
 import type { TransactionPort } from './transaction-port';
+import type { Container } from './transaction-request';
 
 /** Decides at each step of one transaction (or savepoint) what knex would decide by itself. */
 export interface TransactionController extends Guard {
@@ -44,4 +46,32 @@ export function control(trx: object, controller: TransactionController): void {
 
 export function controllerOf(trx: object | null | undefined): TransactionController | undefined {
   return (trx as Partial<Controlled> | null | undefined)?.[CONTROLLER];
+}
+
+/** A transaction ends with its callback's promise, and stays open where there is none. It is not told so by hand. */
+export function runCallback(container: Container, handle: Knex.Transaction, controller: TransactionController): void {
+  const { commit, rollback } = handle;
+  let result: unknown;
+  try {
+    result = container(handle);
+  } catch (error) {
+    controller.threw(error);
+    return;
+  }
+  if (!isThenable(result)) return;
+  const isUntouched = () => handle.commit === commit && handle.rollback === rollback;
+  result.then(
+    (value) => (isUntouched() ? controller.returned(value) : replaced(() => handle.commit(value), controller)),
+    (error: unknown) => (isUntouched() ? controller.threw(error) : replaced(() => handle.rollback(error), controller)),
+  );
+}
+
+/** The user has put functions of his own in the place of the handle's: they are called as knex calls them. */
+function replaced(end: () => unknown, controller: TransactionController): void {
+  controller.port.isCallbackOver = true;
+  new Promise((resolve) => resolve(end())).catch((error: unknown) => controller.threw(error));
+}
+
+function isThenable(value: unknown): value is Promise<unknown> {
+  return typeof (value as Promise<unknown> | null | undefined)?.then === 'function';
 }

@@ -2,8 +2,7 @@
 import type { Knex } from 'knex';
 import { means } from '../drivers/error-codes';
 import { MigrationLockError } from '../words/errors';
-import { lockTableOf, migrationTableOf } from '../knex/migration-table';
-import { unprocessedCopy } from '../knex/unprocessed-copy';
+import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
 import type { Deadline } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
 import { pause } from './session-lock';

@@ -1,5 +1,5 @@
 // Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
-import { makeOutermost } from '../knex/inner-transaction';
+import { makeOutermost } from '../knex/transaction-class';
 import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
 import { refuse } from '../words/options';

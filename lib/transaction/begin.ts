@@ -1,7 +1,7 @@
 // How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
 import type { TransactionRequest } from '../knex/client-class';
-import { makeInside, makeWithWait } from '../knex/inner-transaction';
+import { makeInside, makeWithWait } from '../knex/transaction-class';
 import { control } from '../knex/transaction-controller';
 import { TransactionPort } from '../knex/transaction-port';
 import type { Container, TransactionConfig } from '../knex/transaction-request';

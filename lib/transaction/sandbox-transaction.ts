@@ -4,7 +4,7 @@ import { BEGIN } from '../drivers/sql';
 import type { SandboxTransaction as Held, SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import { SavepointMutex, SET_SAVEPOINT } from '../connection/savepoint-mutex';
-import { makeInside, makeOutermost } from '../knex/inner-transaction';
+import { makeInside, makeOutermost } from '../knex/transaction-class';
 import type { StepResult } from '../knex/transaction-port';
 import type { OpenTransaction } from '../words/types';
 import type { OwnerDetails } from './connection-owner';

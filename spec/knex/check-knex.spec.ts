@@ -4,7 +4,7 @@ import type { Knex } from 'knex';
 import { atomic, resettable } from '../../lib';
 import { withMigrationLock } from '../../lib/migrations';
 import { checkKnex, CLIENT } from '../../lib/knex/check-knex';
-import { TARN } from '../../lib/knex/tarn-shape';
+import { TARN } from '../../lib/knex/pool-shape';
 import { TRANSACTION, type KnexTransaction, type TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
 import { useStage } from '../support/stage';

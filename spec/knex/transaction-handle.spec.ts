@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
 import { OF_ONE_CONTEXT, OF_ONE_TRANSACTION } from '../../lib/knex/fast-handle/handle';
-import { boundMembers } from '../../lib/knex/fast-handle/known-shape';
+import { boundMembers } from '../../lib/knex/fast-handle/fast-handles';
 import type { KnexTransaction, TransactionMaker } from '../../lib/knex/transaction-shape';
 import { failure } from '../support/outcome';
 import { knexBuild, logOf } from '../support/quiet-knex';

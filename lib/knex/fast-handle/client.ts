@@ -1,7 +1,7 @@
 // The client that a transaction's queries go through: what knex makes, on a prototype. Its own has closures that V8 puts among what is
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Duplex } from 'node:stream';
-import { markClaimed } from '../claimed';
+import { markClaimed } from '../identity';
 import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
 import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
 

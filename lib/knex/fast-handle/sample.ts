@@ -1,7 +1,7 @@
 // A transaction that knex makes but never begins: a sample of what knex does not expose otherwise.
 import type { EventEmitter } from 'node:events';
 import type { Knex } from 'knex';
-import { knexPrototypeOf } from '../claimed';
+import { knexPrototypeOf } from '../identity';
 import type { TransactionConfig } from '../transaction-request';
 import type { KnexTransaction, TransactionClass, TransactionMaker } from '../transaction-shape';
 import { type Refuse, TAKEN_OVER } from './client';
