@@ -78,6 +78,16 @@ describe('the oracle', () => {
     expect(lie.broken).to.deep.equal(['apart', 'apart']);
   });
 
+  it('hears of a statement on a server of the wrong kind', () => {
+    const { unit } = lie.asked('statement');
+    lie.evidence.schedule.setting.options.targetSessionAttrs = 'read-write';
+    lie.evidence.journal.write(101, 'connected', 'link 1 of a standby');
+    lie.evidence.journal.write(101, 'executed', '', { token: 1, transaction: 1, isExplicit: false });
+    lie.resolved(unit);
+    lie.store(1);
+    expect(lie.broken).to.deep.equal(['right server']);
+  });
+
   it('hears of a transaction that ends twice', () => {
     for (const event of ['begin', 'commit', 'rollback'] as const) {
       lie.evidence.ledger.events.push({ ...lie.evidence.ledger.now(), event, transaction: { id: 'trx1' } as never });

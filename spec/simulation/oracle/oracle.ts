@@ -11,6 +11,7 @@ import { transactionsAreApart } from './isolation';
 import { nothingIsLeft, serverHasLetGo } from './let-go';
 import { nothingGoesWrongBeside } from './problems';
 import { hooksTellTheSame } from './hooks';
+import { serverIsTheRightOne } from './right-server';
 import { destroyIsBounded, limitsHold, promisesSettle } from './settled';
 import { toldIsStored } from './stored';
 import type { Violation } from './violation';
@@ -24,6 +25,7 @@ const invariants: ((evidence: Evidence) => Violation[])[] = [
   toldIsStored,
   transactionsAreApart,
   resetIsFence,
+  serverIsTheRightOne,
   serverHasLetGo,
   transactionsEndOnce,
   countsAddUp,

@@ -16,6 +16,9 @@ export function hurt({ server, network }: Stage, action: Action): void {
   } else if (action.act === 'crash') {
     server.journal.write(0, 'fault', `crash, down for ${action.downMillis} ms`);
     server.crash(action.downMillis);
+  } else if (action.act === 'demote') {
+    server.journal.write(0, 'fault', `down for ${action.downMillis} ms, then a standby for ${action.millis} ms`);
+    server.demote(action.downMillis, action.millis);
   } else if (action.act === 'freeze') {
     server.journal.write(0, 'fault', `freeze for ${action.millis} ms`);
     for (const backend of server.backends.values()) backend.freeze(action.millis);

@@ -57,6 +57,7 @@ async function play(stage: Stage): Promise<Evidence> {
     server.ambushes.clear();
     stage.isQuiet = true;
     server.reachability = 'open';
+    server.beStandby(false);
     server.unreachableUntil = Math.min(server.unreachableUntil, clock.now);
     await resetsOver(stage);
     await performReset(stage, { reason: 'the end', timeoutMillis: 4000 });

@@ -53,6 +53,7 @@ export function drawFault(random: Random): Action {
     [6, () => ({ act: 'ambush', ambush: drawAmbush(random) })],
     [4, () => ({ act: 'hurt', link: random.int(0, 5), how: random.pick(HURTS) })],
     [0.7, () => ({ act: 'crash', downMillis: random.int(5, 300) })],
+    [0.7, () => ({ act: 'demote', downMillis: random.int(5, 50), millis: random.int(10, 400) })],
     [1, () => ({ act: 'freeze', millis: random.int(20, 3000) })],
     [1, () => ({ act: 'unreachable', how: random.pick(['refused', 'silent']), millis: random.int(5, 500) })],
     [2, () => ({ act: 'terminate', backend: random.int(0, 5), code: random.pick(['57P01', '57P05']) })],

@@ -35,6 +35,7 @@ function drawSetting(random: Random, weather: Weather): Setting {
   if (random.chance(0.1)) options.leakAfterMillis = random.int(20, 200);
   if (random.chance(0.15)) options.ambient = true;
   if (random.chance(0.15)) options.transactionTimeoutMillis = random.int(20, 500);
+  if (weather === 'storm' && random.chance(0.2)) options.targetSessionAttrs = random.pick(['read-write', 'primary']);
   return {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),

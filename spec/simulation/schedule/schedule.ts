@@ -29,6 +29,7 @@ export interface Setting {
     | 'leakAfterMillis'
     | 'ambient'
     | 'transactionTimeoutMillis'
+    | 'targetSessionAttrs'
   >;
   /** Code of others that the instance calls, and what it does. */
   foreign: Foreign;
@@ -107,6 +108,8 @@ export type Action =
   | { act: 'ambush'; ambush: Ambush }
   | { act: 'hurt'; link: number; how: Hurt }
   | { act: 'crash'; downMillis: number }
+  /** It comes back as a standby, for so long. */
+  | { act: 'demote'; downMillis: number; millis: number }
   | { act: 'freeze'; millis: number }
   | { act: 'unreachable'; how: 'refused' | 'silent'; millis: number }
   | { act: 'terminate'; backend: number; code: string }

@@ -111,6 +111,7 @@ export class Execution {
   async #write(command: Extract<Command, { is: 'insert' | 'update' }>): Promise<Answer> {
     const { database } = this.backend.server;
     const transaction = this.backend.openTransaction();
+    if (this.backend.server.isStandby) throw new SqlError('25006', 'cannot execute it in a read-only transaction');
     const key = command.is === 'insert' && command.key ? this.#value(command.key) : undefined;
     if (key !== undefined) await this.#lock(transaction, `key ${key}`);
     if (command.is === 'update') await this.#lock(transaction, `slot ${this.#value(command.slot)}`);

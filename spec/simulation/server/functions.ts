@@ -72,7 +72,8 @@ const functions: [RegExp, number, Evaluate][] = [
   [
     /^\(case when pg_is_in_recovery\(\) then null else pg_current_xact_id\(\) end\)::text$/i,
     TEXT,
-    ({ backend }) => String(backend.server.database.assignXid(backend.transaction!)),
+    ({ backend: { server, transaction } }) =>
+      server.isStandby ? null : String(server.database.assignXid(transaction!)),
   ],
   // The server's statistics begin anew with a crash.
   [
@@ -86,7 +87,7 @@ const functions: [RegExp, number, Evaluate][] = [
   // What belongs to other roles is null, and what is joined to null is null.
   [/backend_type\b/i, TEXT, () => null],
   [/^pg_postmaster_start_time\(\)(?:::\w+)*$/i, TEXT, ({ backend }) => `start ${backend.server.starts}`],
-  [/^pg_is_in_recovery\(\)$/i, BOOL, () => 'f'],
+  [/^pg_is_in_recovery\(\)$/i, BOOL, ({ backend }) => truth(backend.server.isStandby)],
 ];
 
 /** @throws Error where the simulation does not know the expression */

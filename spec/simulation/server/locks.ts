@@ -40,6 +40,8 @@ export class Locks<Owner extends object> {
     const giveUp = () => {
       lock.queue = lock.queue.filter((other) => other !== waiter);
       this.#waiting.delete(owner);
+      // It was granted in the very moment.
+      this.release(owner, name);
     };
     return { granted, giveUp };
   }

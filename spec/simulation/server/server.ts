@@ -26,6 +26,7 @@ export class SimulatedServer implements Listener {
   };
   reachability: 'open' | 'refused' | 'silent' = 'open';
   unreachableUntil = -1;
+  isStandby = false;
   /** Starts of the postmaster; a crash recovery is none. */
   readonly starts = 1;
   /** Recoveries from a crash make new processes of the server's own. */
@@ -66,7 +67,8 @@ export class SimulatedServer implements Listener {
 
   #open(backend: Backend, opening: Asked, reader: Reader): void {
     this.backends.set(backend.pid, backend);
-    this.journal.write(backend.pid, 'connected', `link ${backend.link.number}`);
+    const role = this.isStandby ? ' of a standby' : '';
+    this.journal.write(backend.pid, 'connected', `link ${backend.link.number}${role}`);
     backend.serve(opening, reader).catch((error: unknown) => {
       this.journal.gaps.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     });
@@ -102,6 +104,18 @@ export class SimulatedServer implements Listener {
     this.runs += 1;
     for (const backend of this.backends.values()) backend.kill();
     this.database.recover();
+  }
+
+  /** Comes back as a standby, and is the primary again after a while. */
+  demote(downMillis: number, millis: number): void {
+    this.crash(downMillis);
+    this.beStandby(true);
+    this.clock.input(downMillis + millis, () => this.beStandby(false));
+  }
+
+  beStandby(is: boolean): void {
+    this.isStandby = is;
+    this.parameters.in_hot_standby = is ? 'on' : 'off';
   }
 
   /** Takes no new connections for so long. */
