@@ -56,7 +56,7 @@ describe('the borrow check of a connection that does not answer', () => {
     return performance.now() - start;
   }
 
-  describe('yet, since the way to it is slow', () => {
+  describe('yet, over a slow network', () => {
     it('lets a reset close it in an orderly way', async () => {
       const proxy = await stage.proxy();
       const db = make(proxy, { checkTimeoutMillis: 5000, timeoutMillis: 5000 });
@@ -90,7 +90,7 @@ describe('the borrow check of a connection that does not answer', () => {
       expect(await asked).not.to.equal(pid);
     });
 
-    it('does not hold up who can have another connection', async () => {
+    it('does not delay a borrower that can have another connection', async () => {
       const db = make(await stage.proxy());
       const [other, pid] = await idle(db, 2);
       freeze(pid!);
@@ -102,7 +102,7 @@ describe('the borrow check of a connection that does not answer', () => {
       expect(first.value).not.to.equal(pid);
     });
 
-    it('ends the backend once it goes on', async () => {
+    it('ends the backend once it is thawed', async () => {
       const db = make(await stage.proxy());
       const [pid] = await idle(db, 1);
       freeze(pid!);
@@ -154,7 +154,7 @@ describe('the borrow check of a connection that does not answer', () => {
       expect(await millisOf(asked)).to.be.below(BOUND + SLACK);
     });
 
-    it('leaves nothing of it in the pool or on the server', async () => {
+    it('leaves neither the connection in the pool nor its backend on the server', async () => {
       const { db, pids } = await halfOpen(3);
       await pidOf(db);
       await gone(stage, pids);
@@ -163,7 +163,7 @@ describe('the borrow check of a connection that does not answer', () => {
       expect([db.client.pool.numUsed(), db.client.pool.numFree()]).to.deep.equal([0, 1]);
     });
 
-    it('does not hold a reset up', async () => {
+    it('does not delay a reset', async () => {
       const { db } = await halfOpen(1, { checkTimeoutMillis: 20_000 });
       const asked = failure(pidOf(db));
       await until('it is being checked', () => db.client.pool.numPendingValidations() === 1);
@@ -173,7 +173,7 @@ describe('the borrow check of a connection that does not answer', () => {
       await pidOf(db);
     });
 
-    it('counts as a reason to reset, where onFatal says so', async () => {
+    it('starts a reset when onFatal says so', async () => {
       const { db, pids } = await halfOpen(2, { onFatal: 'reset' });
       expect(await pidOf(db)).not.to.be.oneOf(pids);
       expect(db.connectionState().generation).to.equal(1);

@@ -77,7 +77,7 @@ describe('the borrow check', () => {
   });
 
   for (const onFatal of ['discard', 'evict', 'reset'] as const) {
-    it(`replaces dead connections unseen, with onFatal '${onFatal}'`, async () => {
+    it(`replaces dead connections without a failure, with onFatal '${onFatal}'`, async () => {
       await make(3, { onFatal });
       links.die();
       clock.setSystemTime(Date.now() + THRESHOLD + 1);
@@ -85,7 +85,7 @@ describe('the borrow check', () => {
     });
   }
 
-  it('replaces one whose death nobody has heard of yet', async () => {
+  it('replaces one whose death was not heard of yet', async () => {
     const pids = await make(1);
     proxy.freeze();
     clock.setSystemTime(Date.now() + THRESHOLD + 1);
@@ -95,7 +95,7 @@ describe('the borrow check', () => {
     expect(await asked).not.to.equal(pids[0]);
   });
 
-  it('gives up the others with the first that is found dead', async () => {
+  it('closes the others with the first one that is found dead', async () => {
     await make(5);
     links.die();
     clock.setSystemTime(Date.now() + THRESHOLD + 1);

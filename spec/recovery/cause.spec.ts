@@ -11,13 +11,13 @@ describe('an error around another', () => {
     expect(isFatal(coded('23505', coded('57P01')))).to.be.false;
   });
 
-  it('is retryable where a transaction failed of what is', () => {
+  it('is retryable when a transaction failed by a retryable error', () => {
     expect(isRetryable(new TransactionFailedError('it failed', { cause: coded('40001') }))).to.be.true;
     expect(isRetryable(new TransactionFailedError('it failed', { cause: coded('23505') }))).to.be.false;
     expect(isRetryable(wrapped(coded('40001')))).to.be.false;
   });
 
-  it('is not retryable where a COMMIT’s outcome is unknown, whatever it is of', () => {
+  it('is not retryable when the outcome of a COMMIT is unknown, whatever the cause', () => {
     expect(isRetryable(new CommitUnknownError('x', { cause: coded('40001') }))).to.be.false;
   });
 });

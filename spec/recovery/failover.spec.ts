@@ -64,7 +64,7 @@ describe('failover by a connection function', () => {
       });
     }
 
-    it('has a transaction that was open fail, and the next one run on the second', async () => {
+    it('fails an open transaction, and runs the next one on the second', async () => {
       const db = make();
       const trx = await db.transaction();
       promoteSecond();
@@ -73,7 +73,7 @@ describe('failover by a connection function', () => {
       expect(await db.transaction((next) => portOf(next))).to.equal(second());
     });
 
-    it('has a block that may be tried again run on the second', async () => {
+    it('runs a block with retry on the second', async () => {
       const db = make();
       let attempts = 0;
       const port = await db.atomic(
@@ -89,7 +89,7 @@ describe('failover by a connection function', () => {
       expect([port, attempts]).to.deep.equal([second(), 2]);
     });
 
-    it('has queries that were asked together all go to the second', async () => {
+    it('sends all queries that were asked together to the second', async () => {
       const db = make();
       await idle(db, 3);
       promoteSecond();
@@ -99,7 +99,7 @@ describe('failover by a connection function', () => {
       expect(ports).to.deep.equal(Array.from({ length: 5 }, () => second()));
     });
 
-    it('asks again after each attempt that failed, as long as the function still says the first', async () => {
+    it('asks the function again after each failed attempt, as long as it still names the first', async () => {
       const db = make();
       await idle(db, 1);
       await first.stop('immediate');
@@ -114,7 +114,7 @@ describe('failover by a connection function', () => {
   });
 
   describe('while the first server lives on', () => {
-    it('follows at an eviction: nobody gets a connection to the first any more', async () => {
+    it('follows at an eviction: no connection to the first is lent any more', async () => {
       const db = make();
       await idle(db, 3);
       promoteSecond();
@@ -141,7 +141,7 @@ describe('failover by a connection function', () => {
       expect(await portOf(db)).to.equal(second());
     });
 
-    it('follows at a reset that finds nothing to close', async () => {
+    it('follows at a reset that had nothing to close', async () => {
       const db = make({}, { pool: { idleTimeoutMillis: 1, reapIntervalMillis: 5 } });
       await pidOf(db);
       await until('it was closed for idleness', () => db.connectionState().connections.idle === 0);
@@ -150,7 +150,7 @@ describe('failover by a connection function', () => {
       expect(await portOf(db)).to.equal(second());
     });
 
-    it('does not ask for every connection', async () => {
+    it('does not ask the function for every connection', async () => {
       const db = make();
       await pidOf(db);
       await idle(db, 3);
@@ -161,7 +161,7 @@ describe('failover by a connection function', () => {
       expect(asked).to.equal(2);
     });
 
-    it('keeps the connections that are open where another could not be opened', async () => {
+    it('keeps the open connections when another could not be opened', async () => {
       const proxy = await stage.proxy();
       primary = proxy.through(stage.database.connection) as Knex.PgConnectionConfig;
       const db = make();

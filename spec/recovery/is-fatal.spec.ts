@@ -22,7 +22,7 @@ describe('the override of isFatal, for a query of the pool', () => {
     expect((await stage.database.backends()).map(({ pid }) => pid)).to.have.members(pids);
   }
 
-  it('is asked with the driver’s error and the standard verdict', async () => {
+  it('is called with the driver’s error and the standard verdict', async () => {
     const asked: { error: unknown; standard: boolean }[] = [];
     await make((error, standard) => {
       asked.push({ error, standard });
@@ -36,7 +36,7 @@ describe('the override of isFatal, for a query of the pool', () => {
     }
   });
 
-  it('is not asked where nothing fails, be it that a transaction is rolled back by hand', async () => {
+  it('is not called when nothing fails, not even when a transaction is rolled back by hand', async () => {
     await make(() => expect.fail('it was asked'));
     await db.transaction((trx) => trx.raw('select 1'));
     await (await db.transaction()).rollback();
@@ -44,20 +44,20 @@ describe('the override of isFatal, for a query of the pool', () => {
     await expectKept();
   });
 
-  it('drops the connection for an error that it calls fatal, and evicts the idle ones', async () => {
+  it('closes the connection for an error that it calls fatal, and the idle ones', async () => {
     await make((error, standard) => standard || (error as { code?: string }).code === '22012');
     expect(await failure(db.raw('select 1/0'))).to.include({ code: '22012' });
     expect(pids).not.to.include(await pidOf(db));
     expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
   });
 
-  it('drops the connection only, with discard', async () => {
+  it("closes only the connection, with 'discard'", async () => {
     await make(() => true, 'discard');
     await failure(db.raw('select 1/0'));
     expect(await pidOf(db)).to.equal(pids[0]);
   });
 
-  it('resets, with reset', async () => {
+  it("resets, with 'reset'", async () => {
     await make(() => true, 'reset');
     await failure(db.raw('select 1/0'));
     expect(pids).not.to.include(await pidOf(db));
@@ -70,7 +70,7 @@ describe('the override of isFatal, for a query of the pool', () => {
     await expectKept();
   });
 
-  it('cannot keep a connection that is gone', async () => {
+  it('cannot keep a connection that has ended', async () => {
     await make(() => false);
     await kill(stage, pids);
     await until('it was heard of', () => db.connectionState().connections.idle === 0);

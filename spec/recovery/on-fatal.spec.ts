@@ -41,14 +41,14 @@ describe('onFatal', () => {
         expect(await backends()).to.have.members(idlePids);
       });
 
-      it('tells a transaction what ended its connection', async () => {
+      it('rejects a transaction with what ended its connection', async () => {
         const trx = await db.transaction();
         await kill(stage, [await pidOf(trx)]);
         const error = await failure(trx.executionPromise);
         expect([error.code, (error.cause as { code?: string } | undefined)?.code]).to.include('57P01');
       });
 
-      it('tells a block what ended its connection', async () => {
+      it('rejects a block with what ended its connection', async () => {
         const block = failure(db.atomic((trx) => trx.raw('select pg_sleep(30)')));
         const [pid] = await stage.running('pg_sleep');
         await kill(stage, [pid!]);
@@ -103,7 +103,7 @@ describe('onFatal', () => {
       await gone(stage, [pid]);
     });
 
-    it('has a busy one closed by a reset that would have cleaned it', async () => {
+    it('makes a recycling reset close a busy one', async () => {
       const trx = await db.transaction();
       trx.executionPromise.catch(() => {});
       const pid = await pidOf(trx);
@@ -131,7 +131,7 @@ describe('onFatal', () => {
       expect(await pidOf(db)).to.equal(pid);
     });
 
-    it('does not lend a connection whose opening had begun before the error', async () => {
+    it('does not lend a connection whose opening began before the error', async () => {
       let finish = () => {};
       const opened: number[] = [];
       const afterCreate = (connection: { processID: number }, done: (error: null, connection: object) => void) => {
@@ -157,7 +157,7 @@ describe('onFatal', () => {
   describe("'reset'", () => {
     beforeEach(() => make({ onFatal: 'reset' }));
 
-    it('aborts open transactions, and says why', async () => {
+    it('aborts open transactions, with the reason', async () => {
       const trx = await db.transaction();
       await trx('t').insert({ id: 1 });
       await failure(db.raw(raise('58030')));
@@ -173,7 +173,7 @@ describe('onFatal', () => {
       await gone(stage, [...idlePids, pid]);
     });
 
-    it('rejects who waits for a connection', async () => {
+    it('rejects queries that wait for a connection', async () => {
       db = stage.resettable({ pool: { max: 1 } }, { onFatal: 'reset' });
       const trx = await db.transaction();
       const waiting = failure(db.raw('select 1'));
@@ -190,13 +190,13 @@ describe('onFatal', () => {
       expect(db.connectionState().generation).to.equal(1);
     });
 
-    it('serves the next query after it, without a call', async () => {
+    it('serves the next query, without a call by the user', async () => {
       await failure(db.raw(raise('58030')));
       expect(await pidOf(db)).not.to.be.oneOf(idlePids);
       expect(db.connectionState()).to.include({ generation: 1, resetting: false });
     });
 
-    it('has the query that met the error get it as it is', async () => {
+    it('rejects the query that met the error with that error', async () => {
       const { error, pid } = await sleeping(stage, db);
       await kill(stage, [pid]);
       expect(await error).to.include({ code: '57P01' });

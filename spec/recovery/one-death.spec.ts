@@ -11,7 +11,7 @@ describe('recovery from a death', () => {
   before(() => stage.database.query('create table t (id int)'));
 
   describe('of one idle connection', () => {
-    it('costs nothing once it was heard of', async () => {
+    it('costs no query once it was heard of', async () => {
       const db = stage.resettable();
       const [pid] = await idle(db, 1);
       await kill(stage, [pid!]);
@@ -28,7 +28,7 @@ describe('recovery from a death', () => {
       expect(proxy.accepted).to.equal(2);
     });
 
-    it('costs the query that met it one failure, with what the server said', async () => {
+    it('fails the query that met it, with what the server said', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const pids = await idle(db, 1);
@@ -45,14 +45,14 @@ describe('recovery from a death', () => {
   });
 
   describe('of all idle connections at once', () => {
-    it('costs nothing once it was heard of', async () => {
+    it('costs no query once it was heard of', async () => {
       const db = stage.resettable();
       await kill(stage, await idle(db, 5));
       await until('it was heard of', () => db.connectionState().connections.idle === 0);
       expect(await failures(db, 10)).to.be.empty;
     });
 
-    it('costs one failure where the first query meets it', async () => {
+    it('costs one failure when the first query meets it', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const pids = await idle(db, 5);
@@ -63,7 +63,7 @@ describe('recovery from a death', () => {
       expect(await met).to.have.lengthOf(1);
     });
 
-    it('costs one failure where each shows only when it is used', async () => {
+    it('costs one failure when each death shows only at its use', async () => {
       const proxy = await stage.proxy();
       const links = new Links(proxy);
       const db = stage.resettable({ through: proxy });
@@ -74,7 +74,7 @@ describe('recovery from a death', () => {
       expect(errors[0]).to.include({ code: 'ECONNRESET' });
     });
 
-    it('costs the queries that were asked together one failure each, and none after them', async () => {
+    it('fails the queries that were asked together once each, and none after them', async () => {
       const proxy = await stage.proxy();
       const links = new Links(proxy);
       const db = stage.resettable({ through: proxy });
@@ -87,7 +87,7 @@ describe('recovery from a death', () => {
   });
 
   describe('of a connection in a query', () => {
-    it('costs that query, with 57P01, and no other', async () => {
+    it('fails that query, with 57P01, and no other', async () => {
       const db = stage.resettable();
       const pids = await idle(db, 3);
       const { error, pid } = await sleeping(stage, db);
@@ -97,7 +97,7 @@ describe('recovery from a death', () => {
       expect(pids).not.to.include(await pidOf(db));
     });
 
-    it('costs those that were in a query one failure each, and none after them', async () => {
+    it('fails the running queries once each, and none after them', async () => {
       const db = stage.resettable();
       const running = [await sleeping(stage, db), await sleeping(stage, db), await sleeping(stage, db)];
       await kill(
@@ -110,7 +110,7 @@ describe('recovery from a death', () => {
   });
 
   describe('of a connection in a transaction', () => {
-    it('costs that transaction, between two statements, and no other', async () => {
+    it('fails that transaction, between two statements, and no other', async () => {
       const db = stage.resettable();
       await idle(db, 3);
       const block = db.atomic(async (trx) => {
@@ -137,7 +137,7 @@ describe('recovery from a death', () => {
   });
 
   describe('during COMMIT', () => {
-    it('costs that transaction, and the next BEGIN never gets the dead connection', async () => {
+    it('fails that transaction, and the next BEGIN never gets the dead connection', async () => {
       const db = stage.resettable();
       await stage.database.query(`
         create table slow (id int);

@@ -77,7 +77,7 @@ describe('the promotion of a standby', function () {
     });
   }
 
-  it('while the old primary lives on, and refuses writes, costs blocks with retry nothing', async () => {
+  it('costs blocks with retry nothing while the old primary refuses writes', async () => {
     const servers = await ReplicatedServers.create();
     const url = await ordinaryUrl(servers.primary.url);
     const port = { now: servers.primary.port };

@@ -34,12 +34,12 @@ describe('a connection function that fails', () => {
 
   for (const [how, fault] of Object.entries(faults)) {
     describe(how, () => {
-      it('has a query reject with that error', async () => {
+      it('rejects a query with that error', async () => {
         provide = fault;
         expect(await failure(db.raw('select 1'))).to.equal(thrown);
       });
 
-      it('has transactions reject with that error, their callbacks not called', async () => {
+      it('rejects transactions with that error, without calling their callbacks', async () => {
         provide = fault;
         let calls = 0;
         expect(await failure(db.transaction(async () => void calls++))).to.equal(thrown);
@@ -48,14 +48,14 @@ describe('a connection function that fails', () => {
         expect(calls).to.equal(0);
       });
 
-      it('at first, is asked again', async () => {
+      it('is called again when it fails at first', async () => {
         provide = fault;
         await failures(db, 3);
         provide = works;
         expect(await failures(db, 3)).to.be.empty;
       });
 
-      it('after an eviction, is asked again', async () => {
+      it('is called again when it fails after an eviction', async () => {
         await kill(stage, await idle(db, 2));
         await until('the deaths were heard of', () => db.connectionState().connections.idle === 0);
         provide = fault;
@@ -64,7 +64,7 @@ describe('a connection function that fails', () => {
         expect(await failures(db, 3)).to.be.empty;
       });
 
-      it('after a reset, is asked again', async () => {
+      it('is called again when it fails after a reset', async () => {
         await idle(db, 2);
         await db.resetConnection();
         provide = fault;
@@ -73,7 +73,7 @@ describe('a connection function that fails', () => {
         expect(await failures(db, 3)).to.be.empty;
       });
 
-      it('does not touch connections that are open', async () => {
+      it('does not affect open connections', async () => {
         const proxy = await stage.proxy();
         provide = () => proxy.through(stage.database.connection) as Settings;
         const trx = await db.transaction();
@@ -86,7 +86,7 @@ describe('a connection function that fails', () => {
         expect(await pidOf(db)).to.equal(pid);
       });
 
-      it('leaves nothing in use, waiting or being opened behind', async () => {
+      it('leaves nothing in use, waiting or being opened', async () => {
         db = make({ createRetryIntervalMillis: 10 });
         provide = fault;
         await Promise.all(Array.from({ length: 20 }, () => failure(db.raw('select 1'))));
@@ -95,8 +95,8 @@ describe('a connection function that fails', () => {
     });
   }
 
-  describe('by never answering', () => {
-    it('has a query reject when its time to get a connection is up', async () => {
+  describe('by never settling', () => {
+    it('rejects a query at its acquire timeout', async () => {
       db = make({ acquireTimeoutMillis: 400, createTimeoutMillis: 300 });
       provide = never;
       const error = await failure(db.raw('select 1'));
@@ -118,7 +118,7 @@ describe('a connection function that fails', () => {
       await until('none is left', () => timers() <= before);
     });
 
-    it('does not hold a reset up, after which it is asked again', async () => {
+    it('does not delay a reset, after which it is called again', async () => {
       provide = never;
       const query = watch(db.raw('select 1'));
       await until('it was asked', () => db.client.pool.numPendingCreates() === 1);

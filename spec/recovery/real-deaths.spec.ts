@@ -16,7 +16,7 @@ describe('a connection that a server ends or refuses', () => {
     return row!.n;
   }
 
-  it('for it was idle in a transaction too long, has that transaction reject with 25P03', async () => {
+  it('rejects a transaction that was idle for too long with 25P03', async () => {
     const db = stage.resettable();
     const trx = await db.transaction();
     await trx.raw('set local idle_in_transaction_session_timeout = 20');
@@ -25,7 +25,7 @@ describe('a connection that a server ends or refuses', () => {
     expect(isFatal(error)).to.be.true;
   });
 
-  it('for its transaction took too long, has it reject with 25P04 (from PostgreSQL 17 on)', async function () {
+  it('rejects a transaction that took too long with 25P04 (from PostgreSQL 17 on)', async function () {
     if ((await version()) < 170_000) this.skip();
     const db = stage.resettable();
     const error = await failure(
@@ -38,7 +38,7 @@ describe('a connection that a server ends or refuses', () => {
     expect(isFatal(error)).to.be.true;
   });
 
-  it('for it was idle too long, costs nobody a failure', async () => {
+  it('fails no query when the connection was idle for too long', async () => {
     const db = stage.resettable();
     const pid = await pidOf(db);
     await db.raw('set idle_session_timeout = 20');
@@ -56,7 +56,7 @@ describe('a connection that a server ends or refuses', () => {
     });
     after(() => server.dispose());
 
-    it('for there are too many, is refused with 53300, and the others are kept', async () => {
+    it('rejects with 53300 when there are too many, and the others are kept', async () => {
       const db = stage.resettable({ connection });
       const trxs = await Promise.all([1, 2, 3, 4].map(() => db.transaction()));
       const pids = await Promise.all(trxs.map((trx) => pidOf(trx)));
@@ -67,7 +67,7 @@ describe('a connection that a server ends or refuses', () => {
       expect(pids).to.include(await pidOf(db));
     });
 
-    it('for the server shuts down, is refused with 57P03', async () => {
+    it('rejects with 57P03 when the server shuts down', async () => {
       const db = stage.resettable({ connection });
       const trx = await db.transaction();
       const stopping = server.stop('smart');
@@ -86,7 +86,7 @@ describe('a connection that a server ends or refuses', () => {
       }
     });
 
-    it('for there is no server, is refused with ECONNREFUSED', async () => {
+    it('rejects with ECONNREFUSED when there is no server', async () => {
       await server.stop('immediate');
       try {
         const error = await failure(stage.resettable({ connection }).raw('select 1'));
@@ -97,7 +97,7 @@ describe('a connection that a server ends or refuses', () => {
       }
     });
 
-    it('for another backend crashed, has its query reject with an error of the driver’s', async () => {
+    it('rejects its query with an error of the driver when another backend crashed', async () => {
       const db = stage.resettable({ connection });
       const observer = stage.resettable({ connection });
       const trx = await db.transaction();

@@ -32,26 +32,26 @@ describe('a server', () => {
 
   describe('that was restarted', () => {
     for (const mode of ['fast', 'immediate', 'crash'] as StopMode[]) {
-      it(`costs idle connections at most one failure in all, after ${mode}`, async () => {
+      it(`costs at most one failure for all idle connections, after ${mode}`, async () => {
         const pids = await idle(db, 5);
         await server.restart(mode);
         expect(await failures(db, 10)).to.have.lengthOf.at.most(1);
         expect(pids).not.to.include(await pidOf(db));
       });
 
-      it(`costs each query that was running one failure, and none after them, after ${mode}`, async () => {
+      it(`fails each running query once, and none after them, after ${mode}`, async () => {
         await idle(db, 3);
         const running = [1, 2].map(() => failure(db.raw('select pg_sleep(30)')));
         const observer = make();
-        const pausedRetries = "select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'";
-        await until('they run', async () => (await observer.raw(pausedRetries)).rows.length === 2);
+        const sleepers = "select from pg_stat_activity where query = 'select pg_sleep(30)' and state = 'active'";
+        await until('they run', async () => (await observer.raw(sleepers)).rows.length === 2);
         await server.restart(mode);
         for (const error of running) expect(isFatal(await error)).to.be.true;
         expect(await failures(db, 5)).to.be.empty;
       });
     }
 
-    it('costs a transaction that was open that transaction', async () => {
+    it('fails a transaction that was open', async () => {
       const trx = await db.transaction();
       await trx('t').insert({ id: 1 });
       await server.restart('immediate');
@@ -60,7 +60,7 @@ describe('a server', () => {
       expect(await db('t')).to.be.empty;
     });
 
-    it('costs a block that may be tried again nothing', async () => {
+    it('costs a block with retry nothing', async () => {
       let attempts = 0;
       const block = db.atomic(
         async (trx) => {
@@ -84,7 +84,7 @@ describe('a server', () => {
       await until('the deaths were heard of', () => db.connectionState().connections.idle === 0);
     }
 
-    it('has queries fail at once meanwhile, and serves them afterwards', async () => {
+    it('fails queries at once meanwhile, and serves them afterwards', async () => {
       await idle(db, 3);
       await stop();
       const errors = await failures(db, 5);
@@ -94,7 +94,7 @@ describe('a server', () => {
       expect(await failures(db, 5)).to.be.empty;
     });
 
-    it('has transactions fail at once meanwhile, their callbacks not called, and serves them afterwards', async () => {
+    it('fails transactions at once meanwhile, without calling their callbacks, and serves them afterwards', async () => {
       await stop();
       let calls = 0;
       const call = () => void calls++;
@@ -107,7 +107,7 @@ describe('a server', () => {
       expect(await db('t')).to.have.lengthOf(1);
     });
 
-    it('leaves nothing in use, waiting or being opened behind', async () => {
+    it('leaves nothing in use, waiting or being opened', async () => {
       db = make({ createRetryIntervalMillis: 10 });
       await stop();
       await Promise.all(Array.from({ length: 20 }, () => failure(db.raw('select 1'))));
@@ -119,7 +119,7 @@ describe('a server', () => {
       expect(await failures(db, 1)).to.be.empty;
     });
 
-    it('keeps those waiting who are told to wait, and serves each of them', async () => {
+    it('keeps waiting queries waiting, and serves each of them', async () => {
       db = make({ propagateCreateError: false, createRetryIntervalMillis: 20, max: 2 });
       await stop();
       const waiting = watch(Promise.all([1, 2, 3, 4, 5].map((n) => outcome(db('t').insert({ id: n })))));
@@ -131,7 +131,7 @@ describe('a server', () => {
       expect(await db('t').pluck('id').orderBy('id')).to.deep.equal([1, 2, 3, 4, 5]);
     });
 
-    it('has a block that may be tried again come through', async () => {
+    it('lets a block with retry succeed', async () => {
       await stop();
       const retry = { attempts: 50, minDelayMillis: 5, maxDelayMillis: 50, when: isFatal };
       let retries = 0;

@@ -26,13 +26,13 @@ for (const client of ['mysql2', 'mysql']) {
     const make = (wanted: 'read-write' | 'read-only', config: Knex.Config = {}) =>
       stage.resettable(client, config, { targetSessionAttrs: wanted });
 
-    it('takes a server of the kind that was asked for', async () => {
+    it('accepts a server of the kind that was asked for', async () => {
       await make('read-write').raw('select 1');
       await setReadOnly(1);
       await make('read-only').raw('select 1');
     });
 
-    it('closes a connection to another kind, and says both', async () => {
+    it('closes a connection to another kind, and names both kinds', async () => {
       const db = make('read-only');
       expect(await failure(db.raw('select 1'))).to.match(/expected a 'read-only' server, but 127.*is 'read-write'$/);
       await setReadOnly(1);
@@ -43,7 +43,7 @@ for (const client of ['mysql2', 'mysql']) {
       await until('the connections are closed', async () => (await stage.processes()).length === 0);
     });
 
-    it('has a refused statement cost one failure: the idle rest go, and a block with retry succeeds', async () => {
+    it('fails a refused statement once: the idle connections are closed, and a block with retry succeeds', async () => {
       const db = make('read-write', { pool: { min: 0, max: 3 } });
       await Promise.all([1, 2, 3].map(() => db.raw('select sleep(0.05)')));
       await setReadOnly(1);
@@ -64,7 +64,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(attempts).to.equal(2);
     });
 
-    it('means nothing more in a readOnly transaction', async () => {
+    it('changes nothing in a readOnly transaction', async () => {
       const db = make('read-write', { pool: { min: 0, max: 1 } });
       expect(await failure(db.transaction((trx) => trx('t').insert({ id: 1 }), { readOnly: true }))).to.include({
         errno: 1792,

@@ -122,7 +122,7 @@ describe('targetSessionAttrs', () => {
     await make('primary', connection).raw('select 1');
   });
 
-  it('asks the connection function again after each server of another kind', async () => {
+  it('calls the connection function again after each server of another kind', async () => {
     const turns = inTurns(servers.standby, servers.standby, servers.primary);
     const db = make('read-write', turns.provider);
     for (const asked of [1, 2]) {
@@ -132,20 +132,20 @@ describe('targetSessionAttrs', () => {
     expect(await portOf(db)).to.equal(servers.primary.port);
   });
 
-  it('goes on opening within the pool’s own settings', async () => {
+  it('keeps opening connections within the settings of the pool', async () => {
     const turns = inTurns(servers.standby, servers.standby, servers.primary);
     const pool = { min: 0, max: 2, propagateCreateError: false, createRetryIntervalMillis: 10 };
     expect(await portOf(make('read-write', turns.provider, { pool }))).to.equal(servers.primary.port);
     expect(turns.asked).to.equal(3);
   });
 
-  it('is what a block with retry gets over', async () => {
+  it('makes a block with retry succeed after a server of another kind', async () => {
     const turns = inTurns(servers.standby, servers.standby, servers.primary);
     const db = make('primary', turns.provider);
     expect(await db.atomic((trx) => portOf(trx), { retry: 5 })).to.equal(servers.primary.port);
   });
 
-  it('sends nothing to a server that tells by itself', async () => {
+  it('sends nothing to a server that reports its kind by itself', async () => {
     const db = make('read-write', urlOf(servers.primary));
     const { Client } = db.client.driver as { Client: { prototype: { query(...args: unknown[]): unknown } } };
     const query = sinon.spy(Client.prototype, 'query');
@@ -159,7 +159,7 @@ describe('targetSessionAttrs', () => {
     }
   });
 
-  it('leaves connections that were there before to be replaced', async () => {
+  it('replaces connections that were there before', async () => {
     const turns = inTurns(servers.standby, servers.primary);
     const plain = makeKnex(turns.provider as never, { pool: { min: 0, max: 2 } });
     made.push(plain);
@@ -198,7 +198,7 @@ describe('targetSessionAttrs', () => {
     }
 
     for (const wanted of ['read-write', 'primary'] as const) {
-      it(`has a refused statement cost one failure, and the idle rest go, with '${wanted}'`, async () => {
+      it(`fails a refused statement once, and closes the idle connections, with '${wanted}'`, async () => {
         const db = await makeIdle(wanted);
         expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
         expect(db.connectionState().connections.idle).to.equal(0);
@@ -221,7 +221,7 @@ describe('targetSessionAttrs', () => {
       });
     }
 
-    it('has a block with retry succeed on what comes after', async () => {
+    it('makes a block with retry succeed on a later connection', async () => {
       const db = await makeIdle('read-write');
       let attempts = 0;
       await db.atomic(
@@ -238,7 +238,7 @@ describe('targetSessionAttrs', () => {
       await db('t').delete();
     });
 
-    it('has the whole transaction doomed, also where the error is swallowed', async () => {
+    it('dooms the whole transaction, also when the error is swallowed', async () => {
       const db = await makeIdle('read-write');
       const block = db.atomic(async (trx) => {
         await trx.atomic((inner) => inner('t').insert({ id: 1 })).catch(() => {});
@@ -246,7 +246,7 @@ describe('targetSessionAttrs', () => {
       expect(await failure(block)).to.include({ code: '25006' });
     });
 
-    it('means nothing more in a readOnly transaction', async () => {
+    it('changes nothing in a readOnly transaction', async () => {
       const db = make('primary', urlOf(servers.primary));
       await db.raw('select 1');
       for (const run of [
@@ -258,7 +258,7 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('means nothing more without the option, nor with others', async () => {
+    it('changes nothing without the option, or with its other values', async () => {
       for (const wanted of [undefined, 'any'] as const) {
         const db = await makeIdle(wanted);
         expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
@@ -267,14 +267,14 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('is what an isFatal of the user’s may overrule', async () => {
+    it('may be overruled by the user’s isFatal', async () => {
       const db = await makeIdle('read-write', { isFatal: (error, standard) => standard && !error });
       expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '25006' });
       await idle(db, 3);
     });
   });
 
-  describe('on a server that does not tell by itself, as one before 14', () => {
+  describe('on a server before 14, which does not report its kind', () => {
     for (const name of ['primary', 'standby'] as const) {
       it(`asks the ${name}`, async () => {
         const connection = { connectionString: urlOf(servers[name]), stream: () => new Mute() } as never;
@@ -297,7 +297,7 @@ describe('targetSessionAttrs', () => {
     });
     afterEach(() => proxy.close());
 
-    it('and the connection is cut: the query rejects, and the next one asks anew', async () => {
+    it('rejects the query when the connection is cut, and asks anew for the next one', async () => {
       const db = make('primary', through());
       const fault = proxy.cutBefore('pg_is_in_recovery');
       expect(isFatal(await failure(db.raw('select 1')))).to.be.true;
@@ -305,7 +305,7 @@ describe('targetSessionAttrs', () => {
       await db.raw('select 1');
     });
 
-    it('and it does not answer: the connection is given up within the instance’s time', async () => {
+    it('gives the connection up within the instance’s time when there is no answer', async () => {
       const db = make('primary', through(), {}, { timeoutMillis: 200 });
       proxy.swallowAnswersAfter('pg_is_in_recovery');
       const error = await failure(db.raw('select 1'));
@@ -313,7 +313,7 @@ describe('targetSessionAttrs', () => {
       await db.raw('select 1');
     });
 
-    it('and a reset comes: it resolves in time, and who waited hears of it', async () => {
+    it('lets a reset resolve in time, and rejects the waiting queries', async () => {
       const db = make('primary', through());
       const fault = proxy.swallowAnswersAfter('pg_is_in_recovery');
       const waiting = failure(db.raw('select 1'));
@@ -325,11 +325,11 @@ describe('targetSessionAttrs', () => {
     });
   });
 
-  describe('given something else', () => {
+  describe('given a wrong value', () => {
     const refuse = (config: Knex.Config, given: unknown) => () =>
       resettable(makeKnex({}, config), { targetSessionAttrs: given as Wanted });
 
-    it('is a TypeError that names it, and what is expected', () => {
+    it('throws a TypeError that names the option and what is expected', () => {
       for (const given of ['prefer-standby', '', 1, true, null, ['primary']]) {
         expect(refuse({}, given)).to.throw(
           TypeError,
@@ -338,7 +338,7 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('is a TypeError on databases that have no such thing', () => {
+    it('throws a TypeError on databases without such kinds', () => {
       for (const wanted of ['primary', 'standby'] as const) {
         expect(refuse({ client: 'mysql2' }, wanted)).to.throw(
           TypeError,
@@ -351,7 +351,7 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('is a TypeError with a pool of the user’s, which opens connections by itself (connectionPool: from knex 3.2 on)', async function () {
+    it('throws a TypeError with a pool of the user’s, which opens connections by itself (connectionPool: from knex 3.2 on)', async function () {
       if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
       const owner = makeKnex({});
       const shared = { connection: undefined as never, connectionPool: owner.client.pool } as Knex.Config;

@@ -39,7 +39,7 @@ describe('a statement that fails', () => {
   });
 
   for (const [what, codes] of Object.entries(FATAL)) {
-    it(`with ${what} costs its connection, and those that were idle`, async () => {
+    it(`with ${what} closes its connection and the idle ones`, async () => {
       for (const code of codes) {
         const error = await failure(db.raw(raise(code)));
         expect(error).to.include({ code });
@@ -52,7 +52,7 @@ describe('a statement that fails', () => {
   }
 
   for (const [what, codes] of Object.entries(NOT_FATAL)) {
-    it(`with ${what} costs nothing`, async () => {
+    it(`with ${what} closes no connection`, async () => {
       for (const code of codes) {
         const error = await failure(db.raw(raise(code)));
         expect(error).to.include({ code });
@@ -63,19 +63,19 @@ describe('a statement that fails', () => {
     });
   }
 
-  it('is worth another attempt with 40001 and 40P01 only', async () => {
+  it('is tried again with 40001 and 40P01 only', async () => {
     const codes = [...Object.values(FATAL), ...Object.values(NOT_FATAL)].flat();
     const retryable: string[] = [];
     for (const code of codes) if (isRetryable(await failure(db.raw(raise(code))))) retryable.push(code);
     expect(retryable).to.deep.equal(['40001', '40P01']);
   });
 
-  it('in a transaction with a fatal SQLSTATE costs that connection', async () => {
+  it('with a fatal SQLSTATE in a transaction closes that connection', async () => {
     await failure(db.transaction((trx) => trx.raw(raise('XX000'))));
     expect(pids).not.to.include(await pidOf(db));
   });
 
-  it('in a transaction with another SQLSTATE costs nothing', async () => {
+  it('with another SQLSTATE in a transaction closes no connection', async () => {
     await failure(db.transaction((trx) => trx.raw(raise('40001'))));
     await until('it is idle again', () => db.connectionState().connections.idle === 2);
     expect(pids).to.include(await pidOf(db));

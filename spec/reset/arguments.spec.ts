@@ -16,7 +16,7 @@ describe('resetConnection()', () => {
     return db.resetConnection(given as ResetOptions);
   }
 
-  describe('given what it does not take', () => {
+  describe('given an argument of the wrong type', () => {
     const refused: [title: string, given: unknown, names: (string | RegExp)[]][] = [
       ['null', null, ['null', 'options object']],
       ['a number', 5, ['number 5', 'options object']],
@@ -48,15 +48,15 @@ describe('resetConnection()', () => {
       });
     }
 
-    it('shows nothing of it that may be secret', async () => {
+    it('shows nothing of the argument that may be secret', async () => {
       for (const given of ['postgres://me:secret@db/x', { reason: { password: 'secret' } }, ['secret']]) {
         expect((await failure(reset(given))).message).not.to.include('secret');
       }
     });
   });
 
-  describe('given what runners give to their hooks', () => {
-    it('ignores the context, and a callback', async () => {
+  describe('given the argument that test runners pass to hooks', () => {
+    it('ignores a test context and a callback', async () => {
       await db.raw('select 1');
       class Context {
         reason = 'none of yours';
@@ -93,7 +93,7 @@ describe('resetConnection()', () => {
       expect(hooked[0]?.connectionState().generation).to.equal(1);
     });
 
-    it('waits for no callback', () => {
+    it('calls no callback', () => {
       expect(hooked[0]?.resetConnection.length).to.equal(0);
     });
   });

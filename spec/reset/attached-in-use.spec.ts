@@ -31,7 +31,7 @@ describe('resettable()', () => {
       expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
     });
 
-    it('has a reset abort it: the server lets go, and its holders get errors', async () => {
+    it('aborts it at a reset: the server ends it, and its holders get errors', async () => {
       const trx = await plain.transaction();
       const execution = watch(trx.executionPromise);
       await trx('t').insert({ id: 1 });
@@ -48,7 +48,7 @@ describe('resettable()', () => {
       expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
     });
 
-    it('has a reset abort one whose query runs, which rejects with ResetError', async () => {
+    it('aborts one with a running query at a reset: the query rejects with ResetError', async () => {
       const transaction = failure(
         plain.transaction(async (trx) => {
           await trx('t').insert({ id: 1 });
@@ -63,7 +63,7 @@ describe('resettable()', () => {
       expect(await transaction).to.be.an.instanceof(ResetError);
     });
 
-    it('does not give its late release to the new pool', async () => {
+    it('ignores the late release of its connection', async () => {
       let goOn = () => {};
       const pause = new Promise<void>((resolve) => {
         goOn = resolve;
@@ -95,7 +95,7 @@ describe('resettable()', () => {
       expect(await stage.database.backends()).to.have.lengthOf(1);
     });
 
-    it('has a reset abort it with ResetError', async () => {
+    it('rejects it with ResetError at a reset', async () => {
       const query = failure(plain.raw('select pg_sleep(30)'));
       await stage.running('pg_sleep');
       const db = attach();
@@ -107,7 +107,7 @@ describe('resettable()', () => {
   });
 
   describe('on an instance that had a transaction before', () => {
-    it('does not take a later query on its connection for it', async () => {
+    it('does not mistake a later query on the same connection for it', async () => {
       await plain.transaction((trx) => trx.raw('select 1'));
       const db = attach();
       const query = failure(db.raw('select pg_sleep(30)'));
@@ -120,13 +120,13 @@ describe('resettable()', () => {
   });
 
   describe('on an instance with connections idle, being opened and waited for', () => {
-    it('has a reset close the idle ones', async () => {
+    it('closes the idle ones at a reset', async () => {
       await Promise.all([plain.raw('select pg_sleep(0.02)'), plain.raw('select pg_sleep(0.02)')]);
       expect(await attach().resetConnection()).to.include({ closedConnections: 2 });
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('serves who was waiting', async () => {
+    it('serves the queries that were waiting', async () => {
       const holders = [await plain.transaction(), await plain.transaction()];
       const waiting = plain.raw('select 1 as one').then(({ rows }) => rows as unknown[]);
       await until('it waits', () => plain.client.pool.numPendingAcquires() === 1);
@@ -136,7 +136,7 @@ describe('resettable()', () => {
       await holders[1]!.commit();
     });
 
-    it('has a reset settle who was waiting, and leaves nothing behind', async () => {
+    it('settles the waiting queries at a reset, and leaves nothing behind', async () => {
       const holders = [1, 2].map(() => failure(plain.transaction((trx) => trx.raw('select pg_sleep(30)'))));
       await stage.running('pg_sleep', 2);
       const waiting = watch(plain.raw('select 1'));
@@ -149,7 +149,7 @@ describe('resettable()', () => {
       for (const error of await Promise.all(holders)) expect(error).to.be.an.instanceof(ResetError);
     });
 
-    it('has a reset stop what is being opened', async () => {
+    it('stops the opening of connections at a reset', async () => {
       const proxy = await stage.proxy();
       plain = stage.knex({ through: proxy });
       proxy.delayMillis = 40;

@@ -91,7 +91,7 @@ describe('resetConnection({ timeoutMillis: 300 }) on a network that died', () =>
     });
   }
 
-  it('hurries destroy() too, whose own time is longer', async () => {
+  it('makes a running destroy() with a longer time end sooner, too', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy });
     const trx = await db.transaction();
@@ -104,7 +104,7 @@ describe('resetConnection({ timeoutMillis: 300 }) on a network that died', () =>
     proxy.mode = 'pass';
   });
 
-  it('is not waited out by destroy(), nor is its grace', async () => {
+  it('does not delay destroy(), and neither does its grace', async () => {
     const db = stage.resettable();
     const block = failure(db.transaction((trx) => trx('t').insert({ id: 1 }).then(never)));
     await until('it is open', async () => (await stage.database.backends())[0]?.state === 'idle in transaction');
@@ -123,7 +123,7 @@ describe('a blocked event loop', () => {
     while (performance.now() < end);
   }
 
-  it('is no death of a connection whose borrow check was answered in time', async () => {
+  it('does not fail a borrow check whose answer came in time', async () => {
     const db = stage.resettable({ pool: { max: 2 } }, { checkIdleMillis: 1, checkTimeoutMillis: 100 });
     const pidOf = async () => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
     const pid = await pidOf();
@@ -139,7 +139,7 @@ describe('a blocked event loop', () => {
     expect(before).to.include(pid);
   });
 
-  it('makes no reset report a connection as forced that let go in time', async () => {
+  it('does not make a reset report a connection as forced that closed in time', async () => {
     const db = stage.resettable();
     await db.raw('select 1');
     const reset = db.resetConnection({ timeoutMillis: 300 });

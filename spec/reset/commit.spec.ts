@@ -21,7 +21,7 @@ describe('resetConnection()', () => {
   afterEach(() => stage.database.query('truncate slow, stuck, t'));
 
   describe('while a COMMIT is under way', () => {
-    it('gives it the time to hear the answer: the row is there, and the promise resolves', async () => {
+    it('waits for the answer: the row is stored, and the promise resolves', async () => {
       const db = stage.resettable();
       const transaction = outcome(
         db.transaction(async (trx) => {
@@ -37,7 +37,7 @@ describe('resetConnection()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('lets trx.commit() hear it as well', async () => {
+    it('resolves trx.commit() as well', async () => {
       const db = stage.resettable();
       const trx = await db.transaction();
       await trx('slow').insert({ id: 2 });
@@ -57,7 +57,7 @@ describe('resetConnection()', () => {
       });
     });
 
-    it('rejects with the database’s own error where the answer is one', async () => {
+    it('rejects with the database’s own error when the answer is an error', async () => {
       await stage.database.query(`
         create table refused (id int unique deferrable initially deferred);
         create function dawdle_twice() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return null; end $$;
@@ -70,7 +70,7 @@ describe('resetConnection()', () => {
       expect(await transaction).to.have.property('code', '23505');
     });
 
-    it('rejects with CommitUnknownError where no answer comes in time', async () => {
+    it('rejects with CommitUnknownError when no answer comes in time', async () => {
       const db = stage.resettable();
       const transaction = failure(db.transaction((trx) => trx('stuck').insert({ id: 1 })));
       await stage.running('COMMIT');

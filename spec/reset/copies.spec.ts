@@ -54,7 +54,7 @@ describe('resetConnection()', () => {
     }
 
     for (const [title, reset] of Object.entries(whichever)) {
-      it(`asked of ${title}, resets all of them`, async () => {
+      it(`resets all of them when it is called on ${title}`, async () => {
         const all = family();
         const transactions = await busy(all.root, all.before, all.after);
         expect(await reset(all)).to.include({ closedConnections: 3, generation: 1 });
@@ -74,14 +74,14 @@ describe('resetConnection()', () => {
       expect([all.before.userParams, all.after.userParams]).to.deep.equal([{ n: 1 }, { n: 2 }]);
     });
 
-    it('has a copy that was attached by itself open connections with the password, which knex does not copy', async () => {
+    it('opens connections of a copy that was made resettable by itself with the password, which knex does not copy', async () => {
       const copy = stage.adopt(resettable(stage.knex().withUserParams({ n: 1 })));
       const { password } = (copy as Knex).client.connectionSettings as { password: string };
       expect(password === stage.database.connection.password).to.equal(true);
       await copy.raw('select 1');
     });
 
-    it('has a copy that was attached by itself share with the root', async () => {
+    it('makes a copy that was made resettable by itself share the pool with the root', async () => {
       const root = stage.knex();
       const copy = stage.adopt(resettable(root.withUserParams({ n: 1 })));
       const transactions = await busy(root, copy);
@@ -100,7 +100,7 @@ describe('resetConnection()', () => {
       return directory;
     }
 
-    it('reaches what a migration does with the knex it was given', async () => {
+    it('aborts what a migration does with its knex', async () => {
       const body = `
         exports.config = { transaction: false };
         exports.up = async (knex) => { await knex.raw('select pg_sleep(30)'); };
@@ -114,7 +114,7 @@ describe('resetConnection()', () => {
       expect((await stage.database.backends()).filter(({ query }) => query.includes('pg_sleep'))).to.be.empty;
     });
 
-    it('can be asked of the knex that a migration was given', async () => {
+    it('can be called on the knex of a migration', async () => {
       const body = `
         exports.config = { transaction: false };
         exports.up = async (knex) => {
@@ -131,7 +131,7 @@ describe('resetConnection()', () => {
       expect(await db('resetting_migrations_lock').select('is_locked')).to.deep.equal([{ is_locked: 0 }]);
     });
 
-    it('aborts a migration’s transaction', async () => {
+    it('aborts the transaction of a migration', async () => {
       const body = `
         exports.up = async (knex) => {
           await knex('t').insert({ id: 9 });
@@ -148,7 +148,7 @@ describe('resetConnection()', () => {
       expect(await stage.database.query('select id from t where id = 9')).to.be.empty;
     });
 
-    it('reaches seeds', async () => {
+    it('aborts what a seed does', async () => {
       const directory = write('seeds', '001_seed.js', `exports.seed = (knex) => knex.raw('select pg_sleep(30)');`);
       const db = stage.resettable();
       const seeding = failure(db.seed.run({ directory }));

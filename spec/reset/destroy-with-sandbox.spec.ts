@@ -21,8 +21,8 @@ describe('destroy()', () => {
     return performance.now() - start;
   }
 
-  describe('while a sandbox is open in which nothing runs', () => {
-    it('ends it at once, far before its bound', async () => {
+  describe('while a sandbox is open and nothing runs in it', () => {
+    it('ends the sandbox at once', async () => {
       const sandbox = await db.openSandbox();
       await db('t').insert({ id: 1 });
       expect(await millisOfDestroy()).to.be.below(TIMEOUT_MILLIS / 5);
@@ -31,7 +31,7 @@ describe('destroy()', () => {
       expect(await failure(sandbox.close())).to.be.an.instanceof(SandboxError);
     });
 
-    it('does not wait for a transaction in it either that nobody ends', async () => {
+    it('does not wait for a transaction in the sandbox that is never ended', async () => {
       const sandbox = await db.openSandbox();
       const trx = await db.transaction();
       const ended = outcome(trx.executionPromise);
@@ -44,7 +44,7 @@ describe('destroy()', () => {
   });
 
   describe('while a query runs in a sandbox', () => {
-    it('lets it end', async () => {
+    it('lets the query end', async () => {
       const sandbox = await db.openSandbox();
       const query = outcome(db.raw('select pg_sleep(0.4)'));
       await stage.running('pg_sleep');

@@ -101,7 +101,7 @@ describe('resetConnection(), with a pool of the user’s (connectionPool: from k
         }
       });
 
-      it('leaves the connections alone that the pool’s owner has', async () => {
+      it('leaves the connections of the pool’s owner alone', async () => {
         await owned.ask();
         await db.raw('select 1'); // lent to us and given back
         const pids = (await stage.database.backends()).map(({ pid }) => pid);
@@ -111,7 +111,7 @@ describe('resetConnection(), with a pool of the user’s (connectionPool: from k
         await owned.ask();
       });
 
-      it('rejects who waits for a connection, and takes none away from the owner', async () => {
+      it('rejects queries that wait for a connection, and takes none from the owner', async () => {
         const queries = [1, 2, 3].map(() => failure(db.raw('select pg_sleep(30)')));
         await stage.running('pg_sleep', 3);
         const waiter = failure(db.raw('select 2'));
@@ -122,7 +122,7 @@ describe('resetConnection(), with a pool of the user’s (connectionPool: from k
         await Promise.all([owned.ask(), owned.ask(), owned.ask()]);
       });
 
-      it('is not destroyed by knex.destroy(), which leaves it without our connections', async () => {
+      it('is not destroyed by knex.destroy(), which closes the connections of this instance only', async () => {
         const trx = await db.transaction();
         await trx.raw('select 1');
         const destroyed = db.destroy();

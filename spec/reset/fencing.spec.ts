@@ -13,7 +13,7 @@ describe('resetConnection()', () => {
   before(() => stage.database.query('create table t (id int)'));
 
   describe('while a connection is being opened', () => {
-    it('lets it reach nobody, and nothing of it stays', async () => {
+    it('lends it to nobody, and leaves nothing of it behind', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       proxy.delayMillis = 40;
@@ -29,7 +29,7 @@ describe('resetConnection()', () => {
       expect(await stage.database.query('select * from t')).to.be.empty;
     });
 
-    it('serves who asks afterwards with a connection of his own', async () => {
+    it('serves a later query with a new connection', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       proxy.delayMillis = 30;
@@ -43,7 +43,7 @@ describe('resetConnection()', () => {
       expect(await stage.database.backends()).to.have.lengthOf(1);
     });
 
-    it('stays within its bound where the server does not answer the opening', async () => {
+    it('stays within its bound when the server does not answer the login', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       proxy.mode = 'blackhole';
@@ -59,8 +59,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a connection becomes open in the middle of it', () => {
-    it('waits for its end too', async () => {
+  describe('while a connection becomes open during the reset', () => {
+    it('waits for the end of that connection too', async () => {
       const [first, second] = [await stage.proxy(), await stage.proxy()] as const;
       const ways = [first, second];
       const connection = () => ways.shift()!.through(stage.database.connection) as Knex.PgConnectionConfig;
@@ -91,7 +91,7 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a connection is lent to somebody else’s code', () => {
+  describe('while a connection is held by hand', () => {
     it('ignores its late release', async () => {
       const db = stage.resettable();
       const client = db.client as KnexClient;
@@ -105,7 +105,7 @@ describe('resetConnection()', () => {
       expect([db.client.pool.numFree(), db.client.pool.numUsed()]).to.deep.equal([1, 0]);
     });
 
-    it('refuses what is asked on it later', async () => {
+    it('refuses later queries on it', async () => {
       const db = stage.resettable();
       const client = db.client as KnexClient;
       const connection = await client.acquireConnection();
@@ -117,8 +117,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a callback goes on after the abort', () => {
-    it('sends nothing that it asks on its old handle', async () => {
+  describe('while a callback continues after the abort', () => {
+    it('sends nothing that the callback asks on its old handle', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       let goOn = () => {};

@@ -20,7 +20,7 @@ const fail = (): never => {
   throw thrown;
 };
 
-describe('resetConnection(), while foreign code fails', () => {
+describe('resetConnection(), when foreign code fails', () => {
   const stage = useStage();
   before(() => stage.database.query('create table t (id int)'));
 
@@ -47,7 +47,7 @@ describe('resetConnection(), while foreign code fails', () => {
     ['returns nothing, and does nothing', () => undefined],
   ];
   for (const [title, end] of endings) {
-    it(`ends every connection where the end() of one ${title}`, async () => {
+    it(`ends every connection when the end() of one ${title}`, async () => {
       const db = stage.resettable();
       const raws = await idle(db, 3);
       Object.assign(raws[1]!, { end });
@@ -58,7 +58,7 @@ describe('resetConnection(), while foreign code fails', () => {
     });
   }
 
-  it('ends no process where the end() of an evicted connection throws', async () => {
+  it('does not end the process when the end() of an evicted connection throws', async () => {
     const db = stage.resettable({}, { timeoutMillis: 600 });
     const raws = await idle(db, 3);
     Object.assign(raws[0]!, { end: fail });
@@ -68,7 +68,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  it('closes what knex itself closes where its end() throws', async () => {
+  it('closes a connection that knex closes by itself and whose end() throws', async () => {
     const db = stage.resettable(
       { pool: { min: 0, idleTimeoutMillis: 20, reapIntervalMillis: 10 } },
       { timeoutMillis: 600 },
@@ -80,7 +80,7 @@ describe('resetConnection(), while foreign code fails', () => {
   });
 
   for (const how of ['running', 'queued'] as const) {
-    it(`tells everybody where the callback of a ${how} query throws`, async () => {
+    it(`rejects every other query when the callback of a ${how} query throws`, async () => {
       const db = stage.resettable();
       const raw = (await db.client.acquireConnection()) as Raw;
       const rethrow = (error: Error | null) => {
@@ -102,7 +102,7 @@ describe('resetConnection(), while foreign code fails', () => {
     });
   }
 
-  it('goes on with the queue of a connection where a callback throws', async () => {
+  it('continues with the queue of a connection when a callback throws', async () => {
     const db = stage.resettable();
     const raw = (await db.client.acquireConnection()) as Raw;
     const answers: unknown[] = [];
@@ -117,7 +117,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  it('answers a query whose error has a code that throws', async () => {
+  it('rejects a query whose error has a getter of `code` that throws', async () => {
     const db = stage.resettable();
     const raw = (await db.client.acquireConnection()) as Raw;
     const hostile = Object.defineProperty(new Error('hostile'), 'code', { get: fail });
@@ -133,7 +133,7 @@ describe('resetConnection(), while foreign code fails', () => {
     ['throws', fail],
     ['gives nothing', () => undefined],
   ] as [string, typeof Error.prepareStackTrace][]) {
-    it(`reports, and tells everybody, where Error.prepareStackTrace ${title}`, async () => {
+    it(`reports, and rejects every query, when Error.prepareStackTrace ${title}`, async () => {
       const db = stage.resettable({}, { leakAfterMillis: 60_000 });
       const original = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
       try {
@@ -159,7 +159,7 @@ describe('resetConnection(), while foreign code fails', () => {
     ['host', (raw) => Object.defineProperty(raw, 'host', { get: fail })],
   ];
   for (const [title, spoil] of insides) {
-    it(`ends every connection where ${title} of one throws`, async () => {
+    it(`ends every connection when ${title} of one throws`, async () => {
       const db = stage.resettable();
       const raws = await idle(db, 2);
       const raw = (await db.client.acquireConnection()) as Raw;
@@ -177,7 +177,7 @@ describe('resetConnection(), while foreign code fails', () => {
     });
   }
 
-  it('goes on where a listener of the pool, and the log that hears of it, throw', async () => {
+  it('continues when a listener of the pool and the logger throw', async () => {
     const db = stage.resettable({ pool: { max: 2, log: fail } as object });
     for (const event of ['acquireRequest', 'acquireSuccess', 'release', 'createSuccess', 'poolDestroyRequest'])
       db.client.pool.on(event, () => {
@@ -189,7 +189,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  it('goes on where the logger throws', async () => {
+  it('continues when the logger throws', async () => {
     const db = stage.resettable({ log: { warn: fail, error: fail, debug: fail, deprecate: fail }, pool: { max: 1 } });
     const raw = await db.client.acquireConnection();
     const waiter = failure(db.raw('select 1'));
@@ -200,7 +200,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  it('goes on where a subscriber of its channels throws', async () => {
+  it('continues when a subscriber of its channels throws', async () => {
     const db = stage.resettable();
     const channels = ['knex-reset:reset', 'knex-reset:transaction'].map((name) => channel(name));
     for (const each of channels) each.subscribe(fail);
@@ -216,7 +216,7 @@ describe('resetConnection(), while foreign code fails', () => {
     await worksOn(db);
   });
 
-  it('goes on where afterCreate never calls back', async () => {
+  it('continues when afterCreate never calls back', async () => {
     let isHanging = true;
     const afterCreate = (_: object, done: (error: unknown, raw: object) => void) => {
       if (!isHanging) done(null, _);
@@ -242,7 +242,7 @@ describe('resetConnection(), while foreign code fails', () => {
     });
 
     for (const method of ['release', 'acquire'] as const) {
-      it(`tells everybody, and resolves, where its ${method}() throws`, async () => {
+      it(`rejects every query, and resolves, when its ${method}() throws`, async () => {
         const create = async () => {
           const client = new Client(stage.database.connection);
           await client.connect();

@@ -36,7 +36,7 @@ describe('resetConnection()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('does not wait for it once nothing runs', async () => {
+    it('ends the grace as soon as nothing runs', async () => {
       const db = stage.resettable();
       const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
@@ -46,7 +46,7 @@ describe('resetConnection()', () => {
       expect((await query).error).to.be.undefined;
     });
 
-    it('is over where what runs in a sandbox died while its cancel request was under way', async () => {
+    it('ends the grace when a connection in a sandbox died while its cancel request was under way', async () => {
       const db = stage.resettable();
       const raw = (await db.client.acquireConnection()) as object;
       const connection = connectionOf(raw) as Connection;
@@ -64,7 +64,7 @@ describe('resetConnection()', () => {
       await cancelled;
     });
 
-    it('has later queries wait behind it, and rejects who waited before at once', async () => {
+    it('makes later queries wait, and rejects earlier waiters at once', async () => {
       const db = stage.resettable({ pool: { max: 1 } });
       const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
@@ -79,7 +79,7 @@ describe('resetConnection()', () => {
       expect(await reset).to.include({ rejectedWaiters: 1 });
     });
 
-    it('takes that of the instance where none is given', async () => {
+    it('takes the grace of the instance when none is given', async () => {
       const db = stage.resettable({}, { graceMillis: 3000 });
       const query = outcome(db.raw('select pg_sleep(0.3)'));
       await stage.running('pg_sleep');
@@ -92,7 +92,7 @@ describe('resetConnection()', () => {
     });
   });
 
-  it("washes with connections: 'recycle' what ends by itself in it", async () => {
+  it("cleans the connections of work that ends by itself in the grace, with connections: 'recycle'", async () => {
     const db = stage.resettable();
     const pidOf = async () => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
     const sql = "select pg_sleep(0.2), set_config('my.setting', 'kept', false), pg_backend_pid() as pid";

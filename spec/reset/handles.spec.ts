@@ -25,7 +25,7 @@ describe('resetConnection()', () => {
     transcript.clear();
   }
 
-  describe('leaves of an aborted transaction a handle', () => {
+  describe('leaves the handle of an aborted transaction', () => {
     beforeEach(abortedHandle);
 
     it('whose builders reject with ResetError', async () => {
@@ -60,7 +60,7 @@ describe('resetConnection()', () => {
       expect(trx.isCompleted()).to.be.true;
     });
 
-    it('that reaches the server no more, whatever is done with it', async () => {
+    it('that sends nothing more to the server', async () => {
       await failure(trx('t').insert({ id: 2 }));
       await failure(trx.commit());
       await trx.rollback();

@@ -51,7 +51,7 @@ describe('a connection that is held by hand', () => {
 
   for (const [what, use] of uses) {
     describe(what, () => {
-      it("is closed by connections: 'recycle', and its queries are told", async () => {
+      it("is closed by connections: 'recycle', and its queries reject", async () => {
         const [old] = await stage.database.backends();
         const told = await use();
         const report = await db.resetConnection({ connections: 'recycle' });
@@ -60,7 +60,7 @@ describe('a connection that is held by hand', () => {
         for (const { error } of await Promise.all(told)) expect(error).to.be.instanceOf(ResetError);
       });
 
-      it('refuses a late query with ResetError, and sends nothing of it', async () => {
+      it('refuses a late query with ResetError, and sends nothing', async () => {
         const told = await use();
         await db.resetConnection({ connections: 'recycle' });
         const next = await db.transaction();
@@ -89,7 +89,7 @@ describe('a connection that is held by hand', () => {
     });
   }
 
-  it('may come back after destroy()', async () => {
+  it('may be released after destroy()', async () => {
     db = stage.resettable({}, { timeoutMillis: 50 });
     connection = (await db.client.acquireConnection()) as object;
     await db.destroy();

@@ -27,7 +27,7 @@ describe('resetConnection()', () => {
       }
     }
 
-    it('is bounded, reports it as forced, and works on', async function () {
+    it('stays within its bound, reports the connection as forced, and the instance still works', async function () {
       if (!canSignalServer()) this.skip();
       const db = stage.resettable();
       const query = failure(db.raw('select pg_sleep(30)'));
@@ -44,7 +44,7 @@ describe('resetConnection()', () => {
       });
     });
 
-    it('lets the others go in the usual way', async function () {
+    it('closes the other connections in the usual way', async function () {
       if (!canSignalServer()) this.skip();
       const db = stage.resettable();
       const trx = await db.transaction();
@@ -62,7 +62,7 @@ describe('resetConnection()', () => {
   });
 
   describe('while a socket is half open', () => {
-    it('is bounded, reports it as forced, and works on', async () => {
+    it('stays within its bound, reports the connection as forced, and the instance still works', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const transaction = failure(db.transaction((trx) => trx('t').insert({ id: 2 }).then(never)));
@@ -77,7 +77,7 @@ describe('resetConnection()', () => {
       expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
 
-    it('has the server terminate the backend where only that one link is dead', async () => {
+    it('terminates the backend when only its own link is dead', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const trx = await db.transaction();
@@ -91,7 +91,7 @@ describe('resetConnection()', () => {
       await Promise.all([query, failure(trx.executionPromise)]);
     });
 
-    it('has the server terminate a backend that ignores cancel requests', async () => {
+    it('terminates a backend that ignores cancel requests', async () => {
       const db = stage.resettable();
       // It catches each cancel and goes on: only a termination ends it.
       const stubborn = `do $$ begin loop begin perform pg_sleep(60); exception when query_canceled then null; end; end loop; end $$`;
@@ -104,12 +104,12 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a backend works on for a socket that broke', () => {
+  describe('while a backend still works for a socket that broke', () => {
     afterEach(async () => {
       for (const { pid } of await stage.database.backends()) await stage.database.terminate(pid);
     });
 
-    it('has the server stop it, and lets its locks go', async () => {
+    it('terminates the backend, which frees its locks', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const trx = await db.transaction();
@@ -122,7 +122,7 @@ describe('resetConnection()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('does so for a query outside of a transaction', async () => {
+    it('does the same for a query outside a transaction', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const query = failure(db.raw('select pg_sleep(30)'));
@@ -134,8 +134,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while the server lets nobody in', () => {
-    it('is bounded also where neither cancel nor termination gets there', async () => {
+  describe('while the server accepts no connection', () => {
+    it('stays within its bound when neither cancel nor termination reaches the server', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const query = watch(db.raw('select pg_sleep(30)'));
@@ -151,7 +151,7 @@ describe('resetConnection()', () => {
   });
 
   describe('with many connections that do not answer', () => {
-    it('takes the bound once, not once for each', async () => {
+    it('takes the bound once, not once for each connection', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy, pool: { max: 8 } });
       const queries = Array.from({ length: 8 }, () => failure(db.raw('select pg_sleep(30)')));
@@ -166,7 +166,7 @@ describe('resetConnection()', () => {
     });
   });
 
-  it('takes its bound from the instance where none is given', async () => {
+  it('takes the bound of the instance when none is given', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy }, { timeoutMillis: 300 });
     await db.raw('select 1');

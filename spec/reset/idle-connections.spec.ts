@@ -7,7 +7,7 @@ describe('resetConnection()', () => {
   const stage = useStage();
 
   describe('while connections are idle', () => {
-    it('has let every backend go when it resolves', async () => {
+    it('has ended every backend when it resolves', async () => {
       const db = stage.resettable();
       await Promise.all([1, 2, 3].map(() => db.raw('select pg_sleep(0.05)')));
       expect(await stage.database.backends()).to.have.lengthOf(3);
@@ -28,7 +28,7 @@ describe('resetConnection()', () => {
       expect(await stage.database.backends()).to.have.lengthOf(1);
     });
 
-    it('says goodbye, and nothing else', async () => {
+    it('sends a goodbye, and nothing else', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       await db.raw('select 1');
@@ -38,14 +38,14 @@ describe('resetConnection()', () => {
       expect(transcript.cancelled).to.be.empty;
     });
 
-    it('is over as soon as the server has let go', async () => {
+    it('resolves as soon as the server has closed them', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
       const { durationMillis } = await db.resetConnection({ graceMillis: 4000, timeoutMillis: 4000 });
       expect(durationMillis).to.be.within(0, 1000);
     });
 
-    it('has the next query meet a session without the state of the last', async () => {
+    it('gives the next query a session without the state of the last one', async () => {
       const db = stage.resettable({ pool: { max: 1 } });
       await db.raw("set application_name = 'left behind'");
       await db.raw('create temp table left_behind (id int)');
@@ -58,7 +58,7 @@ describe('resetConnection()', () => {
   });
 
   describe('where connections died before', () => {
-    it('closes nothing that is closed, and goes on', async () => {
+    it('does not close them again, and the instance works', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
       const [backend] = await stage.database.backends();

@@ -9,7 +9,7 @@ describe('destroy()', () => {
   const stage = useStage();
   before(() => stage.database.query('create table t (id int)'));
 
-  it('ends the instance: queries fail with knex’s own error', async () => {
+  it('ends the instance: later queries fail with knex’s own error', async () => {
     const [db, plain] = [stage.resettable(), stage.knex()] as const;
     for (const each of [db, plain]) {
       await each.raw('select 1');
@@ -23,7 +23,7 @@ describe('destroy()', () => {
     expect((await failure(db.transaction((trx) => trx.raw('select 1')))).message).to.equal(expected.message);
   });
 
-  it('waits for what runs, as knex does', async () => {
+  it('waits for running queries, as knex does', async () => {
     const db = stage.resettable();
     const query = outcome(db.raw('select pg_sleep(0.3)'));
     const transaction = outcome(db.transaction((trx) => trx.raw('select pg_sleep(0.3)').then(() => 'done')));
@@ -46,7 +46,7 @@ describe('destroy()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('rejects who asks meanwhile with knex’s own error, and lets the transaction end', async () => {
+    it('rejects queries that are asked meanwhile with knex’s own error, and lets the transaction end', async () => {
       const db = stage.resettable({}, { timeoutMillis: 3000 });
       const trx = await db.transaction();
       await trx('t').insert({ id: 2 });
@@ -68,7 +68,7 @@ describe('destroy()', () => {
       expect(await stage.database.backends()).to.be.empty;
     });
 
-    it('calls back where it was given a callback', async () => {
+    it('calls its callback', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
       await new Promise<void>((resolve) => db.destroy(resolve));
@@ -77,7 +77,7 @@ describe('destroy()', () => {
   });
 
   describe('in turn with resetConnection(), while a query runs', () => {
-    it('leaves the instance open where the reset is asked for last', async () => {
+    it('leaves the instance open when the reset is called last', async () => {
       const db = stage.resettable();
       const query = failure(db.raw('select pg_sleep(60)'));
       await stage.running('pg_sleep');
@@ -91,7 +91,7 @@ describe('destroy()', () => {
       expect(db.client.pool.destroyed).to.be.false;
     });
 
-    it('leaves the instance destroyed where it is called last', async () => {
+    it('leaves the instance destroyed when it is called last', async () => {
       const db = stage.resettable({}, { timeoutMillis: 300 });
       const query = failure(db.raw('select pg_sleep(60)'));
       await stage.running('pg_sleep');
@@ -135,7 +135,7 @@ describe('destroy()', () => {
       expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
 
-    it('may be given another pool’s configuration', async () => {
+    it('takes the configuration of another pool', async () => {
       const db = stage.resettable({ pool: { max: 2 } });
       await db.raw('select 1');
       await db.destroy();
@@ -156,7 +156,7 @@ describe('destroy()', () => {
   });
 
   describe('while resetConnection() is asked', () => {
-    it('lets the reset come after it, which opens the instance again', async () => {
+    it('lets the reset follow, which opens the instance again', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
       const destroyed = db.destroy();

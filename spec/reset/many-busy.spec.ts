@@ -35,7 +35,7 @@ describe('a reset of many busy connections', () => {
     });
   }
 
-  it('asks each by a request of its own where no side connection can be had', async () => {
+  it('sends each its own cancel request when no side connection can be opened', async () => {
     const db = stage.resettable({ pool: { min: 0, max: COUNT } });
     const sleeping = await busy(db);
     await stage.database.observer.query(`alter role ${stage.database.name} connection limit ${COUNT}`);
@@ -48,7 +48,7 @@ describe('a reset of many busy connections', () => {
     }
   });
 
-  it('leaves nothing of it behind', async () => {
+  it('leaves no side connection behind', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, pool: { min: 0, max: COUNT } });
     const sleeping = await busy(db);

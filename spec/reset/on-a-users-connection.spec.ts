@@ -52,7 +52,7 @@ describe('a transaction on a connection of the user’s own', () => {
     });
   }
 
-  it('is over after a reset: that the user ends the connection then is no death of ours', async () => {
+  it('is over after a reset: that the user then ends the connection does not count as a death', async () => {
     const trx = await db.transaction(undefined, { connection: own } as never);
     trx.executionPromise.catch(() => {});
     await db.resetConnection();
@@ -62,7 +62,7 @@ describe('a transaction on a connection of the user’s own', () => {
     expect(await pid()).to.equal(before);
   });
 
-  it('refuses what is asked by its handle after the reset', async () => {
+  it('refuses what its handle asks after the reset', async () => {
     const trx = await db.transaction(undefined, { connection: own } as never);
     trx.executionPromise.catch(() => {});
     await db.resetConnection();
@@ -91,7 +91,7 @@ describe('a raw connection taken inside a transaction', () => {
     ['was committed', 'commit'],
     ['was rolled back', 'rollback'],
   ] as const) {
-    it(`is not lent again where that ${what}`, async () => {
+    it(`is not lent again when that ${what}`, async () => {
       const db = stage.resettable({ pool: { min: 0, max: 1 } });
       let raw!: Raw;
       if (end) {
@@ -124,7 +124,7 @@ describe('a raw connection taken inside a transaction', () => {
     await next(db, raw);
   });
 
-  it('is lent again where it was given back', async () => {
+  it('is lent again when it was given back', async () => {
     const db = stage.resettable({ pool: { min: 0, max: 1 } });
     await db.atomic(async (trx) => {
       const client = trx.client as typeof db.client;

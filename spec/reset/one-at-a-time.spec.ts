@@ -30,7 +30,7 @@ describe('resetConnection()', () => {
       expect(await reset).to.include({ generation: 1 });
     });
 
-    it('starts anew once it is over', async () => {
+    it('starts anew once that one has ended', async () => {
       const db = stage.resettable();
       for (const generation of [1, 2, 3]) {
         await db.raw('select 1');
@@ -39,8 +39,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while it runs', () => {
-    it('says so', async () => {
+  describe('while a reset runs', () => {
+    it('shows it in connectionState()', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
       const reset = db.resetConnection();
@@ -49,7 +49,7 @@ describe('resetConnection()', () => {
       expect(db.connectionState().resetting).to.be.false;
     });
 
-    it('has a query wait for its end, which then opens a connection of its own', async () => {
+    it('makes a query wait, which then opens a new connection', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const trx = await db.transaction();
@@ -85,7 +85,7 @@ describe('resetConnection()', () => {
   });
 
   describe('of two instances', () => {
-    it('leaves the other one alone', async () => {
+    it('resets only the one it is called on', async () => {
       const [one, other] = [stage.resettable(), stage.resettable()] as const;
       const trx = await other.transaction();
       const pid = (await trx.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
@@ -107,7 +107,7 @@ describe('resetConnection()', () => {
   });
 
   describe('inside a block', () => {
-    it('aborts that block too, and has it reject with what it threw', async () => {
+    it('aborts that block too, which rejects with what it threw', async () => {
       const db = stage.resettable();
       const own = new Error('the block’s own');
       const transaction = failure(
@@ -137,7 +137,7 @@ describe('resetConnection()', () => {
       expect(await failure(block)).to.equal(own);
     });
 
-    it('rejects with ResetError where the block then returns', async () => {
+    it('rejects the block with ResetError when it returns', async () => {
       const db = stage.resettable();
       const transaction = db.transaction(async (trx) => {
         await trx.raw('select 1');

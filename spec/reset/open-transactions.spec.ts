@@ -36,7 +36,7 @@ describe('resetConnection()', () => {
       expect(error.transaction).to.include({ id: abortedTransactions[0]!.id, depth: 1 });
     });
 
-    it('frees the locks of one that the server is busy with, long before it would be done', async () => {
+    it('frees the locks of one that runs a long query, long before that would end', async () => {
       const db = stage.resettable();
       const transaction = failure(
         db.transaction(async (trx) => {
@@ -53,7 +53,7 @@ describe('resetConnection()', () => {
       expect(await transaction).to.be.an.instanceof(ResetError);
     });
 
-    it('answers at once for the query that it runs', async () => {
+    it('rejects its running query at once', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const trx = await db.transaction();
@@ -70,7 +70,7 @@ describe('resetConnection()', () => {
   });
 
   describe('while a transaction waits for something that never settles', () => {
-    it('settles its promise and its execution promise in the turn after the reset', async () => {
+    it('settles its promise and its execution promise one turn of the event loop after the reset', async () => {
       const db = stage.resettable();
       let handle: Knex.Transaction | undefined;
       const transaction = watch(
@@ -88,7 +88,7 @@ describe('resetConnection()', () => {
       expect(execution.error).to.be.an.instanceof(ResetError);
     });
 
-    it('does so for the promise of one without a callback', async () => {
+    it('settles the execution promise of one without a callback as well', async () => {
       const db = stage.resettable();
       const trx = await db.transaction();
       const execution = watch(trx.executionPromise);
@@ -98,8 +98,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a transaction’s callback reacts', () => {
-    it('lets an error that the callback threw win', async () => {
+  describe('while the callback of a transaction handles the abort', () => {
+    it('rejects with the error that the callback threw', async () => {
       const db = stage.resettable();
       const own = new Error('what the callback made of it');
       const transaction = outcome(
@@ -114,7 +114,7 @@ describe('resetConnection()', () => {
       expect((await transaction).error).to.equal(own);
     });
 
-    it('rejects with ResetError where it swallowed the abort and returned', async () => {
+    it('rejects with ResetError when the callback swallowed the abort and returned', async () => {
       const db = stage.resettable();
       const transaction = failure(
         db.transaction(async (trx) => {
@@ -187,7 +187,7 @@ describe('resetConnection()', () => {
   });
 
   describe('while a transaction rolls back', () => {
-    it('lets the callback’s error win', async () => {
+    it('rejects with the callback’s error', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const own = new Error('why it rolls back');

@@ -11,7 +11,7 @@ import { failure, millisOf, outcome } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
-describe('the end of a connection that a middlebox has forgotten', () => {
+describe('a connection that a middlebox has forgotten', () => {
   const stage = useStage();
   let middlebox: Middlebox;
   let db: ResettableKnex;
@@ -71,7 +71,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
   ];
 
   for (const [title, begin] of connections) {
-    it(`leaves nothing of ${title} where the goodbye is answered by RST`, async () => {
+    it(`leaves no backend of ${title} when the goodbye is answered by RST`, async () => {
       await begin();
       middlebox.forget();
       await db.resetConnection();
@@ -79,7 +79,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
     });
 
     for (const how of ['reset', 'fin'] as const) {
-      it(`leaves nothing of ${title} whose socket closed before (${how})`, async () => {
+      it(`leaves no backend of ${title} whose socket closed before (${how})`, async () => {
         await begin();
         middlebox[how]();
         await until('it is noticed', () => middlebox.isDeserted);
@@ -89,14 +89,14 @@ describe('the end of a connection that a middlebox has forgotten', () => {
     }
   }
 
-  it('leaves nothing of an idle one that died, without a reset', async () => {
+  it('leaves no backend of an idle one that died, without a reset', async () => {
     await db.raw('select 1');
     middlebox.reset();
     await until('it is gone from the server', async () => (await stage.database.backends()).length === 0);
     expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
   });
 
-  it('leaves no lock of a transaction that was lost, without a reset', async () => {
+  it('leaves no lock of a lost transaction, without a reset', async () => {
     const told = failure(
       db.atomic(async (trx) => {
         await trx('t').insert({ id: 1 });
@@ -108,7 +108,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
     await until('its locks are gone', async () => (await stage.database.locks()).length === 0);
   });
 
-  it('leaves nothing of one in COMMIT once a reset comes, and no COMMIT is ended before', async () => {
+  it('ends one in COMMIT at a reset, and not before', async () => {
     await stage.database.query(
       'create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return null; end $$',
     );
@@ -136,7 +136,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
     expect(await stage.database.query('select 1 from slow')).to.have.length(1);
   });
 
-  describe('whose end is under way when a reset comes', () => {
+  describe('that is being ended when a reset comes', () => {
     /** One that died while idle, and whose side connection gets no answer. */
     async function dying(timeoutMillis: number): Promise<ResettableKnex> {
       const through = { host: '127.0.0.1', port: middlebox.port, stream: undefined };
@@ -150,14 +150,14 @@ describe('the end of a connection that a middlebox has forgotten', () => {
       return own;
     }
 
-    it('is ended over another side connection where the first one is silent', async () => {
+    it('is ended over another side connection when the first one is silent', async () => {
       const own = await dying(20_000);
       middlebox.passNew();
       await own.resetConnection();
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('leaves nothing where the reset has more time', async () => {
+    it('is ended before the reset resolves, when that has more time', async () => {
       const own = await dying(1500);
       const startedAt = performance.now();
       const reset = own.resetConnection({ timeoutMillis: 20_000 });
@@ -167,7 +167,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('leaves nothing in the end where the reset has less time', async () => {
+    it('is ended in the end, when the reset has less time', async () => {
       const own = await dying(20_000);
       expect(await millisOf(own.resetConnection({ timeoutMillis: 200 }))).to.be.below(2000);
       middlebox.flow();
@@ -186,7 +186,7 @@ describe('the end of a connection that a middlebox has forgotten', () => {
   });
 });
 
-describe('a session that is ended from a side connection', () => {
+describe('a session that a side connection ends', () => {
   const stage = useStage();
 
   it('is ours: what has its id now began before ours was open, and is of the same user in the same database', async () => {
@@ -207,10 +207,10 @@ describe('a session that is ended from a side connection', () => {
   });
 });
 
-describe('connections that a stream factory leads to the server', () => {
+describe('connections through a stream factory', () => {
   const stage = useStage();
 
-  it('have their statements cancelled, and their sessions ended, by the same way', async () => {
+  it('are cancelled and ended through the same factory', async () => {
     const { host, port } = stage.database.observer;
     const { user, password, database } = stage.database.connection;
     let made = 0;

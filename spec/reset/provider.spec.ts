@@ -28,7 +28,7 @@ describe('a connection provider', () => {
     return stage.resettable({ ...config, connection });
   }
 
-  it('is asked again after a reset before which every connection had died', async () => {
+  it('is asked again after a reset that found every connection dead', async () => {
     const db = provided();
     await stage.database.terminate(await pidOf(db));
     await until('it is gone', () => db.connectionState().connections.idle === 0);
@@ -39,7 +39,7 @@ describe('a connection provider', () => {
 
   for (const connections of ['close', 'recycle'] as const) {
     describe(`that has not answered when a reset comes (${connections})`, () => {
-      it('reaches nobody who asked before it', async () => {
+      it('serves no query that was asked before the reset', async () => {
         const db = provided();
         pause = defer();
         const query = failure(db.raw('create table never (id int)'));
@@ -53,7 +53,7 @@ describe('a connection provider', () => {
         expect(await stage.database.query(`select to_regclass('never') as it`)).to.deep.equal([{ it: null }]);
       });
 
-      it('does not hold the reset up over its bound', async () => {
+      it('does not delay the reset beyond its bound', async () => {
         const db = provided();
         pause = defer();
         const query = failure(db.raw('select 1'));
@@ -68,7 +68,7 @@ describe('a connection provider', () => {
     });
   }
 
-  it('is asked again after a reset that it has not answered, and what it answers late is closed', async () => {
+  it('is asked again after the reset, and a connection by its late answer is closed', async () => {
     const [first, second] = [await stage.proxy(), await stage.proxy()] as const;
     const late = defer();
     const connection = async () => {
@@ -88,7 +88,7 @@ describe('a connection provider', () => {
     expect(await pidOf(db)).to.equal(pid);
   });
 
-  it("is waited for by those who ask after a reset with connections: 'recycle', though it was asked before it", async () => {
+  it("serves queries that are asked after a reset with connections: 'recycle', though it was called before", async () => {
     const db = provided({ pool: { max: 2 } });
     const trx = await db.transaction();
     pause = defer();
@@ -104,7 +104,7 @@ describe('a connection provider', () => {
     expect(db.connectionState().connections).to.include({ inUse: 0, waiting: 0 });
   });
 
-  it('succeeds as well where it is the server that is slow to let the connection in', async () => {
+  it('does so as well when the server is slow to accept the connection', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy, pool: { max: 2 } });
     const trx = await db.transaction();

@@ -48,7 +48,7 @@ describe('resetConnection()', () => {
       await query;
     });
 
-    it('does not let it touch the database after the reset', async () => {
+    it('does not let it change the database after the reset', async () => {
       await stage.database.query('create table late (id int)');
       const db = stage.resettable();
       const insert = failure(db.raw('insert into late select 1 from pg_sleep(0.3)'));
@@ -88,7 +88,7 @@ describe('resetConnection()', () => {
   });
 
   describe('while many queries run', () => {
-    it('ends all of them in the time of one', async () => {
+    it('ends all of them in the time that one takes', async () => {
       const db = stage.resettable({ pool: { max: 8 } });
       const queries = Array.from({ length: 8 }, () => failure(db.raw('select pg_sleep(30)')));
       await stage.running('pg_sleep', 8);

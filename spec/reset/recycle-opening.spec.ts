@@ -9,7 +9,7 @@ describe('resetConnection() again and again, while connections are opened', () =
   const stage = useStage();
 
   for (const connections of ['recycle', 'close'] as const) {
-    it(`fails no query that was asked after it (${connections})`, async () => {
+    it(`fails no query that was asked after a reset (${connections})`, async () => {
       const failures: string[] = [];
       for (let client = 0; client < CLIENTS; client++) {
         const db = stage.resettable({ pool: { max: 1 + (client % 4) }, acquireConnectionTimeout: 3000 });

@@ -38,7 +38,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await stage.database.backends()).to.have.lengthOf(1);
     });
 
-    it('is washed in one round trip', async () => {
+    it('is cleaned in one round trip', async () => {
       const proxy = await stage.proxy();
       const db = alone({ through: proxy });
       await db.raw('select 1');
@@ -97,7 +97,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
     after(() => stage.database.observer.query(`drop role ${OTHER_ROLE}`));
 
     for (const [what, leave, look, clean] of traces) {
-      it(`keeps nothing of ${what}`, async () => {
+      it(`loses ${what}`, async () => {
         const db = alone();
         const pid = await pidOf(db);
         await db.raw(leave);
@@ -108,7 +108,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       });
     }
 
-    it('has forgotten the driver’s named statements: they are prepared again', async () => {
+    it('loses the named statements of the driver, which are prepared again', async () => {
       const db = alone();
       const named = async () => {
         const connection = (await db.client.acquireConnection()) as PoolClient;
@@ -126,7 +126,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await pidOf(db)).to.equal(pid);
     });
 
-    it('is set up as a new one: searchPath, then afterCreate', async () => {
+    it('is set up like a new one: searchPath, then afterCreate', async () => {
       const seen: unknown[] = [];
       const db = alone({
         searchPath: ['special', 'public'],
@@ -161,7 +161,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await pidOf(db)).not.to.equal(pid);
     });
 
-    it('is not set up, and refuses what is asked, when it is washed too late', async () => {
+    it('is not set up, and refuses queries, when it is cleaned too late', async () => {
       let setUps = 0;
       const afterCreate = (_: unknown, done: () => void) => {
         setUps++;
@@ -188,7 +188,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(connection.refusal).to.equal(abandoned);
     });
 
-    it('is closed where it is dead', async () => {
+    it('is closed when it is dead', async () => {
       const db = alone();
       const pid = await pidOf(db);
       await stage.database.terminate(pid);
@@ -196,7 +196,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await pidOf(db)).not.to.equal(pid);
     });
 
-    it('is closed within the bound where it is frozen', async () => {
+    it('is closed within the bound when it is frozen', async () => {
       const proxy = await stage.proxy();
       const db = alone({ through: proxy });
       const pid = await pidOf(db);
@@ -211,7 +211,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
   });
 
   describe('a busy connection', () => {
-    it('is cancelled, washed and kept', async () => {
+    it('is cancelled, cleaned and kept', async () => {
       const db = alone();
       const pid = await pidOf(db);
       const transaction = failure(
@@ -232,7 +232,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await pidOf(db)).to.equal(pid);
     });
 
-    it('is so for a query outside a transaction', async () => {
+    it('is kept after a query outside a transaction', async () => {
       const db = alone();
       const pid = await pidOf(db);
       const query = failure(db.raw('select pg_sleep(30)'));
@@ -242,7 +242,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await pidOf(db)).to.equal(pid);
     });
 
-    it('is so in a failed transaction', async () => {
+    it('is kept after a failed transaction', async () => {
       const db = alone();
       const trx = await db.transaction();
       await failure(trx.raw('select * from nothing'));
@@ -251,7 +251,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await first(db, 'select 1 as one')).to.deep.equal({ one: 1 });
     });
 
-    it('is closed where somebody holds it by hand, who might go on using it', async () => {
+    it('is closed when it is held by hand, since its holder might go on using it', async () => {
       const db = alone();
       const connection = (await db.client.acquireConnection()) as PoolClient;
       expect(await recycle(db)).to.include({ recycledConnections: 0, closedConnections: 1 });
@@ -260,7 +260,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await first(db, 'select 1 as one')).to.deep.equal({ one: 1 });
     });
 
-    it('is closed where a stream is read from it', async () => {
+    it('is closed when a stream is read from it', async () => {
       const db = alone();
       const stream = db.raw('select generate_series(1, 100000)').stream({ highWaterMark: 1 });
       const reading = failure(
@@ -275,7 +275,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await first(db, 'select 1 as one')).to.deep.equal({ one: 1 });
     });
 
-    it('is closed within the bound where it does not answer', async () => {
+    it('is closed within the bound when it does not answer', async () => {
       const proxy = await stage.proxy();
       const db = alone({ through: proxy });
       const transaction = failure(db.transaction(never));
@@ -289,7 +289,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
     });
   });
 
-  describe('the borrower of before', () => {
+  describe('an earlier borrower', () => {
     it('does not disturb the next one, though its callback still runs', async () => {
       const db = alone();
       const pid = await pidOf(db);
@@ -321,7 +321,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
     });
 
-    it('may be ended by handle, with no effect', async () => {
+    it('has no effect when its handle is ended', async () => {
       for (const end of ['rollback', 'commit'] as const) {
         const db = alone();
         const old = await db.transaction();
@@ -361,7 +361,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect(await first(db, 'select 1 as one')).to.deep.equal({ one: 1 });
     });
 
-    it('treats each connection by what it does', async () => {
+    it('keeps, cleans or closes each connection by what runs on it', async () => {
       const db = stage.resettable({ pool: { max: 4 } });
       const handles = [await db.transaction(), await db.transaction(), await db.transaction()];
       const byHand = (await db.client.acquireConnection()) as PoolClient;
@@ -392,7 +392,7 @@ describe("resetConnection({ connections: 'recycle' })", () => {
     expect(db.client.pool.numFree()).to.equal(1);
   });
 
-  it('leaves nothing behind a reset that closes', async () => {
+  it('leaves nothing behind when a closing reset follows', async () => {
     const db = alone();
     await db.raw('select 1');
     await recycle(db);

@@ -57,7 +57,7 @@ describe('a connection that is given back twice', () => {
     expect(await stored()).to.deep.equal([2]);
   });
 
-  it('is tidied up once, and then lent to one borrower', async () => {
+  it('is cleaned once, and then lent to one borrower', async () => {
     await db.raw('begin').connection(connection);
     const slow = outcome(db.raw('select pg_sleep(30)').connection(connection));
     await Promise.all([giveBack(), giveBack(), slow]);

@@ -17,7 +17,7 @@ describe('resetConnection()', () => {
   }
 
   describe('while five connections are busy', () => {
-    it('names each: backend, age, state, last SQL, depth, label, where it was opened', async () => {
+    it('describes each: backend, age, state, last SQL, depth, label, where it was opened', async () => {
       const db = stage.resettable();
       const startedAt = Date.now();
       const lefts: Promise<unknown>[] = [];
@@ -60,8 +60,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('after it, the error of each victim', () => {
-    it('names the transaction that it was', async () => {
+  describe('the error of each victim', () => {
+    it('describes the transaction', async () => {
       const db = stage.resettable();
       const block = failure(db.atomic((trx) => trx.raw('select 1').then(never), { label: 'billing' }));
       await until('it is open', () => db.connectionState().transactions.length === 1);
@@ -73,7 +73,7 @@ describe('resetConnection()', () => {
     });
   });
 
-  it('measures how long it took', async () => {
+  it('says how long it took', async () => {
     const db = stage.resettable();
     const query = failure(db.raw('select pg_sleep(30)'));
     await stage.running('pg_sleep');

@@ -42,7 +42,7 @@ describe('in the same tick as resetConnection()', () => {
 
       for (const [what, ask] of ASKED) {
         for (const connections of ['close', 'recycle'] as const) {
-          it(`rejects ${what} that was asked right before it, and stores nothing (${connections})`, async () => {
+          it(`rejects ${what} that was asked right before, and stores nothing (${connections})`, async () => {
             const told = failure(ask(db));
             const report = await db.resetConnection({ reason: 'the spec', connections });
             expect(await told)
@@ -55,7 +55,7 @@ describe('in the same tick as resetConnection()', () => {
           });
         }
 
-        it(`runs ${what} that was asked right after it once it is over`, async () => {
+        it(`runs ${what} that was asked right after, once the reset has ended`, async () => {
           let isOver = false;
           const reset = db.resetConnection().then(() => {
             isOver = true;
@@ -65,7 +65,7 @@ describe('in the same tick as resetConnection()', () => {
           expect(await stored()).to.deep.equal([{ id: 1 }]);
         });
 
-        it(`runs ${what} that was asked right before it after it with waiting: 'requeue'`, async () => {
+        it(`runs ${what} that was asked right before, once the reset has ended, with waiting: 'requeue'`, async () => {
           const asked = ask(db);
           await Promise.all([asked, db.resetConnection({ waiting: 'requeue' })]);
           expect(await stored()).to.deep.equal([{ id: 1 }]);

@@ -39,7 +39,7 @@ describe('resetConnection()', () => {
     expect(text).not.to.match(/postgres(ql)?:\/\//);
   }
 
-  it('keeps them out of the error of a query that it aborts', async () => {
+  it('keeps secrets out of the error of a query that it aborts', async () => {
     const query = failure(db.raw(SHOWY, [BINDING]));
     await stage.running('pg_sleep');
     expectNoSecret(await db.resetConnection());
@@ -47,7 +47,7 @@ describe('resetConnection()', () => {
     expectNoSecret(await query);
   });
 
-  it('keeps them out of the error of a transaction, also where it passes through several levels', async () => {
+  it('keeps secrets out of the error of a transaction, also through several levels', async () => {
     const nested = failure(
       db.transaction((outer) =>
         outer.transaction(async (inner) => {
@@ -62,7 +62,7 @@ describe('resetConnection()', () => {
     expectNoSecret(await nested);
   });
 
-  it('keeps them out of the error that a late query on the handle gets', async () => {
+  it('keeps secrets out of the error of a late query on the handle', async () => {
     const trx = await db.transaction();
     await trx('t').insert({ secret: BINDING });
     const report = await db.resetConnection();
@@ -75,7 +75,7 @@ describe('resetConnection()', () => {
     expectNoSecret(await failure(trx.executionPromise));
   });
 
-  it('keeps them out of the error of who waits for a connection', async () => {
+  it('keeps secrets out of the error of a query that waits for a connection', async () => {
     const narrow = stage.resettable({ compileSqlOnError: true, pool: { max: 1 } });
     const held = failure(narrow.transaction((trx) => trx.raw('select 1').then(never)));
     await until('it is held', () => narrow.connectionState().transactions.length === 1);
@@ -86,7 +86,7 @@ describe('resetConnection()', () => {
     for (const error of [await waiter, await held]) expectNoSecret(error);
   });
 
-  it('keeps them out of a lost COMMIT’s error', async () => {
+  it('keeps secrets out of the error of a lost COMMIT', async () => {
     const proxy = await stage.proxy();
     const far = stage.resettable({ through: proxy, compileSqlOnError: true });
     proxy.swallowAnswersAfter('COMMIT');
@@ -101,7 +101,7 @@ describe('resetConnection()', () => {
     expectNoSecret(await transaction);
   });
 
-  it('keeps them out of connectionState()', async () => {
+  it('keeps secrets out of connectionState()', async () => {
     const trx = await db.transaction();
     await trx('t').insert({ secret: BINDING });
     expectNoSecret(db.connectionState());

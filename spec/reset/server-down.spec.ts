@@ -44,7 +44,7 @@ describe('resetConnection()', () => {
       expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
 
-    it('rejects who waits for a connection that cannot be opened', async () => {
+    it('rejects queries that wait for a connection that cannot be opened', async () => {
       await server.stop();
       try {
         const query = watch(db.raw('select 1'));
@@ -61,7 +61,7 @@ describe('resetConnection()', () => {
   });
 
   describe('after the server was killed and restarted', () => {
-    it('has nobody meet a connection of the time before', async () => {
+    it('lends no connection from before', async () => {
       await pool(4);
       await server.restart('crash');
       await db.resetConnection();

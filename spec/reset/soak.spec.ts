@@ -28,7 +28,7 @@ describe('resetConnection() at random', () => {
     (['reject', 'requeue'] as const).map((waiting) => ({ waiting, seed: seedNow + n })),
   );
   for (const { waiting, seed } of all) {
-    it(`loses and leaks nothing of ${BLOCKS} blocks, waiting: '${waiting}' (SOAK_SEED=${seed})`, async function () {
+    it(`loses and leaks nothing in ${BLOCKS} blocks, waiting: '${waiting}' (SOAK_SEED=${seed})`, async function () {
       this.timeout(60_000);
       const random = randomFrom(seed);
       const db = stage.resettable({ pool: { max: 5 } });

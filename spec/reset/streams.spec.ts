@@ -47,7 +47,7 @@ describe('resetConnection()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('ends one whose reader has stopped to read', async () => {
+    it('ends one whose reader has stopped reading', async () => {
       const db = stage.resettable();
       const stream = db.raw(MANY).stream();
       let wasRead = false;
@@ -83,7 +83,7 @@ describe('resetConnection()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('tells the stream that was handed to a function', async () => {
+    it('ends the stream that was handed to a function with the error', async () => {
       const db = stage.resettable();
       let count = 0;
       let heard: unknown;
@@ -103,7 +103,7 @@ describe('resetConnection()', () => {
   });
 
   describe('after a stream', () => {
-    it('works on, for streams and queries', async () => {
+    it('runs later streams and queries', async () => {
       const db = stage.resettable();
       let count = 0;
       const reading = failure(read(db.raw(MANY).stream(), (seen) => void (count = seen)));

@@ -27,7 +27,7 @@ describe('resetConnection()', () => {
       expect(await reset).to.include({ rejectedWaiters: 3, requeuedWaiters: 0, abortedQueries: 0 });
     });
 
-    it('rejects transactions that wait, without calling their callback', async () => {
+    it('rejects waiting transactions, without calling their callbacks', async () => {
       let calls = 0;
       const transaction = failure(db.transaction(async () => ++calls));
       const handle = failure(db.transaction());
@@ -38,7 +38,7 @@ describe('resetConnection()', () => {
       expect(calls).to.equal(0);
     });
 
-    it('leaves none of them in the pool', async () => {
+    it('leaves no waiter in the pool', async () => {
       const waiter = failure(db.raw('select 1'));
       await until('it waits', () => db.client.pool.numPendingAcquires() === 1);
       await db.resetConnection();
@@ -47,7 +47,7 @@ describe('resetConnection()', () => {
       expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
     });
 
-    it('opens no connection for them when that of the old holder is closed', async () => {
+    it('opens no connection for them', async () => {
       const proxy = await stage.proxy();
       const far = stage.resettable({ through: proxy, pool: { max: 1 } });
       const held = await far.transaction();
@@ -61,7 +61,7 @@ describe('resetConnection()', () => {
   });
 
   describe("with waiting: 'requeue'", () => {
-    it('serves them after the reset, in order, without the old holder', async () => {
+    it('serves them after the reset, in order', async () => {
       const served: number[] = [];
       const waiters = [1, 2, 3].map(async (n) => {
         const { rows } = await db.raw('select ?::int as n, pg_backend_pid() as pid', [n]);
@@ -77,14 +77,14 @@ describe('resetConnection()', () => {
       expect(pids).to.have.lengthOf(1).and.not.include(old?.pid);
     });
 
-    it('serves a transaction that waited', async () => {
+    it('serves a waiting transaction', async () => {
       const transaction = db.transaction(async (trx) => (await trx.raw('select 7 as n')).rows);
       await until('it waits', () => db.connectionState().connections.waiting === 1);
       await db.resetConnection({ waiting: 'requeue' });
       expect(await transaction).to.deep.equal([{ n: 7 }]);
     });
 
-    it('lets nobody of them on the server before the reset is over', async () => {
+    it('sends none of them before the reset has ended', async () => {
       const proxy = await stage.proxy();
       const slow = stage.resettable({ through: proxy, pool: { max: 1 } });
       const held = await slow.transaction();
@@ -99,8 +99,8 @@ describe('resetConnection()', () => {
     });
   });
 
-  describe('while a waiter is timing out anyway', () => {
-    it('leaves its error to knex', async () => {
+  describe('while a waiter times out', () => {
+    it('lets knex reject it', async () => {
       const impatient = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
       const held = await impatient.transaction();
       const { error } = await outcome(impatient.raw('select 1'));

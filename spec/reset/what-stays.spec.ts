@@ -119,7 +119,7 @@ describe('resetConnection()', () => {
       expect([asked, second.accepted]).to.deep.equal([2, 2]);
     });
 
-    it('what the provider says after each further reset', async () => {
+    it('what the provider says after each later reset', async () => {
       let asked = 0;
       const provider = (): Knex.PgConnectionConfig => {
         asked++;

@@ -12,7 +12,7 @@ describe('resetConnection() while destroy() runs', () => {
   /** How late timers and the like may make it. */
   const SLACK = 1500;
 
-  it('can be reset again, whatever was asked in the same turn', async () => {
+  it('opens the instance again, whatever was called in the same turn', async () => {
     const db = stage.resettable();
     await db.raw('select 1');
     await Promise.all([db.destroy(), db.resetConnection(), db.destroy()]);
@@ -46,7 +46,7 @@ describe('resetConnection() while destroy() runs', () => {
   }
 
   for (const when of ['while what runs may end', 'while connections are closed'] as const) {
-    it(`is bounded by its own timeoutMillis, not by destroy()’s, ${when}`, async () => {
+    it(`keeps its own timeoutMillis, not that of destroy(), ${when}`, async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy }, { timeoutMillis: 6000 });
       const trx = when === 'while what runs may end' && (await db.transaction());
@@ -65,7 +65,7 @@ describe('resetConnection() while destroy() runs', () => {
     });
   }
 
-  it('gives what runs its own graceMillis', async () => {
+  it('waits for running work as long as its own graceMillis', async () => {
     const db = stage.resettable({}, { timeoutMillis: 10_000 });
     const query = outcome(db.raw('select pg_sleep(0.3)'));
     await stage.running('pg_sleep');
