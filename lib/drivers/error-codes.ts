@@ -169,6 +169,7 @@ const BY_ERRNO = new Map(Object.values(MYSQL_CODES).map((entry) => [entry.errno 
 
 /** Whether an error means that. */
 export function means(error: unknown, meaning: Meaning): boolean {
+  if (error === null || error === undefined) return false;
   const entry = entryOf(error);
   return entry !== undefined && entry.is.includes(meaning);
 }

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { Client } from 'pg';
 import { isFatal, isRetryable } from '../../lib';
+import { means } from '../../lib/drivers/error-codes';
 
 const coded = (code: string, message = 'some text') => Object.assign(new Error(message), { code });
 
@@ -122,4 +123,32 @@ describe('isRetryable()', () => {
   for (const value of [undefined, null, '40001', 40001, new Error('40001')]) {
     it(`is false for ${String(value)}`, () => expect(isRetryable(value)).to.be.false);
   }
+});
+
+describe('the table of error codes', () => {
+  const numbered = (errno: number, code?: string) =>
+    Object.assign(new Error('some text'), { errno, ...(code && { code }) });
+
+  it('knows an error of MySQL by its name, or by its number where the driver has no name for it', () => {
+    expect(means(coded('ER_LOCK_DEADLOCK'), 'retry')).to.be.true;
+    expect(means(numbered(1213), 'retry')).to.be.true;
+    expect(means(numbered(1213, 'UNKNOWN_CODE_PLEASE_REPORT'), 'retry')).to.be.true;
+  });
+
+  it('does not take the numbers of others for those of MySQL', () => {
+    expect(means(numbered(1213, 'SQLITE_IOERR'), 'retry')).to.be.false;
+    expect(means(numbered(1205, 'ENOENT'), 'lockTimeout')).to.be.false;
+  });
+
+  it('reads the text of an error only where its code is for more than one thing', () => {
+    const refused = (text: string) =>
+      Object.assign(new Error(text), { errno: 1290, code: 'ER_OPTION_PREVENTS_STATEMENT' });
+    expect(means(refused('running with the --read-only option'), 'readOnly')).to.be.true;
+    expect(means(refused('running with the --secure-file-priv option'), 'readOnly')).to.be.false;
+  });
+
+  it('takes two characters for a class of codes in SQLSTATEs of five', () => {
+    expect(means(coded('08P01'), 'lostConnection')).to.be.true;
+    expect(means(coded('0800'), 'lostConnection')).to.be.false;
+  });
 });
