@@ -52,17 +52,19 @@ function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, sc
   if (isLimited && (code === 'ERR_TRANSACTION_TIMEOUT' || code === '57014' || code === 'ERR_COMMIT_UNKNOWN'))
     return true;
   // What a callback has left running is stopped when it has thrown.
-  if (code === '57014' && 'token' in record && isLeftRunning(record, record.attempt)) return true;
+  if (code === '57014' && isLeftRunning(record, 'token' in record ? record.attempt : record.parent)) return true;
   // At the end of a schedule all that is left is reset.
   if (code === 'ERR_RESET') return true;
   return hasReset && (code === 'ERR_COMMIT_UNKNOWN' || code === '57014');
 }
 
-/** Its callback, or one around that, had ended when it was told. */
-function isLeftRunning(asked: Asked, attempt: Attempt): boolean {
+/** The callback that it was asked in, or one around that, had ended when it was told. */
+function isLeftRunning(record: Unit | Asked, attempt: Attempt | undefined): boolean {
+  if (!attempt) return false;
+  const { told } = record;
   const { ended, unit } = attempt;
-  if (ended && asked.told.is === 'failed' && ended.order < asked.told.order) return true;
-  return unit.parent !== undefined && isLeftRunning(asked, unit.parent);
+  if (ended && told.is === 'failed' && ended.order < told.order) return true;
+  return isLeftRunning(record, unit.parent);
 }
 
 /** The unit, or one around it, has a limit or a signal. */
