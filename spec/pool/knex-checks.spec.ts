@@ -8,7 +8,7 @@ import { until } from '../support/until';
 
 type Check = (connection: object) => unknown;
 
-describe('the checks of the pool’s config', () => {
+describe('the checks of the pool’s config (validate: from knex 3.2 on)', () => {
   const stage = useStage();
 
   before(function () {
