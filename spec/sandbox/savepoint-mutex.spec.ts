@@ -82,6 +82,22 @@ describe('SavepointMutex', () => {
     (await next)();
   });
 
+  it('refuses a query for what came while its savepoint was set, not for what that made of the savepoint', async () => {
+    void mutex.takeForQuery(anybody, always);
+    void mutex.endQuery();
+    const refusal = new Error('a reset came');
+    let came = false;
+    connection.sendAll = () => {
+      came = true;
+      return Promise.reject(new Error('the savepoint was cancelled'));
+    };
+    const refused = mutex.takeForQuery(anybody, () => {
+      if (came) throw refusal;
+    });
+    expect(await refused?.catch((error: unknown) => error)).to.equal(refusal);
+    (await mutex.take(anybody))();
+  });
+
   it('undoes a failed query once the connection is ready, before the next', async () => {
     void mutex.takeForQuery(anybody, always);
     Object.assign(connection, { isQuiet: false, status: 'unknown' });
