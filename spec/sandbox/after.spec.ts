@@ -9,7 +9,7 @@ describe('after a sandbox', () => {
   const stage = useTables();
 
   for (const [kind, run] of KINDS) {
-    it(`an instance is no more ambient than before (${kind})`, async () => {
+    it(`an instance is ambient only if it was before (${kind})`, async () => {
       const db = stage.resettable();
       await run(db, () => db.atomic((trx) => trx('t').insert({ id: 1 })));
       await db.atomic(async (trx) => {
@@ -19,7 +19,7 @@ describe('after a sandbox', () => {
     });
   }
 
-  it('what it left to a timer is refused, in a transaction as well', async () => {
+  it('queries of a timer that it left behind are refused, in a transaction as well', async () => {
     const db = stage.resettable();
     const isOver: Deferred<void> = defer();
     let late: Promise<Error[]> | undefined;

@@ -33,7 +33,7 @@ for (const [kind, run] of KINDS) {
 
     const idsInside = async () => (await db('t').pluck('id').orderBy('id')) as number[];
 
-    it('gives out the value, and the rows to nobody else', async () => {
+    it('resolves with the value of the body, and its rows are visible to nobody else', async () => {
       const value = await run(db, async () => {
         await db('t').insert({ id: 1 });
         expect(await ids(stage)).to.deep.equal([]);
@@ -43,11 +43,11 @@ for (const [kind, run] of KINDS) {
       expect(await db('t')).to.deep.equal([]);
     });
 
-    it('takes a builder for a body’s promise', async () => {
+    it('accepts a builder as the promise of the body', async () => {
       await run(db, () => db('t').insert({ id: 1 }) as never);
     });
 
-    it('has one connection', async () => {
+    it('uses one connection', async () => {
       await run(db, async () => {
         const pids = [
           await pidOf(db),
@@ -80,7 +80,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('runs the hooks of blocks, as outermost ones', async () => {
+    it('runs the hooks of blocks as in outermost ones', async () => {
       const heard: string[] = [];
       await run(db, async () => {
         await db.atomic(
@@ -109,7 +109,7 @@ for (const [kind, run] of KINDS) {
       expect(heard).to.deep.equal(['begin 1', 'before', 'commit', 'registered 1', 'inner', 'done', 'rollback: no']);
     });
 
-    it('lets an afterCommit hook query', async () => {
+    it('lets an afterCommit hook run queries', async () => {
       await run(db, async () => {
         await db.atomic((trx) => {
           trx.afterCommit(() => db('t').insert({ id: 1 }));
@@ -187,7 +187,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('migrates, and back', async () => {
+    it('runs migrations up and down', async () => {
       const migrationSource = new Migrations();
       await run(db, async () => {
         await db.migrate.latest({ migrationSource });
@@ -200,7 +200,7 @@ for (const [kind, run] of KINDS) {
       expect(await db.schema.hasTable('knex_migrations')).to.equal(false);
     });
 
-    it('goes on after a failing statement outside a block', async () => {
+    it('works after a failing statement outside a block', async () => {
       await run(db, async () => {
         await db('t').insert({ id: 1 });
         expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: '23505' });
@@ -210,7 +210,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('goes on after a failing statement among others', async () => {
+    it('works after a failing statement among others', async () => {
       await run(db, async () => {
         const inserts = [1, 1, 2, 2, 3].map((id) => db('t').insert({ id }));
         const outcomes = (await Promise.allSettled(inserts)).map(({ status }) => status);
@@ -219,7 +219,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('tells a swallowed failure in a transaction, like outside a sandbox', async () => {
+    it('rejects a transaction that swallowed a failure, as outside a sandbox', async () => {
       await run(db, async () => {
         const swallowing = db.transaction(async (trx) => {
           await failure(trx('t').insert({ id: null }));

@@ -31,7 +31,7 @@ for (const [kind, run] of KINDS) {
       expect(error.message).to.include(holder).and.to.include(HERE).and.to.include(`${waitMillis} ms`);
     }
 
-    it('a transaction that another one waits for is told which one', async () => {
+    it('a transaction that waits for another one rejects, and names it', async () => {
       await run(db, async () => {
         const [begun, go] = [defer(), defer()];
         const first = db.atomic(
@@ -54,7 +54,7 @@ for (const [kind, run] of KINDS) {
       await expectUntouched(stage, db);
     });
 
-    it('a savepoint whose sibling waits for it is told, and so are the blocks behind it', async () => {
+    it('a savepoint that waits for its sibling rejects, and so do the blocks behind it', async () => {
       await run(db, async () => {
         await db.atomic(async (outer) => {
           const first = outer.atomic(
@@ -66,7 +66,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('a transaction behind one that was told waits for the first one all the same', async () => {
+    it('a transaction behind one that was rejected still waits for the first one', async () => {
       make({ acquireConnectionTimeout: LONG_MILLIS });
       await run(db, async () => {
         const [begun, go] = [defer(), defer()];
@@ -86,7 +86,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('queries and statements beside a connection that is held by hand are told where it was taken', async () => {
+    it('queries and statements beside a connection that is held by hand reject, and say where it was taken', async () => {
       make({ acquireConnectionTimeout: LONG_MILLIS });
       await run(db, async () => {
         const trx = await db.transaction();
@@ -103,7 +103,7 @@ for (const [kind, run] of KINDS) {
       await expectUntouched(stage, db);
     });
 
-    it('queries beside one that runs too long are told which one', async () => {
+    it('queries beside one that runs too long reject, and name it', async () => {
       await run(db, async () => {
         const slow = failure(db.raw('select pg_sleep(?)', [60]));
         const [pid] = await stage.running('pg_sleep');
@@ -114,7 +114,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('the end of a block whose callback has kept a connection is told where it was taken', async () => {
+    it('the end of a block whose callback has kept a connection rejects, and says where it was taken', async () => {
       let raw: object | undefined;
       const outcomeOfSandbox = await outcome(
         run(db, async () => {
@@ -159,7 +159,7 @@ for (const [kind, run] of KINDS) {
   });
 }
 
-describe('a request to oneself inside a transaction, in a pinned sandbox', () => {
+describe('a request of an app to itself inside a transaction, in a pinned sandbox', () => {
   const stage = useTables();
   let db: ResettableKnex;
   let server: Server;
@@ -182,7 +182,7 @@ describe('a request to oneself inside a transaction, in a pinned sandbox', () =>
     server.close();
   });
 
-  it('is answered in time, with the transaction that is in the way', async () => {
+  it('is answered in time, and names the transaction that is in the way', async () => {
     const sandbox = await db.openSandbox();
     const text = await db.transaction(async (trx) => {
       await trx('t').insert({ id: 1 });

@@ -74,7 +74,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('are checked at the end only, however often', async () => {
+    it('are checked only at the end of each transaction', async () => {
       await run(db, async () => {
         for (const id of [1, 2, 3]) {
           await db.transaction(async (trx) => {
@@ -113,7 +113,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('are as they are created, also where that comes after a check', async () => {
+    it('are initially as they were created, also after a check', async () => {
       await run(db, async () => {
         await db.transaction((trx) => trx('t').insert({ id: 1 }));
         await db.schema.createTable('later', (table) => {
@@ -127,14 +127,14 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('run their triggers once, and what those write stays', async () => {
+    it('run their triggers once, and keep what those write', async () => {
       await run(db, async () => {
         for (const n of [1, 2]) await db.transaction((trx) => trx('logged').insert({ n }));
         expect(await db('log').pluck('n')).to.deep.equal([1, 2]);
       });
     });
 
-    it('are not asked for where a statement had failed, which is told instead', async () => {
+    it('are not checked when a statement had failed, whose error is reported', async () => {
       await run(db, async () => {
         const swallowed = db.transaction(async (trx) => {
           await trx('child').insert(orphan);
@@ -144,7 +144,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('are left alone with checkConstraints: false', async () => {
+    it('are not checked with checkConstraints: false', async () => {
       await run(db, () => db.transaction((trx) => trx('child').insert(orphan)), { checkConstraints: false });
     });
   });
@@ -153,7 +153,7 @@ for (const [kind, run] of KINDS) {
 describe('a sandbox on a database without deferrable constraints', () => {
   const stage = useStage();
 
-  it('asks one short question at the end of a transaction of the app', async () => {
+  it('sends one short query at the end of a transaction of the app', async () => {
     await stage.database.query('create table t (id int primary key)');
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy });

@@ -81,17 +81,17 @@ for (const [kind, run] of KINDS) {
         await expectUntouched(stage, db);
       });
 
-      it('fails where it was violated in a transaction of the app', async () => {
+      it('fails when the constraint was violated in a transaction of the app', async () => {
         const body = () => db.atomic((trx) => trx('child').insert({ parent_id: 1 }));
         expect(await failure(run(db, body))).to.include({ code: '23503' });
       });
 
-      it('does not with checkConstraints: false', async () => {
+      it('does not fail with checkConstraints: false', async () => {
         await run(db, () => db('child').insert({ parent_id: 1 }), { checkConstraints: false });
         await expectUntouched(stage, db);
       });
 
-      it('does not once the constraint holds again', async () => {
+      it('does not fail once the constraint holds again', async () => {
         await run(db, async () => {
           await db('child').insert({ parent_id: 1 });
           await db('parent').insert({ id: 1 });
@@ -112,14 +112,14 @@ for (const [kind, run] of KINDS) {
         });
       }
 
-      it('notices one in a transaction of the app', async () => {
+      it('notices an escape in a transaction of the app', async () => {
         const body = () => failure(db.transaction((trx) => trx.raw('commit')));
         const error = await failure(run(db, body));
         expect(error).to.be.instanceOf(SandboxError);
         expect(error.message).to.include('"commit"');
       });
 
-      it('refuses what comes after it', async () => {
+      it('refuses later queries', async () => {
         await failure(
           run(db, async () => {
             await db.raw('commit');
@@ -130,7 +130,7 @@ for (const [kind, run] of KINDS) {
         expect(await ids(stage)).to.deep.equal([]);
       });
 
-      it('leaves the instance in order', async () => {
+      it('leaves the instance usable', async () => {
         await failure(run(db, () => db.raw('commit')));
         await run(db, () => db('t').insert({ id: 1 }));
         await expectUntouched(stage, db);
@@ -152,14 +152,14 @@ for (const [kind, run] of KINDS) {
         await expectUntouched(stage, db);
       });
 
-      it('names destroy() where that was the reset', async () => {
+      it('names destroy() when that was the reset', async () => {
         const error = await failure(run(db, () => db.destroy()));
         expect(error).to.be.instanceOf(SandboxError);
         expect(error.message).to.equal('destroy() ended the sandbox before it was closed');
         expect(error.cause).to.be.instanceOf(ResetError).with.property('reason', 'destroy');
       });
 
-      it('lets nothing that comes after it reach the database', async () => {
+      it('sends no later query', async () => {
         await failure(
           run(db, async () => {
             await db.resetConnection();
@@ -170,7 +170,7 @@ for (const [kind, run] of KINDS) {
         await expectUntouched(stage, db);
       });
 
-      it('is as usual for the next one', async () => {
+      it('does not affect the next sandbox', async () => {
         await failure(run(db, () => db.resetConnection()));
         await run(db, () => db('t').insert({ id: 1 }));
         await expectUntouched(stage, db);
@@ -210,7 +210,7 @@ describe('sandbox.close()', () => {
   });
 
   for (const checkConstraints of [true, false]) {
-    it(`refuses what is asked while it is under way (checkConstraints: ${checkConstraints})`, async () => {
+    it(`refuses queries while it is under way (checkConstraints: ${checkConstraints})`, async () => {
       const db = stage.resettable();
       const sandbox = await db.openSandbox({ checkConstraints });
       await db('t').insert({ id: 1 });
@@ -228,7 +228,7 @@ describe('sandbox.close()', () => {
     });
   }
 
-  it('leaves one that was opened since alone', async () => {
+  it('does not close a sandbox that was opened since', async () => {
     const db = stage.resettable();
     const first = await db.openSandbox();
     await first.close();

@@ -34,7 +34,7 @@ for (const [kind, run] of KINDS) {
     for (const sql of ESCAPES) {
       describe(`by "${sql}"`, () => {
         for (const [what, ask] of LATERS) {
-          it(`fails the end, naming it, where ${what} came after it`, async () => {
+          it(`fails at the end and names it, when ${what} came after it`, async () => {
             const error = await failure(
               run(db, async () => {
                 await outcome(db.raw(sql));
@@ -47,14 +47,14 @@ for (const [kind, run] of KINDS) {
         }
 
         for (const way of ['atomic', 'transaction'] as const) {
-          it(`fails the end, naming it, where it was sent in db.${way}()`, async () => {
+          it(`fails at the end and names it, when it was sent in db.${way}()`, async () => {
             const error = await failure(run(db, () => outcome(db[way]((trx) => outcome(trx.raw(sql))))));
             expect(error).to.be.instanceOf(SandboxError);
             expect(error.message).to.include(`"${sql}"`);
           });
         }
 
-        it('fails the end with checkConstraints: false', async () => {
+        it('fails at the end with checkConstraints: false', async () => {
           const body = async () => {
             await db('t').insert({ id: 2 });
             await outcome(db.raw(sql));
@@ -64,7 +64,7 @@ for (const [kind, run] of KINDS) {
           expect(error.message).to.include(`"${sql}"`);
         });
 
-        it('stores nothing that came after it', async () => {
+        it('stores nothing of later queries', async () => {
           await failure(
             run(db, async () => {
               await outcome(db.raw(sql));
@@ -74,7 +74,7 @@ for (const [kind, run] of KINDS) {
           expect(await ids(stage)).not.to.include.oneOf([2, 3]);
         });
 
-        it('leaves the instance in order', async () => {
+        it('leaves the instance usable', async () => {
           await failure(run(db, () => outcome(db.raw(sql))));
           await stage.database.query('truncate t');
           await run(db, () => db('t').insert({ id: 2 }));

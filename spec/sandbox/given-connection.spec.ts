@@ -34,7 +34,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('is undone alone where it fails', async () => {
+    it('is undone alone when it fails', async () => {
       await run(db, async () => {
         await db('t').insert({ id: 1 });
         const thrown = new Error('no');
@@ -48,7 +48,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('is refused what COMMIT would refuse', async () => {
+    it('rejects when COMMIT would', async () => {
       await run(db, async () => {
         expect(await failure(onTaken((trx) => trx('child').insert({ parent_id: 1 }) as never))).to.include({
           code: '23503',
@@ -57,7 +57,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('has others wait until the connection is given back', async () => {
+    it('makes others wait until the connection is released', async () => {
       await run(db, async () => {
         await Promise.all([
           onTaken((trx) => trx.raw('insert into t select 1 from pg_sleep(0.05)') as never),

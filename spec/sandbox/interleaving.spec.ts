@@ -76,7 +76,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('undoes a failing transaction only, while others go on', async () => {
+    it('undoes only the failing transaction', async () => {
       await run(db, async () => {
         const inserts = [1, 2, 3, 4].map((n) =>
           db.transaction(async (trx) => {
@@ -90,7 +90,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('rolls back by hand when it is its turn, however long a query takes', async () => {
+    it('rolls back by hand in its turn, however long a query takes', async () => {
       db = stage.resettable({}, { timeoutMillis: 200 });
       await run(db, async () => {
         const trx = await db.transaction();
@@ -104,7 +104,7 @@ for (const [kind, run] of KINDS) {
       });
     });
 
-    it('cancels a block that runs too long, and goes on', async () => {
+    it('cancels a block that runs too long, and still works', async () => {
       await run(db, async () => {
         const slow = db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 200 });
         expect(await failure(slow)).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });

@@ -30,7 +30,7 @@ describe('the leak report', () => {
     expect(await sandbox.close()).to.deep.equal({ transactions: [], queries: [] });
   });
 
-  it('has a transaction left open, with its label, SQL and place', async () => {
+  it('lists a transaction left open, with its label, SQL and place', async () => {
     const sandbox = await db.openSandbox();
     const trx = await db.transaction();
     await trx('t').insert({ id: 1, note: 'a secret' });
@@ -48,7 +48,7 @@ describe('the leak report', () => {
     await trx.rollback();
   });
 
-  it('has a block left open', async () => {
+  it('lists a block left open', async () => {
     const sandbox = await db.openSandbox();
     let isIn = false;
     const block = watch(
@@ -67,7 +67,7 @@ describe('the leak report', () => {
     expect(block.error).to.include({ code: 'ERR_SANDBOX' });
   });
 
-  it('has a transaction that is only about to begin', async () => {
+  it('lists a transaction that is about to begin', async () => {
     const sandbox = await db.openSandbox();
     const transaction = failure(db.transaction(never));
     const { transactions } = await sandbox.close();
@@ -76,7 +76,7 @@ describe('the leak report', () => {
     await transaction;
   });
 
-  it('has the queries that run or wait for their turn', async () => {
+  it('lists the queries that run or wait for their turn', async () => {
     const sandbox = await db.openSandbox();
     const queries = [
       failure(db.raw('select pg_sleep(30), ?::text', ['a secret'])),

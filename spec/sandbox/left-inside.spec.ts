@@ -9,10 +9,10 @@ import { expectUntouched, useTables } from './stage';
 
 const ONE = { pool: { max: 1 } };
 
-describe('left inside a sandbox', () => {
+describe('work that was left inside a sandbox', () => {
   const stage = useTables();
 
-  it('a block that waits for its turn to roll back rejects with what its callback threw', async () => {
+  it('rejects a block that waits for its turn to roll back with what its callback threw', async () => {
     const db = stage.resettable(ONE);
     const sandbox = await db.openSandbox();
     const thrown = new Error('thrown by the callback');
@@ -36,7 +36,7 @@ describe('left inside a sandbox', () => {
 
   for (const connections of ['close', 'recycle'] as const) {
     for (const waiting of ['reject', 'requeue'] as const) {
-      it(`what waits for its turn hears of a reset (${connections}, ${waiting})`, async () => {
+      it(`rejects at a reset when it waits for its turn (${connections}, ${waiting})`, async () => {
         const db = stage.resettable(ONE);
         const sandbox = await db.openSandbox();
         await db('t').insert({ id: 1 });
@@ -74,14 +74,14 @@ describe('left inside a sandbox', () => {
         waits = failure(db('t').insert({ id: 1 }));
       });
 
-      it('is closed, and what waits behind it is told', async () => {
+      it('is closed, and what waits behind it rejects', async () => {
         const report = await db.resetConnection({ connections });
         expect(report).to.include({ closedConnections: 1, recycledConnections: 0 });
         expect(await waits).to.be.an.instanceof(ResetError);
         await expectUntouched(stage, db);
       });
 
-      it('is not taken from its next borrower when it is given back at last', async () => {
+      it('stays with its next borrower when it is released late', async () => {
         const reset = db.resetConnection({ connections });
         await Promise.all([reset, waits]);
         await failure(sandbox.close());

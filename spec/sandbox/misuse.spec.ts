@@ -42,7 +42,7 @@ describe('sandboxes', () => {
       await expectUntouched(stage, db);
     });
 
-    it(`${kind} inside a block that is not ambient is beside it`, async () => {
+    it(`${kind} inside a block that is not ambient is independent of it`, async () => {
       const db = stage.resettable();
       await db.atomic(async (trx) => {
         const outside = await pidOf(trx as never);
@@ -63,7 +63,7 @@ describe('sandboxes', () => {
     });
   }
 
-  it('opens one of two that are asked for at once', async () => {
+  it('opens one of two that are requested at once', async () => {
     const db = stage.resettable();
     const outcomes = await Promise.allSettled([db.openSandbox(), db.openSandbox()]);
     const opened = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -75,7 +75,7 @@ describe('sandboxes', () => {
     await expectUntouched(stage, db);
   });
 
-  it('is told when it gets no connection, and nothing stays behind', async () => {
+  it('rejects when it gets no connection, and leaves nothing behind', async () => {
     const db = stage.resettable({ connection: { ...stage.database.connection, database: 'nowhere' } });
     for (const [, run] of KINDS) expect(await failure(run(db, async () => {}))).to.include({ code: '3D000' });
     expect(await failure(db.raw('select 1'))).to.include({ code: '3D000' });

@@ -36,7 +36,7 @@ describe('a nested sandbox', () => {
     expect(await outer.close()).to.deep.equal({ transactions: [], queries: [] });
   });
 
-  it('can be repeated, and have others inside', async () => {
+  it('can be repeated and nested', async () => {
     for (const id of [2, 3]) {
       const inner = await nest();
       await db('t').insert({ id });
@@ -50,7 +50,7 @@ describe('a nested sandbox', () => {
     await outer.close();
   });
 
-  it('reports what was left open in it, and ends that', async () => {
+  it('reports and ends what was left open in it', async () => {
     const inner = await nest();
     const trx = await db.transaction();
     await trx('t').insert({ id: 2 });
@@ -63,7 +63,7 @@ describe('a nested sandbox', () => {
     expect(await outer.close()).to.deep.equal({ transactions: [], queries: [] });
   });
 
-  it('is inside a transaction by handle that the outer test has open, and undoes nothing of it', async () => {
+  it('is inside a transaction that the outer test has open by its handle, and undoes nothing of it', async () => {
     const trx = await db.transaction();
     await trx('t').insert({ id: 2 });
     const inner = await nest();
@@ -94,7 +94,7 @@ describe('a nested sandbox', () => {
     expect(await failure(outer.close())).to.be.instanceOf(SandboxError);
   });
 
-  it('ends with the outer one where nobody closes it', async () => {
+  it('ends with the outer one when it is not closed', async () => {
     const inner = await nest();
     await db('t').insert({ id: 2 });
     await outer.close();

@@ -101,7 +101,7 @@ for (const [kind, run] of KINDS) {
       });
     }
 
-    it('notices where it happens: the watch is on', async () => {
+    it('notices the place of a violation, while the watch is on', async () => {
       const raw = (await db.client.acquireConnection()) as Client;
       await Promise.all([query.call(raw, 'select 1'), prototype.query.call(raw, 'select 2')]);
       await db.client.releaseConnection(raw);

@@ -40,7 +40,7 @@ describe('a reset in a sandbox', () => {
     }
   }
 
-  it('refuses what is asked in the body of sandbox() as well, whose error is what the body makes of it', async () => {
+  it('refuses queries in the body of sandbox() as well, which decides the error', async () => {
     const error = await failure(
       db.sandbox(async () => {
         await db.resetConnection({ reason: 'in the body' });

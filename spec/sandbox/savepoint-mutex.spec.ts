@@ -47,7 +47,7 @@ describe('SavepointMutex', () => {
     expect(sent).to.deep.equal([]);
   });
 
-  it('gives turns in the order of the calls', async () => {
+  it('grants turns in the order of the calls', async () => {
     const order: string[] = [];
     void mutex.takeForQuery(anybody, always);
     let end!: () => void;
@@ -120,7 +120,7 @@ describe('SavepointMutex', () => {
   });
 
   describe('when a turn does not end in time', () => {
-    it('tells each of those who wait, with who has it and where that was opened, and counts them until then', async () => {
+    it('rejects each waiter with the holder and where that was opened, and counts it until then', async () => {
       void mutex.takeForQuery(holder('the first'), always);
       const waiting = [
         mutex.take(anybody),
@@ -137,7 +137,7 @@ describe('SavepointMutex', () => {
       expect(sent).to.deep.equal([]);
     });
 
-    it('gives the turn to whoever asks after it has ended', async () => {
+    it('grants the turn to the next request after it has ended', async () => {
       void mutex.takeForQuery(anybody, always);
       await failure(mutex.take(anybody));
       void mutex.endQuery();
@@ -158,7 +158,7 @@ describe('SavepointMutex', () => {
         },
       ],
     ] as [string, () => Promise<unknown>][]) {
-      it(`to a ${statement} of its own in time, says so to all, and sends nothing more`, async () => {
+      it(`to a ${statement} of its own in time, rejects all, and sends nothing more`, async () => {
         connection.sendAll = never;
         const asked = failure(ask());
         await until('it is sent', () => silences.length > 0);
@@ -167,7 +167,7 @@ describe('SavepointMutex', () => {
       });
     }
 
-    it('to its ROLLBACK TO in time, the next one is told', async () => {
+    it('to its ROLLBACK TO in time, rejects the next one', async () => {
       void mutex.takeForQuery(anybody, always);
       connection.sendAll = never;
       Object.assign(connection, { status: 'failed', isQuiet: false });
@@ -179,7 +179,7 @@ describe('SavepointMutex', () => {
     });
   });
 
-  it('tells whoever waits or asks once it is closed, and sends nothing', async () => {
+  it('rejects waiting and later requests once it is closed, and sends nothing', async () => {
     void mutex.takeForQuery(anybody, always);
     const ask = () => [mutex.take(anybody), mutex.takeForQuery(anybody, always), mutex.finish(anybody, ['ROLLBACK'])];
     const waiting = ask();
@@ -192,7 +192,7 @@ describe('SavepointMutex', () => {
     expect(sent).to.deep.equal([]);
   });
 
-  it('sends nothing where it is closed between a turn and its start', async () => {
+  it('sends nothing when it is closed between a turn and its start', async () => {
     void mutex.takeForQuery(anybody, always);
     const next = mutex.take(anybody);
     void mutex.endQuery();

@@ -32,7 +32,7 @@ describe('sandboxes side by side', () => {
     await expectUntouched(stage, db);
   });
 
-  it('leave queries from outside on the pool, and those keep their rows', async () => {
+  it('leave queries from outside on the pool, whose rows stay', async () => {
     const db = stage.resettable();
     const [isIn, go] = [defer(), defer()];
     const sandboxed = db.sandbox(async () => {
@@ -73,7 +73,7 @@ describe('sandboxes side by side', () => {
     await expectUntouched(stage, db);
   });
 
-  it('end one without the others', async () => {
+  it('end independently', async () => {
     const db = stage.resettable();
     const isOver = defer();
     const lasting = db.sandbox(async () => {
@@ -93,7 +93,7 @@ describe('sandboxes side by side', () => {
     await expectUntouched(stage, db);
   });
 
-  it('of two instances leave each other alone', async () => {
+  it('of two instances are independent', async () => {
     const [one, other] = [stage.resettable(), stage.resettable()];
     await one.sandbox(async () => {
       await one('t').insert({ id: 1 });

@@ -87,18 +87,18 @@ describe('a sandbox whose server has fallen silent', () => {
   }
 
   for (const [what, begin] of Object.entries(ENDS)) {
-    it(`${what} is told in time`, async () => {
+    it(`rejects ${what} in time`, async () => {
       const end = await begin();
       proxy.freeze();
       expect(await millisOf(outcome(end()))).to.be.below(BOUND_MILLIS);
     });
   }
 
-  it('close() is bounded with nothing under way', () => {
+  it('bounds close() with nothing under way', () => {
     proxy.freeze();
   });
 
-  it('close() is bounded with a query under way', async () => {
+  it('bounds close() with a query under way', async () => {
     const query = outcome(db.raw('select pg_sleep(60)'));
     await stage.running('pg_sleep');
     proxy.freeze();

@@ -18,7 +18,7 @@ describe('openSandbox({ pinned: false })', () => {
     db = stage.resettable();
   });
 
-  it('leaves what is asked outside of run() on the pool', async () => {
+  it('leaves queries outside of run() on the pool', async () => {
     const sandbox = await open();
     await sandbox.run(() => db('t').insert({ id: 1 }));
     await db('t').insert({ id: 2 });
@@ -48,7 +48,7 @@ describe('openSandbox({ pinned: false })', () => {
     await sandbox.close();
   });
 
-  it('goes on with the same data in each run()', async () => {
+  it('keeps its data between runs', async () => {
     const sandbox = await open();
     await sandbox.run(() => db.atomic((trx) => trx('t').insert({ id: 1 })));
     expect(await sandbox.run(() => db('t').pluck('id'))).to.deep.equal([1]);
@@ -56,7 +56,7 @@ describe('openSandbox({ pinned: false })', () => {
     await expectUntouched(stage, db);
   });
 
-  it('lets a sandbox be pinned beside it', async () => {
+  it('allows a pinned sandbox beside it', async () => {
     const beside = await open();
     const pinned = await db.openSandbox();
     await db('t').insert({ id: 1 });
@@ -71,7 +71,7 @@ describe('openSandbox({ pinned: false })', () => {
     await expectUntouched(stage, db);
   });
 
-  it('is refused while a sandbox is pinned, with the way out in the message', async () => {
+  it('is refused while a sandbox is pinned, with the remedy in the message', async () => {
     const pinned = await db.openSandbox();
     const error = await failure(open());
     expect(error).to.be.instanceOf(SandboxError);
@@ -79,7 +79,7 @@ describe('openSandbox({ pinned: false })', () => {
     await pinned.close();
   });
 
-  it('refuses what the code that it ran asks after close()', async () => {
+  it('refuses queries of its code after close()', async () => {
     const sandbox = await open();
     const isClosed = defer();
     const late = sandbox.run(async () => {
@@ -92,7 +92,7 @@ describe('openSandbox({ pinned: false })', () => {
     await expectUntouched(stage, db);
   });
 
-  it('runs a builder that run() returned inside, also where it is awaited later', async () => {
+  it('runs a builder that run() returned inside the sandbox, also when it is awaited later', async () => {
     const sandbox = await open();
     const insert = sandbox.run(() => db('t').insert({ id: 1 }));
     const query = sandbox.run(() => db('t'));
@@ -102,7 +102,7 @@ describe('openSandbox({ pinned: false })', () => {
     await expectUntouched(stage, db);
   });
 
-  it('takes no other value for pinned', async () => {
+  it('accepts no other value for pinned', async () => {
     expect(await failure(db.openSandbox({ pinned: 1 as never }))).to.be.instanceOf(TypeError);
     expect(await failure(db.sandbox(() => {}, { pinned: true }))).to.be.instanceOf(TypeError);
     await db.sandbox(() => {}, { pinned: false });
@@ -142,7 +142,7 @@ for (const pinned of [true, false]) {
         .with.property('code', 'ERR_SANDBOX');
     });
 
-    it('throws SandboxError after a reset, whose ResetError is the cause and what queries get', async () => {
+    it('throws SandboxError after a reset, with the ResetError of the queries as its cause', async () => {
       const isReset = defer();
       const late = sandbox.run(async () => {
         await isReset.promise;
@@ -195,7 +195,7 @@ describe('an HTTP server with a sandbox for each client, by a header', () => {
     server.close();
   });
 
-  it('lets ten tests run at once, of which none sees another’s rows', async () => {
+  it('lets ten tests run at once, and none sees another’s rows', async () => {
     const seen = await Promise.all(
       Array.from({ length: 10 }, async (_, n) => {
         const name = `test ${n}`;

@@ -20,7 +20,7 @@ describe('an ambient instance', () => {
       ['db.atomic()', (db: Db, work: () => Promise<unknown>) => db.atomic(work)],
       ['db.transaction()', (db: Db, work: () => Promise<unknown>) => db.transaction(work)],
     ] as const) {
-      it(`makes ${kind} a savepoint, whose failure undoes its own work only`, async () => {
+      it(`makes ${kind} a savepoint, whose failure undoes only its own work`, async () => {
         await stage.db.atomic(async () => {
           await insert(stage.db, 1);
           const inner = begin(stage.db, async () => {
@@ -40,7 +40,7 @@ describe('an ambient instance', () => {
         ]);
       });
 
-      it(`takes siblings of ${kind} one after the other`, async () => {
+      it(`runs siblings of ${kind} one after the other`, async () => {
         await stage.db.atomic(async () => {
           const results = await Promise.allSettled([1, 1, 3].map((id) => begin(stage.db, () => insert(stage.db, id))));
           expect(results.map(({ status }) => status)).to.deep.equal(['fulfilled', 'rejected', 'fulfilled']);
@@ -72,7 +72,7 @@ describe('an ambient instance', () => {
       expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
     });
 
-    it('refuses what only an outermost block can have', async () => {
+    it('refuses options of outermost blocks', async () => {
       await stage.db.atomic(async () => {
         for (const options of [{ retry: 2 }, { verifyCommit: true }, { isolationLevel: 'serializable' }] as const) {
           expect(await rejection(stage.db.atomic(() => {}, options))).to.be.instanceOf(TypeError);
@@ -84,7 +84,7 @@ describe('an ambient instance', () => {
   });
 
   describe('in hooks', () => {
-    it('runs in the transaction what an afterBegin or beforeCommit hook asks', async () => {
+    it('runs queries of afterBegin and beforeCommit hooks in the transaction', async () => {
       const hooks = { afterBegin: () => insert(stage.db, 1), beforeCommit: () => insert(stage.db, 3) };
       await stage.db.atomic(
         async (trx) => {
@@ -105,7 +105,7 @@ describe('an ambient instance', () => {
       ]);
     });
 
-    it('undoes what a beforeCommit hook did when COMMIT fails', async () => {
+    it('undoes the work of a beforeCommit hook when COMMIT fails', async () => {
       const failing = stage.db.atomic(
         async (trx) => {
           await trx.raw('insert into u values (1), (1)');
@@ -116,14 +116,14 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('runs beside it what an afterCommit or afterRollback hook asks', async () => {
+    it('runs queries of afterCommit and afterRollback hooks outside the transaction', async () => {
       const hooks = { afterCommit: () => insert(stage.db, 2), afterRollback: () => insert(stage.db, 3) };
       await stage.db.atomic(() => stage.db.atomic(() => insert(stage.db, 1)), { hooks });
       await rejection(stage.db.atomic(fail, { hooks }));
       expect(await stage.ids()).to.deep.equal([1, 2, 3]);
     });
 
-    it('runs in the outer block what an afterRollback hook of an inner one asks', async () => {
+    it('runs queries of an inner block’s afterRollback hook in the outer block', async () => {
       await rejection(
         stage.db.atomic(async () => {
           const hooks = { afterRollback: () => insert(stage.db, 1) };

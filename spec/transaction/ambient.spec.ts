@@ -41,7 +41,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([1, 2]);
     });
 
-    it('undoes them with the block', async () => {
+    it('undoes its queries with the block', async () => {
       const error = await rejection(
         stage.db.atomic(async () => {
           await insert(stage.db, 1);
@@ -52,7 +52,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('runs the queries of a copy in it', async () => {
+    it('runs the queries of a copy in the block', async () => {
       const copy = stage.db.withUserParams({ tenant: 1 });
       await rejection(
         stage.db.atomic(async () => {
@@ -64,7 +64,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('runs its queries in a plain transaction, too', async () => {
+    it('runs its queries in a plain transaction as well', async () => {
       const error = await rejection(
         stage.db.transaction(async () => {
           await insert(stage.db, 1);
@@ -75,12 +75,12 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('sends those that are asked at once one after the other', async () => {
+    it('sends queries that are asked at once one after the other', async () => {
       await stage.db.atomic(() => Promise.all([1, 2, 3].map((id) => insert(stage.db, id))));
       expect(await stage.ids()).to.deep.equal([1, 2, 3]);
     });
 
-    it('runs schema changes, batches and streams in it', async () => {
+    it('runs schema changes, batches and streams in the block', async () => {
       await rejection(
         stage.db.atomic(async () => {
           await stage.db.schema.createTable('inside', (table) => void table.integer('id'));
@@ -130,7 +130,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([1]);
     });
 
-    it('rejects where the error of one of them was swallowed', async () => {
+    it('rejects the block when the error of one of its queries was swallowed', async () => {
       const error = await rejection(
         stage.db.atomic(async () => {
           await insert(stage.db, 1);
@@ -141,7 +141,7 @@ describe('an ambient instance', () => {
       expect(error.cause).to.include({ code: '22012' });
     });
 
-    it('notices a raw ROLLBACK among them, and refuses what comes after it', async () => {
+    it('notices a raw ROLLBACK among its queries, and refuses those after it', async () => {
       const error = await rejection(
         stage.db.atomic(async () => {
           await stage.db.raw('rollback');
@@ -152,13 +152,13 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('cancels the one that runs when the time is over', async () => {
+    it('cancels the running query when the time is up', async () => {
       const late = stage.db.atomic(() => stage.db.raw('select pg_sleep(30)'), { timeoutMillis: 200 });
       expect(await rejection(late)).to.be.instanceOf(TransactionTimeoutError);
       await stage.db.raw('select 1');
     });
 
-    it('refuses them once the connection is gone', async () => {
+    it('refuses queries once the connection has ended', async () => {
       const error = await rejection(
         stage.db.atomic(async () => {
           await stage.database.query(`select pg_terminate_backend(${await pidOf(stage.db)})`);
@@ -170,7 +170,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('refuses them after a reset, which aborts the block', async () => {
+    it('refuses queries after a reset, which aborts the block', async () => {
       let second: unknown;
       const error = await rejection(
         stage.db.atomic(async () => {
@@ -187,7 +187,7 @@ describe('an ambient instance', () => {
   });
 
   describe('after a block', () => {
-    it('asks of the pool what comes after it in the same function', async () => {
+    it('sends later queries of the same function to the pool', async () => {
       await stage.db.atomic(() => insert(stage.db, 1));
       await rejection(stage.db.atomic(fail));
       await insert(stage.db, 2);
@@ -201,7 +201,7 @@ describe('an ambient instance', () => {
       ]);
     });
 
-    it('refuses what the block left to a timer that comes too late', async () => {
+    it('refuses a query of a timer that the block left behind', async () => {
       const late = defer<unknown>();
       await stage.db.atomic(() => void setTimeout(() => late.resolve(outcome(insert(stage.db, 1))), 30));
       expect(await late.promise)
@@ -210,7 +210,7 @@ describe('an ambient instance', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('refuses what an inner block asks when the one around it is over, and its connection somebody else’s', async () => {
+    it('refuses queries of an inner block after the outer one has ended and its connection has another borrower', async () => {
       const late = defer<{ error?: unknown }[]>();
       const isOver = defer();
       const error = await rejection(
@@ -242,7 +242,7 @@ describe('an ambient instance', () => {
       expect(stage.db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
     });
 
-    it('stores nothing of blocks side by side of which one fails, and keeps the connection', async () => {
+    it('stores nothing of parallel inner blocks when one fails, and keeps the connection', async () => {
       const pid = await pidOf(stage.db);
       for (let round = 1; round <= 20; round++) {
         const error = await rejection(
@@ -264,7 +264,7 @@ describe('an ambient instance', () => {
       expect(await pidOf(stage.db)).to.equal(pid);
     });
 
-    it('keeps the connection where the outer block fails while the inner one is being rolled back', async () => {
+    it('keeps the connection when the outer block fails while the inner one is being rolled back', async () => {
       const pid = await pidOf(stage.db);
       const outer = new Error('outer');
       const failed = stage.db.atomic(async () => {
@@ -285,7 +285,7 @@ describe('an ambient instance', () => {
       expect(await pidOf(stage.db)).to.equal(pid);
     });
 
-    it('refuses what is asked while COMMIT is under way: it would be stored for itself', async () => {
+    it('refuses a query while COMMIT is under way, since it would be stored on its own', async () => {
       await stage.database.query(SLOW_COMMIT);
       let late: Promise<unknown> | undefined;
       await stage.db.atomic(async () => {
@@ -299,7 +299,7 @@ describe('an ambient instance', () => {
     });
   });
 
-  it('knows nothing of a transaction that is held by its handle', async () => {
+  it('does not join a transaction that is used by its handle', async () => {
     const db = stage.make({ ambient: true }, { pool: { min: 0, max: 2 } });
     const handle = await db.transaction();
     await insert(handle, 1);
@@ -308,7 +308,7 @@ describe('an ambient instance', () => {
     expect(await stage.ids()).to.deep.equal([2]);
   });
 
-  it('keeps blocks that run side by side apart', async () => {
+  it('keeps parallel blocks apart', async () => {
     const db = stage.make({ ambient: true }, { pool: { min: 0, max: 3 } });
     const results = await Promise.allSettled(
       [1, 2, 3].map((id) =>
@@ -341,7 +341,7 @@ describe('an ambient instance', () => {
 describe('an instance that is not ambient', () => {
   const stage = useStage();
 
-  it('runs beside a block what is asked of it there', async () => {
+  it('runs queries inside a block on connections of their own', async () => {
     await rejection(
       stage.db.atomic(async () => {
         await insert(stage.db, 1);

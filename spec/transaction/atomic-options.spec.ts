@@ -7,7 +7,7 @@ import { rejection, useStage } from './stage';
 describe('atomic() with options', () => {
   const stage = useStage();
 
-  it('refuses a generator as the block: calling it would run nothing', async () => {
+  it('refuses a generator function as the block, since calling it would run nothing', async () => {
     const generators = [function* () {}, async function* () {}] as unknown as (() => void)[];
     for (const block of generators) {
       expect((await rejection(stage.db.atomic(block))).message).to.match(/not a generator/);
@@ -23,22 +23,22 @@ describe('atomic() with options', () => {
     return rows[0];
   }
 
-  describe('that say how it is begun', () => {
+  describe('for BEGIN', () => {
     for (const isolation of ['read committed', 'repeatable read', 'serializable'] as const) {
-      it(`has the isolation level ${isolation}`, async () => {
+      it(`begins with the isolation level ${isolation}`, async () => {
         const options = { isolationLevel: isolation };
         expect(await stage.db.atomic(settings, options)).to.include({ isolation, read_only: 'off' });
         expect(await settings(stage.db)).to.include({ isolation: 'read committed' });
       });
     }
 
-    it('is read only', async () => {
+    it('begins a read-only transaction', async () => {
       expect(await stage.db.atomic(settings, { readOnly: true })).to.include({ read_only: 'on' });
       const error = await rejection(stage.db.atomic((trx) => trx('t').insert({ id: 1 }) as never, { readOnly: true }));
       expect(error).to.include({ code: '25006' });
     });
 
-    it('is deferrable', async () => {
+    it('begins a deferrable transaction', async () => {
       const options = { isolationLevel: 'serializable', readOnly: true, deferrable: true } as const;
       expect(await stage.db.atomic(settings, options)).to.deep.equal({
         isolation: 'serializable',
@@ -47,7 +47,7 @@ describe('atomic() with options', () => {
       });
     });
 
-    it('is not deferrable against the session’s default', async () => {
+    it('begins a transaction that is not deferrable, against the session’s default', async () => {
       const db = stage.make(
         {},
         {
@@ -62,7 +62,7 @@ describe('atomic() with options', () => {
       expect(await db.atomic(settings)).to.include({ deferrable: 'on' });
     });
 
-    it('keeps its connection and nothing open where the server refuses them', async () => {
+    it('keeps its connection, with nothing open, when the server refuses the options', async () => {
       stage.proxy.cutBefore(/DEFERRABLE/);
       let calls = 0;
       const error = await rejection(stage.db.atomic(() => void calls++, { deferrable: true }));
@@ -97,7 +97,7 @@ describe('atomic() with options', () => {
       });
     }
 
-    it('takes what the outer one has', async () => {
+    it('accepts options that the outer one has', async () => {
       const options = { isolationLevel: 'serializable', readOnly: true } as const;
       const inside = await stage.db.atomic((trx) => trx.atomic(settings, options), options);
       expect(inside).to.include({ isolation: 'serializable', read_only: 'on' });
@@ -108,12 +108,12 @@ describe('atomic() with options', () => {
       expect(await rejection(inner)).to.be.instanceOf(TypeError);
     });
 
-    it('refuses what a plain transaction around it does not have', async () => {
+    it('refuses options that a plain transaction around it does not have', async () => {
       const inner = stage.db.transaction((trx) => atomic(trx, () => {}, { isolationLevel: 'serializable' }));
       expect(await rejection(inner)).to.be.instanceOf(TypeError);
     });
 
-    it('takes what a plain transaction around it has', async () => {
+    it('accepts options that a plain transaction around it has', async () => {
       const inside = await stage.db.transaction((trx) => atomic(trx, settings, { isolationLevel: 'serializable' }), {
         isolationLevel: 'serializable',
       });
@@ -121,7 +121,7 @@ describe('atomic() with options', () => {
     });
   });
 
-  describe('that are bad', () => {
+  describe('that are wrong', () => {
     const bad: [string, unknown][] = [
       ['an unknown one', { isolation: 'serializable' }],
       ['no object', 5],
@@ -175,7 +175,7 @@ describe('atomic() with options', () => {
       });
     }
 
-    it('refuses a nested block that is none, and the outer one goes on', async () => {
+    it('refuses a nested block that is no function, and the outer one goes on', async () => {
       await stage.db.atomic(async (trx) => {
         expect(await rejection(trx.atomic('block' as never))).to.be.instanceOf(TypeError);
         expect(await rejection(trx.atomic(() => {}, { lable: 'x' } as never))).to.be.instanceOf(TypeError);

@@ -48,7 +48,7 @@ describe('atomic()', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'ROLLBACK']);
   });
 
-  it('rejects with what a block throws that is no async function', async () => {
+  it('rejects with what a block throws synchronously', async () => {
     const mine = new Error('mine');
     const error = await rejection(
       stage.db.atomic(() => {
@@ -59,7 +59,7 @@ describe('atomic()', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
   });
 
-  it('rejects also where undefined was thrown', async () => {
+  it('rejects also when undefined was thrown', async () => {
     const outcome = await stage.db
       .atomic(async (trx) => {
         await insert(trx, 1);
@@ -138,7 +138,7 @@ describe('atomic()', () => {
       expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'ROLLBACK']);
     });
 
-    it('rejects the outer block with its own error where that was let through', async () => {
+    it('rejects the outer block with its error when that was not caught', async () => {
       const mine = new Error('mine');
       const error = await rejection(
         stage.db.atomic((trx) => trx.atomic(() => Promise.reject(mine), { savepoint: false })),
@@ -159,7 +159,7 @@ describe('atomic()', () => {
       expect(await stage.ids()).to.deep.equal([1, 3]);
     });
 
-    it('is an ordinary block where there is no outer one', async () => {
+    it('is an ordinary block when there is no outer one', async () => {
       await stage.db.atomic((trx) => insert(trx, 1), { savepoint: false });
       expect(await stage.ids()).to.deep.equal([1]);
     });
@@ -237,7 +237,7 @@ describe('atomic()', () => {
     });
   });
 
-  it('hands over the instance’s userParams', async () => {
+  it('gives its handle the userParams of the instance', async () => {
     const copy = stage.db.withUserParams({ who: 'me' }) as typeof stage.db;
     expect(await copy.atomic((trx) => trx.userParams)).to.deep.equal({ who: 'me' });
   });

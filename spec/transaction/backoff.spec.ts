@@ -35,7 +35,7 @@ describe('the pause before another attempt', () => {
     expect(await pauses({ attempts: 6, minDelayMillis: 2, maxDelayMillis: 20 })).to.deep.equal([1, 2, 4, 8, 10]);
   });
 
-  it('is anything from 0 to that', async () => {
+  it('is a random time from 0 to that', async () => {
     random.returns(0);
     expect(await pauses({ attempts: 3, minDelayMillis: 1000 })).to.deep.equal([0, 0]);
     random.returns(0.999);
@@ -52,7 +52,7 @@ describe('the pause before another attempt', () => {
     expect(all.at(-1)).to.be.closeTo(10, 0.001);
   });
 
-  it('draws anew for each attempt', async () => {
+  it('is drawn anew for each attempt', async () => {
     random.onCall(0).returns(0.5).onCall(1).returns(0.25).onCall(2).returns(1);
     expect(await pauses({ attempts: 4, minDelayMillis: 4, maxDelayMillis: 4 })).to.deep.equal([2, 1, 4]);
   });

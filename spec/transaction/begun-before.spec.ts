@@ -40,7 +40,7 @@ describe('a transaction that began before its instance was resettable', () => {
           await enter(trx);
         };
 
-        it('is shown as open, and stores what was done in it', async () => {
+        it('is shown as open, and stores its work', async () => {
           await open();
           expect(db.connectionState().transactions).to.have.length(1);
           await trx.commit();
@@ -48,7 +48,7 @@ describe('a transaction that began before its instance was resettable', () => {
           expect(await db('t').where({ id: 1 }).pluck('id')).to.deep.equal([1]);
         });
 
-        it('is aborted by a reset, and its holders are told', async () => {
+        it('is aborted by a reset, and its holders get ResetError', async () => {
           await open();
           const done = watch(trx.executionPromise as Promise<unknown>);
           const report = await db.resetConnection();
@@ -60,7 +60,7 @@ describe('a transaction that began before its instance was resettable', () => {
           expect(await db('t').pluck('id')).to.deep.equal([]);
         });
 
-        it('rejects with ResetError what is asked in it after a reset, and is open no more', async () => {
+        it('rejects later queries with ResetError after a reset, and is not open any more', async () => {
           const plain = stage.knex();
           trx = await instanceOf(plain).transaction();
           db = stage.adopt(resettable(plain));
@@ -77,7 +77,7 @@ describe('a transaction that began before its instance was resettable', () => {
           expect(await told).to.be.an.instanceof(ResetError);
         });
 
-        it('has the time limit of the instance from then on', async () => {
+        it('has the time limit of the instance from that moment', async () => {
           await open({ transactionTimeoutMillis: 100 });
           expect(await failure(trx.executionPromise as Promise<unknown>)).to.be.an.instanceof(TransactionTimeoutError);
           await until('it is over', () => db.connectionState().transactions.length === 0);

@@ -9,7 +9,7 @@ describe('a block that is ended by hand', () => {
 
   for (const end of ['commit', 'rollback'] as const) {
     describe(`with trx.${end}()`, () => {
-      it('rejects the call and, where that is let through, the block', async () => {
+      it('rejects the call and, when that is not caught, the block', async () => {
         const error = await rejection(
           stage.db.atomic(async (trx) => {
             await trx('t').insert({ id: 1 });
@@ -48,7 +48,7 @@ describe('a block that is ended by hand', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'insert into t values (2)', 'COMMIT;']);
   });
 
-  describe('with trx.rollback(), whose wish counts', () => {
+  describe('with trx.rollback(), which dooms it', () => {
     for (const [how, wish] of [
       ['swallowed', (trx: Knex.Transaction) => rejection(trx.rollback())],
       ['with an error, swallowed', (trx: Knex.Transaction) => rejection(trx.rollback(new Error('mine')))],
@@ -75,7 +75,7 @@ describe('a block that is ended by hand', () => {
       });
     }
 
-    it('undoes an inner block alone where that asked for it', async () => {
+    it('undoes only the inner block that called it', async () => {
       await stage.db.atomic(async (trx) => {
         await trx.raw('insert into t values (1)');
         const inner = trx.atomic(async (nested) => {
@@ -88,7 +88,7 @@ describe('a block that is ended by hand', () => {
     });
   });
 
-  it('leaves a plain transaction inside alone', async () => {
+  it('does not affect a plain transaction inside', async () => {
     await stage.db.atomic(async (trx) => {
       const nested = await trx.transaction();
       await nested('t').insert({ id: 1 });
@@ -144,7 +144,7 @@ describe('a block that is ended by hand', () => {
     });
   }
 
-  it('rejects with what it threw itself after a raw COMMIT', async () => {
+  it('rejects with its own error after a raw COMMIT', async () => {
     const mine = new Error('mine');
     const error = await rejection(
       stage.db.atomic(async (trx) => {
@@ -172,7 +172,7 @@ describe('a block that is ended by hand', () => {
     });
   }
 
-  it('leaves a raw ROLLBACK TO alone', async () => {
+  it('allows a raw ROLLBACK TO', async () => {
     await stage.db.atomic(async (trx) => {
       await trx.raw('savepoint chain; insert into t values (1); rollback to savepoint chain; release chain');
       await trx.raw('savepoint a; insert into t values (2)');
@@ -217,7 +217,7 @@ describe('a block that is ended by hand', () => {
     expect(ran).to.deep.equal(['afterRollback']);
   });
 
-  it('is over for its handle after the block', async () => {
+  it('refuses its handle after the block', async () => {
     let handle: Parameters<Parameters<typeof stage.db.atomic>[0]>[0] | undefined;
     await stage.db.atomic((trx) => {
       handle = trx;

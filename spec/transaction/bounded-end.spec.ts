@@ -16,8 +16,8 @@ describe('the end of a transaction', () => {
   const stage = useStage({ timeoutMillis: TIME });
   const mine = new Error('mine');
 
-  describe('whose statement is not answered', () => {
-    it('is bounded where that is RELEASE', async () => {
+  describe('when a statement is not answered', () => {
+    it('is bounded when that is RELEASE', async () => {
       stage.proxy.swallowAnswersAfter(/RELEASE/);
       const block = stage.db.atomic((trx) => trx.atomic((inner) => insert(inner, 1)));
       expect(await millisOf(rejection(block))).to.be.below(TWICE);
@@ -25,7 +25,7 @@ describe('the end of a transaction', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('is a failure and no unknown outcome where the block has swallowed that: COMMIT is never sent', async () => {
+    it('is a failure, not an unknown outcome, when the block swallowed that: COMMIT is never sent', async () => {
       stage.proxy.swallowAnswersAfter(/RELEASE/);
       const block = stage.db.atomic(async (trx) => {
         await rejection(trx.atomic((inner) => insert(inner, 1)));
@@ -34,13 +34,13 @@ describe('the end of a transaction', () => {
       expect(stage.sql).not.to.include('COMMIT;');
     });
 
-    it('takes the time once for three RELEASEs', async () => {
+    it('takes the bound once for three RELEASEs', async () => {
       stage.proxy.swallowAnswersAfter(/RELEASE/);
       const block = stage.db.atomic((a) => a.atomic((b) => b.atomic((c) => c.atomic((d) => insert(d, 1)))));
       expect(await millisOf(rejection(block))).to.be.below(TWICE);
     });
 
-    it('takes the time once for ROLLBACK TO, and the transaction around it is lost with it', async () => {
+    it('takes the bound once for ROLLBACK TO, and the outer transaction is lost too', async () => {
       stage.proxy.swallowAnswersAfter(/ROLLBACK TO/);
       const block = stage.db.atomic(async (trx) => {
         await insert(trx, 1);
@@ -50,7 +50,7 @@ describe('the end of a transaction', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('takes the time once for ROLLBACK, a running query included', async () => {
+    it('takes the bound once for ROLLBACK and a running query', async () => {
       const block = stage.db.atomic(async (trx) => {
         void later(trx.raw('select pg_sleep(30)'));
         await stage.running(/pg_sleep/);
@@ -61,7 +61,7 @@ describe('the end of a transaction', () => {
       expect(await rejection(block)).to.equal(mine);
     });
 
-    it('is unknown within the block’s limit and the instance’s time where that is COMMIT', async () => {
+    it('is unknown within the block’s limit and the instance’s time when that is COMMIT', async () => {
       const block = stage.db.atomic(
         async (trx) => {
           await insert(trx, 1);
@@ -78,7 +78,7 @@ describe('the end of a transaction', () => {
       ['its own limit', {}, { timeoutMillis: 300 }],
       ['the limit of the block around it', { timeoutMillis: 300 }, {}],
     ] as const) {
-      it(`says that it ran into ${whose} where that is RELEASE`, async () => {
+      it(`rejects with the timeout of ${whose} when that is RELEASE`, async () => {
         stage.proxy.swallowAnswersAfter(/RELEASE/);
         let told: unknown;
         const block = stage.db.atomic(async (trx) => {
@@ -91,7 +91,7 @@ describe('the end of a transaction', () => {
       });
     }
 
-    it('has no more than the block’s limit and the instance’s time', async () => {
+    it('takes no longer than the block’s limit and the instance’s time', async () => {
       const db = stage.make({ timeoutMillis: 2000 });
       await db.raw('select 1');
       stage.proxy.swallowAnswersAfter(/RELEASE/);
@@ -100,8 +100,8 @@ describe('the end of a transaction', () => {
     });
   });
 
-  describe('with a hook that never settles', () => {
-    it('is given up as onFatal, also under a reset', async () => {
+  describe('when a hook never settles', () => {
+    it('does not wait for onFatal, also during a reset', async () => {
       const db = stage.make({ hooks: { onFatal: never } });
       const block = later(
         db.atomic(async (trx) => {
@@ -113,7 +113,7 @@ describe('the end of a transaction', () => {
       await stage.idle(db);
     });
 
-    it('is given up as afterRollback', async () => {
+    it('does not wait for afterRollback', async () => {
       const block = stage.db.atomic(async (trx) => {
         trx.afterRollback(never);
         throw mine;
@@ -121,7 +121,7 @@ describe('the end of a transaction', () => {
       expect(await rejection(block)).to.equal(mine);
     });
 
-    it('takes no more as afterRollback than the ROLLBACK behind the block’s limit has left', async () => {
+    it('gives afterRollback only the time that the ROLLBACK behind the block’s limit has left', async () => {
       const block = stage.db.atomic(
         async (trx) => {
           trx.afterRollback(never);
@@ -138,7 +138,7 @@ describe('the end of a transaction', () => {
       ['time', () => ({ timeoutMillis: 300 })],
       ['signal', () => ({ signal: AbortSignal.timeout(300) })],
     ] as const) {
-      it(`is given up as afterCommit, by the block’s ${how}: committed all the same`, async () => {
+      it(`does not wait for afterCommit beyond the block’s ${how}, and the data is committed`, async () => {
         const block = stage.db.atomic(async (trx) => {
           await insert(trx, 1);
           trx.afterCommit(never);
@@ -151,7 +151,7 @@ describe('the end of a transaction', () => {
     }
 
     for (const kind of ['afterBegin', 'beforeCommit'] as const) {
-      it(`is ended as ${kind} by the block’s limit`, async () => {
+      it(`does not wait for ${kind} beyond the block’s limit`, async () => {
         const block = stage.db.atomic((trx) => insert(trx, 1), { timeoutMillis: 300, hooks: { [kind]: never } });
         expect(await rejection(block)).to.be.instanceOf(TransactionTimeoutError);
         expect(await stage.ids()).to.deep.equal([]);
@@ -164,7 +164,7 @@ describe('the end of a transaction', () => {
 describe('a block that is stopped before its callback', () => {
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
 
-  it('is never called where its limit is reached while BEGIN is under way', async () => {
+  it('is never called when its limit is reached while BEGIN is under way', async () => {
     let calls = 0;
     stage.proxy.delayMillis = 150;
     const block = stage.db.atomic(() => void calls++, { timeoutMillis: 50 });
@@ -174,7 +174,7 @@ describe('a block that is stopped before its callback', () => {
     expect(calls).to.equal(0);
   });
 
-  it('is never called where its inner SAVEPOINT is under way, and the outer one goes on', async () => {
+  it('is never called when its SAVEPOINT is under way, and the outer block goes on', async () => {
     let calls = 0;
     await stage.db.atomic(async (trx) => {
       await insert(trx, 1);

@@ -38,7 +38,7 @@ describe('the answer to COMMIT', () => {
   afterEach(() => stage.database.query('drop trigger if exists fails on t'));
 
   for (const code of ['XX000', 'XX001', '58030', 'F0000', '23505', '40001']) {
-    it(`is a failure with ${code}, and no unknown outcome`, async () => {
+    it(`is a failure with ${code}, not an unknown outcome`, async () => {
       await failWith(code);
       const error = await rejection(insert(stage.db));
       expect(error).to.include({ code });
@@ -46,19 +46,19 @@ describe('the answer to COMMIT', () => {
     });
   }
 
-  it('is a failure also where the user’s classifier calls its error fatal', async () => {
+  it('is a failure also when the user’s isFatal calls its error fatal', async () => {
     await failWith('23505');
     const db = stage.make({ isFatal: () => true });
     expect(await rejection(insert(db))).to.include({ code: '23505' });
     expect(await stage.ids()).to.deep.equal([]);
   });
 
-  it('is none where the server ends the session', async () => {
+  it('is an unknown outcome when the server ends the session', async () => {
     await failWith('57P01');
     expect(await rejection(insert(stage.db))).to.be.instanceOf(CommitUnknownError);
   });
 
-  it('is a success where the connection breaks right behind it', async () => {
+  it('is a success when the connection breaks right after it', async () => {
     const { user, password, database, host, port } = stage.database.connection;
     const stream = () => breaksBehindCommit();
     const db = resettable(makeKnex({ user, password, database, host, port, stream } as never));
@@ -70,7 +70,7 @@ describe('the answer to COMMIT', () => {
     }
   });
 
-  describe('that waits for a synchronous standby', () => {
+  describe('while it waits for a synchronous standby', () => {
     beforeEach(() => setStandby("'nobody'"));
     afterEach(() => setStandby("''"));
 
@@ -90,7 +90,7 @@ describe('the answer to COMMIT', () => {
       ['time limit', () => ({ timeoutMillis: 300 })],
       ['signal', () => ({ signal: AbortSignal.timeout(300) })],
     ] as const) {
-      it(`is unknown once a ${what} has cut the wait short`, async () => {
+      it(`is unknown when a ${what} has ended the wait`, async () => {
         const block = stage.db.atomic(async (trx) => {
           await trx.raw('set local synchronous_commit = on');
           await trx.raw('insert into t values (1)');

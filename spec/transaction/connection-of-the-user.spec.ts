@@ -15,7 +15,7 @@ describe('a transaction on a connection that the user opened', () => {
   const settled = (db: { raw(sql: string): PromiseLike<unknown> }) => db.raw('select 1');
 
   for (const onFatal of ['evict', 'reset'] as const) {
-    it(`leaves the instance alone when the user closes the connection later, with onFatal: '${onFatal}'`, async () => {
+    it(`does not affect the instance when the user closes the connection later, with onFatal: '${onFatal}'`, async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy }, { onFatal });
       await db.raw('select 1');
@@ -30,7 +30,7 @@ describe('a transaction on a connection that the user opened', () => {
     });
   }
 
-  it('leaves the instance alone when the server ends it later', async () => {
+  it('does not affect the instance when the server ends the connection later', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy }, { onFatal: 'reset' });
     const raw = (await db.client.acquireRawConnection()) as Client;
@@ -45,7 +45,7 @@ describe('a transaction on a connection that the user opened', () => {
     expect(proxy.accepted).to.equal(2);
   });
 
-  it('can be followed by another one on it, which is truthful as well', async () => {
+  it('can be followed by another one on the same connection, which is truthful as well', async () => {
     const db = stage.resettable();
     const raw = (await db.client.acquireRawConnection()) as Client;
     for (const id of [1, 2]) {
@@ -78,7 +78,7 @@ describe('a transaction on a connection that the user opened', () => {
 describe('a block in a transaction of an instance that is not resettable', () => {
   const stage = useStage();
 
-  it('leaves nothing behind: when the instance is destroyed, no other connection is opened', async () => {
+  it('leaves nothing behind, and opens no other connection when the instance is destroyed', async () => {
     const proxy = await stage.proxy();
     const plain = stage.knex({ through: proxy });
     await plain.transaction((trx) => atomic(trx, (inner) => inner.raw('select 1')));

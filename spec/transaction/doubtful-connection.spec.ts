@@ -35,7 +35,7 @@ describe('a connection that comes back in doubt', () => {
     await expectPristine(stage.db);
   });
 
-  it('is dead: the next BEGIN never gets it', async () => {
+  it('is not lent to the next BEGIN when it is dead', async () => {
     const [backend] = await stage.database.backends();
     await stage.database.terminate(backend!.pid);
     await until('its death is known', () => stage.db.connectionState().connections.idle === 0);
@@ -43,7 +43,7 @@ describe('a connection that comes back in doubt', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('was killed during COMMIT: the next BEGIN never gets it', async () => {
+  it('is not lent to the next BEGIN when it was killed during COMMIT', async () => {
     stage.proxy.cutAfter(/COMMIT/);
     const error = await rejection(stage.db.transaction((trx) => trx.raw('insert into t values (1)')));
     expect(error).to.include({ code: 'ERR_COMMIT_UNKNOWN' });
@@ -75,7 +75,7 @@ describe('a connection that comes back in doubt', () => {
     }
   });
 
-  it('is busy with a query that nobody waits for: that is cancelled', async () => {
+  it('has a query that nobody waits for cancelled', async () => {
     let query: Promise<unknown> | undefined;
     await stage.db.transaction(async (trx) => {
       query = later(trx.raw('select pg_sleep(10)'));

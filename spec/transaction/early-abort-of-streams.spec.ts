@@ -8,7 +8,7 @@ describe('a block that is ended right after it has begun to read a stream', () =
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
   const reason = new Error('no more');
 
-  it('has answers that are those asked for where its reader gives up by itself, too', async () => {
+  it('gives later queries their own answers when its reader gives up by itself', async () => {
     stage.proxy.delayMillis = 20;
     await stage.db.transaction(async (trx) => {
       const stream = trx.raw('select i from generate_series(1, 60) i').stream();
@@ -24,7 +24,7 @@ describe('a block that is ended right after it has begun to read a stream', () =
 
   for (const rows of [1, 60, 1000]) {
     for (const millis of [0, 5, 25, 45]) {
-      it(`leaves a connection whose answers are those asked for (${rows} rows, after ${millis} ms)`, async () => {
+      it(`gives the next borrower its own answers (${rows} rows, after ${millis} ms)`, async () => {
         stage.proxy.delayMillis = 20;
         const controller = new AbortController();
         const block = stage.db.atomic(

@@ -16,7 +16,7 @@ describe('a transaction that the user’s SQL has ended', () => {
       ['a block', (work: (trx: Knex.Transaction) => Promise<unknown>) => stage.db.atomic(work)],
       ['a plain transaction', (work: (trx: Knex.Transaction) => Promise<unknown>) => stage.db.transaction(work)],
     ] as const) {
-      it(`sends nothing of what waits behind "${sql}" in ${what}`, async () => {
+      it(`sends no statement that waits behind "${sql}" in ${what}`, async () => {
         let outcomes: PromiseSettledResult<unknown>[] = [];
         const error = await rejection(
           run(async (trx) => {
@@ -33,7 +33,7 @@ describe('a transaction that the user’s SQL has ended', () => {
         expect((await stage.db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
       });
 
-      it(`sends nothing that is asked after "${sql}" in ${what}`, async () => {
+      it(`sends no statement that is asked after "${sql}" in ${what}`, async () => {
         let refused: unknown;
         const error = await rejection(
           run(async (trx) => {
@@ -48,7 +48,7 @@ describe('a transaction that the user’s SQL has ended', () => {
       });
     }
 
-    it(`runs no block again that was ended by "${sql}"`, async () => {
+    it(`does not retry a block that was ended by "${sql}"`, async () => {
       let runs = 0;
       const block = stage.db.atomic(
         async (trx) => {
@@ -64,7 +64,7 @@ describe('a transaction that the user’s SQL has ended', () => {
     });
   }
 
-  it('is a success where a COMMIT by hand was the last statement of a plain transaction', async () => {
+  it('is a success when a raw COMMIT was the last statement of a plain transaction', async () => {
     await stage.db.transaction(async (trx) => {
       await insert(trx, 1);
       await trx.raw('commit');
@@ -77,7 +77,7 @@ describe('a transaction that the user’s SQL has ended', () => {
   });
 
   for (const sql of ['rollback', 'rollback and chain', 'rollback; begin']) {
-    it(`is none where "${sql}" was the last statement of a plain transaction`, async () => {
+    it(`is no success when "${sql}" was the last statement of a plain transaction`, async () => {
       const trx = await stage.db.transaction();
       await insert(trx, 1);
       await trx.raw(sql);
@@ -89,7 +89,7 @@ describe('a transaction that the user’s SQL has ended', () => {
 
   for (const script of ['commit; begin; select 1/0', 'rollback; begin; select 1/0', 'rollback and chain; select 1/0']) {
     for (const what of ['atomic', 'transaction'] as const) {
-      it(`knows what a script has ended that fails later: "${script}", by ${what}()`, async () => {
+      it(`is known to be ended by a script that fails later: "${script}", by ${what}()`, async () => {
         const error = await rejection(
           stage.db[what](async (trx: Knex.Transaction) => {
             await insert(trx, 1);
@@ -105,7 +105,7 @@ describe('a transaction that the user’s SQL has ended', () => {
     }
   }
 
-  it('takes a failing script with a ROLLBACK TO for no end', async () => {
+  it('is not ended by a failing script with a ROLLBACK TO', async () => {
     await stage.db.transaction(async (trx) => {
       await insert(trx, 1);
       await trx.raw('savepoint a');

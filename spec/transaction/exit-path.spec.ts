@@ -40,7 +40,7 @@ describe('the way out of a transaction', () => {
     for (const { pid } of await stage.database.backends()) await stage.database.terminate(pid);
   });
 
-  describe('on which the connection dies', () => {
+  describe('when the connection dies', () => {
     for (const step of exitSteps(stage)) {
       it(`ends with ${step.death} ${step.name}`, async () => {
         const die: Strike = (link) => (link ? link.reset() : stage.proxy.reset());
@@ -50,7 +50,7 @@ describe('the way out of a transaction', () => {
     }
   });
 
-  describe('on which a reset comes', () => {
+  describe('when a reset comes', () => {
     for (const step of exitSteps(stage)) {
       it(`ends with ${step.reset} ${step.name}`, async () => {
         const reset: Strike = (link) => {
@@ -63,7 +63,7 @@ describe('the way out of a transaction', () => {
       });
     }
 
-    it('commits while COMMIT is under way and its answer comes', async () => {
+    it('commits when a reset comes while COMMIT is under way and its answer arrives', async () => {
       at(stage, /COMMIT/, () => {
         resetting = stage.db.resetConnection();
       });

@@ -64,7 +64,7 @@ describe('a hook that throws', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('rolls back by a failing statement of its own', async () => {
+    it('rolls back when a statement of the hook fails', async () => {
       const error = await rejection(
         stage.db.atomic(insert, { hooks: { beforeCommit: ({ trx }) => trx.raw('select 1/0') } }),
       );
@@ -95,7 +95,7 @@ describe('a hook that throws', () => {
       return error;
     }
 
-    it('leaves the data committed, runs the others, and says so', async () => {
+    it('leaves the data committed, runs the other hooks, and rejects with AfterCommitError', async () => {
       const ran: number[] = [];
       const error = await rejection(
         stage.db.atomic(async (trx) => {
@@ -115,7 +115,7 @@ describe('a hook that throws', () => {
       expect(stage.sql).to.deep.equal(['BEGIN;', 'insert into t values (1)', 'COMMIT;']);
     });
 
-    it('is no reason for another attempt, whatever it throws', async () => {
+    it('causes no other attempt, whatever it throws', async () => {
       let calls = 0;
       const conflict = Object.assign(new Error('conflict'), { code: '40001' });
       const error = await rejection(
@@ -155,7 +155,7 @@ describe('a hook that throws', () => {
       expect(error.errors).to.deep.equal([undefined]);
     });
 
-    it('does not show what the block returned, nor bindings, when it is printed', async () => {
+    it('shows neither the value of the block nor bindings when its error is printed', async () => {
       const error = await rejection(
         stage.db.atomic((trx) => {
           trx.afterCommit(() => stage.db.raw('select ?::int', ['s3cret']));
@@ -168,7 +168,7 @@ describe('a hook that throws', () => {
   });
 
   describe('as afterRollback', () => {
-    it('does not hide why it was rolled back, and the others run', async () => {
+    it('does not hide the reason of the rollback, and the other hooks run', async () => {
       const ran: string[] = [];
       const reason = new Error('reason');
       const error = await rejection(
@@ -202,7 +202,7 @@ describe('a hook that throws', () => {
   });
 
   describe('as onRetry', () => {
-    it('does not keep the next attempt from running', async () => {
+    it('does not prevent the next attempt', async () => {
       const conflict = Object.assign(new Error('conflict'), { code: '40001' });
       const value = await stage.db.atomic(
         (trx) => (trx.attempt === 1 ? Promise.reject(conflict) : Promise.resolve(trx.attempt)),

@@ -7,7 +7,7 @@ import { pidOf, rejection, useStage } from './stage';
 describe('onFatal', () => {
   const stage = useStage();
 
-  it('runs once, though inner and outer blocks fail by it and more errors follow', async () => {
+  it('runs once, although inner and outer blocks fail by the error and more errors follow', async () => {
     const ran: string[] = [];
     await rejection(
       stage.db.atomic(
@@ -28,7 +28,7 @@ describe('onFatal', () => {
     expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
   });
 
-  it('runs before the rollback hooks of an inner block that it ends', async () => {
+  it('runs before the rollback hooks of inner blocks', async () => {
     const ran: string[] = [];
     await rejection(
       stage.db.atomic(async (trx) => {
@@ -46,7 +46,7 @@ describe('onFatal', () => {
     expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
   });
 
-  it('takes its time, and what the callback threw meanwhile is still the error that comes out', async () => {
+  it('may take time, and the error of the callback is still the one that comes out', async () => {
     const mine = new Error('mine');
     const db = stage.make({ hooks: { onFatal: () => sleep(50) } });
     const transaction = db.transaction(async (trx) => {
@@ -59,7 +59,7 @@ describe('onFatal', () => {
     expect(await rejection(transaction)).to.equal(mine);
   });
 
-  it('runs where the connection died with no query in flight', async () => {
+  it('runs when the connection died while no query ran', async () => {
     const contexts: TransactionHookContext[] = [];
     const db = stage.make({ hooks: { onFatal: (context) => void contexts.push(context) } });
     const trx = await db.transaction();
@@ -71,7 +71,7 @@ describe('onFatal', () => {
     expect((contexts[0]!.error as { code: string }).code).to.equal('57P01');
   });
 
-  it('runs where the user’s classifier calls an error fatal, and the connection is dropped', async () => {
+  it('runs when the user’s isFatal calls an error fatal, and the connection is closed', async () => {
     let calls = 0;
     const db = stage.make({
       isFatal: (error, standard) => standard || (error as { code?: string }).code === '22012',
@@ -92,7 +92,7 @@ describe('onFatal', () => {
     expect(await pidOf(db)).not.to.equal(pid);
   });
 
-  it('keeps a connection whose error the user’s classifier calls harmless', async () => {
+  it('keeps a connection whose error the user’s isFatal calls harmless', async () => {
     const db = stage.make({ isFatal: () => false, hooks: { onFatal: () => expect.fail('it ran') } });
     const pid = await pidOf(db);
     const raise = `do $$ begin raise exception 'pretended' using errcode = '58030'; end $$`;
@@ -100,7 +100,7 @@ describe('onFatal', () => {
     expect(await pidOf(db)).to.equal(pid);
   });
 
-  it('runs and drops the connection for a fatal SQLSTATE of a statement', async () => {
+  it('runs for a fatal SQLSTATE of a statement, and the connection is closed', async () => {
     let calls = 0;
     const db = stage.make({ hooks: { onFatal: () => void calls++ } });
     const pid = await pidOf(db);

@@ -11,7 +11,7 @@ describe('the error of a transaction', () => {
       const run = (body: (trx: Parameters<Parameters<typeof stage.db.transaction>[0]>[0]) => Promise<unknown>) =>
         stage.db[form](body as never) as Promise<unknown>;
 
-      it('is what the callback threw, be it no Error', async () => {
+      it('is what the callback threw, even if it is no Error', async () => {
         let thrown: unknown;
         await run(async () => {
           throw 'just text';
@@ -22,7 +22,7 @@ describe('the error of a transaction', () => {
         expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
       });
 
-      it('is the first one in the cause of what 25P02 refused', async () => {
+      it('is in the cause of an error with 25P02', async () => {
         let first: AnyError | undefined;
         const error = await rejection(
           run(async (trx) => {
@@ -83,7 +83,7 @@ describe('the error of a transaction', () => {
         expect([error.code, error.cause?.code]).to.include('57P01');
       });
 
-      it('is 25P03 where it was idle for too long', async () => {
+      it('is 25P03 when it was idle for too long', async () => {
         const error = await rejection(
           run(async (trx) => {
             await trx.raw('set idle_in_transaction_session_timeout = 20');
@@ -118,7 +118,7 @@ describe('the error of a transaction', () => {
     });
   }
 
-  it('is attached to an object that cannot be changed without a complaint', async () => {
+  it('is not attached to a frozen object, and that causes no other error', async () => {
     const frozen = Object.freeze(new Error('frozen'));
     stage.proxy.cutBefore(/ROLLBACK/);
     expect(await rejection(stage.db.transaction(() => Promise.reject(frozen)))).to.equal(frozen);

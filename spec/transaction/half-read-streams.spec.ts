@@ -77,7 +77,7 @@ describe('a transaction whose stream is half read', () => {
     });
   }
 
-  it('tells its reader that the transaction is over', async () => {
+  it('ends its reader with an error', async () => {
     let told: unknown;
     await rejection(
       stage.db.atomic(async (trx) => {

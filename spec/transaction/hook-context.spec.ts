@@ -56,7 +56,7 @@ describe('the context of a hook', () => {
     expect((seen[2] as unknown[])[2]).to.equal('inner');
   });
 
-  it('says why it was rolled back, and that this was not fatal', async () => {
+  it('has the reason of a rollback that was not fatal', async () => {
     const mine = new Error('mine');
     let context: TransactionHookContext | undefined;
     await rejection(
@@ -70,7 +70,7 @@ describe('the context of a hook', () => {
     expect(context).to.include({ error: mine, fatal: false, attempt: 1 });
   });
 
-  it('says that it was fatal', async () => {
+  it('has the reason of a rollback that was fatal', async () => {
     const contexts: Record<string, TransactionHookContext> = {};
     const error = await rejection(
       stage.db.atomic(

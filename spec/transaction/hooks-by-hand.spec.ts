@@ -16,7 +16,7 @@ const insert = async (db: { raw: Db['raw'] }, id: number) => {
 describe('a block', () => {
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
 
-  describe('a hook that ends its block by hand', () => {
+  describe('in a hook that ends the block by hand', () => {
     for (const call of ['commit', 'rollback'] as const) {
       for (const kind of ['afterBegin', 'beforeCommit'] as const) {
         it(`gets BlockControlError from ${call}() in ${kind}`, async () => {
@@ -69,7 +69,7 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('and so does a block that joined a plain transaction', async () => {
+    it('rolls back by rollback() in beforeCommit of a block that joined a plain transaction', async () => {
       const error = await rejection(
         stage.db.transaction((trx) => atomic(trx, (joined) => joined.commit(), { savepoint: false })),
       );
@@ -77,7 +77,7 @@ describe('a block', () => {
     });
   });
 
-  describe('commit() twice', () => {
+  describe('when commit() is called twice', () => {
     for (const what of ['at once', 'while the hook runs', 'afterwards'] as const) {
       it(`runs beforeCommit once: ${what}`, async () => {
         let runs = 0;
@@ -104,10 +104,10 @@ describe('a block', () => {
     }
   });
 
-  describe('with blocks that joined it', () => {
+  describe('when other blocks joined it', () => {
     const joined = { savepoint: false } as const;
 
-    it('rejects with the error of one in a Promise.all, once the other is done', async () => {
+    it('rejects with the error of one in a Promise.all, once the other has ended', async () => {
       const mine = new Error('mine');
       let isDone = false;
       const block = stage.db.atomic(async (trx) => {
@@ -128,7 +128,7 @@ describe('a block', () => {
       await stage.idle();
     });
 
-    it('waits for one that it did not await, like for a query', async () => {
+    it('waits for one that it did not await', async () => {
       await stage.db.atomic(async (trx) => {
         void later(
           trx.atomic(async (inner) => {
@@ -141,7 +141,7 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([1, 2]);
     });
 
-    it('rejects where one that it did not await fails', async () => {
+    it('rejects when one that it did not await fails', async () => {
       const mine = new Error('mine');
       const block = stage.db.atomic(async (trx) => {
         await insert(trx, 1);
@@ -156,7 +156,7 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('ends in time where one never settles', async () => {
+    it('ends in time when one never settles', async () => {
       const mine = new Error('mine');
       const block = stage.db.atomic(async (trx) => {
         void later(trx.atomic(() => new Promise(() => {}), joined));
@@ -166,12 +166,12 @@ describe('a block', () => {
     });
   });
 
-  describe('with an inner block that it did not await', () => {
+  describe('when it did not await an inner block', () => {
     for (const [what, handled] of [
       ['and nobody handles', false],
       ['but that is handled elsewhere', true],
     ] as const) {
-      it(`rejects where that fails, ${what}`, async () => {
+      it(`rejects when that fails, ${what}`, async () => {
         const mine = new Error('mine');
         const block = stage.db.atomic(async (trx) => {
           await insert(trx, 1);
@@ -188,7 +188,7 @@ describe('a block', () => {
       });
     }
 
-    it('waits in a plain transaction for one inside that it did not await', async () => {
+    it('waits for it in a plain transaction', async () => {
       await stage.db.transaction(async (trx) => {
         void trx.transaction(async (inner) => {
           await sleep(20);
@@ -198,11 +198,11 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([1]);
     });
 
-    it('does not wait for a transaction by handle that was left open', async () => {
+    it('does not wait for a handle that was left open', async () => {
       await Promise.race([stage.db.transaction(async (trx) => void (await trx.transaction())), late()]);
     });
 
-    it('rejects where that has failed before, and nobody has looked', async () => {
+    it('rejects when that has failed before and nobody awaited it', async () => {
       const mine = new Error('mine');
       const block = stage.db.atomic(async (trx) => {
         void trx.atomic(() => Promise.reject(mine));
@@ -215,7 +215,7 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('resolves where its failure was caught, however late', async () => {
+    it('resolves when its failure was caught, however late', async () => {
       await stage.db.atomic(async (trx) => {
         const inner = trx.atomic(() => Promise.reject(new Error('mine')));
         await sleep(50); // it has failed by now
@@ -226,7 +226,7 @@ describe('a block', () => {
     });
   });
 
-  it('an error of a service is no lost connection: the block is not run again', async () => {
+  it('does not take an error of a service for a lost connection, and is not retried', async () => {
     let runs = 0;
     const fatal: string[] = [];
     const refused = Object.assign(new Error('payment service'), { code: 'ECONNRESET' });
@@ -241,7 +241,7 @@ describe('a block', () => {
     expect([runs, fatal]).to.deep.equal([1, []]);
   });
 
-  it('an un-awaited query that fails before it is sent fails the block', async () => {
+  it('fails by an un-awaited query that fails before it is sent', async () => {
     const error = await rejection(
       stage.db.atomic(async (trx) => {
         await insert(trx, 1);

@@ -152,14 +152,14 @@ describe('hooks from anywhere', () => {
     expect(told).to.deep.equal(['1', '2', '3', '4', '5']);
   });
 
-  it('are registered at once: nobody has to wait for that', async () => {
+  it('are registered synchronously', async () => {
     await stage.db.transaction(async (trx) => {
       void later(afterCommit(trx, tell('registered')));
     });
     expect(told).to.deep.equal(['registered']);
   });
 
-  it('get the context of where they were registered', async () => {
+  it('get the context of the block that registered them', async () => {
     const contexts: TransactionHookContext[] = [];
     await stage.db.atomic(
       (trx) => trx.atomic((inner) => afterCommit(inner, (context) => void contexts.push(context))),
@@ -181,7 +181,7 @@ describe('hooks from anywhere', () => {
     expect(told).to.deep.equal(['ERR_RESET']);
   });
 
-  it('in a joined block go to the transaction that it joined', async () => {
+  it('go to the transaction that a block joined', async () => {
     await stage.db.transaction(async (trx) => {
       await atomic(trx, (joined) => order(joined, 1), { savepoint: false });
       expect(told).to.be.empty;
@@ -196,7 +196,7 @@ describe('hooks from anywhere', () => {
     });
     afterEach(() => plain.destroy());
 
-    it('that is being committed are refused, and leave its connection alone', async () => {
+    it('are refused while it is being committed, and its connection is kept', async () => {
       const trx = await plain.transaction();
       await insert(trx, 1);
       // Control is not taken yet when the end is asked for.
@@ -209,7 +209,7 @@ describe('hooks from anywhere', () => {
       expect([await stage.ids(), told]).to.deep.equal([[1, 3], []]);
     });
 
-    it('go on with what it is: a swallowed error rejects it, and nothing is told', async () => {
+    it('do not change its outcome: a swallowed error rejects it, and no hook runs', async () => {
       const work = plain.transaction(async (trx) => {
         await afterCommit(trx, tell('never'));
         await rejection(trx.raw('select nope'));
@@ -218,7 +218,7 @@ describe('hooks from anywhere', () => {
       expect(told).to.be.empty;
     });
 
-    it('whose connection dies are told of its rollback', async () => {
+    it('run afterRollback when its connection dies', async () => {
       const work = plain.transaction(async (trx) => {
         await afterRollback(trx, ({ error }) => void told.push((error as { code: string }).code));
         await trx.raw('select pg_terminate_backend(pg_backend_pid())');
@@ -229,14 +229,14 @@ describe('hooks from anywhere', () => {
   });
 
   describe('on an instance', () => {
-    it('run afterCommit at once outside of any transaction, and wait for it', async () => {
+    it('run afterCommit at once outside of any transaction, and await it', async () => {
       await order(stage.db, 1);
       expect(told).to.deep.equal(['mail 1, stored: true']);
       await order(stage.db.withUserParams({ tenant: 1 }), 2);
       expect(told).to.deep.equal(['mail 1, stored: true', 'mail 2, stored: true']);
     });
 
-    it('tell a hook that runs at once that it is outside', async () => {
+    it('give a hook that runs at once a context that says so', async () => {
       let given!: TransactionHookContext;
       await afterCommit(stage.db, (context) => {
         given = context;
@@ -244,11 +244,11 @@ describe('hooks from anywhere', () => {
       expect(given).to.include({ trx: stage.db, depth: 0, attempt: 1 }).and.to.be.frozen;
     });
 
-    it('reject with what a hook throws that ran at once', async () => {
+    it('reject with the error of a hook that ran at once', async () => {
       expect(await rejection(afterCommit(stage.db, () => Promise.reject(mine)))).to.equal(mine);
     });
 
-    it('refuse the other two outside of any transaction', async () => {
+    it('refuse beforeCommit and afterRollback outside of any transaction', async () => {
       for (const register of [beforeCommit, afterRollback]) {
         const error = await rejection(register(stage.db, tell('never')));
         expect(error).to.be.instanceOf(TypeError).with.property('message').that.includes('outside of any transaction');
@@ -272,7 +272,7 @@ describe('hooks from anywhere', () => {
       expect(told.at(-1)).to.equal('mail 2, stored: true');
     });
 
-    it('are refused in what is left running of an ambient block', async () => {
+    it('are refused in code that an ambient block left running', async () => {
       const db = stage.make({ ambient: true });
       let go!: () => void;
       const gone = new Promise<void>((resolve) => {
@@ -286,7 +286,7 @@ describe('hooks from anywhere', () => {
       expect(await rejection(left)).to.match(/is finished/);
     });
 
-    it('go to the transactions of the app in a sandbox, and run at once outside of them, as in production', async () => {
+    it('go to the app’s transactions in a sandbox, and run at once outside of them, as in production', async () => {
       const db = stage.db;
       await db.sandbox(async () => {
         await afterCommit(db, tell('at once'));
@@ -313,8 +313,8 @@ describe('hooks from anywhere', () => {
     });
   });
 
-  describe('given something else', () => {
-    it('are a TypeError that names it', async () => {
+  describe('given a wrong value', () => {
+    it('throw a TypeError that names the function', async () => {
       const plain = makeKnex(stage.database.connection);
       const given: [unknown, string][] = [
         [undefined, 'undefined'],

@@ -46,7 +46,7 @@ describe('the hooks of a block', () => {
       expect(stage.sql).to.deep.equal(['BEGIN;', 'select 1', 'insert into t values (1)', 'select 2', 'COMMIT;']);
     });
 
-    it('run after it once, in the order in which they were registered over the whole transaction', async () => {
+    it('run after COMMIT once, in the order of registration over the whole transaction', async () => {
       await stage.db.atomic(async (trx) => {
         trx.afterCommit(note(1));
         await trx.atomic((nested) => {
@@ -58,7 +58,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal([1, 2, 3]);
     });
 
-    it('run those that a hook registers before those of the hooks after it', async () => {
+    it('run a hook that another hook registered before the hooks that come later', async () => {
       const open = (id: number, more?: (trx: AtomicTransaction) => void) => () =>
         stage.db.atomic((trx) => {
           log.push(id);
@@ -106,7 +106,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal(['inner is done', 'before', 'after']);
     });
 
-    it('run for a block that joined', async () => {
+    it('run when a joined block registered them', async () => {
       await stage.db.atomic(async (trx) => {
         const hooks = { afterBegin: note('afterBegin'), afterCommit: note('afterCommit') };
         await trx.atomic((joined) => joined.afterCommit(note('registered')), { savepoint: false, hooks });
@@ -115,7 +115,7 @@ describe('the hooks of a block', () => {
       expect(log).to.include.members(['afterCommit', 'registered']);
     });
 
-    it('may open a block of their own on a pool of one', async () => {
+    it('may run another block on a pool of one', async () => {
       const db = stage.make({}, { pool: { max: 1 }, acquireConnectionTimeout: 500 });
       await db.atomic((trx) => {
         trx.afterCommit(() => db.atomic((inner) => inner.raw('insert into t values (1)')));
@@ -125,14 +125,14 @@ describe('the hooks of a block', () => {
   });
 
   describe('when it is rolled back', () => {
-    it('run after that, with the error', async () => {
+    it('run after ROLLBACK, with the error', async () => {
       const mine = new Error('mine');
       const hooks = { ...recording(log), afterRollback: ({ error }: { error: unknown }) => void log.push(error) };
       await rejection(stage.db.atomic(() => Promise.reject(mine), { hooks }));
       expect(log).to.deep.equal(['afterBegin', mine]);
     });
 
-    it('see nothing of it in the database, and may open a block of their own on a pool of one', async () => {
+    it('do not see its work in the database, and may run another block on a pool of one', async () => {
       const db = stage.make({}, { pool: { max: 1 }, acquireConnectionTimeout: 500 });
       const body = async (trx: AtomicTransaction) => {
         await trx.raw('insert into t values (1)');
@@ -145,7 +145,7 @@ describe('the hooks of a block', () => {
       expect(await stage.ids()).to.deep.equal([2]);
     });
 
-    it('are dropped with their savepoint, and run at its rollback', async () => {
+    it('are dropped with their savepoint, whose afterRollback hooks run', async () => {
       await stage.db.atomic(async (trx) => {
         trx.afterCommit(note('outer'));
         const inner = trx.atomic(async (nested) => {
@@ -161,7 +161,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal([['undone', 'RELEASE SAVEPOINT s1;'], 'inner is over', 'outer']);
     });
 
-    it('run for an inner block that was released before', async () => {
+    it('run for an inner block that was released', async () => {
       await rejection(
         stage.db.atomic(async (trx) => {
           await trx.atomic((nested) => nested.afterRollback(note('inner')));
@@ -172,7 +172,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal(['inner', 'outer']);
     });
 
-    it('run not again for an inner block that was rolled back itself', async () => {
+    it('do not run again for an inner block that was rolled back itself', async () => {
       await rejection(
         stage.db.atomic(async (trx) => {
           await rejection(trx.atomic((nested) => (nested.afterRollback(note('inner')), fail())));
@@ -182,7 +182,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal(['inner']);
     });
 
-    it('run where the server rolled back', async () => {
+    it('run when the server rolled back', async () => {
       await rejection(
         stage.db.atomic(
           (trx) =>
@@ -198,7 +198,7 @@ describe('the hooks of a block', () => {
       expect(log).to.deep.equal(['afterBegin', 'beforeCommit', 'ERR_TRANSACTION_FAILED']);
     });
 
-    it('run where COMMIT failed', async () => {
+    it('run when COMMIT failed', async () => {
       const hooks = recording(log);
       await rejection(stage.db.atomic((trx) => trx('u').insert([{ id: 1 }, { id: 1 }]) as never, { hooks }));
       expect(log).to.deep.equal(['afterBegin', 'beforeCommit', 'afterRollback']);
@@ -206,7 +206,7 @@ describe('the hooks of a block', () => {
   });
 
   describe('when it is too late', () => {
-    it('cannot be registered any more', async () => {
+    it('cannot be registered', async () => {
       let outer: AtomicTransaction | undefined;
       let inner: AtomicTransaction | undefined;
       await stage.db.atomic(async (trx) => {

@@ -22,14 +22,14 @@ describe('the override of isFatal', () => {
     expect(asked).to.deep.include(['22012', false]);
   });
 
-  it('decides for a query outside of a transaction too', async () => {
+  it('decides for a query outside of a transaction as well', async () => {
     const db = stage.make({ isFatal: (_, standard) => standard });
     const pid = await pidOf(db);
     await rejection(db.raw('select 1/0'));
     expect(await pidOf(db)).to.equal(pid);
   });
 
-  it('that throws is reported as a warning, and the standard verdict used', async () => {
+  it('is reported as a warning when it throws, and the standard verdict counts', async () => {
     expectWarning('the classifier failed');
     const db = stage.make({
       isFatal: () => {
@@ -43,7 +43,7 @@ describe('the override of isFatal', () => {
     expect(await pidOf(db)).not.to.equal(pid);
   });
 
-  it('decides what is worth another attempt', async () => {
+  it('decides which errors are retried', async () => {
     let calls = 0;
     const db = stage.make({ isFatal: () => false });
     const failing = () => {

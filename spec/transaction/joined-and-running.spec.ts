@@ -6,12 +6,12 @@ import { later, rejection, useStage } from './stage';
 const never = () => new Promise<never>(() => {});
 const joined = { savepoint: false } as const;
 
-describe('a block that has joined another and runs on', () => {
+describe('a joined block that continues after its transaction', () => {
   // Longer than a test may take.
   const stage = useStage({ timeoutMillis: 60_000 });
   const mine = new Error('mine');
 
-  it('does not hold up the limit of that', async () => {
+  it('does not delay the limit of the transaction', async () => {
     const error = await rejection(stage.db.atomic((trx) => trx.atomic(never, joined), { timeoutMillis: 100 }));
     expect(error).to.be.instanceOf(TransactionTimeoutError);
     expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
@@ -20,7 +20,7 @@ describe('a block that has joined another and runs on', () => {
   const fails = (trx: AtomicTransaction) =>
     Promise.all([trx.atomic(() => Promise.reject(mine), joined), trx.atomic(never, joined)]);
 
-  it('does not hold up the failure of another beside it, in a block and in a savepoint', async () => {
+  it('does not delay the failure of another one, in a block and in a savepoint', async () => {
     expect(await rejection(stage.db.atomic(fails))).to.equal(mine);
     await stage.db.atomic(async (trx) => {
       await trx.raw('insert into t values (1)');
@@ -29,7 +29,7 @@ describe('a block that has joined another and runs on', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('is refused what it asks afterwards', async () => {
+  it('has its later queries refused', async () => {
     let goOn = () => {};
     const waits = new Promise<void>((resolve) => {
       goOn = resolve;

@@ -21,7 +21,7 @@ describe('a COMMIT that is answered before its cancel request arrives', () => {
   });
   afterEach(() => detour.close());
 
-  it('is a success, and the next borrower’s query is left alone', async () => {
+  it('is a success, and the query of the next borrower is not cancelled', async () => {
     const db = stage.make(
       {},
       {

@@ -18,8 +18,8 @@ const limitIsOver = (start: number) => until('the limit is over', () => performa
 describe('limits', () => {
   const stage = useStage({}, { pool: { min: 0, max: 1 } });
 
-  describe('a limit that is reached after the outcome', () => {
-    it('does not make a failure of a committed block', async () => {
+  describe('that is reached after the outcome', () => {
+    it('does not reject a committed block', async () => {
       const start = performance.now();
       const value = await stage.db.atomic(
         async (trx) => {
@@ -45,8 +45,8 @@ describe('limits', () => {
     });
   });
 
-  describe('a block whose end comes while its afterBegin hook runs', () => {
-    it('does not run any more', async () => {
+  describe('that is reached while an afterBegin hook runs', () => {
+    it('keeps the block from running', async () => {
       let isRun = false;
       const [hooked, end] = [defer(), defer()];
       const afterBegin = async () => {
@@ -61,7 +61,7 @@ describe('limits', () => {
       expect(isRun).to.equal(false);
     });
 
-    it('does not run beside its next attempt', async () => {
+    it('keeps the block from running beside its next attempt', async () => {
       let inside = 0;
       let most = 0;
       const afterBegin = async ({ trx, attempt }: TransactionHookContext) => {
@@ -81,7 +81,7 @@ describe('limits', () => {
     });
   });
 
-  it('a limit ends a block that may be tried again, whose connection died and whose callback hangs', async () => {
+  it('end a block with retry whose connection died and whose callback hangs', async () => {
     const block = watch(
       stage.db.atomic(
         async (trx) => {
@@ -94,7 +94,7 @@ describe('limits', () => {
     await until('it is rejected', () => block.state === 'rejected');
   });
 
-  it('a limit of an inner block whose SAVEPOINT still waits leaves the outer one alone', async () => {
+  it('of an inner block whose SAVEPOINT still waits do not affect the outer one', async () => {
     const holder = await stage.make().transaction();
     await holder.raw('lock table t');
     await stage.db.atomic(async (trx) => {

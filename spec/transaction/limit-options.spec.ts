@@ -6,25 +6,25 @@ describe('a block with a limit', () => {
   const stage = useStage();
   const reason = new Error('the reason');
 
-  it('names the block that ran out of time', async () => {
+  it('rejects with an error that names the block', async () => {
     const options = { timeoutMillis: 20, label: 'transfer' };
     const error = await rejection(stage.db.atomic(() => new Promise(() => {}), options));
     expect(error.message).to.include('transfer').and.to.include('20');
   });
 
-  it('sends nothing where the signal is aborted already', async () => {
+  it('sends nothing when the signal is aborted already', async () => {
     let calls = 0;
     const signal = AbortSignal.abort(reason);
     expect(await rejection(stage.db.atomic(() => void calls++, { signal }))).to.equal(reason);
     expect([calls, stage.sql]).to.deep.equal([0, []]);
   });
 
-  it('rejects with the signal’s reason, be it the default one', async () => {
+  it('rejects with the reason of the signal, the default one included', async () => {
     const error = await rejection(stage.db.atomic(() => {}, { signal: AbortSignal.abort() }));
     expect(error.name).to.equal('AbortError');
   });
 
-  it('does nothing when the signal aborts after the block, and holds no listener on it', async () => {
+  it('ignores a signal that aborts after the block, and leaves no listener on it', async () => {
     const controller = new AbortController();
     const { signal } = controller;
     const removed: string[] = [];

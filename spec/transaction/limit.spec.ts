@@ -44,7 +44,7 @@ describe('a block with a limit', () => {
 
   for (const limit of limits) {
     describe(`by ${limit.name}`, () => {
-      it('cancels the running statement on the server, and its locks are free', async () => {
+      it('cancels the running statement on the server, which frees its locks', async () => {
         let query: Promise<unknown> | undefined;
         const promise = later(
           stage.db.atomic(async (trx) => {
@@ -70,7 +70,7 @@ describe('a block with a limit', () => {
         expect(stage.db.connectionState().connections).to.include({ idle: 1 });
       });
 
-      it('rolls back a block that waits for something else, at once', async () => {
+      it('rolls back at once a block that waits for something else', async () => {
         let isInside = false;
         const promise = later(
           stage.db.atomic(async (trx) => {
@@ -110,7 +110,7 @@ describe('a block with a limit', () => {
         expect(stage.sql).to.deep.equal(['BEGIN;', 'select 1', 'ROLLBACK']);
       });
 
-      it('rejects while it waits for a connection, and is never begun', async () => {
+      it('rejects while it waits for a connection, and never begins', async () => {
         let calls = 0;
         const holder = await stage.db.transaction();
         const promise = later(stage.db.atomic(() => void calls++, limit.options()));
@@ -155,7 +155,7 @@ describe('a block with a limit', () => {
         }
       });
 
-      it('is over the whole block: the inner one is ended with it', async () => {
+      it('ends inner blocks with the outer one', async () => {
         let inner: Promise<unknown> | undefined;
         const promise = later(
           stage.db.atomic(async (trx) => {
@@ -170,7 +170,7 @@ describe('a block with a limit', () => {
         await stage.idle();
       });
 
-      it('of an inner block undoes only that', async () => {
+      it('undoes only the inner block whose limit it is', async () => {
         await stage.db.atomic(async (trx) => {
           await trx.raw('insert into t values (1)');
           const inner = later(
@@ -187,7 +187,7 @@ describe('a block with a limit', () => {
         expect(await stage.ids()).to.deep.equal([1, 3]);
       });
 
-      it('is no reason for another attempt', async () => {
+      it('causes no other attempt', async () => {
         let calls = 0;
         const promise = later(
           stage.db.atomic(

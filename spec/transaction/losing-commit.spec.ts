@@ -37,7 +37,7 @@ describe('a lost COMMIT, without verifyCommit', () => {
         expect(await stage.ids()).to.deep.equal(stored);
       }
 
-      it('rejects a block, which is not run again', async () => {
+      it('rejects a block, which is not retried', async () => {
         let calls = 0;
         await expectUnknown(
           stage.db.atomic(
@@ -125,7 +125,7 @@ describe('a lost COMMIT, without verifyCommit', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('is a plain failure by a handle', async () => {
+    it('is a plain failure of a handle', async () => {
       const trx = await stage.db.transaction();
       void later(trx.executionPromise);
       await insert(trx);
@@ -134,7 +134,7 @@ describe('a lost COMMIT, without verifyCommit', () => {
       expect(await rejection(trx.commit())).not.to.be.instanceOf(CommitUnknownError);
     });
 
-    it('is a plain failure where a query noticed it, and the callback returns at once', async () => {
+    it('is a plain failure when a query noticed it and the callback returns at once', async () => {
       const error = await rejection(
         stage.db.atomic(async (trx) => {
           await stage.database.terminate(await pidOf(trx));
@@ -146,7 +146,7 @@ describe('a lost COMMIT, without verifyCommit', () => {
     });
   });
 
-  it('is never a success where the server crashes in COMMIT', async () => {
+  it('is never a success when the server crashes in COMMIT', async () => {
     await stage.database.query(`
       create function die() returns trigger language plpgsql as
         'begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); return null; end';

@@ -6,7 +6,7 @@ import { later, pidOf, rejection, useStage } from './stage';
 describe('a transaction whose connection is lost', () => {
   const stage = useStage();
 
-  it('rejects at once with no query in flight, though its callback waits for ever', async () => {
+  it('rejects at once while no query runs, although its callback waits for ever', async () => {
     let pid = 0;
     let isReady = () => {};
     const ready = new Promise<void>((resolve) => {
@@ -47,7 +47,7 @@ describe('a transaction whose connection is lost', () => {
     expect(trx.isCompleted()).to.be.true;
   });
 
-  it('rejects an outer and an inner one', async () => {
+  it('rejects an outer and an inner transaction', async () => {
     let inner: unknown;
     const outer = await rejection(
       stage.db.atomic(async (trx) => {
@@ -61,7 +61,7 @@ describe('a transaction whose connection is lost', () => {
     expect([outer.code, outer.cause?.code]).to.include('57P01');
   });
 
-  it('tells everybody whose query waited behind the one that ran', async () => {
+  it('rejects every query that waited behind the running one', async () => {
     const queries: Promise<unknown>[] = [];
     const promise = later(
       stage.db.transaction(async (trx) => {
@@ -77,7 +77,7 @@ describe('a transaction whose connection is lost', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'select pg_sleep(10)']);
   });
 
-  it('is tried again, though its callback waits for all of its queries', async () => {
+  it('is retried, although its callback waits for all of its queries', async () => {
     let calls = 0;
     const promise = stage.db.atomic(
       async (trx) => {
@@ -95,7 +95,7 @@ describe('a transaction whose connection is lost', () => {
     expect(await promise).to.equal('value');
   });
 
-  it('is doomed, also if an inner block swallowed the error', async () => {
+  it('is doomed, also when an inner block swallowed the error', async () => {
     const error = await rejection(
       stage.db.atomic(async (trx) => {
         const pid = await pidOf(trx);
@@ -192,7 +192,7 @@ describe('a transaction that is rolled back while it runs a query', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'select pg_sleep(10)', 'ROLLBACK']);
   });
 
-  it('undoes only the savepoint where it was an inner block’s', async () => {
+  it('undoes only the savepoint when the query was an inner block’s', async () => {
     await stage.db.atomic(async (trx) => {
       await trx('t').insert({ id: 1 });
       const inner = trx.atomic(async (nested) => {

@@ -37,7 +37,7 @@ describe('a nested transaction', () => {
         },
       ],
     ] as const) {
-      it(`is undone where it is ${how}, and nobody waits for that`, async () => {
+      it(`is undone when it is ${how}, and nobody awaits that`, async () => {
         await stage.db.transaction(async (trx) => {
           await insert(trx, 1);
           const inner = await trx.transaction();
@@ -52,7 +52,7 @@ describe('a nested transaction', () => {
         expect(await stage.ids()).to.deep.equal([1]);
       });
 
-      it(`is undone where the innermost of three is ${how}, and nobody waits for that`, async () => {
+      it(`is undone when the innermost of three is ${how}, and nobody awaits that`, async () => {
         await stage.db.transaction(async (trx) => {
           await insert(trx, 1);
           const inner = await trx.transaction();
@@ -103,7 +103,7 @@ describe('a nested transaction', () => {
       expect(await stage.ids()).to.deep.equal([2]);
     });
 
-    it('leaves no error behind: what comes first afterwards is the cause', async () => {
+    it('leaves no error behind: a later error is the cause', async () => {
       const error = await rejection(
         stage.db.transaction(async (trx) => {
           await trx.transaction((nested) => nested.raw('select 1/0')).catch(() => {});
@@ -125,7 +125,7 @@ describe('a nested transaction', () => {
       expect(error.cause).to.include({ code: '22012' });
     });
 
-    it('takes siblings one after the other', async () => {
+    it('runs siblings one after the other', async () => {
       await stage.db.transaction(async (trx) => {
         const [first, second, third] = await Promise.allSettled([
           trx.transaction((nested) => insert(nested, 1)),
@@ -139,7 +139,7 @@ describe('a nested transaction', () => {
   });
 
   describe('made with trx.atomic()', () => {
-    it('gives its value, and is released', async () => {
+    it('resolves with its value, and is released', async () => {
       const value = {};
       const result = await stage.db.atomic((trx) => trx.atomic(() => value));
       expect(result).to.equal(value);
@@ -184,7 +184,7 @@ describe('a nested transaction', () => {
       expect(await stage.ids()).to.deep.equal([3]);
     });
 
-    it('lets its failure through when nobody catches it: nothing is stored', async () => {
+    it('fails the outer block when its failure is not caught', async () => {
       const error = await rejection(
         stage.db.atomic(async (trx) => {
           await insert(trx, 1);
@@ -210,7 +210,7 @@ describe('a nested transaction', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('takes siblings started together one after the other', async () => {
+    it('runs siblings that were started together one after the other', async () => {
       let inside = 0;
       await stage.db.atomic(async (trx) => {
         const one = (id: number) =>

@@ -24,8 +24,8 @@ describe('inner transactions', () => {
     return query;
   }
 
-  describe('an inner transaction that outlives its outer one', () => {
-    it('leaves the next borrower of the connection alone when it throws', async () => {
+  describe('that outlive their outer one', () => {
+    it('do not affect the next borrower of the connection when they throw', async () => {
       const [begun, end] = [defer(), defer()];
       let inner: Promise<unknown> | undefined;
       const block = stage.db.atomic(async (trx) => {
@@ -47,13 +47,13 @@ describe('inner transactions', () => {
       expect(error).to.equal(undefined);
     });
 
-    it('leaves the next borrower of the connection alone when it is ended by its handle', async () => {
+    it('do not affect the next borrower of the connection when their handle ends them', async () => {
       const { handle } = await stage.db.transaction(async (trx) => ({ handle: await trx.transaction() }));
       const { error } = await borrowing(() => handle.rollback());
       expect(error).to.equal(undefined);
     });
 
-    it('is undone with the outermost one, also where the one between was released', async () => {
+    it('are undone with the outermost one, also when the one between was released', async () => {
       const outer = await stage.db.transaction();
       const between = await outer.transaction();
       const inner = await between.transaction();
@@ -65,7 +65,7 @@ describe('inner transactions', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
-    it('leaves the next borrower of the connection alone when its time is over', async () => {
+    it('do not affect the next borrower of the connection when their time is up', async () => {
       const begun = defer();
       const start = performance.now();
       const block = stage.db.atomic(async (trx) => {
@@ -87,7 +87,7 @@ describe('inner transactions', () => {
     });
   });
 
-  it('is stored with the transaction around it: its commit() says so', async () => {
+  it('are stored with the transaction around them, and their commit() resolves', async () => {
     let inner: Knex.Transaction | undefined;
     await stage.db.transaction(async (trx) => {
       inner = await trx.transaction();
@@ -99,7 +99,7 @@ describe('inner transactions', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('is undone with the transaction around it: its commit() rejects', async () => {
+  it('are undone with the transaction around them, and their commit() rejects', async () => {
     let inner: Knex.Transaction | undefined;
     const outer = stage.db.transaction(async (trx) => {
       inner = await trx.transaction();

@@ -16,7 +16,7 @@ describe('db.outside()', () => {
     db = stage.make({ ambient: true }, { pool: { min: 0, max: 3 } });
   });
 
-  it('stores what an ambient block that fails must not take with it', async () => {
+  it('stores its work when the ambient block around it fails', async () => {
     const block = db.atomic(async () => {
       await insert(db, 1);
       await db.outside(() => insert(db, 2));
@@ -34,7 +34,7 @@ describe('db.outside()', () => {
     });
   });
 
-  it('has outermost blocks in it, with hooks of their own', async () => {
+  it('runs outermost blocks, with their own hooks', async () => {
     const told: string[] = [];
     const block = db.atomic(async () => {
       await insert(db, 1);
@@ -55,7 +55,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([2]);
   });
 
-  it('has plain transactions in it that are outermost, too', async () => {
+  it('runs plain transactions as outermost ones, too', async () => {
     const block = db.atomic(async () => {
       await db.outside(() => db.transaction(() => insert(db, 2)));
       throw mine;
@@ -64,7 +64,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([2]);
   });
 
-  it('nests: inside a block inside of it, it is outside of that', async () => {
+  it('can be nested: inside a block inside of it, it is outside of that block', async () => {
     const block = db.atomic(async () => {
       await db.outside(async () => {
         const inner = db.atomic(async () => {
@@ -81,7 +81,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([2, 3]);
   });
 
-  it('leaves the rest of the block inside', async () => {
+  it('leaves later queries of the block inside the block', async () => {
     await db.atomic(async (trx) => {
       const pid = await pidOf(trx);
       const [outside, beside] = await Promise.all([db.outside(() => pidOf(db)), pidOf(db)]);
@@ -91,7 +91,7 @@ describe('db.outside()', () => {
     });
   });
 
-  it('takes copies along, and can be asked of one', async () => {
+  it('applies to copies, and can be called on one', async () => {
     const copy = db.withUserParams({ tenant: 1 }) as Db;
     const block = db.atomic(async () => {
       await db.outside(() => insert(copy, 1));
@@ -102,7 +102,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([1, 2]);
   });
 
-  it('runs a builder outside that the work returns', async () => {
+  it('runs a builder outside when the work returns it', async () => {
     const block = db.atomic(async () => {
       await db.outside(() => db('t').insert({ id: 1 }));
       throw mine;
@@ -111,7 +111,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('hands out the value, and what the work throws, of either kind', async () => {
+  it('returns the value and throws the error of synchronous and of asynchronous work', async () => {
     await db.atomic(async () => {
       expect(await db.outside(() => 5)).to.equal(5);
       expect(await rejection(db.outside(() => Promise.reject(mine)))).to.equal(mine);
@@ -163,7 +163,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([2, 3]);
   });
 
-  it('leaves a sandbox that was pinned within it, too: its queries are for the pool', async () => {
+  it('is outside of a sandbox that was pinned within it, too', async () => {
     const sandbox = await db.openSandbox();
     await db.outside(async () => {
       await insert(db, 1);
@@ -173,7 +173,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('takes what it asks with it when a reset comes', async () => {
+  it('has its queries aborted by a reset', async () => {
     const block = later(
       db.atomic(async () => {
         await db.outside(() => db.raw('select pg_sleep(20)'));
@@ -185,7 +185,7 @@ describe('db.outside()', () => {
     expect(await rejection(block)).to.include({ code: 'ERR_RESET' });
   });
 
-  it('outlives its block: what is asked later is still outside', async () => {
+  it('keeps later queries outside after the block has ended', async () => {
     let left!: Promise<void>;
     let go!: () => void;
     const gone = new Promise<void>((resolve) => {
@@ -201,7 +201,7 @@ describe('db.outside()', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('just runs where there is neither a block nor a sandbox', async () => {
+  it('runs its work when there is neither a block nor a sandbox', async () => {
     await stage.db.outside(() => insert(stage.db, 1));
     await stage.db.atomic(async (trx) => {
       await insert(trx, 2);

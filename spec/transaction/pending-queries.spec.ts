@@ -14,7 +14,7 @@ describe('a block with queries that were not awaited', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('fails by a failure among them', async () => {
+  it('fails when one of them fails', async () => {
     let query: Promise<unknown> | undefined;
     const error = await rejection(
       stage.db.atomic((trx) => {
@@ -82,7 +82,7 @@ describe('a block with queries that were not awaited', () => {
     expect(rows).to.have.lengthOf(3);
   });
 
-  it('does not wait for those that were built and never asked', async () => {
+  it('does not wait for builders that were never sent', async () => {
     await stage.db.atomic((trx) => {
       void trx('t').insert({ id: 1 });
     });
@@ -93,7 +93,7 @@ describe('a block with queries that were not awaited', () => {
 describe('a block with concurrent queries', () => {
   const stage = useStage();
 
-  it('sends them one behind the other, without a warning', async () => {
+  it('sends them one after the other, without a warning', async () => {
     const results = await stage.db.atomic((trx) =>
       Promise.all([1, 2, 3].map((id) => trx.raw(`insert into t values (${id}) returning id`))),
     );
@@ -101,14 +101,14 @@ describe('a block with concurrent queries', () => {
     expect(stage.sql).to.have.lengthOf(5);
   });
 
-  it('does so in a plain transaction', async () => {
+  it('does so in a plain transaction as well', async () => {
     await stage.db.transaction((trx) =>
       Promise.all([1, 2, 3].map((id) => trx.raw(`insert into t values (${id}) returning id`))),
     );
     expect(await stage.ids()).to.deep.equal([1, 2, 3]);
   });
 
-  it('fails with the first failure, and the rest is refused', async () => {
+  it('fails with the first failure, and the other queries are refused', async () => {
     const error = await rejection(
       stage.db.atomic((trx) =>
         Promise.all([trx.raw('insert into t values (1)'), trx.raw('select 1/0'), trx.raw('insert into t values (3)')]),

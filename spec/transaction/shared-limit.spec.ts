@@ -34,7 +34,7 @@ describe('transactionTimeoutMillis', () => {
       return trx;
     }
 
-    it('and has its connection back in the pool, with nothing stored and no lock left', async () => {
+    it('and its connection is back in the pool, with nothing stored and no lock left', async () => {
       const trx = await handleRequest();
       const pid = await pidOf(trx);
       await stage.idle();
@@ -44,7 +44,7 @@ describe('transactionTimeoutMillis', () => {
       expect(trx.isCompleted()).to.be.true;
     });
 
-    it('and rejects its promise, and what is asked of it later, with where it was opened', async () => {
+    it('and rejects its promise and later queries, with the place where it was opened', async () => {
       const trx = await handleRequest();
       const promised = later(trx.executionPromise);
       await stage.idle();
@@ -124,7 +124,7 @@ describe('transactionTimeoutMillis', () => {
     expect(order).to.deep.equal([1, 2]);
   });
 
-  it('lets those in time be', async () => {
+  it('does not affect transactions that end in time', async () => {
     for (let id = 1; id <= 5; id++) await stage.db.transaction((trx) => insert(trx, id));
     await new Promise((resolve) => setTimeout(resolve, LIMIT + 50));
     const trx = await stage.db.transaction();
@@ -143,7 +143,7 @@ describe('transactionTimeoutMillis', () => {
     expect(await outcome).to.equal('stored');
   });
 
-  it('ends one whose BEGIN is not answered, and its callback is never called', async () => {
+  it('ends a transaction whose BEGIN is not answered, and never calls its callback', async () => {
     let isCalled = false;
     stage.proxy.mode = 'blackhole';
     const error = await rejection(
@@ -174,7 +174,7 @@ describe('transactionTimeoutMillis', () => {
   });
 
   describe('in a sandbox', () => {
-    it('lets the sandbox be, and ends the transactions of the app inside', async () => {
+    it('does not end the sandbox, and ends the app’s transactions inside', async () => {
       const sandbox = await stage.db.openSandbox();
       await insert(stage.db, 1);
       const trx = await stage.db.transaction();
@@ -210,7 +210,7 @@ describe('transactionTimeoutMillis', () => {
     await db.transaction((trx) => trx.raw(`select pg_sleep(${(LIMIT * 1.5) / 1000})`));
   });
 
-  it('refuses what is no time', () => {
+  it('refuses a value that is no time', () => {
     for (const given of [0, -1, Number.NaN, '30000', null, Infinity]) {
       const make = () => resettable(makeKnex({}), { transactionTimeoutMillis: given as number });
       expect(make).to.throw(TypeError, /transactionTimeoutMillis: expected a number of milliseconds above 0/);

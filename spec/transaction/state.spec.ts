@@ -76,7 +76,7 @@ describe('the states of a transaction', () => {
     }
   }
 
-  it('has an outcome from the moment it is in doubt or has ended, and hands it over once', () => {
+  it('has an outcome as soon as it is in doubt or has ended, and settles with it once', () => {
     for (const name of NAMES) {
       const life = lifeIn(name);
       const isOver = ['inDoubt', 'ended', 'released'].includes(name);
@@ -85,7 +85,7 @@ describe('the states of a transaction', () => {
     }
   });
 
-  it('refuses with its first reason for good, whatever value that is', () => {
+  it('keeps its first reason for refusing statements, whatever value that is', () => {
     for (const reason of [doomed, null, undefined, 0, '']) {
       const life = lifeIn('open');
       life.doom(reason);
@@ -106,7 +106,7 @@ describe('the states of a transaction', () => {
     }
   });
 
-  it('tells those who wait for its outcome and for its end', async () => {
+  it('resolves the waits for its outcome and for its end', async () => {
     const life = lifeIn('open');
     const decided = life.whenDecided;
     const over = life.whenOver;
