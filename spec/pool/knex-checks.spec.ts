@@ -69,7 +69,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
 
   it('hold a borrower no longer than the acquire timeout where validate() never settles', async () => {
     let isHanging = true;
-    const db = checkedBy(() => !isHanging || never(), { acquireTimeoutMillis: 100 });
+    const db = checkedBy(() => !isHanging || never(), { acquireTimeoutMillis: 1000 });
     await pidOf(db);
     const error = await failure(pidOf(db));
     expect(error.name).to.equal('KnexTimeoutError');
@@ -95,7 +95,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
   }
 
   it('replace a connection that is older than maxConnectionLifetimeMillis, also in the next generation', async () => {
-    const pool = { min: 0, max: 1, maxConnectionLifetimeMillis: 150 };
+    const pool = { min: 0, max: 1, maxConnectionLifetimeMillis: 400 };
     const db = stage.resettable({ pool: pool as Knex.PoolConfig });
     for (let generation = 0; generation < 2; generation++) {
       const first = await pidOf(db);

@@ -26,7 +26,7 @@ describe('a connection that is being opened', () => {
   it('never ends: later ones are opened after createTimeoutMillis, and a reset is bounded', async () => {
     let isHanging = true;
     const connection = () => (isHanging ? never() : Promise.resolve(stage.database.connection));
-    const pool = { min: 0, max: 1, createTimeoutMillis: 100, acquireTimeoutMillis: 300 };
+    const pool = { min: 0, max: 1, createTimeoutMillis: 500 };
     const db = stage.resettable({ connection, pool });
     await failure(db.raw('select 1'));
     isHanging = false;
@@ -48,7 +48,7 @@ describe('a connection that is being opened', () => {
       isFirst = false;
       void (isLate ? gate : Promise.resolve()).then(() => done(null, raw));
     };
-    const db = stage.resettable({ pool: { min: 0, max: 1, createTimeoutMillis: 500, afterCreate } });
+    const db = stage.resettable({ pool: { min: 0, max: 1, createTimeoutMillis: 1000, afterCreate } });
     await failure(db.raw('select 1'));
     await db.raw('select 1');
     release();
@@ -63,10 +63,10 @@ describe('a request that is held at the gate', () => {
   const stage = useStage();
 
   it('has its acquire timeout for itself, from the opening of the gate on', async () => {
-    const db = stage.resettable({ pool: { min: 0, max: 1 }, acquireConnectionTimeout: 250 });
+    const db = stage.resettable({ pool: { min: 0, max: 1 }, acquireConnectionTimeout: 1000 });
     const trx = await db.transaction();
     trx.executionPromise.catch(() => {});
-    const reset = db.resetConnection({ graceMillis: 600 });
+    const reset = db.resetConnection({ graceMillis: 1500 });
     await until('the gate is closed', () => db.connectionState().resetting);
     const query = watch(db.raw('select 1'));
     await reset;
