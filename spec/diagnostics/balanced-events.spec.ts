@@ -147,7 +147,7 @@ describe('the channel of transactions', () => {
   ];
 
   for (const [title, ends, act] of cases) {
-    it(`hears of one begin and one end where ${title}`, async () => {
+    it(`gets one begin and one end when ${title}`, async () => {
       await outcome(act());
       await stage.idle();
       await until('the ends are told', () => events.filter(isEnd).length >= ends.length);

@@ -13,7 +13,7 @@ describe('connectionState().connections', () => {
   let db: ResettableKnex;
   const counts = () => db.connectionState().connections;
 
-  it('counts several that are being opened, and who waits for them and for others', async () => {
+  it('counts connections that are being opened, and the queries that wait', async () => {
     const proxy = await stage.proxy();
     db = stage.resettable({ through: proxy, pool: { max: 3 } });
     proxy.freeze();
@@ -32,7 +32,7 @@ describe('connectionState().connections', () => {
     'because the server refuses it': () => ({ ...stage.database.connection, database: 'nowhere' }),
   };
   for (const [title, connection] of Object.entries(nowhere)) {
-    it(`counts none that could not be opened (${title})`, async () => {
+    it(`does not count connections that could not be opened (${title})`, async () => {
       db = stage.resettable({ connection: connection() });
       await failure(db.raw('select 1'));
       await until('it is not being opened any more', () => counts().opening === 0);
@@ -58,7 +58,7 @@ describe('connectionState().connections', () => {
     expect(counts()).to.deep.equal({ ...NONE, idle: 2 });
   });
 
-  it('counts none that has died', async () => {
+  it('does not count a connection that has died', async () => {
     db = stage.resettable({}, { onFatal: 'discard' });
     await Promise.all([db.raw('select 1'), db.raw('select 2')]);
     const [backend] = await stage.database.backends();
@@ -68,7 +68,7 @@ describe('connectionState().connections', () => {
   });
 
   describe('while a reset runs', () => {
-    it('counts who may end by himself, and who waits for the reset', async () => {
+    it('counts what may end by itself, and what waits for the reset', async () => {
       db = stage.resettable();
       const running = db.raw('select pg_sleep(0.3)').then(() => {});
       await stage.running('pg_sleep');
@@ -86,7 +86,7 @@ describe('connectionState().connections', () => {
       expect(counts().idle).to.be.within(1, 2);
     });
 
-    it('counts none that is being closed', async () => {
+    it('does not count a connection that is being closed', async () => {
       const proxy = await stage.proxy();
       db = stage.resettable({ through: proxy });
       const left = failure(db.transaction((trx) => trx.raw('select 1').then(never)));
@@ -103,7 +103,7 @@ describe('connectionState().connections', () => {
       expect(counts()).to.deep.equal(NONE);
     });
 
-    it('counts one that is being opened until it is given up', async () => {
+    it('counts a connection that is being opened until it is given up', async () => {
       const proxy = await stage.proxy();
       db = stage.resettable({ through: proxy });
       proxy.freeze();
@@ -131,7 +131,7 @@ describe('connectionState().connections', () => {
     // Before the stage clears up, nothing of it may be in use any more.
     afterEach(() => (pool.ended ? undefined : pool.end()));
 
-    it('counts what it has lent us, and who waits for more', async () => {
+    it('counts what it has lent to the instance, and the queries that wait', async () => {
       expect(counts()).to.deep.equal(NONE);
       const held = [await db.transaction(), await db.transaction()];
       expect(counts()).to.deep.equal({ ...NONE, inUse: 2 });
@@ -145,7 +145,7 @@ describe('connectionState().connections', () => {
       expect(pool.idleCount).to.equal(2);
     });
 
-    it('counts nothing that its owner does with it', async () => {
+    it('does not count connections of its owner', async () => {
       const client = await pool.connect();
       expect(counts()).to.deep.equal(NONE);
       client.release();

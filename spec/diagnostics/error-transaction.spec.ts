@@ -47,14 +47,14 @@ describe('an error of a transaction', () => {
       },
     };
     for (const [title, opener] of Object.entries(openers)) {
-      it(`says it (${title})`, async () => {
+      it(`describes the transaction (${title})`, async () => {
         const error = await rejection(opener(stage.db));
         expect(error).to.be.an.instanceof(TransactionFailedError);
         expectOpenedBy('opener', error, { depth: 1, label: undefined });
       });
     }
 
-    it('says it of a savepoint', async () => {
+    it('describes the transaction of a savepoint', async () => {
       const error = await rejection(
         stage.db.atomic((trx) =>
           (function inner() {
@@ -68,7 +68,7 @@ describe('an error of a transaction', () => {
   });
 
   describe('that is a TransactionTimeoutError', () => {
-    it('says it', async () => {
+    it('describes the transaction', async () => {
       const error = await rejection(
         (function opener() {
           return stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 250, label: 'slow' });
@@ -78,7 +78,7 @@ describe('an error of a transaction', () => {
       expectOpenedBy('opener', error, { label: 'slow', state: 'running', lastSql: 'select pg_sleep(30)' });
     });
 
-    it('says nothing where there was no connection for it', async () => {
+    it('describes no transaction when it had no connection', async () => {
       const db = stage.make({}, { pool: { max: 1 } });
       const held = await db.transaction();
       const error = await rejection(db.atomic(() => {}, { timeoutMillis: 60 }));
@@ -97,7 +97,7 @@ describe('an error of a transaction', () => {
       },
     };
     for (const [title, opener] of Object.entries(openers)) {
-      it(`says it (${title})`, async () => {
+      it(`describes the transaction (${title})`, async () => {
         stage.proxy.cutAfter(/COMMIT/);
         const error = await rejection(opener(stage.db));
         expect(error).to.be.an.instanceof(CommitUnknownError);
@@ -107,7 +107,7 @@ describe('an error of a transaction', () => {
   });
 
   describe('that is a ResetError', () => {
-    it('says it, for the transaction and for each query on its handle', async () => {
+    it('describes the transaction, and so does the error of each query on its handle', async () => {
       const trx = await (function opener() {
         return stage.db.transaction();
       })();
@@ -126,7 +126,7 @@ describe('an error of a transaction', () => {
       }
     });
 
-    it('says it of a block', async () => {
+    it('describes a block', async () => {
       const block = later(
         (function opener() {
           return stage.db.atomic((trx) => trx.raw('select 1').then(never), { label: 'billing' });
@@ -137,7 +137,7 @@ describe('an error of a transaction', () => {
       expectOpenedBy('opener', await rejection(block), { label: 'billing' });
     });
 
-    it('says nothing of a query outside of a transaction', async () => {
+    it('describes no transaction for a query outside of one', async () => {
       const query = rejection(stage.db.raw('select pg_sleep(30)'));
       await stage.running(/pg_sleep/);
       await stage.db.resetConnection();

@@ -45,7 +45,7 @@ describe('the error of a full pool', () => {
 
   describe('with leakAfterMillis set', () => {
     for (const [title, asker] of Object.entries(ways)) {
-      it(`says where ${title} asked`, async () => {
+      it(`says where ${title} was asked`, async () => {
         const db = stage.resettable(narrow(1), { leakAfterMillis: 60_000 });
         const error = await heldBy(db, asker);
         expect(error.holders).to.have.lengthOf(1);
@@ -67,7 +67,7 @@ describe('the error of a full pool', () => {
       expectUserFrames(error.holders[0]!.stack, FILE, 'writer');
     });
 
-    it('says it of a connection’s present borrower, not of an earlier one', async () => {
+    it('says it of the present borrower of a connection, not of an earlier one', async () => {
       const db = stage.resettable(narrow(1), { leakAfterMillis: 60_000 });
       await (function earlier() {
         return db.raw('select 1');
@@ -79,7 +79,7 @@ describe('the error of a full pool', () => {
       expect(error.holders[0]!.stack).not.to.include('earlier');
     });
 
-    it('says it of a query that a reset has held up, though others were asked meanwhile', async () => {
+    it('says it of a query that waited for a reset, although others were asked meanwhile', async () => {
       const db = stage.resettable(narrow(1), { leakAfterMillis: 60_000 });
       const trx = await db.transaction();
       trx.executionPromise.catch(() => {});
@@ -101,7 +101,7 @@ describe('the error of a full pool', () => {
       await held;
     });
 
-    it('says nothing of a connection that was taken by hand, whatever was sent on another one before', async () => {
+    it('does not say it of a connection that was taken by hand, whatever was sent on another one before', async () => {
       const db = stage.resettable(narrow(2), { leakAfterMillis: 60_000 });
       const raws = [await db.client.acquireConnection()];
       await (function asker() {
@@ -126,7 +126,7 @@ describe('the error of a full pool', () => {
 
   describe('without leakAfterMillis', () => {
     for (const [title, asker] of Object.entries(ways)) {
-      it(`does not say where ${title} asked`, async () => {
+      it(`does not say where ${title} was asked`, async () => {
         const error = await heldBy(stage.resettable(narrow(1)), asker);
         expect(error.holders).to.have.lengthOf(1);
         expect(error.holders[0]).to.include({ id: 'query', stack: '' });
@@ -134,7 +134,7 @@ describe('the error of a full pool', () => {
       });
     }
 
-    it('says where a transaction was opened all the same', async () => {
+    it('still says where a transaction was opened', async () => {
       const db = stage.resettable(narrow(1));
       const error = await heldBy(db, function opener(of) {
         return of.transaction((trx) => trx.raw(SLEEP));

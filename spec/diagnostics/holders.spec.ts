@@ -121,7 +121,7 @@ describe('the error of a full pool', () => {
     'a query of a copy': (db) => db.withUserParams({})('t'),
   };
   for (const [title, ask] of Object.entries(askers)) {
-    it(`comes for ${title}`, async () => {
+    it(`rejects ${title}`, async () => {
       const db = stage.resettable(narrow(1));
       const trx = await db.transaction();
       const error = (await failure(ask(db))) as unknown as FullPoolError;
@@ -132,7 +132,7 @@ describe('the error of a full pool', () => {
     });
   }
 
-  it('names who holds a connection by hand', async () => {
+  it('names a connection that is held by hand', async () => {
     const db = stage.resettable(narrow(1));
     const connection: unknown = await db.client.acquireConnection();
     const { holders } = await askedInVain(db);
@@ -141,7 +141,7 @@ describe('the error of a full pool', () => {
     await db.client.releaseConnection(connection);
   });
 
-  it('names none that has given its connection back', async () => {
+  it('does not name a borrower that has released its connection', async () => {
     const db = stage.resettable(narrow(2));
     await db.atomic((trx) => trx.raw('select 1'), { label: 'done' });
     const held = [await db.transaction(), await db.transaction()];
@@ -156,7 +156,7 @@ describe('the error of a full pool', () => {
     await query;
   });
 
-  it('is the only one with holders', async () => {
+  it('is the only error with holders', async () => {
     const db = stage.resettable(narrow(1));
     const trx = await db.transaction();
     const waiting = failure(db.raw('select 1'));

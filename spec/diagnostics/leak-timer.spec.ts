@@ -28,7 +28,7 @@ describe('the watch for leaks', () => {
     await trx.commit();
   });
 
-  it('keeps none alive either while it waits for the second of two', async () => {
+  it('keeps no process alive while it waits for the second of two', async () => {
     const db = watched();
     await Promise.all([db.raw('select 1'), db.raw('select 2')]);
     // Those are lent without a timer.
@@ -93,7 +93,7 @@ describe('the watch for leaks', () => {
     });
   });
 
-  it('sets no timer where nobody would hear of a leak', async () => {
+  it('sets no timer when there is no onLeak', async () => {
     const db = stage.resettable({}, { leakAfterMillis: 60_000 });
     await db.raw('select 1');
     clock = stopClock();

@@ -28,7 +28,7 @@ describe('onLeak', () => {
   const ids = () => leaks.map(({ id }) => id);
   const idsNow = () => db.connectionState().transactions.map(({ id }) => id);
 
-  it('gets a transaction that is open for longer, as it is then', async () => {
+  it('gets a transaction that is open for longer, in its present state', async () => {
     const trx = await (function opener() {
       return db.transaction();
     })();
@@ -51,7 +51,7 @@ describe('onLeak', () => {
     await trx.commit();
   });
 
-  it('gets it once, however long it stays open, and whatever is open inside', async () => {
+  it('gets it once, however long it stays open and whatever is open inside', async () => {
     const trx = await db.transaction();
     const savepoint = await trx.transaction();
     for (let i = 0; i < 10; i++) clock.tick(AFTER);
@@ -72,7 +72,7 @@ describe('onLeak', () => {
     expect(leaks[0]).to.include({ label: 'billing', lastSql: 'select 1' });
   });
 
-  it('gets none that ends in time, however it ends', async () => {
+  it('does not get one that ends in time', async () => {
     await db.transaction((trx) => trx.raw('select 1'));
     await db.atomic((trx) => trx.raw('select 1'));
     await failure(db.atomic((trx) => trx.raw('select 1/0')));
@@ -83,7 +83,7 @@ describe('onLeak', () => {
     expect(leaks).to.be.empty;
   });
 
-  it('gets several, each when it is due and each once', async () => {
+  it('gets several, each at its time and once', async () => {
     const first = await db.transaction();
     clock.tick(400);
     const second = await db.transaction();
@@ -102,7 +102,7 @@ describe('onLeak', () => {
     await Promise.all([first.commit(), second.commit()]);
   });
 
-  it('gets one that was opened when another had been reported', async () => {
+  it('gets one that was opened after another had been reported', async () => {
     const first = await db.transaction();
     clock.tick(3 * AFTER);
     const second = await db.transaction();
@@ -111,7 +111,7 @@ describe('onLeak', () => {
     await Promise.all([first.commit(), second.commit()]);
   });
 
-  it('goes on after a reset, with the transactions that come after it', async () => {
+  it('gets transactions that are opened after a reset', async () => {
     const before = failure(db.transaction((trx) => trx.raw('select 1').then(never)));
     await until('it is open', () => idsNow().length === 1);
     clock.tick(AFTER - 1);
@@ -140,7 +140,7 @@ describe('onLeak', () => {
       },
     };
     for (const [title, fail] of Object.entries(failing)) {
-      it(`is reported by a warning, and breaks nothing (${title})`, async () => {
+      it(`is reported by a warning, without another effect (${title})`, async () => {
         expectWarning('no place to log to');
         const called: string[] = [];
         const careless = stage.resettable(

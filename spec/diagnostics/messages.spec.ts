@@ -45,7 +45,7 @@ describe('messages', () => {
 describe('the victims of a reset', () => {
   const stage = useStage();
 
-  it('have an error each', async () => {
+  it('have an error of their own each', async () => {
     const db = stage.resettable({ pool: { min: 0, max: 1 } });
     const handle = await db.transaction();
     const victims = [handle.executionPromise, db.raw('select 1'), db.raw('select 2')].map((victim) =>
@@ -58,7 +58,7 @@ describe('the victims of a reset', () => {
     expect(new Set(errors)).to.have.lengthOf(3);
   });
 
-  it('that wait for a connection leave nothing in the log of knex', async () => {
+  it('leave nothing in knex’s log when they wait for a connection', async () => {
     const logged: string[] = [];
     const log = { warn: (line: string) => void logged.push(line), error() {}, debug() {}, deprecate() {} };
     const db = stage.resettable({ pool: { min: 0, max: 1 }, log } as Knex.Config);
@@ -71,7 +71,7 @@ describe('the victims of a reset', () => {
     expect(logged).to.deep.equal([]);
   });
 
-  it('are counted where a block waits between two attempts', async () => {
+  it('count a block that waits between two attempts', async () => {
     const db = stage.resettable();
     const failed = Object.assign(new Error('try again'), { code: '40001' });
     let attempts = 0;
@@ -98,7 +98,7 @@ describe('the victims of a reset', () => {
 describe("a user's isFatal", () => {
   const stage = useStage();
 
-  it('that is async has no say, and a warning tells of it', async () => {
+  it('is ignored when it is async, with a warning', async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error) => void warnings.push(warning);
     const others = process.listeners('warning');
@@ -118,7 +118,7 @@ describe("a user's isFatal", () => {
     }
   });
 
-  it('is asked of what mysql2 says on a connection that is closed: the built-in verdict is fatal', () => {
+  it('is called with mysql2’s error of a closed connection, whose standard verdict is fatal', () => {
     expect(isFatal(new Error("Can't add new command when connection is in closed state"))).to.be.true;
   });
 });
@@ -126,7 +126,7 @@ describe("a user's isFatal", () => {
 describe('onLeak', () => {
   const stage = useStage();
 
-  it('is not told of a sandbox, which is open on purpose', async () => {
+  it('does not get a sandbox, which is open on purpose', async () => {
     const told: OpenTransaction[] = [];
     const db = stage.resettable(
       { pool: { min: 0, max: 2 } },

@@ -34,7 +34,7 @@ describe('the error of a pool that cannot open a connection', () => {
     expect(message).to.include(`${INTRO}no server at postgres://…@db:5432/app`);
   });
 
-  it('says nothing of an attempt that was followed by a connection', async () => {
+  it('does not name a failed attempt that was followed by a connection', async () => {
     let attempts = 0;
     const afterCreate = (raw: unknown, done: (error: Error | null, raw: unknown) => void) =>
       done(attempts++ === 0 ? new Error('not yet') : null, raw);

@@ -62,7 +62,7 @@ describe('where a transaction was opened', () => {
     },
   };
   for (const [title, opener] of Object.entries(ways)) {
-    it(`is known of ${title}`, async () => {
+    it(`is known for ${title}`, async () => {
       const db = stage.resettable();
       const ended = failure(opener(db));
       const { stack } = await until('it is open', () =>
@@ -91,7 +91,7 @@ describe('where a transaction was opened', () => {
     },
   };
   for (const [title, opener] of Object.entries(inside)) {
-    it(`is known of ${title}, a savepoint`, async () => {
+    it(`is known for ${title}, a savepoint`, async () => {
       const db = stage.resettable();
       let savepoint: Promise<Error & Partial<ResetError>> | undefined;
       const block = failure(
@@ -113,7 +113,7 @@ describe('where a transaction was opened', () => {
     });
   }
 
-  it('is known of a savepoint that a transaction is in a sandbox', async () => {
+  it('is known for a transaction in a sandbox, which is a savepoint', async () => {
     const db = stage.resettable();
     const sandbox = await db.openSandbox();
     const trx = await (function opener() {
@@ -125,7 +125,7 @@ describe('where a transaction was opened', () => {
     expectUserFrames(transactions[0]!.stack, FILE, 'opener');
   });
 
-  it('is known in a project whose folder is called after knex', async () => {
+  it('is known in a project whose folder is named like knex', async () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'knex-reset-user-'));
     try {
       const file = path.join(folder, 'knex-shop', 'lib', 'orders.js');

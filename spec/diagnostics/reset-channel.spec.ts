@@ -12,7 +12,7 @@ describe('the channel of resets', () => {
   const stage = useStage();
   const reports = useMessages<ResetReport>(CHANNEL);
 
-  it('gets the report of each', async () => {
+  it('gets the report of each reset', async () => {
     const db = stage.resettable();
     const query = failure(db.raw('select pg_sleep(30)'));
     await stage.running('pg_sleep');
@@ -23,14 +23,14 @@ describe('the channel of resets', () => {
     expect(reports[1]).to.include({ reason: undefined, generation: 2, closedConnections: 0 });
   });
 
-  it('gets one for calls that overlap', async () => {
+  it('gets one report for calls that overlap', async () => {
     const db = stage.resettable();
     await db.raw('select 1');
     const [report] = await Promise.all([db.resetConnection(), db.resetConnection(), db.resetConnection()]);
     expect(reports).to.deep.equal([report]);
   });
 
-  it('gets it when the reset is over', async () => {
+  it('gets the report when the reset has ended', async () => {
     const db = stage.resettable();
     await db.raw('select 1');
     const reset = db.resetConnection();
@@ -39,7 +39,7 @@ describe('the channel of resets', () => {
     expect(reports).to.have.lengthOf(1);
   });
 
-  it('gets that of a copy, and of each instance', async () => {
+  it('gets the reports of copies and of each instance', async () => {
     const [one, other] = [stage.resettable(), stage.resettable()];
     await (one.withUserParams({}) as ResettableKnex).resetConnection({ reason: 'by a copy' });
     await other.resetConnection({ reason: 'another' });
@@ -49,7 +49,7 @@ describe('the channel of resets', () => {
     ]);
   });
 
-  it('gets that of a reset after a fatal error', async () => {
+  it('gets the report of a reset after a fatal error', async () => {
     const db = stage.resettable({}, { onFatal: 'reset' });
     const query = failure(db.raw('select pg_sleep(30)'));
     const [pid] = await stage.running('pg_sleep');
@@ -60,7 +60,7 @@ describe('the channel of resets', () => {
     expect(reports[0]).to.include({ generation: 1 });
   });
 
-  it('gets none for destroy()', async () => {
+  it('gets no report for destroy()', async () => {
     const db = stage.resettable();
     await db.raw('select 1');
     await db.destroy();

@@ -82,7 +82,7 @@ describe('connectionState()', () => {
       expect(db.connectionState().transactions).to.be.empty;
     });
 
-    it('shows no statement of the earlier borrower of its connection', async () => {
+    it('shows no statement of an earlier borrower of its connection', async () => {
       const narrow = stage.resettable({ pool: { min: 0, max: 1 }, acquireConnectionTimeout: 300 });
       await narrow.raw('select 1');
       const sandbox = await narrow.openSandbox({ pinned: false });

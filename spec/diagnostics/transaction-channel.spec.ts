@@ -17,7 +17,7 @@ describe('the channel of transactions', () => {
     return events.map(({ event }) => event);
   }
 
-  it('hears of a plain transaction, where it was opened and what it is', async () => {
+  it('gets the events of a plain transaction, with where it was opened', async () => {
     const pid = await pidOf(stage.db);
     await (function opener() {
       return stage.db.transaction(async (trx) => {
@@ -36,7 +36,7 @@ describe('the channel of transactions', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('hears of one by handle, ended either way', async () => {
+  it('gets the events of a handle that is committed or rolled back', async () => {
     await (await stage.db.transaction()).commit();
     expect(ofOne()).to.deep.equal(['begin', 'commit']);
     events.length = 0;
@@ -45,25 +45,25 @@ describe('the channel of transactions', () => {
     expect(events[1]).not.to.have.property('error');
   });
 
-  it('hears of a block with its label', async () => {
+  it('gets the events of a block with its label', async () => {
     await stage.db.atomic((trx) => trx.raw('select 1'), { label: 'billing' });
     expect(ofOne()).to.deep.equal(['begin', 'commit']);
     for (const { transaction } of events) expect(transaction).to.include({ label: 'billing' });
   });
 
-  it('hears why a block was rolled back', async () => {
+  it('gets the reason why a block was rolled back', async () => {
     const error = await rejection(stage.db.atomic((trx) => trx.raw('select 1/0')));
     expect(ofOne()).to.deep.equal(['begin', 'rollback']);
     expect(events[1]).to.have.property('error', error);
   });
 
-  it('hears that a COMMIT became a rollback', async () => {
+  it("gets 'rollback' when a COMMIT became a rollback", async () => {
     const error = await rejection(stage.db.transaction((trx) => trx.raw('select 1/0').catch(() => {})));
     expect(ofOne()).to.deep.equal(['begin', 'rollback']);
     expect(events[1]?.error).to.equal(error).and.to.be.an.instanceof(TransactionFailedError);
   });
 
-  it('hears of a fatal error, and of the rollback that it is', async () => {
+  it("gets 'fatal' and then 'rollback' for a fatal error", async () => {
     const error = await rejection(
       stage.db.atomic(async (trx) => {
         const pid = await pidOf(trx);
@@ -78,7 +78,7 @@ describe('the channel of transactions', () => {
     expect(events.slice(1).map((event) => event.error)).to.deep.equal([error, error]);
   });
 
-  it('hears of one whose connection died while nothing ran', async () => {
+  it("gets 'fatal' when a connection died while nothing ran", async () => {
     const trx = await stage.db.transaction();
     void later(trx.executionPromise);
     await stage.database.terminate(await pidOf(trx));
@@ -87,14 +87,14 @@ describe('the channel of transactions', () => {
     expect(ofOne()).to.deep.equal(['begin', 'fatal', 'rollback']);
   });
 
-  it('hears that the outcome of a COMMIT is unknown', async () => {
+  it("gets 'unknown' when the outcome of a COMMIT is unknown", async () => {
     stage.proxy.cutAfter(/COMMIT/);
     const error = await rejection(stage.db.atomic((trx) => trx.raw('insert into t values (1)')));
     expect(ofOne()).to.deep.equal(['begin', 'unknown']);
     expect(events[1]?.error).to.equal(error).and.to.be.an.instanceof(CommitUnknownError);
   });
 
-  it('hears what verifyCommit has found out', async () => {
+  it('gets the outcome that verifyCommit has found', async () => {
     stage.proxy.cutAfter(/COMMIT/);
     await stage.db.atomic((trx) => trx.raw('insert into t values (1)'), { verifyCommit: true });
     expect(ofOne()).to.deep.equal(['begin', 'commit']);
@@ -105,7 +105,7 @@ describe('the channel of transactions', () => {
     expect(await stage.ids()).to.deep.equal([1]);
   });
 
-  it('hears that a reset has aborted one', async () => {
+  it("gets 'rollback' when a reset aborted the transaction", async () => {
     const block = later(stage.db.atomic((trx) => trx.raw('select 1').then(never)));
     await until('it is open', () => events.length === 1);
     await stage.db.resetConnection();
@@ -114,13 +114,13 @@ describe('the channel of transactions', () => {
     expect(events[1]?.error).to.be.an.instanceof(ResetError);
   });
 
-  it('hears that one ran out of time', async () => {
+  it("gets 'rollback' when the transaction ran out of time", async () => {
     await rejection(stage.db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 200 }));
     expect(ofOne()).to.deep.equal(['begin', 'rollback']);
     expect(events[1]?.error).to.be.an.instanceof(TransactionTimeoutError);
   });
 
-  it('hears of each attempt of a block as of a transaction of its own', async () => {
+  it('gets each attempt of a block as a transaction of its own', async () => {
     const conflict = Object.assign(new Error('conflict'), { code: '40001' });
     const block = ({ attempt }: { attempt: number }) => (attempt < 3 ? Promise.reject(conflict) : 'value');
     await stage.db.atomic(block, { retry: { attempts: 3, minDelayMillis: 0 } });
@@ -135,7 +135,7 @@ describe('the channel of transactions', () => {
     expect(new Set(events.map(({ transaction }) => transaction.id))).to.have.lengthOf(3);
   });
 
-  it('hears of no savepoint, be it released or undone', async () => {
+  it('gets no events of savepoints', async () => {
     await stage.db.transaction(async (trx) => {
       await trx.transaction((inner) => inner.raw('select 1'));
       await rejection(trx.transaction((inner) => inner.raw('select 1/0')));

@@ -89,7 +89,7 @@ describe('isFatal()', () => {
   ];
   for (const text of texts) it(`is true for the driver’s "${text}"`, () => expect(isFatal(new Error(text))).to.be.true);
 
-  it('is true for what the driver says of a closed client', async () => {
+  it('is true for the driver’s error of a closed client', async () => {
     const client = new Client({ connectionString: process.env.DATABASE_URL });
     await client.connect();
     await client.end();
@@ -97,12 +97,12 @@ describe('isFatal()', () => {
     expect(isFatal(error)).to.be.true;
   });
 
-  it('does not go by the text where there is a code', () => {
+  it('does not depend on the text when there is a code', () => {
     expect(isFatal(coded('23505', 'Connection terminated unexpectedly'))).to.be.false;
     expect(isFatal(coded('57P01', 'Abbruch der Verbindung'))).to.be.true;
   });
 
-  it('does not go by the severity', () => {
+  it('does not depend on the severity', () => {
     expect(isFatal(Object.assign(coded('28P01'), { severity: 'FATAL' }))).to.be.false;
   });
 

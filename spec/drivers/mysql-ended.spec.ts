@@ -38,7 +38,7 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     };
   }
 
-  it('sends nothing of what waits behind a deadlock', async () => {
+  it('sends no statement that waits behind a deadlock', async () => {
     let outcomes: PromiseSettledResult<unknown>[] = [];
     const error = await failure(
       db.atomic(async (trx) => {
@@ -53,7 +53,7 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1, 2]);
   });
 
-  it('sends nothing of what waits behind a lock wait that rolled back', async () => {
+  it('sends no statement that waits behind a lock wait that rolled back', async () => {
     const holder = await db.transaction();
     await lock(holder, 2);
     const error = await failure(
@@ -68,7 +68,7 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1, 2]);
   });
 
-  it('refuses what comes after a schema change in a block', async () => {
+  it('refuses statements after a schema change in a block', async () => {
     const error = await failure(
       db.atomic(async (trx) => {
         await trx('t').insert({ id: 3 });
@@ -83,7 +83,7 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1, 2, 3]);
   });
 
-  it('says in a sandbox that a schema change commits by itself, and what to do', async () => {
+  it('rejects in a sandbox with the hint that a schema change commits by itself', async () => {
     const error = await failure(
       db.sandbox(async () => {
         await db('t').insert({ id: 3 });
@@ -117,7 +117,7 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     });
   }
 
-  it('goes on after statements that only look like it', async () => {
+  it('works after statements that only look like an end', async () => {
     await db.transaction(async (trx) => {
       await trx.raw('begin not atomic set @x = 1; end');
       await trx.raw('savepoint a');

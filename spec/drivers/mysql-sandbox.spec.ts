@@ -34,7 +34,7 @@ for (const client of ['mysql2', 'mysql']) {
 
     const ids = () => db('t').pluck('id').orderBy('id') as Promise<number[]>;
 
-    it('goes on after a statement that fails, and undoes a block that fails', async () => {
+    it('works after a statement that fails, and undoes a block that fails', async () => {
       expect(await failure(db('t').insert({ id: 1 }))).to.include({ code: 'ER_DUP_ENTRY' });
       await db.transaction((trx) => trx('t').insert({ id: 2 }));
       const failing = db.atomic(async (trx) => {
@@ -45,7 +45,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(await ids()).to.deep.equal([1, 2]);
     });
 
-    it('has one inside, which undoes what was done in it', async () => {
+    it('allows a nested sandbox, which undoes its own work', async () => {
       const inner = await nestSandbox(registeredOf('spec', db), sandbox, {});
       await db('t').insert({ id: 2 });
       await db.transaction((trx) => trx('t').insert({ id: 3 }));
@@ -60,7 +60,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(await ids()).to.deep.equal([1]);
     });
 
-    it('lets transactions and queries started together take turns', async () => {
+    it('runs transactions and queries that were started together in turns', async () => {
       const work = [2, 3, 4].map((id) =>
         db.transaction(async (trx) => {
           await trx('t').insert({ id });
@@ -71,7 +71,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(await ids()).to.deep.equal([1, 2, 3, 4, 5, 20, 30, 40]);
     });
 
-    it('is one of several at once where they are not pinned', async () => {
+    it('may be one of several at once when they are not pinned', async () => {
       await sandbox.close();
       const [one, other] = [await db.openSandbox({ pinned: false }), await db.openSandbox({ pinned: false })];
       await one.run(() => db('t').insert({ id: 7 }));

@@ -88,7 +88,7 @@ for (const client of ['mysql2', 'mysql']) {
     });
 
     describe('resetConnection()', () => {
-      it('stops what runs and gives locks back, long before the statements would end', async () => {
+      it('stops running statements and frees their locks long before they would end', async () => {
         const db = stage.resettable(client);
         await db('t').insert({ id: 1 });
         const transaction = failure(
@@ -117,7 +117,7 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await db('t').select('id', 'value')).to.deep.equal([{ id: 1, value: 0 }]);
       });
 
-      it('tells a reader of a stream that was too slow', async () => {
+      it('rejects the reader of a stream that was too slow', async () => {
         const db = stage.resettable(client);
         const stream = db.raw(MANY).stream({ highWaterMark: 2 });
         const reading = watch(once(stream, 'end'));
@@ -129,7 +129,7 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await stage.processes()).to.deep.equal([]);
       });
 
-      it('ends what ran before the instance was made resettable', async () => {
+      it('ends statements that ran before the instance was resettable', async () => {
         const plain = stage.knex(client);
         const query = failure(plain.raw('select sleep(30)'));
         await stage.running('sleep(30)');
@@ -139,7 +139,7 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await stage.processes()).to.deep.equal([]);
       });
 
-      it('ends a transaction that had begun before the instance was made resettable', async () => {
+      it('ends a transaction that had begun before the instance was resettable', async () => {
         const plain = stage.knex(client);
         const trx = await plain.transaction();
         await trx('t').insert({ id: 1 });
@@ -180,7 +180,7 @@ for (const client of ['mysql2', 'mysql']) {
       const shown = `select database() as db, @@collation_connection as collation, @@character_set_client as charset,
         @@sql_mode as mode, @@autocommit as autocommit, @x as x, is_free_lock('spec') as free`;
 
-      it('keeps the connection, and nothing of its session', async () => {
+      it('keeps the connection, and clears its session', async () => {
         const db = stage.resettable(client);
         const id = await idOf(db);
         const [[fresh]] = await db.raw(shown);
@@ -207,7 +207,7 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await failure(db.raw('select * from temporary_t'))).to.include({ code: 'ER_NO_SUCH_TABLE' });
       });
 
-      it('sets it up as knex sets up a new one', async () => {
+      it('sets the connection up as knex sets up a new one', async () => {
         const afterCreate = (connection: { query: (...args: unknown[]) => void }, done: (error?: unknown) => void) =>
           connection.query('set @x = 42', [], (error: unknown) => done(error));
         const db = stage.resettable(client, { pool: { afterCreate } });
@@ -218,7 +218,7 @@ for (const client of ['mysql2', 'mysql']) {
     });
 
     describe('a connection that comes back', () => {
-      it('is out of a transaction that was begun by hand', async () => {
+      it('is rolled back when a transaction was begun by hand', async () => {
         const db = stage.resettable(client, { pool: { max: 1 } });
         const id = await idOf(db);
         await db.raw('begin');
@@ -228,7 +228,7 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await stage.rows('select id from t')).to.deep.equal([{ id: 1 }]);
       });
 
-      it('is out of a transaction that was never begun, with autocommit off', async () => {
+      it('is rolled back when autocommit was off and no transaction was begun', async () => {
         const db = stage.resettable(client, { pool: { max: 1 } });
         await db.raw('set autocommit = 0');
         await db('t').select();
@@ -238,7 +238,7 @@ for (const client of ['mysql2', 'mysql']) {
     });
 
     describe('a transaction', () => {
-      it('that DDL committed ends as with plain knex', async () => {
+      it('that DDL has committed ends as with plain knex', async () => {
         const commitByDdl = async (db: Knex) => {
           const result = await outcome(
             db.transaction(async (trx) => {
@@ -274,7 +274,7 @@ for (const client of ['mysql2', 'mysql']) {
           expect((await stage.processes()).filter(({ info }) => info?.includes('sleep'))).to.deep.equal([]);
         });
 
-      it('that a deadlock rolled back never looks committed', async () => {
+      it('that a deadlock has rolled back never looks committed', async () => {
         const db = stage.resettable(client);
         await db('t').insert([{ id: 1 }, { id: 2 }]);
         const errors: unknown[] = [];
@@ -329,7 +329,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(await idOf(db)).to.not.equal(id);
     });
 
-    it('tells a stream that its connection was killed', async () => {
+    it('rejects a stream whose connection was killed', async () => {
       const db = stage.resettable(client);
       const reading = failure(drain(db.raw('select sleep(30) from seq_1_to_10').stream()));
       const [id] = await stage.running('sleep(30)');
@@ -342,7 +342,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect((await db.raw('select 1 as one'))[0][0].one).to.equal(1);
     });
 
-    it('destroy() keeps its bound', async () => {
+    it('bounds destroy()', async () => {
       const db = stage.resettable(client, {}, { timeoutMillis: 300 });
       const transaction = failure(db.transaction((trx) => trx('t').insert({ id: 1 }).then(never)));
       await until('it is open', async () => (await stage.transactions()) === 1);

@@ -28,7 +28,7 @@ describe('a driver that is not known', () => {
   const one = async () => (await db.raw<{ rows: unknown[] }>('select 1 as one')).rows;
   const ids = () => stage.database.query('select id from t order by id');
 
-  it('queries, and commits', async () => {
+  it('runs queries, and commits', async () => {
     expect(await one()).to.deep.equal([{ one: 1 }]);
     expect(await db.atomic((trx) => trx('t').insert({ id: 1 }).returning('id'))).to.deep.equal([{ id: 1 }]);
     await db.transaction((trx) => trx('t').insert({ id: 2 }));
@@ -46,7 +46,7 @@ describe('a driver that is not known', () => {
     expect(await ids()).to.deep.equal([]);
   });
 
-  it('rejects a commit that the server turned into a rollback, where the answer says so', async () => {
+  it('rejects a commit that the server turned into a rollback when the answer says so', async () => {
     const swallowing = async (trx: Knex.Transaction) => {
       await trx.raw('select 1/0').catch(() => {});
       return 'value';
@@ -55,7 +55,7 @@ describe('a driver that is not known', () => {
     expect(await failure(db.transaction(swallowing))).to.include({ code: 'ERR_TRANSACTION_FAILED' });
   });
 
-  it('has open transactions aborted by a reset, and opens again', async () => {
+  it('aborts open transactions at a reset, and opens new connections afterwards', async () => {
     let isInside = false;
     const block = watch(
       db.atomic(async (trx) => {
@@ -77,7 +77,7 @@ describe('a driver that is not known', () => {
     expect(await ids()).to.deep.equal([]);
   });
 
-  it('has running queries told at once, and says that it had to cut their connections', async () => {
+  it('rejects running queries at once, and reports that it had to cut their connections', async () => {
     const query = outcome(db.raw('select pg_sleep(2)'));
     const inside = db.atomic((trx) => trx.raw('select pg_sleep(2)'));
     const block = outcome(inside);
@@ -90,7 +90,7 @@ describe('a driver that is not known', () => {
     expect(await one()).to.deep.equal([{ one: 1 }]);
   });
 
-  it('is bounded where the server does not answer', async () => {
+  it('stays within its bound when the server does not answer', async () => {
     const proxy = await stage.proxy();
     db = make({}, proxy);
     await one();
@@ -126,19 +126,19 @@ describe('a driver that is not known', () => {
       expect(await ids()).to.deep.equal([{ id: 1 }]);
     });
 
-    it('has its failure told', async () => {
+    it('rejects when it fails', async () => {
       expect(await failure(drain(db.raw('select 1/0').stream()))).to.include({ code: '22012' });
       expect(await one()).to.deep.equal([{ one: 1 }]);
     });
 
-    it('lets nobody hear the rest of what a reader has stopped early, and leaves nothing in use', async () => {
+    it('discards the rest when its reader stops early, and leaves nothing in use', async () => {
       for await (const _ of db.raw('select n from generate_series(1, 100000) n').stream()) break;
       expect(await one()).to.deep.equal([{ one: 1 }]);
       await until('nothing is in use', () => db.connectionState().connections.inUse === 0);
       expect(await one()).to.deep.equal([{ one: 1 }]);
     });
 
-    it('has its reader told of a reset, be the server frozen or not', async () => {
+    it('rejects its reader at a reset, whether the server is frozen or not', async () => {
       const proxy = await stage.proxy();
       db = make({}, proxy);
       for (const isFrozen of [false, true]) {
@@ -157,7 +157,7 @@ describe('a driver that is not known', () => {
   });
 
   for (const kind of ['atomic', 'transaction'] as const) {
-    it(`says that a COMMIT whose answer was lost is unknown, and does not run it again (${kind})`, async () => {
+    it(`rejects a COMMIT whose answer was lost as unknown, and does not run it again (${kind})`, async () => {
       const proxy = await stage.proxy();
       db = make({}, proxy);
       await one();
@@ -179,12 +179,12 @@ describe('a driver that is not known', () => {
     });
   }
 
-  it('sends what is asked at the same time in its order', async () => {
+  it('sends statements that are asked at the same time in their order', async () => {
     const rows = await db.atomic((trx) => Promise.all([1, 2, 3].map((id) => trx('t').insert({ id }).returning('id'))));
     expect(rows.flat()).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);
   });
 
-  it('has a block ended by its limit, and gives up the connection on which its query runs', async () => {
+  it('ends a block at its limit, and gives up the connection on which its query runs', async () => {
     const block = db.atomic((trx) => trx.raw('select pg_sleep(2)'), { timeoutMillis: 250 });
     expect(await failure(block)).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
     await until('its connection is gone', () => {
@@ -193,7 +193,7 @@ describe('a driver that is not known', () => {
     });
   });
 
-  it('has a block fail whose connection died, and the connection lent to nobody', async () => {
+  it('fails a block whose connection died, and does not lend the connection again', async () => {
     const block = db.atomic(async (trx) => {
       await trx('t').insert({ id: 1 });
       await stage.database.terminate(await pidOf(trx));
@@ -205,7 +205,7 @@ describe('a driver that is not known', () => {
     expect(await ids()).to.deep.equal([]);
   });
 
-  it('has sandboxes rolled back', async () => {
+  it('rolls sandboxes back', async () => {
     const inside = await db.sandbox(async () => {
       await db('t').insert({ id: 1 });
       await db.transaction((trx) => trx('t').insert({ id: 2 }));
@@ -215,7 +215,7 @@ describe('a driver that is not known', () => {
     expect(await ids()).to.deep.equal([]);
   });
 
-  it('has its connections closed where they shall be recycled', async () => {
+  it('closes its connections when they were to be recycled', async () => {
     const closed = await pidOf(db);
     expect(await db.resetConnection({ connections: 'recycle' })).to.include({
       closedConnections: 1,
@@ -227,12 +227,12 @@ describe('a driver that is not known', () => {
     expect(await one()).to.deep.equal([{ one: 1 }]);
   });
 
-  it('is refused what only PostgreSQL can', async () => {
+  it('refuses features of PostgreSQL alone', async () => {
     const error = await failure(db.atomic(() => {}, { verifyCommit: true }));
     expect(error).to.be.instanceOf(TypeError).with.property('message').which.includes('strange');
   });
 
-  it('is destroyed within a bound', async () => {
+  it('bounds destroy()', async () => {
     const hanging = outcome(db.raw('select pg_sleep(2)'));
     await stage.running('pg_sleep');
     expect(await millisOf(db.destroy())).to.be.lessThan(1500);

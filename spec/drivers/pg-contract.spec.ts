@@ -32,7 +32,7 @@ describe('pg’s client', () => {
     expect(client.connectionParameters).to.include({ user: stage.database.name, database: stage.database.name });
   });
 
-  it('is `readyForQuery` but while something runs, and then emits `drain`', async () => {
+  it('is `readyForQuery` unless something runs, and then emits `drain`', async () => {
     expect(client.readyForQuery).to.be.true;
     const running = plain.query('select 1');
     expect(client.readyForQuery).to.be.false;
@@ -60,7 +60,7 @@ describe('pg’s client', () => {
     expect(client._activeQuery ?? undefined).to.be.undefined;
   });
 
-  it('tells by `_ended` that it is over, and by `_queryable` that it may not be asked', async () => {
+  it('says by `_ended` that it has ended, and by `_queryable` that it accepts no query', async () => {
     expect(client).to.include({ _ended: false, _queryable: true });
     const ended = new Promise((resolve) => client.once('end', resolve));
     await stage.database.terminate(client.processID as number);
@@ -68,7 +68,7 @@ describe('pg’s client', () => {
     expect(client).to.include({ _ended: true, _queryable: false });
   });
 
-  it('tells the transaction status in getTransactionStatus()', async () => {
+  it('gives the transaction status in getTransactionStatus()', async () => {
     const seen = [];
     for (const sql of ['select 1', 'begin', 'select 1/0', 'rollback']) {
       await outcome(plain.query(sql));
@@ -93,7 +93,7 @@ describe('pg’s client', () => {
     for (const name of ['connect', 'requestSsl', 'cancel']) expect(WireClass.prototype[name], name).to.be.a('function');
   });
 
-  it('hands a submittable to the wire as it is, and tells it of errors by handleError()', async () => {
+  it('hands a submittable to the wire as it is, and reports errors by its handleError()', async () => {
     const query = new Query('select 1/0') as unknown as { handleError(error: Error, wire: unknown): void };
     const heard: unknown[] = [];
     query.handleError = (error, wire) => heard.push(error, wire);

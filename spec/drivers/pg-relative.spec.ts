@@ -28,7 +28,7 @@ for (const client of ['cockroachdb', 'redshift']) {
       });
     }
 
-    it('has running queries stopped on the server by a reset', async () => {
+    it('stops running queries on the server at a reset', async () => {
       const query = outcome(db.raw('select pg_sleep(10)'));
       const block = outcome(db.atomic((trx) => trx.raw('select pg_sleep(10)')));
       await stage.running('pg_sleep', 2);
@@ -40,14 +40,14 @@ for (const client of ['cockroachdb', 'redshift']) {
       expect((await block).error).to.include({ code: 'ERR_RESET' });
     });
 
-    it('has the query of a block that is out of time stopped, and its connection kept', async () => {
+    it('stops the query of a block that ran out of time, and keeps its connection', async () => {
       const late = db.atomic((trx) => trx.raw('select pg_sleep(10)'), { timeoutMillis: 250 });
       expect(await failure(late)).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
       expect(db.connectionState().connections).to.include({ inUse: 0, idle: 1 });
       expect((await stage.leftOnServer()).locks).to.deep.equal([]);
     });
 
-    it('has the death of a connection told as the server’s FATAL', async () => {
+    it('reports the death of a connection as the server’s FATAL', async () => {
       const killed = db.atomic(async (trx) => {
         const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
         await stage.database.terminate(rows[0].pid);
@@ -63,7 +63,7 @@ for (const client of ['cockroachdb', 'redshift']) {
       await db.raw('select 1');
     });
 
-    it('is refused what only PostgreSQL can', async () => {
+    it('refuses features of PostgreSQL alone', async () => {
       const error = await failure(db.atomic(() => {}, { verifyCommit: true }));
       expect(error).to.be.instanceOf(TypeError).with.property('message').which.includes('PostgreSQL');
     });

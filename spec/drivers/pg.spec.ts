@@ -73,7 +73,7 @@ describe('the pg driver', () => {
   }
 
   describe('tap()', () => {
-    it('passes every kind of statement through the line, one at a time', async () => {
+    it('passes every kind of statement through the queue, one at a time', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);
       const client = connection as unknown as Client;
@@ -90,7 +90,7 @@ describe('the pg driver', () => {
       expect(line.heard[0]).to.equal('ask select 1');
     });
 
-    it('tells when the connection is ready after an error', async () => {
+    it('says when the connection is ready after an error', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);
       expect(await failure((connection as unknown as Client).query('select 1/0'))).to.include({ code: '22012' });
@@ -110,7 +110,7 @@ describe('the pg driver', () => {
       expect(line.heard).to.deep.equal(['ask select n from generate_series(1, 250) n', 'answered']);
     });
 
-    it('takes what runs already as the first statement', async () => {
+    it('takes a running statement as the first one', async () => {
       const running = outcome((connection as unknown as Client).query('select pg_sleep(0.05), 1 as one'));
       const line = new NotingLine();
       pgDriver.tap(connection, line);
@@ -120,7 +120,7 @@ describe('the pg driver', () => {
       expect(line.statements).to.be.empty;
     });
 
-    it('tells of the connection’s death and end', async () => {
+    it('reports the death and the end of the connection', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);
       await stage.database.terminate(connection.processID as number);
@@ -154,7 +154,7 @@ describe('the pg driver', () => {
   });
 
   describe('cancel()', () => {
-    it('stops what the backend runs, over a connection of its own that is gone afterwards', async () => {
+    it('stops what the backend runs, over a connection of its own that is closed afterwards', async () => {
       const proxy = await stage.proxy();
       const through = await connect(proxy);
       const query = failure((through as unknown as Client).query('select pg_sleep(30)'));
@@ -164,7 +164,7 @@ describe('the pg driver', () => {
       await until('its link is gone', () => proxy.accepted === 2 && proxy.connections === 1);
     });
 
-    it('is bounded where nobody answers', async () => {
+    it('is bounded when there is no answer', async () => {
       const proxy = await stage.proxy();
       const through = await connect(proxy);
       proxy.mode = 'blackhole';
@@ -175,7 +175,7 @@ describe('the pg driver', () => {
   });
 
   describe('openSideConnection()', () => {
-    it('terminates a backend, and tells when it is gone; closed, it leaves nothing', async () => {
+    it('terminates a backend, says when it has ended, and leaves nothing once it is closed', async () => {
       const query = failure((connection as unknown as Client).query('select pg_sleep(30)'));
       const [pid] = await stage.running('pg_sleep');
       const spare = pgDriver.openSideConnection?.(connection);
@@ -187,7 +187,7 @@ describe('the pg driver', () => {
       await query;
     });
 
-    it('can be closed while it does not get through', async () => {
+    it('can be closed while it does not reach the server', async () => {
       const proxy = await stage.proxy();
       const through = await connect(proxy);
       proxy.mode = 'blackhole';
@@ -200,7 +200,7 @@ describe('the pg driver', () => {
   });
 
   describe('observeOpening()', () => {
-    it('tells of a connection from its making to its end', async () => {
+    it('reports a connection from its creation to its end', async () => {
       const openings = new Set<PgConnection>();
       const module = pgDriver.observeOpening?.({ Client }, openings) as { Client: typeof Client };
       const client = new module.Client(stage.database.connection);

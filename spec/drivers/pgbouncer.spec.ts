@@ -54,7 +54,7 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([]);
   });
 
-  it('asks the server for its kind, which PgBouncer does not pass on, for targetSessionAttrs', async () => {
+  it('asks the server for its kind for targetSessionAttrs, since PgBouncer does not pass it on', async () => {
     const through = { connection: bouncer.through(stage.database.connection) };
     for (const wanted of ['read-write', 'primary'] as const)
       await stage.resettable(through, { targetSessionAttrs: wanted }).raw('select 1');
@@ -64,7 +64,7 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     }
   });
 
-  it('has the statement of a block that is out of time cancelled on the server', async () => {
+  it('cancels the statement of a block that ran out of time on the server', async () => {
     const block = db.atomic(
       async (trx) => {
         await trx('t').insert({ id: 1 });
@@ -78,7 +78,7 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     await db('t').insert({ id: 2 });
   });
 
-  it('a reset leaves nothing running and nothing locked on the server', async () => {
+  it('leaves nothing running and nothing locked on the server at a reset', async () => {
     const [idle, sleeping] = ['select 1', 'select pg_sleep(60)'].map((sql, id) =>
       failure(
         db.transaction(async (trx) => {
@@ -102,14 +102,14 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1]);
   });
 
-  it('a reset that recycles leaves a client that works', async () => {
+  it('works after a recycling reset', async () => {
     await db.raw('select 1');
     await db.resetConnection({ connections: 'recycle' });
     await db('t').insert({ id: 1 });
     expect(await ids()).to.deep.equal([1]);
   });
 
-  it('the death of a backend fails the block that had it, and nobody else', async () => {
+  it('fails only the block whose backend died', async () => {
     const block = failure(
       db.atomic(async (trx) => {
         await trx('t').insert({ id: 1 });

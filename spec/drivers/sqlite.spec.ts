@@ -51,7 +51,7 @@ for (const engine of SQLITE_ENGINES) {
 
     const idsOf = (db: Knex) => db('t').pluck('id').orderBy('id');
 
-    it('closes an idle connection of a file in an orderly way: it is no death, and resets nothing', async () => {
+    it('closes an idle connection of a file in an orderly way, which is no death and causes no reset', async () => {
       const pool = { min: 0, max: 2, idleTimeoutMillis: 20, reapIntervalMillis: 10 };
       const db = await make(path.join(folder, 'data.sqlite'), { pool }, { onFatal: 'reset' });
       const trx = await db.transaction();
@@ -113,7 +113,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(await idsOf(db)).to.deep.equal([1, 4, 9]);
         });
 
-        it('resetConnection() rolls back what is open, and keeps what was committed', async () => {
+        it('rolls back what is open at a reset, and keeps what was committed', async () => {
           const db = await make(filenameOf());
           await db('t').insert({ id: 1 });
           const transaction = watch(db.transaction((trx) => trx('t').insert({ id: 2 }).then(never)));
@@ -132,7 +132,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(transaction.error).to.be.an.instanceof(ResetError);
         });
 
-        it('fences off what the aborted transaction does later', async () => {
+        it('refuses later statements of an aborted transaction', async () => {
           const db = await make(filenameOf());
           const trx = await db.transaction();
           await trx('t').insert({ id: 1 });
@@ -150,7 +150,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(await idsOf(db)).to.deep.equal([2, 4]);
         });
 
-        it('fences off a callback that ends after the reset', async () => {
+        it('rejects a callback that ends after the reset', async () => {
           const db = await make(filenameOf());
           let finish = () => {};
           const held = new Promise<void>((resolve) => {
@@ -174,7 +174,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(await idsOf(db)).to.deep.equal([2, 3]);
         });
 
-        it('rejects who waits for the connection, and serves who asks next', async () => {
+        it('rejects queries that wait for the connection, and serves later ones', async () => {
           const db = await make(filenameOf(), { pool: { min: 0, max: 1 } });
           const trx = await db.transaction();
           await trx('t').insert({ id: 1 });
@@ -190,7 +190,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0, waiting: 0 });
         });
 
-        it('never looks committed where a conflict rolled it back', async () => {
+        it('never reports a commit that a conflict rolled back', async () => {
           const db = await make(filenameOf());
           await db('t').insert({ id: 1 });
           const error = await failure(
@@ -207,7 +207,7 @@ for (const engine of SQLITE_ENGINES) {
           expect(await idsOf(db)).to.deep.equal(engine === 'sqlite3' ? [1, 3] : [1]);
         });
 
-        it('takes a connection back out of a transaction that was begun by hand', async () => {
+        it('rolls back a transaction that was begun by hand when its connection comes back', async () => {
           const db = await make(filenameOf(), { pool: { min: 0, max: 1 } });
           for (const begin of ['begin', '/* by hand */ BEGIN immediate', 'savepoint by_hand']) {
             await db.raw(begin);
@@ -216,7 +216,7 @@ for (const engine of SQLITE_ENGINES) {
           }
         });
 
-        it('destroy() keeps its bound, and closes', async () => {
+        it('bounds destroy(), and closes', async () => {
           const db = await make(filenameOf(), {}, { timeoutMillis: 200 });
           const transaction = failure(db.transaction((trx) => trx('t').insert({ id: 1 }).then(never)));
           await until('it is open', () => db.connectionState().transactions[0]?.lastSql?.includes('insert'));
@@ -246,7 +246,7 @@ for (const engine of SQLITE_ENGINES) {
       });
     }
 
-    it('leaves an in-memory connection with whoever took it by hand', async () => {
+    it('leaves an in-memory connection with the code that took it by hand', async () => {
       const db = await make(':memory:');
       const connection: unknown = await db.client.acquireConnection();
       await db.resetConnection();
@@ -280,7 +280,7 @@ for (const engine of SQLITE_ENGINES) {
       });
     }
 
-    it('keeps an in-memory database also when connections are to be recycled, evicted or were doomed', async () => {
+    it('keeps an in-memory database when connections are recycled, evicted or doomed', async () => {
       const db = await make(':memory:', {}, { isFatal: (error) => /nowhere/.test(String(error)) });
       await db('t').insert({ id: 1 });
       await failure(db.transaction((trx) => trx.raw('select * from nowhere')));
@@ -302,7 +302,7 @@ for (const engine of SQLITE_ENGINES) {
       expect(await idsOf(db)).to.deep.equal([1]);
     });
 
-    it('rolls back a transaction that had begun before the instance was made resettable', async () => {
+    it('rolls back a transaction that had begun before the instance was resettable', async () => {
       const knex = plain(':memory:');
       await knex.schema.createTable('t', (table) => table.integer('id'));
       const trx = await knex.transaction();
