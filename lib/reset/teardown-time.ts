@@ -1,5 +1,5 @@
 // The time that a teardown may take. A later call with less time shortens it.
-import { Deadline } from '../words/waiting';
+import { Deadline, EXTENSION_MILLIS } from '../words/waiting';
 
 export class TeardownTime {
   /** Until then what runs may end by itself. */
@@ -16,8 +16,13 @@ export class TeardownTime {
     this.#whole = new Deadline(graceMillis + timeoutMillis);
   }
 
-  /** The grace is over, perhaps early. Returns until when the rest has to be over. */
+  /**
+   * The grace is over, perhaps early. Returns until when the rest has to be over. Where a blocked event loop has used up the time, there is
+   * still enough to tell the server: what is not stopped now goes on for as long as it likes.
+   */
   end(): Deadline {
+    const late = this.#whole.lateMillis;
+    if (late > 0) return new Deadline(Math.min(late, EXTENSION_MILLIS));
     const end = new Deadline(this.#timeoutMillis);
     end.follow(this.#whole);
     return end;

@@ -17,7 +17,7 @@ export async function sleep(limit: TimeLimit): Promise<void> {
 /** A timer that is later than this was held up by a blocked event loop. */
 const BLOCKED_MILLIS = 10;
 /** How much longer an answer is waited for then, at most. */
-const EXTENSION_MILLIS = 100;
+export const EXTENSION_MILLIS = 100;
 
 /** How long something may take: in milliseconds from now, or until a deadline. */
 export type TimeLimit = number | Deadline;

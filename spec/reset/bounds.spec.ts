@@ -146,4 +146,15 @@ describe('a blocked event loop', () => {
     setImmediate(block, 600);
     expect(await reset).to.include({ closedConnections: 1, forcedConnections: 0 });
   });
+
+  it('does not keep a reset from stopping what runs, though it has used up the time', async () => {
+    const db = stage.resettable();
+    const query = failure(db.raw('select pg_sleep(30)'));
+    await stage.running('pg_sleep');
+    const reset = db.resetConnection({ graceMillis: 50, timeoutMillis: 50 });
+    setImmediate(block, 400);
+    await reset;
+    expect(await query).to.be.an.instanceof(ResetError);
+    await until('the server has stopped it', async () => (await stage.leftOnServer()).backends.length === 0);
+  });
 });
