@@ -118,7 +118,7 @@ for (const driver of ['mysql2', 'mysql']) {
         expect(await count('fired')).to.equal(1);
       });
 
-      it('takes odd names, generated columns, partitions and versioned tables', async () => {
+      it('handles odd names, generated columns, partitions and versioned tables', async () => {
         const names = [
           'Capital',
           'with space',

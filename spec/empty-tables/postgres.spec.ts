@@ -82,7 +82,7 @@ describe('emptyTables() on PostgreSQL', () => {
   });
 
   describe('what stays', () => {
-    it('tables in except, by name and by schema', async () => {
+    it('keeps tables in except, by name and by schema', async () => {
       await run('create schema other; create table a (id int); create table b (id int); create table other.a (id int)');
       for (const table of ['a', 'b', 'other.a']) await run(`insert into ${table} values (1)`);
       expect(await emptyTables(db, { except: ['a'] })).to.deep.equal(['b']);
@@ -91,7 +91,7 @@ describe('emptyTables() on PostgreSQL', () => {
       expect(await count('a')).to.equal(1);
     });
 
-    it('tables of schemas that are not in the search path', async () => {
+    it('keeps tables of schemas that are not in the search path', async () => {
       await run('create schema other; create table other.a (id int); insert into other.a values (1)');
       expect(await emptyTables(db)).to.deep.equal([]);
       const there = stage.resettable({ searchPath: ['other'] });
@@ -119,7 +119,7 @@ describe('emptyTables() on PostgreSQL', () => {
       });
     }
 
-    it('views, materialized views and the tables of extensions and of the system', async () => {
+    it('keeps views, materialized views and the tables of extensions and of the system', async () => {
       await run(`create table a (id int); create view v as select * from a; insert into a values (1);
         create materialized view m as select * from a`);
       expect(await emptyTables(db)).to.deep.equal(['a']);
@@ -127,7 +127,7 @@ describe('emptyTables() on PostgreSQL', () => {
     });
   });
 
-  it('empties partitions and heirs, each of them once', async () => {
+  it('empties partitions and inheriting tables, each of them once', async () => {
     await run(`
       create table readings (id int, day date) partition by range (day);
       create table readings_1 partition of readings for values from ('2026-01-01') to ('2026-02-01');
@@ -143,7 +143,7 @@ describe('emptyTables() on PostgreSQL', () => {
     expect([await count('readings'), await count('people')]).to.deep.equal([0, 0]);
   });
 
-  it('takes odd names as they are', async () => {
+  it('handles odd names', async () => {
     const names = [
       'Capital',
       'with space',
@@ -175,7 +175,7 @@ describe('emptyTables() on PostgreSQL', () => {
   });
 
   describe('sequences', () => {
-    it('of the emptied tables begin anew: serial, identity and owned, from their start', async () => {
+    it('restart for the emptied tables: serial, identity and owned', async () => {
       await run(`
         create table a (id serial, other bigint generated always as identity (start 100 increment 5), twice int generated always as (1 + 1) stored);
         create sequence mine start 7; create table b (id int default nextval('mine')); alter sequence mine owned by b.id;
@@ -191,7 +191,7 @@ describe('emptyTables() on PostgreSQL', () => {
       expect(await run('insert into c default values returning *')).to.deep.equal([{ id: 2 }]);
     });
 
-    it('go on where a transaction around it is rolled back', async () => {
+    it('continue when a transaction around it is rolled back', async () => {
       await run('create table a (id serial); insert into a default values');
       const sandbox = await db.openSandbox();
       expect(await emptyTables(db)).to.deep.equal(['a']);
@@ -203,7 +203,7 @@ describe('emptyTables() on PostgreSQL', () => {
   });
 
   describe('triggers', () => {
-    it('do not fire, and are as they were afterwards: also rules, and row-level security of the owner', async () => {
+    it('do not fire, and stay as they were, like rules and row-level security of the owner', async () => {
       await run(`
         create table fired (what text);
         create function fire() returns trigger language plpgsql as $$ begin insert into fired values (tg_name); return old; end $$;
@@ -238,7 +238,7 @@ describe('emptyTables() on PostgreSQL', () => {
       ]);
     });
 
-    it('are an error that names the owner where we are not', async () => {
+    it('are an error that names the owner when the role is another one', async () => {
       const { observer, name } = stage.database;
       await run(`create table a (id int); create function f() returns trigger language plpgsql as 'begin return old; end'; insert into a values (1);
         create trigger audit before delete on a for each row execute function f()`);
@@ -265,7 +265,7 @@ describe('emptyTables() on PostgreSQL', () => {
     });
   });
 
-  it('sees every change of the tables, whatever it remembers of them', async () => {
+  it('sees every change of the tables, although it remembers them', async () => {
     await run('create table a (id serial primary key); insert into a default values');
     await emptyTables(db);
     const changes: [string, string, string[]][] = [
@@ -297,8 +297,8 @@ describe('emptyTables() on PostgreSQL', () => {
     expect(await run("select nextval('s')")).to.deep.equal([{ nextval: '9' }]);
   });
 
-  describe('while somebody has a lock', () => {
-    it('on a table: an error that names the holder, in time', async () => {
+  describe('while another session has a lock', () => {
+    it('rejects in time with an error that names the holder', async () => {
       await run('create table a (id int); insert into a values (1)');
       db = stage.resettable({ acquireConnectionTimeout: 300 });
       const other = stage.resettable({
@@ -323,7 +323,7 @@ describe('emptyTables() on PostgreSQL', () => {
       expect(await emptyTables(db)).to.deep.equal(['a']);
     });
 
-    it('on a table that it knows already: the same, and its connection is as good as before', async () => {
+    it('does the same for a table that it knows already, and its connection stays usable', async () => {
       await run('create table a (id int); insert into a values (1)');
       db = stage.resettable({ acquireConnectionTimeout: 300, pool: { max: 1 } });
       await emptyTables(db);
@@ -339,7 +339,7 @@ describe('emptyTables() on PostgreSQL', () => {
       expect(await emptyTables(db)).to.deep.equal(['a']);
     });
 
-    it('that is a transaction of the same instance: where it was opened', async () => {
+    it('says where a transaction of the same instance was opened', async () => {
       await run('create table a (id int); insert into a values (1)');
       db = stage.resettable({ acquireConnectionTimeout: 300, pool: { max: 3 } });
       const trx = await db.transaction();
@@ -351,7 +351,7 @@ describe('emptyTables() on PostgreSQL', () => {
   });
 
   describe('bad input', () => {
-    it('names that nothing has', async () => {
+    it('refuses names without a table', async () => {
       await run('create table a (id int)');
       expect((await failure(emptyTables(db, { except: ['a', 'A', 'other.a'] }))).message).to.include(
         'there is no table "A", "other.a"',
@@ -361,11 +361,11 @@ describe('emptyTables() on PostgreSQL', () => {
       );
     });
 
-    it('leaves what is the server’s own', async () => {
+    it('leaves the server’s own tables as they are', async () => {
       expect(await emptyTables(db, { schemas: ['pg_catalog', 'information_schema', 'public'] })).to.deep.equal([]);
     });
 
-    it('ill-typed options, transactions and other databases', async () => {
+    it('refuses ill-typed options, transactions and other databases', async () => {
       for (const options of [{ except: 'a' }, { except: [1] }, { schemas: [] }, { schema: ['a'] }, []]) {
         expect(await failure(emptyTables(db, options as never))).to.be.an.instanceOf(TypeError);
       }
@@ -391,7 +391,7 @@ describe('emptyTables() on PostgreSQL', () => {
     expect(await emptyTables(stage.knex())).to.deep.equal(['a']);
   });
 
-  it('shields its statements from the naming of identifiers and the shaping of results', async () => {
+  it('does not pass its statements through wrapIdentifier and postProcessResponse', async () => {
     db = stage.resettable({
       wrapIdentifier: (value, wrap) => wrap(value.toUpperCase()),
       postProcessResponse: () => 'nothing' as never,

@@ -110,7 +110,7 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       );
     });
 
-    it('takes odd names, and finds attached databases', async () => {
+    it('handles odd names, and finds attached databases', async () => {
       const names = [
         'Capital',
         'with space',
@@ -147,7 +147,7 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       ]);
     });
 
-    it('keeps except and the tables of knex; refuses names that nothing has', async () => {
+    it('keeps except and the tables of knex, and refuses names without a table', async () => {
       await run(
         'create table a (id int)',
         'create table knex_migrations (id int)',

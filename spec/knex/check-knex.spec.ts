@@ -100,7 +100,7 @@ describe('resettable() with a knex that has renamed something', () => {
     });
   }
 
-  it('refuses one that asks a connection function by another name', () => {
+  it('refuses one that calls a connection function by another name', () => {
     const db = stage.knex({ connection: () => stage.database.connection as Knex.PgConnectionConfig });
     rename(db.client as object, 'connectionConfigProvider');
     expectRefusal(refusal(db), 'connectionConfigProvider of its client');
@@ -126,7 +126,7 @@ describe('resettable() with a knex that has renamed something', () => {
     expectRefusal(refusal(db), 'create of its pool settings');
   });
 
-  it('refuses a block in a transaction that knex has begun, where one inside does not name it', async () => {
+  it('refuses a block in a transaction of knex’s when nested ones do not name the outer one', async () => {
     const db = stage.knex();
     const trx = await db.transaction();
     const own = Object.getOwnPropertyDescriptor(trx, 'transaction') as PropertyDescriptor;
@@ -137,7 +137,7 @@ describe('resettable() with a knex that has renamed something', () => {
     await trx.rollback();
   });
 
-  it('refuses a block in a transaction that knex has begun, where it is settled by another name', async () => {
+  it('refuses a block in a transaction of knex’s when it is settled by another name', async () => {
     const db = stage.knex();
     const machines: KnexTransaction[] = [];
     const client = db.client as TransactionMaker;
@@ -157,7 +157,7 @@ describe('resettable() with a knex that has renamed something', () => {
     await trx.rollback();
   });
 
-  it('refuses to read the migrations where copies take the user’s processing by another name', async () => {
+  it('refuses to read the migrations when copies take the user’s processing by another name', async () => {
     const db = stage.resettable();
     const copy = db.withUserParams({});
     Object.defineProperty(copy, 'disableProcessing', { value: undefined });
@@ -165,7 +165,7 @@ describe('resettable() with a knex that has renamed something', () => {
     expectRefusal(await failure(withMigrationLock(db, async () => 'done')), 'disableProcessing of its copies');
   });
 
-  it('names all that is not there', () => {
+  it('names everything that is missing', () => {
     const db = stage.knex();
     Object.assign(db.client as object, { acquireRawConnection: undefined, _query: undefined });
     expectRefusal(refusal(db), 'acquireRawConnection of its client, _query of its client');
@@ -179,7 +179,7 @@ describe('resettable() with a knex that has renamed something', () => {
   });
 
   for (const name of ['_resolver', '_rejecter']) {
-    it(`rejects each transaction where knex settles them by another name than ${name}, before it has a connection`, async () => {
+    it(`rejects each transaction before it has a connection when knex settles them by another name than ${name}`, async () => {
       const { client } = stage.knex();
       const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
       await made;
@@ -222,7 +222,7 @@ describe('resettable() with a knex that has renamed something', () => {
   });
 });
 
-describe('what is relied on of Knex', () => {
+describe('what the package relies on in Knex', () => {
   const dialects = [
     'postgres',
     'cockroachdb',
@@ -235,7 +235,7 @@ describe('what is relied on of Knex', () => {
     'oracledb',
   ];
   for (const name of dialects) {
-    it(`is there in its dialect ${name}`, () => {
+    it(`exists in its dialect ${name}`, () => {
       const Dialect = require(`${build}/lib/dialects/${name}`) as new (config: object) => TransactionMaker;
       const client = new Dialect({ client: name, useNullAsDefault: true });
       // Without a connection it loads no driver.

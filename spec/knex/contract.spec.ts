@@ -70,7 +70,7 @@ describe('knex’s client', () => {
   });
 
   describe('a connection', () => {
-    it('is dropped at the next borrow where it is marked `__knex__disposed`', async () => {
+    it('is dropped at the next borrow when it is marked `__knex__disposed`', async () => {
       const connection = await client.acquireConnection();
       await client.releaseConnection(connection);
       Object.assign(connection, { __knex__disposed: new Error('marked') });
@@ -109,7 +109,7 @@ describe('knex’s client', () => {
       expect(db.withUserParams({})).to.have.property('method', method);
     });
 
-    it('are what migrations are made of', async () => {
+    it('are used to run migrations', async () => {
       Object.assign(db, { method: () => 'mine' });
       let seen: unknown;
       const migration = {
@@ -183,7 +183,7 @@ describe('knex’s client', () => {
   });
 
   describe('KnexTimeoutError', () => {
-    it('is what a borrower gets who waits too long, with its text', async () => {
+    it('is what a borrower gets that waits too long, with its text', async () => {
       const narrow = stage.knex({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
       const trx = await narrow.transaction();
       const error = await failure(narrow.raw('select 1'));

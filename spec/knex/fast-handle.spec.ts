@@ -54,26 +54,26 @@ describe('fast handles', () => {
     expect((await failure(trx.raw('select 1'))).message).to.include('Transaction query already complete');
   }
 
-  it('are what transactions and savepoints have', async () => {
+  it('are the handles of transactions and savepoints', async () => {
     const db = stage.resettable();
     expect(await db.transaction((trx) => trx.transaction(async (inner) => [isFast(trx), isFast(inner)]))).to.deep.equal(
       [true, true],
     );
   });
 
-  it('are not used where they are switched off', async () => {
+  it('are not used when they are switched off', async () => {
     useFastHandles(false);
     const db = stage.resettable();
     expect(await db.transaction(async (trx) => isFast(trx))).to.be.false;
     await works(db);
   });
 
-  it('are used for a dialect that changes nothing of them', async () => {
+  it('are used for a dialect that does not change them', async () => {
     const db = await withTransactions((Plain) => class extends Plain {});
     expect(await db.transaction(async (trx) => isFast(trx))).to.be.true;
   });
 
-  it('are not used where a handle has a member that belongs to one transaction', async () => {
+  it('are not used when a handle has a member that belongs to one transaction', async () => {
     const step = await name();
     const db = await withTransactions((Plain) => {
       class Told extends Plain {}
@@ -95,7 +95,7 @@ describe('fast handles', () => {
     await works(db);
   });
 
-  it('are not used where a transaction has a field of its own from its BEGIN on', async () => {
+  it('are not used when a transaction has a field of its own from its BEGIN on', async () => {
     const db = await withTransactions(
       (Plain) =>
         class extends Plain {
@@ -113,7 +113,7 @@ describe('fast handles', () => {
     await works(db);
   });
 
-  it('are not used where no sample can be taken', async () => {
+  it('are not used when no sample can be taken', async () => {
     const db = await withTransactions(
       (Plain) =>
         class extends Plain {

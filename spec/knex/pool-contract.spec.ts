@@ -18,7 +18,7 @@ describe('knex’s client', () => {
   });
 
   describe('pool', () => {
-    it('is used as acquire().promise, release() and destroy(), by nothing else', async () => {
+    it('is used by acquire().promise, release() and destroy(), and by nothing else', async () => {
       const connection = await client.acquireRawConnection();
       const used = new Set<PropertyKey>();
       const own: KnexPool = {
@@ -42,7 +42,7 @@ describe('knex’s client', () => {
       await real?.destroy();
     });
 
-    it('is undefined after destroy(), and queries then fail by "Unable to acquire a connection"', async () => {
+    it('is undefined after destroy(), and queries then fail with "Unable to acquire a connection"', async () => {
       await db.destroy();
       expect(client.pool).to.be.undefined;
       expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
@@ -72,7 +72,7 @@ describe('knex’s client', () => {
       await db.raw('select 1');
     });
 
-    it('is not owned by knex in `_ownsPool` where it was given (connectionPool: from knex 3.2 on)', function () {
+    it('is not owned by knex in `_ownsPool` when it was given (connectionPool: from knex 3.2 on)', function () {
       if (!('initializeExternalPool' in client)) return this.skip();
       const pool: KnexPool = {
         acquire: () => ({ promise: Promise.reject(new Error('empty')) }),
@@ -109,7 +109,7 @@ describe('knex’s client', () => {
       expect(asked).to.equal(2);
     });
 
-    it('have no `connectionConfigProvider` where the connection is an object', () => {
+    it('have no `connectionConfigProvider` when the connection is an object', () => {
       expect(client.connectionConfigProvider ?? undefined).to.be.undefined;
     });
   });

@@ -29,7 +29,7 @@ describe('tarn', () => {
     expect(isTarn({ acquire() {}, release() {}, destroy() {} })).to.be.false;
   });
 
-  it('has what is lent in `used` and what is not in `free`, each as `.resource`', async () => {
+  it('has lent resources in `used` and idle ones in `free`, each as `.resource`', async () => {
     const tarn = makeTarn();
     const connection = await tarn.acquire().promise;
     expect(tarn.used.map(({ resource }) => resource)).to.deep.equal([connection]);
@@ -64,7 +64,7 @@ describe('tarn', () => {
     expect(calls).to.deep.equal(['create', 'validate', 'destroy']);
   });
 
-  it('gives from acquire() what can be rejected from outside', async () => {
+  it('returns a pending operation from acquire() that can be rejected from outside', async () => {
     const tarn = makeTarn({ create: never, createTimeoutMillis: 1 });
     const reason = new Error('from outside');
     const pending = tarn.acquire();
@@ -83,7 +83,7 @@ describe('tarn', () => {
     pending.reject(new Error('over'));
   });
 
-  it('serves who waits by `_tryAcquireOrCreate()`', async () => {
+  it('serves waiting requests by `_tryAcquireOrCreate()`', async () => {
     const tarn = makeTarn({ max: 1 });
     const first = await tarn.acquire().promise;
     const waiting = tarn.acquire().promise;
@@ -123,7 +123,7 @@ describe('TarnPool', () => {
     expect(calls).to.deep.equal(['create', 'validate', 'destroy']);
   });
 
-  it('forgets a connection that is closed elsewhere, and gives its place to who waits', async () => {
+  it('forgets a connection that is closed elsewhere, and gives its place to a waiting request', async () => {
     const pool = new TarnPool(makeTarn({ max: 1 }));
     const first = await pool.acquire().promise;
     const waiting = pool.acquire().promise;
@@ -135,7 +135,7 @@ describe('TarnPool', () => {
     pool.dismiss();
   });
 
-  it('is as new once it is cleared: nothing in it, no timer, and lends again', async () => {
+  it('is empty once it is cleared, has no timer, and lends again', async () => {
     const tarn = makeTarn();
     const pool = new TarnPool(tarn);
     const connection = await tarn.acquire().promise;
@@ -166,7 +166,7 @@ describe('TarnPool', () => {
     await tarn.destroy();
   });
 
-  it('is over once it is dismissed: nothing in it, nothing lent, no timer', async () => {
+  it('is empty once it is dismissed, lends nothing, and has no timer', async () => {
     const closed: object[] = [];
     const pool = new TarnPool(makeTarn({ destroy: (connection) => closed.push(connection), acquireTimeoutMillis: 20 }));
     const lent = await pool.acquire().promise;
@@ -180,7 +180,7 @@ describe('TarnPool', () => {
     expect(process.getActiveResourcesInfo()).not.to.include('Interval');
   });
 
-  it('tells who listens', async () => {
+  it('lists its listeners', async () => {
     const tarn = makeTarn();
     const [one, other] = [() => {}, () => {}];
     tarn.on('release', one);
@@ -192,7 +192,7 @@ describe('TarnPool', () => {
     await tarn.destroy();
   });
 
-  it('forwards what is asked of the object to another pool, and still works itself', async () => {
+  it('forwards calls on the object to another pool, and still works itself', async () => {
     const tarn = makeTarn();
     const pool = new TarnPool(tarn);
     const asked: string[] = [];
@@ -207,7 +207,7 @@ describe('TarnPool', () => {
     pool.dismiss();
   });
 
-  it('is over once it is dismissed, though another pool is asked for it', async () => {
+  it('is empty once it is dismissed, although another pool is asked instead', async () => {
     const tarn = makeTarn();
     const pool = new TarnPool(tarn);
     forwardTo(tarn, { numPendingValidations: () => 1 });

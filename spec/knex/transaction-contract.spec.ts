@@ -34,7 +34,7 @@ describe('knex’s transaction', () => {
     expect(await stepsOf((trx) => trx.raw('select 1'))).to.deep.equal(['acquireConnection', 'begin', 'commit']);
   });
 
-  it('takes them so: acquireConnection, begin, rollback', async () => {
+  it('takes its steps in a rollback: acquireConnection, begin, rollback', async () => {
     expect(await stepsOf(() => Promise.reject(new Error('no')))).to.deep.equal([
       'acquireConnection',
       'begin',
@@ -42,7 +42,7 @@ describe('knex’s transaction', () => {
     ]);
   });
 
-  it('takes them so where it is nested: savepoint, release, rollbackTo', async () => {
+  it('takes its steps when it is nested: savepoint, release, rollbackTo', async () => {
     const inner = (container: (trx: Knex.Transaction) => Promise<unknown>) => (outer: Knex.Transaction) =>
       stepsOf(container, outer);
     const released = ['acquireConnection', 'savepoint', 'release'];
@@ -127,7 +127,7 @@ describe('knex’s transaction', () => {
     for (const name of ['query', 'stream']) expect(Object.hasOwn(trxClient as object, name)).to.be.true;
   });
 
-  it('is named as `outerTx` by those inside it', async () => {
+  it('is the `outerTx` of nested transactions', async () => {
     const outers: unknown[] = [];
     class Watched extends (client.constructor as new () => TransactionMaker) {
       override transaction(...args: Parameters<TransactionMaker['transaction']>) {

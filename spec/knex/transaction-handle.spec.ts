@@ -68,7 +68,7 @@ describe('the handle of a transaction', () => {
       db = stage.resettable();
     });
 
-    it('has what knex’s has, of the same kinds', async () => {
+    it('has the members that knex’s has, of the same kinds', async () => {
       const plain = stage.knex();
       const [theirs, ours] = [await plain.transaction(), await db.transaction()];
       const ignored = ['_internalListeners', 'prototype', 'arguments', 'caller'];
@@ -81,7 +81,7 @@ describe('the handle of a transaction', () => {
       await Promise.all([ours.rollback(), theirs.rollback()]);
     });
 
-    it('asks on its own connection, by whichever of its members', async () => {
+    it('sends queries on its own connection, by each of its members', async () => {
       const [one, other] = [await db.transaction(), await db.transaction()];
       const pid = one.raw('pg_backend_pid() as pid');
       for (const trx of [one, other]) {
@@ -110,7 +110,7 @@ describe('the handle of a transaction', () => {
       await Promise.all([one.rollback(), other.rollback()]);
     });
 
-    it('hears of its own queries only, and its instance of all, as on plain knex', async () => {
+    it('emits events of its own queries only, and its instance of all, as on plain knex', async () => {
       const heardOn = async (instance: Knex) => {
         const heard: string[] = [];
         const listen = (who: string, emitter: Knex) =>
@@ -159,7 +159,7 @@ describe('the handle of a transaction', () => {
     }
 
     for (const control of ['BEGIN', 'SAVEPOINT', 'RELEASE', 'ROLLBACK TO', 'COMMIT', 'ROLLBACK;?$']) {
-      it(`settles, and gives its connection back, where a listener throws at ${control}`, async () => {
+      it(`settles, and releases its connection, when a listener throws at ${control}`, async () => {
         db = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 1000 });
         let isThrowing = true;
         db.on('query', ({ sql }: { sql: string }) => {
@@ -178,12 +178,12 @@ describe('the handle of a transaction', () => {
       });
     }
 
-    it('takes whatever is not an object for no options', async () => {
+    it('ignores options that are no object', async () => {
       for (const none of [null, undefined, false, 0] as never[])
         expect(await db.transaction((trx) => trx.transaction(async () => 'done', none))).to.equal('done');
     });
 
-    it('is made for a dialect whose transactions look at their client’s config', async () => {
+    it('works for a dialect whose transactions read their client’s config', async () => {
       const { client } = stage.knex();
       const Dialect = client.constructor as new (config: object) => TransactionMaker;
       const made = client.transaction(() => Promise.resolve(), {}) as PromiseLike<unknown>;
@@ -275,7 +275,7 @@ describe('the handle of a transaction', () => {
       }
     });
 
-    it('names the one around it, as knex’s does', async () => {
+    it('names the outer transaction, as knex’s does', async () => {
       const plain = stage.knex();
       const around = async (instance: Knex) =>
         instance.transaction((trx) =>

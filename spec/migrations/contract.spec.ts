@@ -62,7 +62,7 @@ for (const build of builds) {
       expect(during).to.deep.equal([2]);
     });
 
-    it('counts as locked for a plain runner, and is freed by migrate:unlock', async () => {
+    it('is locked for a plain runner, and is freed by migrate:unlock', async () => {
       await latest(look);
       await stage.database.query('update knex_migrations_lock set is_locked = 2');
       const log = { warn: () => {} };
@@ -79,7 +79,7 @@ for (const build of builds) {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('is the only statement that is marked', async () => {
+    it('is marked only by Knex’s own statement', async () => {
       await stage.database.query('create table t_lock (is_locked int); insert into t_lock values (0)');
       new LockRow(db, {}).mark(db);
       await db('t_lock').where('is_locked', '=', 0).update({ is_locked: 1 });

@@ -19,7 +19,7 @@ describe('inside a migration', () => {
     (await stage.database.query<{ id: number }>('select id from t order by id')).map((row) => row.id);
 
   describe('run by the plain knex CLI', () => {
-    it('takes blocks in up and down, with a failure caught outside of one', async () => {
+    it('runs blocks in up and down, and a failure may be caught outside of one', async () => {
       const block = (first: number, second: number) => `async (knex) => {
         await atomic(knex, (trx) => trx('t').insert({ id: ${first} }));
         await atomic(knex, async (trx) => {
@@ -38,7 +38,7 @@ describe('inside a migration', () => {
       expect(await done(stage.database)).to.be.empty;
     });
 
-    it('takes a block in a non-transactional one', async () => {
+    it('runs a block in a non-transactional one', async () => {
       project.add({
         '1_block': `exports.config = { transaction: false };
           exports.up = async (knex) => {
@@ -55,7 +55,7 @@ describe('inside a migration', () => {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('is reset in the middle of a non-transactional one, which finishes and leaves the lock free', async () => {
+    it('can be reset in the middle of a non-transactional one, which finishes and leaves the lock free', async () => {
       project.add({
         '1_reset': `exports.config = { transaction: false };
           exports.up = async (knex) => {
@@ -93,7 +93,7 @@ describe('inside a migration', () => {
       expect(await stored()).to.deep.equal([1]);
     });
 
-    it('tells of an afterCommit hook that threw: the migration is stored and noted', async () => {
+    it('reports an afterCommit hook that threw, and the migration is stored and noted', async () => {
       project.add({
         '1_hook': `exports.up = async (knex) => {
             await knex('t').insert({ id: 1 });
@@ -110,7 +110,7 @@ describe('inside a migration', () => {
       expect((await project.cli('migrate:latest').ended).output).to.include('Already up to date');
     });
 
-    it('is refused resettable() in a transactional one, with the reason', async () => {
+    it('throws from resettable() in a transactional one, with the reason', async () => {
       project.add({ '1_transaction': `exports.up = async (knex) => resettable(knex); exports.down = async () => {};` });
       const { code, output } = await project.cli('migrate:latest').ended;
       expect(output)
@@ -138,7 +138,7 @@ describe('inside a migration', () => {
   });
 
   describe('run by db.migrate', () => {
-    it('takes blocks whether it is transactional or not', async () => {
+    it('runs blocks, transactional or not', async () => {
       const db = stage.resettable();
       await db.migrate.latest(
         sourceOf({
@@ -149,7 +149,7 @@ describe('inside a migration', () => {
       expect(await stored()).to.deep.equal([1, 2]);
     });
 
-    it('is doomed by a statement error that is swallowed outside of a block, and the lock is free', async () => {
+    it('fails when a statement error is swallowed outside of a block, and the lock is free', async () => {
       const db = stage.resettable();
       const swallow = { up: async (knex: never) => void (await failure((knex as typeof db)('t').insert({ nope: 1 }))) };
       const error = await failure(db.migrate.latest(sourceOf({ swallow })));
@@ -157,7 +157,7 @@ describe('inside a migration', () => {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('is reset inside and between non-transactional ones', async () => {
+    it('can be reset inside and between non-transactional ones', async () => {
       const db = stage.resettable();
       const fresh = { config: { transaction: false } };
       await db.migrate.latest(
@@ -174,7 +174,7 @@ describe('inside a migration', () => {
       expect(db.connectionState()).to.include({ generation: 3 });
     });
 
-    it('is given a transaction where it is transactional, which cannot be made resettable', async () => {
+    it('has a transaction when it is transactional, which cannot be made resettable', async () => {
       const db = stage.resettable();
       const one = { up: async (knex: unknown) => resettable(knex as typeof db) as unknown as Resettable };
       const error = await failure(db.migrate.latest(sourceOf({ one })));

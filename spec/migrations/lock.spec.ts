@@ -45,7 +45,7 @@ describe('withMigrationLock()', () => {
       expect(await withMigrationLock(db, () => 'not a promise')).to.equal('not a promise');
     });
 
-    it('leaves nothing: no connection, no lock, no listener, a free row', async () => {
+    it('leaves no connection, no lock, no listener, and a free row', async () => {
       const db = stage.resettable();
       await withMigrationLock(db, () => db.migrate.latest(sourceOf({ one: { up: (knex) => knex.raw('select 1') } })));
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
@@ -53,7 +53,7 @@ describe('withMigrationLock()', () => {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('lends no connection from before again afterwards, and aborts nothing that runs', async () => {
+    it('lends no earlier connection again afterwards, and aborts nothing that runs', async () => {
       const db = stage.resettable({ pool: { max: 5 } });
       const pidOf = async (knex: Pick<typeof db, 'raw'>) =>
         (await knex.raw('select pg_backend_pid() as pid')).rows[0].pid as number;
@@ -106,7 +106,7 @@ describe('withMigrationLock()', () => {
       await stage.database.query('drop schema one cascade; drop schema two cascade');
     });
 
-    it('comes out with the very error of the work, after the same', async () => {
+    it('rejects with the very error of the work, and leaves nothing', async () => {
       const db = stage.resettable();
       const thrown = new Error('half-way');
       const up = async (knex: typeof db) => {
@@ -134,7 +134,7 @@ describe('withMigrationLock()', () => {
       });
     });
 
-    it('does not open an instance again that the work has destroyed', async () => {
+    it('does not reopen an instance that the work has destroyed', async () => {
       const db = stage.resettable();
       await withMigrationLock(db, () => db.destroy());
       expect(await failure(db.raw('select 1')))
@@ -142,7 +142,7 @@ describe('withMigrationLock()', () => {
         .with.property('message', 'Unable to acquire a connection');
     });
 
-    it('is not asked by a plain copy of the migrations table in another schema', async () => {
+    it('does not lock a migrations table of the same name in another schema', async () => {
       await stage.database.query('create schema other');
       const db = stage.resettable();
       const other = stage.resettable({ migrations: { schemaName: 'other' } });
@@ -196,7 +196,7 @@ describe('withMigrationLock()', () => {
       expect(order).to.deep.equal(['first', 'second']);
     });
 
-    it('waits also where it is the same instance', async () => {
+    it('waits also when the same instance has the lock', async () => {
       const db = stage.resettable();
       let inside = 0;
       const work = async () => {
@@ -209,7 +209,7 @@ describe('withMigrationLock()', () => {
       expect(all).to.deep.equal([true, true, true]);
     });
 
-    it('rejects past waitMillis, and says who has it', async () => {
+    it('rejects past waitMillis, and says which session has the lock', async () => {
       const connection = { ...stage.database.connection, application_name: 'deploy 7f3a' };
       const [holder, db] = [stage.resettable({ connection }), stage.resettable()];
       await withMigrationLock(holder, async () => {
@@ -224,7 +224,7 @@ describe('withMigrationLock()', () => {
   });
 
   describe('with a lock row that is not free', () => {
-    it('frees that of a guarded runner that is dead', async () => {
+    it('frees that of a guarded runner that has ended', async () => {
       await leaveRow(2);
       const db = stage.resettable();
       await withMigrationLock(db, () => db.migrate.latest(sourceOf({ one: { up: async () => {} } })), {
@@ -261,7 +261,7 @@ describe('withMigrationLock()', () => {
       expect(await lockRow(stage.database)).to.deep.equal([0]);
     });
 
-    it('never frees one whose holder lives', async () => {
+    it('never frees one whose holder still runs', async () => {
       const [holder, db] = [stage.resettable(), stage.resettable()];
       let resume = () => {};
       const held = new Promise<void>((resolve) => {
@@ -322,7 +322,7 @@ describe('withMigrationLock()', () => {
       expect(await guarded).to.be.an.instanceof(MigrationLockError);
     });
 
-    it('is noticed through a socket that breaks', async () => {
+    it('is noticed when its socket breaks', async () => {
       const proxy = await stage.proxy();
       const db = stage.resettable({ through: proxy });
       const guarded = failure(
@@ -381,7 +381,7 @@ describe('withMigrationLock()', () => {
       expect(error.message).to.include('works with pg, mysql and mysql2, not with better-sqlite3');
     });
 
-    it('reports a server that is not there as the driver does', async () => {
+    it('reports an unreachable server as the driver does', async () => {
       const connection = { ...stage.database.connection, port: 1 };
       expect(await failure(withMigrationLock(stage.resettable({ connection }), work))).to.include({
         code: 'ECONNREFUSED',
@@ -389,7 +389,7 @@ describe('withMigrationLock()', () => {
     });
   });
 
-  it('works through a copy, whichever was made resettable', async () => {
+  it('works through a copy, whether the copy or the original was made resettable', async () => {
     const db = stage.resettable();
     const copy = resettable(db.withUserParams({ a: 1 }) as typeof db);
     const run = await withMigrationLock(copy, () => copy.migrate.latest(sourceOf({ one: { up: async () => {} } })));

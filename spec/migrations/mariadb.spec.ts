@@ -71,7 +71,7 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     expect(await lockRow()).to.deep.equal([1]);
   });
 
-  it('says who has the lock, and hears when it is lost', async () => {
+  it('says which session has the lock, and notices when it is lost', async () => {
     const [holder, db] = [open(), open()];
     let id: number | undefined;
     const guarded = failure(

@@ -45,7 +45,7 @@ describe('migration runners', () => {
   describe('a guarded one that is killed in the middle of a batch', () => {
     beforeEach(() => project.add({ '1_quick': quick(1), '2_slow': slow(2), '3_quick': quick(3) }));
 
-    it('keeps no later one from working', async () => {
+    it('does not prevent a later one from working', async () => {
       const killed = project.guarded();
       const [pid] = await stage.running('pg_sleep');
       expect(await lockRow(stage.database)).to.deep.equal([2]);
@@ -62,7 +62,7 @@ describe('migration runners', () => {
       await nobody();
     });
 
-    it('is taken for alive by the plain CLI, until it is told otherwise', async () => {
+    it('counts as running for the plain CLI, until its lock is freed', async () => {
       const killed = project.guarded();
       const [pid] = await stage.running('pg_sleep');
       await killed.kill();
@@ -88,7 +88,7 @@ describe('migration runners', () => {
       expect(await ids()).to.deep.equal([1, 2]);
     });
 
-    it('tell who is first when the second gives up', async () => {
+    it('name the first when the second gives up', async () => {
       project.add({ '1_slow': slow(1) });
       const first = project.guarded();
       const [pid] = await stage.running('pg_sleep');
@@ -101,7 +101,7 @@ describe('migration runners', () => {
   });
 
   describe('a plain CLI beside a guarded one', () => {
-    it('is waited for, while it runs a non-transactional migration', async () => {
+    it('is waited for while it runs a non-transactional migration', async () => {
       project.add({ '1_slow': slow(1) });
       const plain = project.cli('migrate:latest');
       await stage.running('pg_sleep');
@@ -113,7 +113,7 @@ describe('migration runners', () => {
       expect(await ids()).to.deep.equal([1]);
     });
 
-    it('is waited for, while it runs a batch in one transaction', async () => {
+    it('is waited for while it runs a batch in one transaction', async () => {
       project.add({ '1_slow': slow(1).replace('false', 'true') });
       const plain = project.cli('migrate:latest');
       await stage.running('pg_sleep');
@@ -124,7 +124,7 @@ describe('migration runners', () => {
       expect((await guarded.ended).output).to.include('ran []');
     });
 
-    it('keeps its row when it was killed, until force says that it is dead', async () => {
+    it('keeps its row when it was killed, until force frees it', async () => {
       project.add({ '1_slow': slow(1) });
       const plain = project.cli('migrate:latest');
       const [pid] = await stage.running('pg_sleep');
@@ -175,7 +175,7 @@ describe('migration runners', () => {
       expect((await project.guarded().ended).output).to.include('ran ["1_index.js"]');
     });
 
-    it('is not kept waiting by another that waits for the lock', async () => {
+    it('is not delayed by another that waits for the lock', async () => {
       project.add({
         '1_slow': slow(1),
         '2_index': index('').replaceAll('v_once on t (v)', 'gate_once on gate (closed)'),

@@ -40,7 +40,7 @@ describe("resetHooks() with isolation 'clean'", () => {
     }
   });
 
-  it('starts with empty tables though a test has left a transaction with locks', async () => {
+  it('starts with empty tables, although a test has left a transaction with locks', async () => {
     await hooks.beforeEach();
     const trx = await db.transaction();
     trx.executionPromise.catch(() => {});
@@ -51,7 +51,7 @@ describe("resetHooks() with isolation 'clean'", () => {
     await hooks.afterEach();
   });
 
-  it('washes the connections as recycle does', async () => {
+  it("cleans the connections as 'recycle' does", async () => {
     await hooks.beforeEach();
     await db.raw('set application_name = left_behind');
     await hooks.afterEach();
@@ -73,7 +73,7 @@ describe("resetHooks() with isolation 'clean'", () => {
     await stage.database.query("insert into countries values ('at')");
   });
 
-  it('has the time to wait for a lock of somebody else, and names the holder', async () => {
+  it('waits for a lock of another session, and names the holder', async () => {
     db = stage.resettable({ acquireConnectionTimeout: 2500 }, { timeoutMillis: 100 });
     hooks = resetHooks(db, { isolation: 'clean' });
     let millis = 1000;
@@ -101,7 +101,7 @@ describe("resetHooks() with isolation 'clean'", () => {
     expect(() => resetHooks(other, { isolation: 'clean' })).to.throw(TypeError, 'not with cockroachdb');
   });
 
-  it('takes except with this isolation only, and only names', () => {
+  it('accepts `except` only with this isolation, and only names', () => {
     for (const isolation of ['reset', 'recycle', 'sandbox', undefined] as const)
       expect(() => resetHooks(db, { isolation, except: ['t'] })).to.throw(TypeError, "'clean'");
     for (const except of ['t', [1], {}])

@@ -127,7 +127,7 @@ describe('while the clock is faked', () => {
       });
     }
 
-    it('closes a connection that somebody holds by hand (recycle)', async () => {
+    it('closes a connection that is held by hand (recycle)', async () => {
       const connection = (await db.client.acquireConnection()) as object;
       const query = failure(db.raw('select pg_sleep(30)').connection(connection));
       await stage.running('pg_sleep');
@@ -137,7 +137,7 @@ describe('while the clock is faked', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('is bounded where the server does not answer', async () => {
+    it('stays within its bound when the server does not answer', async () => {
       const proxy = await stage.proxy();
       db = stage.resettable({ through: proxy });
       await db.raw('select 1');

@@ -117,7 +117,7 @@ describe('resetHooks() as a root hook file', () => {
   }
 
   describe("with isolation 'sandbox'", () => {
-    it('fails a test for what its sandbox has against it, and the next one starts clean', async () => {
+    it('fails a test with the error of its sandbox, and the next one starts clean', async () => {
       const { tests, code } = await project().mocha(
         { isolation: 'sandbox' },
         '--require',
@@ -139,7 +139,7 @@ describe('resetHooks() as a root hook file', () => {
 
   describe('where a test leaks and fails of something else', () => {
     for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
-      it(`leaves the test its error, and tells the leak beside it (${isolation})`, async () => {
+      it(`keeps the error of the test, and reports the leak beside it (${isolation})`, async () => {
         const run = await project().mocha({ isolation }, '--require', './hooks.js', 'leaks.test.js', 'mocha.test.js');
         const warnings = run.output.split(/\(node:\d+\) /).filter((text) => text.includes('LeakWarning'));
         const named = warnings.map((text) => /LeakWarning: "(.*?)" left/.exec(text)?.[1]);
@@ -185,7 +185,7 @@ describe('resetHooks() inside one describe', () => {
 
   for (const isolation of ['reset', 'recycle', 'sandbox'] as const) {
     for (const flags of casesOf<string[]>([], ['--parallel'])) {
-      it(`works for it, and for nothing outside (${[isolation, ...flags].join(' ')})`, async () => {
+      it(`works for its tests, and for no others (${[isolation, ...flags].join(' ')})`, async () => {
         const run = await project().mocha({ isolation }, ...flags, 'hooks.test.js');
         const leaking = ['with hooks leaks', 'with hooks deeper leaks too', 'with hooks of its own leaks as well'];
         expect(failuresOf(run)).to.have.members(leaking);
@@ -197,7 +197,7 @@ describe('resetHooks() inside one describe', () => {
   }
 
   for (const isolation of ['reset', 'recycle'] as const) {
-    it(`leaves a sandbox alone that the hooks of a describe inside have opened (${isolation})`, async () => {
+    it(`does not end a sandbox that the hooks of an inner describe have opened (${isolation})`, async () => {
       const run = await project().mocha({ isolation }, 'nested.test.js');
       expect(failuresOf(run)).to.have.members(['outer leaks', 'outer inner leaks']);
       expect(run.tests['outer inner leaks']).to.include('left 1 transaction open');

@@ -47,7 +47,7 @@ describe('resetHooks()', () => {
     });
   }
 
-  it('throws a TypeError for what is not resettable', async () => {
+  it('throws a TypeError for an instance that is not resettable', async () => {
     for (const given of [undefined, null, {}, stage.knex(), 'db']) {
       expect(() => resetHooks(given as never)).to.throw(TypeError, /resettable/);
     }
@@ -62,7 +62,7 @@ describe('resetHooks()', () => {
     expect(act).to.throw("except works with isolation 'clean' only, but isolation is 'sandbox'");
   });
 
-  it('takes a copy with user params', async () => {
+  it('accepts a copy with user params', async () => {
     hooks = resetHooks(db.withUserParams({}) as ResettableKnex);
     await db.raw('select 1');
     await hooks.beforeEach();
@@ -94,7 +94,7 @@ describe('resetHooks()', () => {
   });
 
   describe('with several instances', () => {
-    it('takes an instance once that is there twice, also as a copy', async () => {
+    it('uses an instance once that is given twice, also as a copy', async () => {
       hooks = resetHooks([db, db, db.withUserParams({}) as ResettableKnex], { isolation: 'sandbox' });
       await hooks.beforeEach();
       await db('t').insert({ id: 1 });
@@ -127,7 +127,7 @@ describe('resetHooks()', () => {
       });
     }
 
-    it('ends the rest where one cannot be cleaned', async () => {
+    it('cleans the others when one cannot be cleaned', async () => {
       const lost = stage.resettable({ connection: { ...stage.database.connection, database: 'nowhere' } });
       hooks = resetHooks([lost, db], { isolation: 'sandbox' });
       expect(await failure(hooks.beforeEach())).to.include({ code: '3D000' });
@@ -136,7 +136,7 @@ describe('resetHooks()', () => {
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 
-    it('asks a function for them at each run', async () => {
+    it('calls a function for them at each run', async () => {
       const runs = [db, [other, db]];
       hooks = resetHooks(() => runs.shift() as ResettableKnex);
       expect(runs).to.have.lengthOf(2);
@@ -149,7 +149,7 @@ describe('resetHooks()', () => {
       }
     });
 
-    it('throws a TypeError for none, and for what a function gives that is not resettable', async () => {
+    it('throws a TypeError for none, and when a function returns one that is not resettable', async () => {
       expect(() => resetHooks([])).to.throw(TypeError, /one instance or more, but was given an empty array/);
       expect(() => resetHooks([db, stage.knex() as ResettableKnex])).to.throw(TypeError, /resettable/);
       for (const given of [undefined, [], {}, stage.knex()]) {
@@ -197,7 +197,7 @@ describe('resetHooks()', () => {
       await db.client.releaseConnection(connection);
     });
 
-    it('does not throw for what was awaited, be it failing', async () => {
+    it('does not throw for awaited queries, even if they failed', async () => {
       await hooks.beforeEach();
       await Promise.allSettled([1, 1, 2, 3, 3].map((id) => db('t').insert({ id })));
       await failure(db.raw('select * from nothing'));
@@ -205,7 +205,7 @@ describe('resetHooks()', () => {
       await db('t').delete();
     });
 
-    it('does not let the rejection of what it aborts go unhandled', async () => {
+    it('handles the rejections of what it aborts', async () => {
       await hooks.beforeEach();
       void db.raw('select pg_sleep(30)').then(() => {});
       void db.transaction(async (trx) => {
@@ -219,7 +219,7 @@ describe('resetHooks()', () => {
       await hooks.afterAll();
     });
 
-    it('lets others go unhandled, also in between', async () => {
+    it('leaves other rejections unhandled', async () => {
       await hooks.beforeEach();
       const heard: unknown[] = [];
       const emit = process.emit.bind(process) as (event: string, ...args: unknown[]) => boolean;
@@ -233,7 +233,7 @@ describe('resetHooks()', () => {
       await hooks.afterAll();
     });
 
-    it('warns where that is asked for', async () => {
+    it("warns with leaks: 'warn'", async () => {
       hooks = resetHooks(db, { leaks: 'warn' });
       expectWarning(/LeakWarning: "my test" left 1 transaction open/);
       const context = { name: 'my test' };

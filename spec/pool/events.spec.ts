@@ -53,7 +53,7 @@ describe('knex.client.pool of a pool that was given (connectionPool: from knex 3
     expect(await heardOn(stage.adopt(resettable(make())))).to.deep.equal(expected);
   });
 
-  it('goes on calling it after a reset', async () => {
+  it('calls the listener after a reset', async () => {
     const db = stage.adopt(resettable(make()));
     let calls = 0;
     poolOf(db).on('acquireSuccess', () => calls++);
@@ -63,7 +63,7 @@ describe('knex.client.pool of a pool that was given (connectionPool: from knex 3
     expect(calls).to.equal(2);
   });
 
-  it('stops calling one that was taken out', async () => {
+  it('does not call a removed listener', async () => {
     const db = stage.adopt(resettable(make()));
     let calls = 0;
     const listener = () => calls++;

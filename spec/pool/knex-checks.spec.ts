@@ -45,7 +45,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
     ['rejects', () => Promise.reject(new Error('no good'))],
   ];
   for (const [how, check] of refusals) {
-    it(`replace a connection where validate() ${how}`, async () => {
+    it(`replace a connection when validate() ${how}`, async () => {
       let isStrict = true;
       const db = checkedBy((connection) => (isStrict ? check(connection) : true));
       const first = await pidOf(db);
@@ -57,7 +57,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
     });
   }
 
-  it('are asked for each borrow, also in the next generation', async () => {
+  it('run for each borrow, also in the next generation', async () => {
     let asked = 0;
     const db = checkedBy(() => ++asked > 0);
     for (let i = 0; i < 3; i++) await pidOf(db);
@@ -67,7 +67,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
     expect(asked).to.equal(4);
   });
 
-  it('hold a borrower no longer than the acquire timeout where validate() never settles', async () => {
+  it('delay a borrower no longer than the acquire timeout when validate() never settles', async () => {
     let isHanging = true;
     const db = checkedBy(() => !isHanging || never(), { acquireTimeoutMillis: 1000 });
     await pidOf(db);
@@ -79,7 +79,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
   });
 
   for (const connections of ['close', 'recycle'] as const) {
-    it(`do not hold a reset up where validate() never settles, with connections: '${connections}'`, async () => {
+    it(`do not delay a reset when validate() never settles, with connections: '${connections}'`, async () => {
       let isHanging = true;
       const db = checkedBy(() => !isHanging || never());
       await pidOf(db);

@@ -17,7 +17,7 @@ describe('the pool of the next generation', () => {
     return db;
   }
 
-  it('is the same where nothing was lent', async () => {
+  it('is the same when nothing was lent', async () => {
     const db = await second();
     const real = realOf(db);
     await db.resetConnection();
@@ -34,7 +34,7 @@ describe('the pool of the next generation', () => {
     expect(timers()).to.equal(before - 1);
   });
 
-  it('leaves no timer behind where an opening has failed, which tarn would try again', async () => {
+  it('leaves no timer behind when an opening has failed, which tarn would try again', async () => {
     let isDown = false;
     const connection = () => (isDown ? Promise.reject(new Error('down')) : Promise.resolve(stage.database.connection));
     const db = stage.resettable({ connection, pool: { min: 0, max: 2, createRetryIntervalMillis: 60_000 } });
@@ -52,7 +52,7 @@ describe('the pool of the next generation', () => {
     await db.raw('select 1');
   });
 
-  it('is another one where something was lent', async () => {
+  it('is another one when something was lent', async () => {
     const db = await second();
     const real = realOf(db);
     const trx = await db.transaction();
@@ -62,7 +62,7 @@ describe('the pool of the next generation', () => {
     expect(realOf(db)).not.to.equal(real);
   });
 
-  it('is another one where somebody listens, who hears of its end', async () => {
+  it('is another one when there are listeners, which hear of its end', async () => {
     const db = await second();
     const heard: string[] = [];
     const pool = db.client.pool as unknown as NodeJS.EventEmitter;

@@ -9,7 +9,7 @@ const FAR_MILLIS = 4000;
 describe('a connection that is being opened', () => {
   const stage = useStage();
 
-  it('is closed when destroy() comes, which tells who waits', async () => {
+  it('is closed at destroy(), which rejects the waiting queries', async () => {
     const proxy = await stage.proxy();
     proxy.freeze();
     const db = stage.resettable({ through: proxy }, { timeoutMillis: 300 });
@@ -23,7 +23,7 @@ describe('a connection that is being opened', () => {
     expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
   });
 
-  it('never ends: later ones are opened after createTimeoutMillis, and a reset is bounded', async () => {
+  it('may hang: later ones are opened after createTimeoutMillis, and a reset is bounded', async () => {
     let isHanging = true;
     const connection = () => (isHanging ? never() : Promise.resolve(stage.database.connection));
     const pool = { min: 0, max: 1, createTimeoutMillis: 500 };
@@ -37,7 +37,7 @@ describe('a connection that is being opened', () => {
     await db.raw('select 1');
   });
 
-  it('is closed where it comes after createTimeoutMillis', async () => {
+  it('is closed when it comes after createTimeoutMillis', async () => {
     let release: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -62,7 +62,7 @@ describe('a connection that is being opened', () => {
 describe('a request that is held at the gate', () => {
   const stage = useStage();
 
-  it('has its acquire timeout for itself, from the opening of the gate on', async () => {
+  it('has its whole acquire timeout from the opening of the gate on', async () => {
     const db = stage.resettable({ pool: { min: 0, max: 1 }, acquireConnectionTimeout: 1000 });
     const trx = await db.transaction();
     trx.executionPromise.catch(() => {});

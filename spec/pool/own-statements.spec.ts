@@ -8,7 +8,7 @@ import { useStage } from '../support/stage';
 describe('a statement of the package’s own', () => {
   const stage = useStage();
 
-  it('waits in the queue of its connection for what runs, and what is asked after it waits for it', async () => {
+  it('waits in the queue of its connection, and later statements wait for it', async () => {
     const db = stage.resettable();
     const raw = (await db.client.acquireConnection()) as Client;
     const connection = connectionOf(raw);
@@ -25,7 +25,7 @@ describe('a statement of the package’s own', () => {
     await db.client.releaseConnection(raw);
   });
 
-  it('does not count as a query that runs, and keeps the connection from being quiet', async () => {
+  it('does not count as a running query, and the connection is not quiet meanwhile', async () => {
     const db = stage.resettable();
     const raw = (await db.client.acquireConnection()) as Client;
     const connection = connectionOf(raw)!;

@@ -62,7 +62,7 @@ describe('knex.client.pool', () => {
     expect(observed[1]).to.deep.equal(observed[0]);
   });
 
-  it('counts who waits while a reset runs', async () => {
+  it('counts waiting queries while a reset runs', async () => {
     const proxy = await stage.proxy();
     const db = stage.resettable({ through: proxy });
     await db.raw('select 1');
@@ -76,7 +76,7 @@ describe('knex.client.pool', () => {
     expect(counters(db)[2]).to.equal(0);
   });
 
-  it('goes on saying min and max, also between two generations', async () => {
+  it('gives min and max, also between two generations', async () => {
     const db = stage.resettable({ pool: { min: 1, max: 7 } });
     const limits = () => [db.client.pool.min, db.client.pool.max];
     expect(limits()).to.deep.equal([1, 7]);
@@ -90,7 +90,7 @@ describe('knex.client.pool', () => {
   describe('on()', () => {
     const EVENTS = ['acquireRequest', 'acquireSuccess', 'createRequest', 'createSuccess', 'release', 'destroySuccess'];
 
-    it('goes on calling the listener in later generations', async () => {
+    it('calls the listener in later generations', async () => {
       const db = stage.resettable();
       const heard: string[] = [];
       for (const event of EVENTS) db.client.pool.on(event, () => heard.push(event));
@@ -103,7 +103,7 @@ describe('knex.client.pool', () => {
       expect(heard).to.deep.equal(first);
     });
 
-    it('does not call it for what this package asks of itself', async () => {
+    it('does not call it for the package’s own requests', async () => {
       const db = stage.resettable();
       const heard: string[] = [];
       for (const event of EVENTS.slice(0, 4)) db.client.pool.on(event, () => heard.push(event));
@@ -117,7 +117,7 @@ describe('knex.client.pool', () => {
   });
 
   describe('removeListener()', () => {
-    it('takes the listener out for good', async () => {
+    it('removes the listener for good', async () => {
       const db = stage.resettable();
       let calls = 0;
       const listener = () => calls++;
@@ -129,7 +129,7 @@ describe('knex.client.pool', () => {
       expect(calls).to.equal(1);
     });
 
-    it('does so between two generations', async () => {
+    it('removes the listener between two generations', async () => {
       const db = stage.resettable();
       let calls = 0;
       const listener = () => calls++;
@@ -143,7 +143,7 @@ describe('knex.client.pool', () => {
   });
 
   describe('removeAllListeners()', () => {
-    it('takes all listeners of the event out, and no other', async () => {
+    it('removes all listeners of the event, and no others', async () => {
       const db = stage.resettable();
       const heard: string[] = [];
       for (const event of ['createSuccess', 'release']) db.client.pool.on(event, () => heard.push(event));

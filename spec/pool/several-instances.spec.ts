@@ -86,7 +86,7 @@ describe('instances that share a pool (connectionPool: from knex 3.2 on)', () =>
         await stage.database.query('delete from t');
       });
 
-      it('end each for itself', async () => {
+      it('end independently', async () => {
         await Promise.all([one.raw('select 1'), other.raw('select 1')]);
         await one.destroy();
         expect(await failure(one.raw('select 1'))).to.be.an.instanceof(Error);
@@ -95,7 +95,7 @@ describe('instances that share a pool (connectionPool: from knex 3.2 on)', () =>
         expect((await one.raw('select 2 as two')).rows).to.deep.equal([{ two: 2 }]);
       });
 
-      it('have their own options, and copies of theirs have them too', async () => {
+      it('have options of their own, which their copies share', async () => {
         const copy = other.withUserParams({ a: 1 }) as ResettableKnex;
         await other.atomic(async () => {
           await copy('t').insert({ id: 3 });
@@ -142,7 +142,7 @@ describe('a second copy of the package', () => {
     return copy;
   }
 
-  it('refuses by a TypeError that says so what the first one has made resettable', async () => {
+  it('refuses an instance that the first one has made resettable, by a TypeError that says so', async () => {
     const db = stage.resettable();
     const copy = secondCopy() as typeof lib;
     expect(copy.resettable).not.to.equal(resettable);

@@ -68,7 +68,7 @@ describe('a pool of the user’s that gives late (connectionPool: from knex 3.2 
     'destroy()': () => db.destroy(),
   };
   for (const [title, end] of Object.entries(ends)) {
-    it(`gets it back where ${title} has rejected who waited`, async () => {
+    it(`gets the connection back when ${title} has rejected the query that waited`, async () => {
       const query = failure(db.raw('select 1'));
       await until('it waits', () => db.connectionState().connections.waiting === 1);
       await end();
@@ -81,7 +81,7 @@ describe('a pool of the user’s that gives late (connectionPool: from knex 3.2 
     });
   }
 
-  it('is asked again for a query that a reset has held up, and gets the first one back', async () => {
+  it('is asked again for a query that waited for a reset, and gets the first connection back', async () => {
     const query = watch(db.raw('select 1'));
     const report = await db.resetConnection({ waiting: 'requeue' });
     expect(report).to.include({ requeuedWaiters: 1, rejectedWaiters: 0 });

@@ -50,7 +50,7 @@ describe('an idle connection in which a transaction was begun by hand', () => {
     });
   }
 
-  it('keeps its data where it is of SQLite in memory, and is rolled back', async () => {
+  it('keeps its data when it is an in-memory database of SQLite, and is rolled back', async () => {
     const db = stage.adopt(
       resettable(makeKnex(':memory:', { client: sqliteClient('libsql'), useNullAsDefault: true })),
     );

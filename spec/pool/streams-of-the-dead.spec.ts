@@ -64,7 +64,7 @@ describe('a stream whose backend is killed', () => {
   for (const [where, run] of PLACES) {
     describe(where, () => {
       for (const [how, read] of READERS) {
-        it(`tells ${how} with the server’s own error`, async () => {
+        it(`rejects ${how} with the server’s own error`, async () => {
           // A fetch sent to a server that is gone breaks a socket, and what it said last is lost: the proxy takes it.
           const db = stage.resettable({ through: await stage.proxy(), pool: { max: 1 } });
           const reading = watch(run(db, read));

@@ -84,7 +84,7 @@ describe('workerDatabase()', () => {
       timeoutMillis: 15_000,
     });
 
-  it('prepares once, and gives each its own clone', async () => {
+  it('prepares once, and gives each worker its own clone', async () => {
     let prepared = 0;
     const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
       prepared += 1;
@@ -125,7 +125,7 @@ describe('workerDatabase()', () => {
   });
 
   describe('where prepare fails', () => {
-    it('leaves nothing, says why, and lets the next one try again', async () => {
+    it('leaves nothing, rejects with the reason, and lets the next one try again', async () => {
       const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
         await createTable(db);
         throw new Error('a migration is broken');
@@ -140,7 +140,7 @@ describe('workerDatabase()', () => {
       expect(await db('t')).to.be.empty;
     });
 
-    it('the same where its process is killed meanwhile', async () => {
+    it('lets the next one try again when its process is killed meanwhile', async () => {
       const child = start({ STUCK: 'yes' });
       expect(await firstLine(child)).to.equal('preparing');
       expect((await databases())[0]).to.match(/_making$/);
@@ -185,7 +185,7 @@ describe('workerDatabase()', () => {
     }
   });
 
-  it('knows that a process lives also after its connection was lost', async () => {
+  it('knows that a process still runs after its connection was lost', async () => {
     const mine = await make();
     const keepers = () =>
       database.observer.query<{ pid: number }>(
@@ -216,7 +216,7 @@ describe('workerDatabase()', () => {
     expect(await templates()).to.have.lengthOf(1);
   });
 
-  it('takes what is in the migration and seed folders for a key', async () => {
+  it('uses the contents of the migration and seed folders as the key', async () => {
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'knex-reset-migrations-'));
     try {
       await fs.writeFile(
@@ -262,7 +262,7 @@ describe('workerDatabase()', () => {
     }
   });
 
-  it('restores: resets the instance, and makes the clone anew under the same name', async () => {
+  it('resets the instance and makes the clone anew under the same name, by restore()', async () => {
     const worker = await make();
     const db = resettable(knex(worker.config));
     instances.push(db);
@@ -277,7 +277,7 @@ describe('workerDatabase()', () => {
     expect(await failure(worker.restore(knex(config()) as never))).to.be.instanceOf(TypeError);
   });
 
-  it('drops the clone when it is asked to, and keeps the template', async () => {
+  it('drops the clone by drop(), and keeps the template', async () => {
     const worker = await make();
     const db = open({ ...worker.config, log: { warn() {}, error() {} } });
     await db('t');
@@ -291,7 +291,7 @@ describe('workerDatabase()', () => {
       .that.includes('is dropped');
   });
 
-  it('drops the clone for good while a restore waits: that one rejects, and makes nothing anew', async () => {
+  it('drops the clone for good while a restore waits, which rejects', async () => {
     const worker = await make();
     const db = resettable(knex(worker.config), { graceMillis: 5000 });
     instances.push(db);
@@ -342,7 +342,7 @@ describe('workerDatabase()', () => {
       });
     }
 
-    it('may name a database that is not there', async () => {
+    it('may name a database that does not exist', async () => {
       const worker = await make(
         {},
         { client: 'pg', connection: { ...database.connection, database: 'no_such_database' } },
@@ -352,13 +352,13 @@ describe('workerDatabase()', () => {
   });
 
   describe('bad input', () => {
-    it('a role that may not create databases', async () => {
+    it('refuses a role that may not create databases', async () => {
       await database.observer.query(`alter role ${database.name} nocreatedb`);
       const { message } = await failure(make());
       expect(message).to.include(`the role "${database.name}" may not create databases`).and.include('CREATEDB');
     });
 
-    it('another database than PostgreSQL', async () => {
+    it('refuses another database than PostgreSQL', async () => {
       for (const client of ['mysql2', 'better-sqlite3']) {
         const error = await failure(make({}, { client, connection: { host: 'localhost' } }));
         expect(error).to.be.instanceOf(TypeError).and.have.property('message').that.includes(`not with ${client}`);
@@ -367,7 +367,7 @@ describe('workerDatabase()', () => {
       expect(error).to.have.property('message').that.includes('PostgreSQL only');
     });
 
-    it('a wrong password, which is in no message', async () => {
+    it('refuses a wrong password, which is in no message', async () => {
       const url = new URL(database.url);
       url.password = 'top-secret';
       const errors = await Promise.all([
@@ -378,7 +378,7 @@ describe('workerDatabase()', () => {
       for (const { message, stack } of errors) expect(`${message}${stack}`).not.to.include('top-secret');
     });
 
-    it('ill-typed options', async () => {
+    it('refuses ill-typed options', async () => {
       for (const options of [
         undefined,
         {},
