@@ -9,7 +9,7 @@ import type { Terminator } from './terminator';
 
 /**
  * Ends the connection. The goodbye has a third of the time of the waiter with the least, and the socket is cut when another third is over:
- * whoever waits no more finds it cut. Meanwhile and afterwards the session is terminated, for as long as anybody waits. Rejects never.
+ * a waiter that has left finds it cut. Meanwhile and afterwards the session is terminated, for as long as one waits. Rejects never.
  * @returns `'ended'` when the server let go of it by itself, `'forced'` when it was terminated or cut
  */
 export async function closeConnection(

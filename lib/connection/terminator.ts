@@ -27,7 +27,7 @@ interface Terminable extends Session {
 
 interface Request {
   readonly connection: Terminable;
-  readonly done: Deferred<Fate>;
+  readonly done: Deferred<Fate | 'out of reach'>;
   wasThere: boolean;
 }
 
@@ -46,6 +46,7 @@ export class Terminator {
       if (fate === undefined) batch.giveUp(request);
       // The last one sees it closed.
       if (batch.isEmpty) await within(GOODBYE_MILLIS, batch.closed);
+      if (fate === 'out of reach') return undefined;
       // A waiter with more time may have come meanwhile.
       if (fate !== undefined || deadline.leftMillis < 1) return fate;
     }
@@ -66,7 +67,7 @@ export class Terminator {
 }
 
 /** Whether a side connection led anywhere. */
-type Led = 'through' | 'nowhere' | 'into silence';
+type Led = 'through' | 'nowhere' | 'into silence' | 'no way';
 
 class Batch {
   readonly #first: Terminable;
@@ -114,6 +115,7 @@ class Batch {
     let silence = SILENCE_MILLIS;
     for (let pause = RETRY_MILLIS; !this.#isOver; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
       const led = await this.#endOver(driver.openSideConnection?.(raw), silence);
+      if (led === 'no way') for (const request of this.#requests) this.#settle(request, 'out of reach');
       if (led === 'through') return;
       if (led === 'into silence') silence *= 2;
       else await within(pause, this.#emptied.promise);
@@ -122,14 +124,14 @@ class Batch {
 
   /** Says whether it led anywhere. If not, another may be tried: that nobody listens there proves nothing, since sessions outlive the process that listens. */
   async #endOver(side: SideConnection | undefined, silenceMillis: number): Promise<Led> {
-    if (!side) return 'through';
+    if (!side) return 'no way';
     const led = (await Promise.race([this.#endAll(side, silenceMillis), this.#emptied.promise])) ?? 'through';
     // One that is silent is cut, as is one that was waited for in vain: the time is up.
     await leaveSide(side, this.#isGivenUp || led === 'into silence' ? 0 : GOODBYE_MILLIS);
     return led;
   }
 
-  #settle(request: Request, fate: Fate): void {
+  #settle(request: Request, fate: Fate | 'out of reach'): void {
     request.done.resolve(fate);
     this.#delete(request);
   }
