@@ -20,7 +20,7 @@ export const mutants: Mutant[] = [
     slip: 'two statements are sent at once',
     file: 'connection/statement-queue.ts',
     anchor: "if (this.#statements.length === 1 && this.#wire === 'free') this.#start",
-    mutation: "if (this.#wire === 'free') this.#start",
+    mutation: 'if (this.#wire !== undefined) this.#start',
   },
   {
     slip: 'a connection is clean while a cancel is on its way to it',

@@ -33,7 +33,10 @@ function isSandboxOver({ pins, units }: Ledger, { order }: Moment): boolean {
 }
 
 /** What the callback threw comes out, unless the unit was ended from outside before. */
-function firstErrorWins(verdict: Verdict, { told, attempts, name, kind }: Unit, ledger: Ledger): void {
+function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
+  const { told, attempts, name, kind, tries = 1 } = unit;
+  // One more attempt failed before its callback began.
+  if (attempts.length < tries) return;
   if (told.is !== 'failed' || kind === 'sandbox') return;
   const ended = attempts.at(-1)?.ended;
   const error = ended?.threw?.error;

@@ -134,6 +134,7 @@ export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): o
     given.timeoutMillis = options.timeoutMillis;
   }
   if (options.attempts !== undefined) given.retry = retryOf(options.attempts, options.when);
+  if (options.attempts !== undefined && options.when === 'always') unit.tries = options.attempts;
   if (options.verifyCommit) {
     unit.verifies = true;
     given.verifyCommit = true;

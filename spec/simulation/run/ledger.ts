@@ -48,6 +48,8 @@ export interface Unit {
   told: Told;
   /** It is outside of all that is open: `db.outside()`. */
   isOutside?: boolean;
+  /** It is tried so often, whatever its callback throws. */
+  tries?: number;
   /** Its own limit, where it has one. */
   limitMillis?: number;
   /** Its COMMIT is looked into where its answer is lost. */
