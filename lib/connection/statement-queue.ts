@@ -56,7 +56,7 @@ export abstract class StatementQueue {
     return this.#isEnded;
   }
 
-  /** Set: nothing more is sent on this connection. */
+  /** If set, nothing more is sent on this connection. */
   get refusal(): Error | undefined {
     return this.#refusal;
   }

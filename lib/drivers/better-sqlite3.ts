@@ -24,21 +24,21 @@ interface BetterConnection {
   close(): unknown;
 }
 
-/** Past the tap. */
+/** Runs a statement without the tap. */
 function execute(connection: BetterConnection, sql: string): unknown {
   const { exec } = Object.getPrototypeOf(connection) as BetterConnection;
   return exec.call(connection, sql);
 }
 
-/** Called when the connection is closed by us. */
-const lines = new WeakMap<object, StatementSink>();
-/** Those with a statement under way. */
+/** The sink of each tapped connection, which hears of its close. */
+const sinks = new WeakMap<object, StatementSink>();
+/** The sinks of connections with a statement under way. */
 const flying = new WeakSet<StatementSink>();
 const EXECUTING = ['all', 'get', 'run', 'iterate'] as const;
 
-/** Does the work as one statement of the line. */
+/** Runs the work as one statement of the queue. */
 function fly<T>(sink: StatementSink, sql: string, work: () => T): T {
-  // A function of the user's asks something while the statement that called it is under way.
+  // A user-defined function sends a statement while the statement that called it is under way.
   if (flying.has(sink)) return work();
   let outcome: { result?: T; error?: unknown } | undefined;
   const run = () => {
@@ -65,14 +65,14 @@ function fly<T>(sink: StatementSink, sql: string, work: () => T): T {
     return outcome.result as T;
   }
   if (sink.refusal) throw sink.refusal;
-  // Work of this package's own has been done, and is about to leave the queue: nothing runs. The queue hears of this one then.
+  // A statement of this package has been answered and is about to leave the queue, so nothing runs. The queue takes this one next.
   const { error, result } = run();
   if (error !== undefined) throw error;
   return result as T;
 }
 
 function tapBetter(connection: BetterConnection, sink: StatementSink): () => void {
-  lines.set(connection, sink);
+  sinks.set(connection, sink);
   const { prepare, exec } = connection;
   const own: Partial<BetterConnection> = {
     exec: (sql) => fly(sink, sql, () => exec.call(connection, sql)),
@@ -102,7 +102,7 @@ function tapBetter(connection: BetterConnection, sink: StatementSink): () => voi
 export const betterSqliteDriver: Driver<BetterConnection> = {
   name: 'better-sqlite3',
   tap: tapBetter,
-  // It says so itself, except for URIs. (libsql, which has the same interface, gives no name.)
+  // The driver says so itself, except for URIs. (libsql has the same interface, but gives no name.)
   losesDataOnClose: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
   backendId: () => undefined,
   status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
@@ -110,13 +110,13 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   cancel: async () => true,
   closeGracefully(connection) {
     try {
-      // An iterator that is open on it keeps it from being closed, and with it the locks of its transaction.
+      // An open iterator prevents the close, and so keeps the locks of its transaction.
       if (connection.inTransaction) execute(connection, 'ROLLBACK');
       connection.close();
     } catch {
       return; // the garbage collector closes it
     }
-    lines.get(connection)?.ended(true);
+    sinks.get(connection)?.ended(true);
   },
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),

@@ -1,4 +1,4 @@
-// What differs from database to database: a reset, and each transaction, asks its driver. What a caller needs of it is in the parts.
+// What differs from database to database. The driver's interface is in parts; each caller takes the one that it needs.
 import type { OpeningObserver } from './openings';
 import type { ServerKindTeller } from './server-kind';
 import type { SessionEnd } from './session-end';
@@ -15,10 +15,10 @@ export interface Driver<C = unknown>
   readonly name: string;
   /** Checks the deferred constraints of the transaction; absent where the database has none. */
   readonly constraintCheck?: string;
-  /** The same for a transaction that goes on: afterwards its constraints are deferred as in a new one. Rejects with the database's error. */
+  /** The same for a transaction that continues: afterwards its constraints are deferred as in a new one. Rejects with the database's error. */
   checkConstraints?(this: void, send: (sql: string) => Promise<unknown>): Promise<void>;
-  /** Around a schema change of several steps inside a transaction, which drops a table that others refer to; absent where none is made so. */
+  /** Wraps a schema change of several steps inside a transaction, which drops a table that others refer to. Absent: the database needs no such steps. */
   readonly schemaChange?: { before: string; after: string };
-  /** Whether BEGIN can be DEFERRABLE, and what became of a transaction be asked by its id. */
+  /** Whether BEGIN can be DEFERRABLE, and whether the outcome of a transaction can be read by its id. */
   readonly isPostgres?: boolean;
 }

@@ -12,7 +12,7 @@ export type Meaning =
   | 'lostConnection'
   /** The server itself may end as well. */
   | 'mayEndServer'
-  /** A socket is broken: of whose, the error does not say. */
+  /** A socket is broken. The error does not say which one. */
   | 'brokenSocket'
   /** The whole transaction can succeed if it is run again. */
   | 'retry'
@@ -26,9 +26,9 @@ export type Meaning =
   | 'noSavepoint'
   /** Refused because the server, or its session, is read-only. */
   | 'readOnly'
-  /** A lock was not to be had in time. */
+  /** A lock was not granted in time. */
   | 'lockTimeout'
-  /** The client has given up waiting, while the server goes on. */
+  /** The client has stopped waiting, but the server still runs the statement. */
   | 'clientTimeout'
   /** No error: the server warns. */
   | 'warning'
@@ -38,7 +38,7 @@ export type Meaning =
   /** Other sessions use it. */
   | 'inUse'
   | 'forbidden'
-  /** A statement prepared earlier does not fit what is there now. */
+  /** A statement that was prepared earlier no longer fits the schema. */
   | 'outdated';
 
 interface Entry {
@@ -47,7 +47,7 @@ interface Entry {
   readonly because: string;
   /** The number of the error, where a driver knows no name for it. */
   readonly errno?: number;
-  /** The code is for more than that: only errors whose text has this in it are meant. */
+  /** The code has other meanings too. Only errors whose text contains this are meant. */
   readonly text?: RegExp;
 }
 
@@ -186,12 +186,12 @@ function byCode(code: unknown): Entry | undefined {
   return BY_CODE.get(code) ?? (code.length === 5 ? BY_CODE.get(code.slice(0, 2)) : undefined);
 }
 
-/** SQLite has numbers too. A driver of MySQL may know no name for a number. */
+/** SQLite has numbers as well. A MySQL driver may have no name for a number. */
 function mayBeMysql(code: unknown): boolean {
   return typeof code !== 'string' || /^(ER_|UNKNOWN_)/.test(code);
 }
 
-/** In jest and in `vm` the Error of a driver is another than the global one. */
+/** In jest and in `vm`, a driver's Error is another class than the global one. */
 function isText(error: unknown, text: RegExp): boolean {
   const message = read(error, 'message');
   return typeof message === 'string' && text.test(message);

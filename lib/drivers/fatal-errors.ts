@@ -28,7 +28,7 @@ export function isRetryable(error: unknown): boolean {
   return means(error instanceof TransactionFailedError ? error.cause : error, 'retry');
 }
 
-/** The code of a broken socket: of whose, the error does not say. */
+/** The code of a broken socket. The error does not say which one. */
 export function isSocketError(error: unknown): boolean {
   return means(error, 'brokenSocket');
 }
@@ -39,7 +39,7 @@ export function endsSession(error: unknown): boolean {
 }
 
 /**
- * Whether the error is the server's answer to COMMIT: the transaction is over then, and was not committed, whatever the code and
+ * Whether the error is the server's answer to COMMIT. Then the transaction has ended and was not committed, whatever the code and
  * whatever became of the connection since.
  */
 export function isAnswerToCommit(error: unknown, isGone: boolean): boolean {

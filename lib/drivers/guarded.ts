@@ -1,4 +1,4 @@
-// Guards the calls to a driver: if its client throws, or code that a user has put around it, only that connection is lost.
+// Guards the calls to a driver. If its client throws, or code that a user has wrapped around it, only that connection is lost.
 import type { Driver } from './driver';
 
 /** The methods of a driver. */
@@ -6,18 +6,18 @@ type Method = {
   [K in keyof Driver]-?: NonNullable<Driver[K]> extends (...args: never[]) => unknown ? K : never;
 }[keyof Driver];
 
-/** What comes of a call that throws. */
+/** What the caller gets when a driver's method throws. */
 type Otherwise<K extends Method> =
   | { readonly returns: ReturnType<NonNullable<Driver[K]>> }
   | { readonly resolves: Awaited<ReturnType<NonNullable<Driver[K]>>> }
   /** A rejection. */
   | 'rejects'
-  /** The caller sees to it. */
+  /** The caller handles it. */
   | 'throws';
 
 const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   backendId: { returns: undefined },
-  // One that cannot be asked is in doubt: it is not lent as it is.
+  // A connection that cannot be asked is in doubt, so it is not lent as it is.
   status: { returns: 'failed' },
   isInStep: { returns: false },
   isGone: { returns: true },
@@ -44,7 +44,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
 
 type Call = (...given: unknown[]) => unknown;
 
-/** The same driver, none of whose methods throws but those that the table says. */
+/** The same driver, whose methods do not throw, except for those that the table names. */
 export function guarded<C>(driver: Driver<C>): Driver<C> {
   const methods = { ...driver } as unknown as Record<Method, Call | undefined>;
   for (const name of Object.keys(OTHERWISE) as Method[]) {

@@ -28,7 +28,7 @@ export function driverOf(client: ClientFacts): Driver<object> {
   return guarded((make?.(client) as Driver<object> | undefined) ?? otherDriver(client));
 }
 
-/** A connection that was opened out of sight went the way that the settings say. */
+/** A connection that this package did not see being opened was opened by the client's settings. */
 function pgDriverOf(client: ClientFacts): Driver<PgConnection> {
   const tap: Driver<PgConnection>['tap'] = (connection, sink) => {
     rememberFactory(connection, client.streamFactory());

@@ -20,7 +20,7 @@ interface Work {
   request: EmptyRequest;
 }
 
-/** MariaDB takes a compound statement without being asked for multiple statements. */
+/** MariaDB runs a compound statement without the option for multiple statements. */
 async function inOneScript(ask: Ask, { set, request }: Work): Promise<string[]> {
   const { tables, references } = await readTables(ask, request);
   if (tables.length === 0) return [];

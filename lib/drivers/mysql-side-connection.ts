@@ -57,7 +57,7 @@ export function openSideConnection(connection: MysqlConnection): SideConnection 
   const second = new SecondConnection(connection, { isCutWithFirst: false });
   return {
     async terminate(sessions) {
-      // Ids begin anew with the server.
+      // A restarted server gives ids from the start again.
       const [uptime] = (await second.send("SHOW GLOBAL STATUS LIKE 'Uptime'")) as { Value: string }[];
       const sinceStart = sessions.filter(({ ageMillis }) => ageMillis / 1000 <= Number(uptime?.Value) + 1);
       const there = await sessionsThere(second, sinceStart);

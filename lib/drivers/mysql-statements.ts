@@ -43,7 +43,7 @@ export class CallbackStatement implements PendingStatement {
   }
 
   #done(command: Command | undefined, error: Error | null | undefined, results: unknown[]): void {
-    // After a timeout of mysql2's the server's own answer comes as well.
+    // After a timeout of mysql2, the server's own answer arrives as well.
     if (this.#isDone) return;
     this.#isDone = true;
     const { sink, watch } = this.tap;
@@ -63,7 +63,7 @@ export class CallbackStatement implements PendingStatement {
     sink.next();
   }
 
-  /** An error comes without the server's flags: the answer to a statement that does nothing has them. */
+  /** An error has no status flags. The answer to a statement that does nothing has them. */
   #askWhetherOpen(error: unknown): Promise<void> | undefined {
     const { connection, watch } = this.tap;
     if (!means(error, 'mayBeRolledBack') || watch.status !== 'open') return undefined;
@@ -105,7 +105,7 @@ export class StreamStatement implements PendingStatement {
     this.#isStarted = true;
     this.tap.watch.running = this;
     this.command.once('end', () => this.#done());
-    // A driver that is over takes the command and never says anything about it.
+    // A driver that has ended accepts the command and never answers it.
     const gone = reasonOf(this.tap.connection);
     if (gone) return nextTick(() => this.fail(gone));
     try {
@@ -119,11 +119,11 @@ export class StreamStatement implements PendingStatement {
     const { command } = this;
     command.emit('error', error);
     command.removeAllListeners('result').removeAllListeners('fields');
-    // A reader that was too slow has stopped the connection.
+    // A slow reader has paused the connection.
     if (this.#isStarted) this.tap.connection.resume();
   }
 
-  /** The connection is over, which the driver does not tell to a statement without a callback. */
+  /** The connection has ended, which the driver does not report to a statement without a callback. */
   fail(error: Error): void {
     if (this.#isDone) return;
     this.command.emit('error', error);

@@ -6,7 +6,7 @@ export interface Table {
   schema: string;
   name: string;
   label: string;
-  /** Makes it empty, its counter new, and fires no trigger. */
+  /** The statements that empty it with a new counter and fire no trigger. */
   emptying: string[];
 }
 
@@ -31,7 +31,7 @@ interface Row {
 const quoteName = (name: string) => `\`${name.replaceAll('`', '``')}\``;
 export const tableName = ({ schema, name }: { schema: string; name: string }) =>
   `${quoteName(schema)}.${quoteName(name)}`;
-/** Whatever the session's SQL mode makes of a backslash. */
+/** Works in every SQL mode, whatever a backslash means in it. */
 const quoteText = (text: string) => (text === '' ? "''" : `_utf8mb4 x'${Buffer.from(text).toString('hex')}'`);
 const anyOf = (names: readonly string[]) => (names.length > 0 ? `(${names.map(quoteText).join(', ')})` : "('')");
 
@@ -52,7 +52,7 @@ function layoutQuery({ schemas, except }: EmptyRequest): string {
 /** The server's own. */
 const SYSTEM = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
 
-/** The tables to empty, and the foreign keys of those that stay to them. @throws for names in the request that nothing has */
+/** The tables to empty, and the foreign keys of those that stay to them. @throws for names in the request without a table */
 export async function readTables(
   ask: Ask,
   request: EmptyRequest,

@@ -22,13 +22,13 @@ export class Watch {
     return this.#isOpen ? 'open' : 'idle';
   }
 
-  /** The session is as new. */
+  /** The session was reset. */
   reset(): void {
     this.#isOpen = false;
     this.#isAutocommit = true;
   }
 
-  /** Only what returns no rows comes with the server's flags; what returns rows begins a transaction where autocommit is off, and ends none. */
+  /** mysql2 reports status flags only for results without rows. A SELECT can start a transaction (autocommit off), but never ends one. */
   note(error: unknown, result: unknown): void {
     if (error) {
       if (means(error, 'rolledBack')) this.#isOpen = false;

@@ -65,12 +65,12 @@ export function socketOf(connection: MysqlConnection): Socket {
   return (connection.stream ?? connection._socket) as Socket;
 }
 
-/** Why the connection is of no use any more, once it has said so. */
+/** Why the connection cannot be used any more, once the driver has said so. */
 export function reasonOf(connection: MysqlConnection): Error | undefined {
   return connection._fatalError ?? connection._protocolError ?? connection._protocol?._fatalError ?? undefined;
 }
 
-/** What was given to the driver and is not answered yet. */
+/** The statements that the driver has and that are not answered yet. */
 export function pendingOf(connection: MysqlConnection): Command[] {
   const { _command, _commands, _protocol } = connection;
   return [...(_command ? [_command] : []), ...(_commands?.toArray() ?? []), ...(_protocol?._queue ?? [])];
@@ -82,11 +82,11 @@ export function isMysql2(connection: MysqlConnection): boolean {
 
 /** Destroys the socket so that the driver notices, also while it is connecting. */
 export function cut(connection: MysqlConnection): void {
-  // mysql learns of a socket's end by its `error` and `end` events only.
+  // mysql notices a closed socket only by its `error` and `end` events.
   socketOf(connection).destroy(isMysql2(connection) ? undefined : new Error('The connection was cut by knex-reset'));
 }
 
-/** Says goodbye when all that was given to the driver is answered. */
+/** Sends a goodbye when every statement that the driver has is answered. */
 export function quit(connection: MysqlConnection): void {
   const { end } = classOf(connection).prototype;
   // mysql's own limit of 30 s would keep the process alive.

@@ -32,7 +32,7 @@ function send(connection: MysqlConnection, sql: string): Promise<unknown> {
   });
 }
 
-/** Ends the statement that runs now, unless it ended while the second connection was being opened: the next one is not meant. */
+/** Kills the running statement, unless it ended while the second connection was being opened. A later statement is never killed. */
 async function killQuery(connection: MysqlConnection, watch: Watch): Promise<void> {
   const { running } = watch;
   const second = new SecondConnection(connection, { isCutWithFirst: true });
@@ -44,7 +44,7 @@ async function killQuery(connection: MysqlConnection, watch: Watch): Promise<voi
   }
 }
 
-/** A slow network may need more than one request's time to log in, so that later requests join the first. */
+/** Requests share one KILL: over a slow network its login may take longer than one request waits, and later requests join it. */
 async function cancel(connection: MysqlConnection, limit: TimeLimit): Promise<boolean> {
   const watch = watchOf(connection);
   if (!watch.running) return true;
@@ -63,7 +63,7 @@ const collations = new Map<number, string>();
 
 /**
  * Logs in again on the same connection. COM_RESET_CONNECTION would be quicker, but leaves the database that `USE` chose.
- * Neither brings back what the client asked for at the first login: its collation, and IGNORE_SPACE.
+ * Neither restores what the client set at the first login: its collation and IGNORE_SPACE.
  */
 async function wash(connection: MysqlConnection): Promise<void> {
   const { config } = connection;
@@ -86,7 +86,7 @@ async function wash(connection: MysqlConnection): Promise<void> {
   watch.reset();
 }
 
-/** A server may close the socket before it rolls back and lets go of its locks; so that is asked for first. */
+/** A server may close the socket before it rolls back and frees its locks. So a ROLLBACK is sent first. */
 function end(connection: MysqlConnection): void {
   if (connection.reset) connection.reset(ignore);
   else connection.changeUser({ timeout: 0 }, ignore);
@@ -114,7 +114,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     isGone: (connection) =>
       reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,
     // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
-    // That a raw ROLLBACK was one, only its text says.
+    // A raw ROLLBACK is known only by its text.
     saysRolledBack: (_result, sql) => isRollback(sql),
     // The server's status is the same before and after.
     wasRestarted: (result, sql) => isRestart(sql) || endsInBetween(result),

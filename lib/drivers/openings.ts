@@ -6,6 +6,6 @@ export interface Openings<C = unknown> {
 }
 
 export interface OpeningObserver<C> {
-  /** The driver's module, made to tell of every raw connection that it starts to open; absent where it cannot be told. */
+  /** The driver's module, changed so that it reports every raw connection that it starts to open. Absent: it cannot report that. */
   observeOpening?(module: unknown, openings: Openings<C>): unknown;
 }

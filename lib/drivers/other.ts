@@ -1,4 +1,4 @@
-// Any other driver: what knex sends is seen, nothing can be stopped, and connections are closed through knex.
+// Any other driver: the statements of knex are seen, nothing can be stopped, and connections are closed through knex.
 import type { ClientFacts } from '../knex/client-facts';
 import { defer } from '../words/waiting';
 import type { Driver } from './driver';

@@ -8,6 +8,6 @@ export interface PendingStatement {
   readonly isOwn?: boolean;
   /** Hands the statement to the driver. Called once, and only while no other statement is with the driver. */
   start(): void;
-  /** Tells the asker that it failed; what the driver says later about it is dropped. */
+  /** Rejects the statement for its caller. A later answer of the driver is dropped. */
   abort(error: Error): void;
 }

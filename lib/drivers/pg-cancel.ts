@@ -1,4 +1,4 @@
-// The wire's CancelRequest: a short connection of its own that carries the key of the session whose statement is meant.
+// The protocol's CancelRequest: a short connection of its own, which carries the key of the session.
 import { type TimeLimit, within } from '../words/waiting';
 import type { PgConnection, Wire } from './pg-client';
 import { factoryOf } from './pg-way';

@@ -31,7 +31,7 @@ export interface Wire extends EventEmitter {
 
 export type Query = (config: string | QueryConfig | Submittable, values?: unknown, callback?: Callback) => unknown;
 
-/** The parts of pg's Client that are used here. Those with an underscore are its own affair and checked by a contract spec. */
+/** The parts of pg's Client that are used here. Those with an underscore are private, and a contract spec checks them. */
 export interface PgConnection extends EventEmitter {
   query: Query;
   connection: Wire;

@@ -24,7 +24,7 @@ function connectLike(connection: PgConnection): PgConnection {
 }
 
 /**
- * The sessions that are still ours. An id is given anew once its session has ended: what has it then began after ours was open, or
+ * The sessions that are still ours. An id is reused once its session has ended: the new session began after ours was open, or
  * belongs to another session. Durations are compared, because the clocks of two machines differ.
  */
 function ours(sessions: ServerSession[]): string {
@@ -83,7 +83,7 @@ class PgSideConnection implements SideConnection {
   async close(limit: TimeLimit): Promise<void> {
     const { stream } = this.#client.connection;
     if ((await within(0, this.#connected)) === true) {
-      // In the middle of one pg would cut the socket.
+      // While a statement runs, pg would destroy the socket.
       const deadline = Deadline.of(limit);
       await within(deadline, this.#asking);
       await within(deadline, Promise.all([promised(() => this.#client.end()), this.#ended]));

@@ -9,7 +9,7 @@ import { forget } from './pg-heard';
 
 const ignore = () => {};
 
-/** Resolves when the server is ready for the next statement, or the connection is over. Undefined: it is. */
+/** Resolves when the server is ready for the next statement, or the connection has ended. Undefined: it is ready. */
 export function ready(connection: PgConnection): Promise<void> | undefined {
   if (connection.readyForQuery !== false || connection._ended) return undefined;
   return new Promise((resolve) => {
@@ -82,7 +82,7 @@ export class StreamStatement implements PendingStatement {
     const closing = new CursorClose(this.connection.connection);
     const close = stream._destroy;
     if (typeof close === 'function') {
-      // Destroying waits until the portal is closed, on a dead connection for ever; the reader must get the error at once.
+      // destroy() waits until the portal is closed, which never happens on a dead connection. The reader must get the error at once.
       const destroy: Duplex['_destroy'] = (reason, done) => {
         const closed = reason ? ignore : done;
         closing.ask(() => close.call(stream as Duplex, reason, closed));

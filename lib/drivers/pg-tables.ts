@@ -44,7 +44,7 @@ export interface PgTables {
   fingerprint: string;
 }
 
-// No question mark in what is sent: knex takes it for a binding, and cannot tell one behind a backslash.
+// The SQL has no question mark: knex takes it for a binding, also behind a backslash.
 export function quoteName(name: string): string {
   const quoted = name.replaceAll('"', '""');
   return name.includes('?') ? `U&"${quoted.replaceAll('\\', '\\\\').replaceAll('?', '\\003F')}"` : `"${quoted}"`;
@@ -105,7 +105,7 @@ const SEQUENCES = `select coalesce(json_agg(json_build_object('schema', sn.nspna
   join pg_class sc on sc.oid = s.seqrelid join pg_namespace sn on sn.oid = sc.relnamespace
   where d.refclassid = 'pg_class'::regclass and d.classid = 'pg_class'::regclass and d.refobjid = c.oid and d.deptype in ('a', 'i')`;
 
-// A table whose rows are hidden from us counts as one that holds some, once it has held any.
+// A table whose rows are hidden from us counts as filled once it has held any.
 const TABLES = `select coalesce(json_agg(json_build_object(
     'schema', nspname, 'name', relname,
     'label', case when relispartition then (select label from relations r where r.oid = pg_partition_root(c.oid)) else label end,
@@ -160,7 +160,7 @@ select json_build_object(
 )::text as tables`;
 }
 
-/** Reads everything. @throws for names in the request that nothing has */
+/** Reads everything. @throws for names in the request without a table */
 export async function readTables(ask: Ask, request: EmptyRequest): Promise<PgTables> {
   const [row] = (await ask(layoutQuery(request))) as { tables: string }[];
   const { missing, missingSchemas, ...tables } = JSON.parse(row?.tables ?? '') as PgTables & Missing;

@@ -49,7 +49,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   };
 }
 
-/** The server's own end of it arrives in the stream. A broken one, or one that we have destroyed, closes without. */
+/** When the server ends the connection, the stream emits `end`. A broken or destroyed socket only emits `close`. */
 function watchFin({ connection: { stream } }: PgConnection): { isSeen: boolean; ignore(): void } {
   const fin = { isSeen: false, ignore: () => void stream.off('end', onFin).off('error', onBreak) };
   const onFin = () => {

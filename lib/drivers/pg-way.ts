@@ -1,20 +1,20 @@
-// The way that a connection of `pg` went to its server: what ends it from outside goes the same way.
+// How a connection of `pg` reached its server. A side connection or cancel request uses the same way.
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PgConnection } from './pg-client';
 
-/** What pg takes as `stream`: a function that makes the socket, as connectors of managed databases give. */
+/** The `stream` option of pg: a function that makes the socket. Connectors of managed databases give one. */
 export type StreamFactory = (config: unknown) => Duplex;
 
 const factories = new WeakMap<PgConnection, StreamFactory>();
 const addresses = new WeakMap<PgConnection, string>();
 
-/** Pg keeps the stream, and not what has made it. */
+/** pg keeps the stream, but not the factory that made it. */
 export function rememberFactory(connection: PgConnection, stream: unknown): void {
   if (typeof stream === 'function' && !factories.has(connection)) factories.set(connection, stream as StreamFactory);
 }
 
-/** Told while the socket is open: a closed one does not say where it led. */
+/** Read while the socket is open: a closed one does not say where it led. */
 export function rememberAddress(connection: PgConnection): void {
   const { remoteAddress } = connection.connection.stream as Partial<net.Socket>;
   if (remoteAddress !== undefined) addresses.set(connection, remoteAddress);

@@ -32,7 +32,7 @@ export function saysRolledBack(result: unknown): boolean {
   return (result as { command?: string } | undefined)?.command === 'ROLLBACK';
 }
 
-/** ROLLBACK TO a savepoint is answered as ROLLBACK is: what follows it in the script, or its text, has to tell them apart. */
+/** ROLLBACK TO a savepoint and ROLLBACK have the same answer. The rest of the script, or its text, tells them apart. */
 function saysRenewed(result: unknown, sql: string): boolean {
   const answers = (Array.isArray(result) ? result : [result]) as ({ command?: string } | undefined)[];
   let isRolledBack = false;
@@ -49,7 +49,7 @@ function saysRenewed(result: unknown, sql: string): boolean {
 function observeOpening(module: unknown, openings: Openings<PgConnection>): unknown {
   const pg = module as { Client: new (...args: unknown[]) => PgConnection };
   class Client extends pg.Client {
-    /** What a side connection is made of: it is none of the pool's. */
+    /** The class of side connections, which do not belong to the pool. */
     static readonly [PLAIN] = pg.Client;
 
     constructor(...args: unknown[]) {

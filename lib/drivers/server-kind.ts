@@ -18,7 +18,7 @@ export interface ServerKindTeller<C> {
   serverKind?(connection: C, ask: (sql: string) => Promise<unknown>): Promise<ServerKind>;
 }
 
-/** What a server is called that is not of the kind that is wanted. Undefined: it is. */
+/** How errors call a server that is not of the wanted kind. Undefined: it is of that kind. */
 export function otherKind(wanted: TargetSessionAttrs, { isReadOnly, isStandby }: ServerKind): string | undefined {
   switch (wanted) {
     case 'read-write':

@@ -1,4 +1,4 @@
-// How the server is asked which session a statement runs in. Behind a pooler it is another one than the driver was told at login.
+// How the server is asked for the session of a statement. Behind a pooler it is another session than the driver was told at login.
 
 export const SESSION_ID = {
   postgres: 'select pg_backend_pid() as id',

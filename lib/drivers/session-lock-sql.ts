@@ -12,7 +12,7 @@ export interface SessionLock {
   key(schema: string, table: string): string;
 }
 
-/** Kept the same for ever: runners of different versions meet in it. */
+/** Never changes: runners of different versions of this package use the same lock. */
 const digest = (schema: string, table: string) =>
   createHash('sha256').update(`knex-reset migrations ${schema}.${table}`).digest();
 

@@ -6,15 +6,15 @@ export interface ServerSession {
   readonly id: number;
   /** How long ago it was known to be open. */
   readonly ageMillis: number;
-  /** It is left alone while it works on a COMMIT. */
+  /** It is not terminated while it runs a COMMIT. */
   readonly sparesCommit: boolean;
 }
 
 export interface SideConnection {
   /** Tells the server to end the sessions. Resolves with the ids of those that are still there. */
   terminate(sessions: ServerSession[]): Promise<number[]>;
-  /** Tells the server to stop what the sessions run. Resolves with the ids of those that it has. Absent: there is a better way. */
+  /** Cancels what the sessions run. Resolves with the ids of those that exist. Absent: there is a better way. */
   cancel?(sessions: ServerSession[]): Promise<number[]>;
-  /** Resolves when the server has let go of it; cuts it where it does not answer in time. */
+  /** Resolves when the server has closed it. Destroys its socket if there is no answer in time. */
   close(limit: TimeLimit): Promise<void>;
 }

@@ -17,7 +17,7 @@ export function rollbackTo(name: string): string {
 
 export const PING = 'SELECT 1';
 
-/** Right behind BEGIN. */
+/** Sent right after BEGIN. */
 export function setDeferrable(isDeferrable: boolean): string {
   return `SET TRANSACTION ${isDeferrable ? '' : 'NOT '}DEFERRABLE`;
 }

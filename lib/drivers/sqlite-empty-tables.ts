@@ -1,4 +1,4 @@
-// emptyTables() on SQLite: foreign keys are not checked meanwhile, and triggers are away, all in one transaction.
+// emptyTables() on SQLite: one transaction, in which foreign keys are not checked and triggers are dropped and made again.
 import type { Ask, EmptyRequest, TableEmptier } from './table-emptier';
 import { refuseMissing, refuseMissingSchemas, refuseReference } from './table-emptier';
 

@@ -23,7 +23,7 @@ interface SqliteConnection {
   interrupt(): void;
 }
 
-/** Called when the connection is closed by us. */
+/** The callback of a close() by this package. */
 const ignore = () => {};
 const lines = new WeakMap<object, StatementSink>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
@@ -33,9 +33,9 @@ const LAST_WORD = /(\w+)\W*$/;
 
 /** Whether a transaction is open, by what was said. */
 class Transactions {
-  /** Undefined: nothing was said yet that would show it. */
+  /** Undefined: no statement has shown it yet. */
   #isOpen: boolean | undefined;
-  /** The savepoint that began it, in the place of a BEGIN. */
+  /** The savepoint that began it, if there was no BEGIN. */
   #outermost: string | undefined;
 
   get status(): TransactionStatus {
@@ -159,7 +159,7 @@ export const sqliteDriver: Driver<SqliteConnection> = {
       const { run } = Object.getPrototypeOf(connection) as SqliteConnection;
       run.call(connection, sql, (error: Error | null) => {
         transactionsOf(connection).note(sql, error);
-        // SQLite rolls back by itself at some errors: there is nothing left to do then.
+        // After some errors SQLite has rolled back by itself, and nothing is left to do.
         if (error && !(sql === 'ROLLBACK' && NO_TRANSACTION.test(error.message))) reject(error);
         else resolve(undefined);
       });

@@ -2,14 +2,14 @@
 import type { Duplex } from 'node:stream';
 import type { PendingStatement } from './pending-statement';
 
-/** The pool's side of a tapped connection. */
+/** The queue behind a tapped connection, as its driver sees it. */
 export interface StatementSink {
-  /** Set: nothing more is sent on this connection. */
+  /** If set, nothing more is sent on this connection. */
   readonly refusal: Error | undefined;
   /** A statement is asked. */
   ask(statement: PendingStatement): void;
   /**
-   * The first statement is answered. Returns the error that the asker shall get.
+   * The first statement is answered. Returns the error that its caller gets.
    * @param ready resolves when the connection can take the next statement; undefined: at once
    */
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown;
@@ -17,9 +17,9 @@ export interface StatementSink {
   hasFailed?(error: unknown): void;
   /** The first statement is answered: the next one may start. */
   next(): void;
-  /** The connection is gone or going, with what is known of the reason. */
+  /** The connection has ended or is about to, with what is known of the reason. */
   died(error: Error): void;
-  /** The socket is closed. `isOrderly`: by the server's end of it, without an error. */
+  /** The socket is closed. `isOrderly`: the server closed it, without an error. */
   ended(isOrderly: boolean): void;
 }
 
@@ -33,11 +33,11 @@ export interface KnexStatement {
 }
 
 export interface StatementTap<C> {
-  /** Makes every statement on the connection pass through the line. Returns the undo. */
+  /** Makes every statement on the connection pass through the queue. Returns the undo. */
   tap(connection: C, sink: StatementSink): () => void;
-  /** Makes a statement of knex's pass through the line, where the tap cannot. Absent: the tap does. */
+  /** Makes a statement of knex pass through the queue. Absent: the tap does. */
   carry?(connection: C, statement: KnexStatement): Promise<unknown>;
-  /** Sends one statement outside of the line's queue. */
+  /** Sends one statement without the queue. */
   send(connection: C, sql: string): Promise<unknown>;
   /** `send()` takes several, with semicolons between them; those after one that fails are not run. */
   readonly takesScripts?: boolean;

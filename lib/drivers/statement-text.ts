@@ -1,4 +1,4 @@
-// Reads from the text of a statement what its answer does not say.
+// Reads from the text of a statement what its answer does not show.
 
 const FIRST_WORD = /^(?:\s|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)/;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);

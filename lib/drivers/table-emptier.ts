@@ -32,7 +32,7 @@ export interface TableEmptier {
    * @param memory for what stays true between two calls with the same request
    */
   empty(ask: Ask, request: EmptyRequest, memory: { layout?: unknown }): Promise<string[]>;
-  /** The sessions that may hold a lock which was not to be had in time. */
+  /** The sessions that may hold a lock that was not granted in time. */
   holders(ask: Ask, request: EmptyRequest): Promise<LockHolder[]>;
 }
 

@@ -1,5 +1,4 @@
-// Chooses how a database's tables are emptied by what knex calls its driver. Apart from the drivers: only tests empty tables, and an app
-// that does not loads nothing of it.
+// Chooses how tables are emptied, by knex's name of the driver. Not in drivers/index.ts, so that only the test kit loads it.
 import { mysqlTableEmptier } from './mysql-empty-tables';
 import { pgTableEmptier } from './pg-empty-tables';
 import { sqliteTableEmptier } from './sqlite-empty-tables';
