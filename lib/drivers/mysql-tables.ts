@@ -52,7 +52,7 @@ function layoutQuery({ schemas, except }: EmptyRequest): string {
 /** The server's own. */
 const SYSTEM = new Set(['mysql', 'sys', 'information_schema', 'performance_schema']);
 
-/** The tables to empty, and the foreign keys of those that stay to them. @throws for names in the request without a table */
+/** The tables to empty, and the foreign keys to them from tables that stay. @throws for names in the request without a table */
 export async function readTables(
   ask: Ask,
   request: EmptyRequest,

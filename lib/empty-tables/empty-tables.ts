@@ -28,7 +28,7 @@ export interface EmptyTablesOptions {
 
 const WHERE = 'emptyTables';
 
-/** What stays true between two calls, by the pool and the request: a new pool may lead to another database. */
+/** What is known from the last call, for each pool and request. A new pool may lead to another database. */
 const memories = new WeakMap<object, Map<string, { layout?: unknown }>>();
 
 export function checkEmptyOptions(where: string, options: unknown): EmptyTablesOptions {
@@ -91,7 +91,7 @@ function migrationTables(db: Knex): EmptyRequest['migrations'] {
   return [name, lockTableOf(name)].map((each) => ({ name: each, schema }));
 }
 
-/** What is there for the key, or is put there now. */
+/** The value of the key, which is made if there is none. */
 function valueOf<K, V>(map: { get(key: K): V | undefined; set(key: K, value: V): unknown }, key: K, make: () => V): V {
   const value = map.get(key) ?? make();
   map.set(key, value);
@@ -100,7 +100,7 @@ function valueOf<K, V>(map: { get(key: K): V | undefined; set(key: K, value: V):
 
 async function withAsk<T>(db: Knex, emptier: TableEmptier, work: (ask: Ask) => Promise<T>): Promise<T> {
   const client = db.client as Knex.Client;
-  // The rows as the driver gives them, whatever the user makes of them.
+  // The rows as the driver gives them, without the user's postProcessResponse.
   const sender = client.config.postProcessResponse ? unprocessedCopy(db) : db;
   if (!emptier.needsOneConnection) return work(async (sql, how) => query(sender, sql, how));
   const connection = await client.acquireConnection();
@@ -124,7 +124,7 @@ interface LockFailure {
 }
 
 function lockError(db: Knex, { lockMillis, holders, cause }: LockFailure): Error {
-  // Of a resettable instance it is known where its own transactions were opened.
+  // A resettable instance knows where its own transactions were opened.
   const { connectionState } = db as Partial<Resettable>;
   const own = connectionState?.().transactions ?? [];
   const lines = holders.map(({ backendId, text }) => {

@@ -20,7 +20,7 @@ export interface LockConnection {
   ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
   /** Resolves with the reason when the connection ends before `close()`. */
   readonly whenLost: Promise<Error>;
-  /** Resolves when the server has let go, or does not answer. */
+  /** Resolves when the server has ended the session, or does not answer. */
   close(): Promise<void>;
 }
 
@@ -97,7 +97,7 @@ class OwnConnection implements LockConnection {
         this.#ended.resolve();
       },
     });
-    // Idle for as long as the work runs: what is between here and the server must neither forget it nor hide that it is gone.
+    // Idle for as long as the work runs: keep-alive keeps middleboxes from forgetting it, and shows when it has ended.
     (connection.connection?.stream ?? connection.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
   }
 
@@ -122,7 +122,7 @@ class OwnConnection implements LockConnection {
   }
 }
 
-/** With the connection goes the lock, or the place in the queue for it. */
+/** Ends the connection, and with it the lock or the place in the queue for it. */
 function lossOr(error: Error): Error {
   if (!isFatal(error)) return error;
   return new MigrationLockError('the connection for the migration lock was lost before the work began', {

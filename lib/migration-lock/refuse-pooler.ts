@@ -1,15 +1,15 @@
-// Notices a pooler that lends its connections by the transaction: a session lock would stay on one of them, and protect nobody.
+// Detects a transaction-pooling pooler: a session lock would stay on one of its connections and protect nothing.
 import { SESSION_ID } from '../drivers/session-id';
 import { MigrationLockError } from '../words/errors';
 import { within } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
 
-/** A pooler that lends by the session has no second connection to give where its pool has but one. */
+/** A session-pooling pooler with one connection cannot give a second one. */
 const SECOND_MILLIS = 2000;
 
 /**
- * Asks for the session in turns with a second connection: by a pooler that lends by the transaction, both get the same, or one of them
- * another than before.
+ * Asks for the session id in turns with a second connection: behind a transaction-pooling pooler both get the same one, or one of them
+ * gets another one than before.
  * @throws MigrationLockError where it is so
  */
 export async function refusePooler(lock: LockConnection, openSecond: () => Promise<LockConnection>): Promise<void> {

@@ -6,7 +6,7 @@ import type { Deadline } from '../words/waiting';
 import type { LockConnection, Rows } from './lock-connection';
 import type { TableName } from './table-name';
 
-/** Between two tries. */
+/** The pause between two tries. */
 export const POLL_MILLIS = 50;
 
 /**

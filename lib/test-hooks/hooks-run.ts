@@ -42,7 +42,7 @@ export class HooksRun {
     if (test.mocha) wrapTest(test.mocha, attempt);
   }
 
-  /** A test of mocha's has its verdict already, and no hook fails for it. */
+  /** A test of mocha has its verdict already, so no hook fails. */
   end(test: RunningTest): Promise<void> {
     return this.#tests.end(test, (attempt) => (test.mocha ? attempt.discard() : attempt.report()));
   }
@@ -62,7 +62,7 @@ export function rootOf(test: MochaTest | undefined): object | undefined {
 }
 
 /**
- * Makes a test of mocha's fail that would use another instance than the hooks do: `mocha --watch` loads the tests anew, but not what
+ * Fails a test of mocha that would use another instance than the hooks do: `mocha --watch` loads the tests again, but not what
  * `--require` has loaded.
  */
 export function failOutlived(test: MochaTest): void {

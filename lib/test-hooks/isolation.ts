@@ -23,7 +23,7 @@ export interface Isolation {
   close(earlier: readonly string[]): Promise<LeakReport>;
   /** The ids of the transactions that are open. */
   openNow(): string[];
-  /** For a test inside the one that is under way. */
+  /** The isolation of a test inside the running one. */
   nest(): Isolation;
 }
 

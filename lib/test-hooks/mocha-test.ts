@@ -30,7 +30,7 @@ export interface MochaContext {
 }
 
 /**
- * The test's own error wins, and so do mocha's own: of a timeout, of a skip, of `done()` called twice. A leak goes with a failure as its
+ * The test's own error wins, and so do those of mocha: a timeout, a skip, a second call of `done()`. A leak is attached to a failure as its
  * `suppressed`.
  */
 export function wrapTest(test: MochaTest, attempt: Attempt): void {
@@ -50,7 +50,7 @@ export function wrapTest(test: MochaTest, attempt: Attempt): void {
   test.fn = wrapped;
 }
 
-/** Mocha gives a test up that runs into its timeout, or whose code throws outside of it, and goes on to the hooks at once. */
+/** Mocha gives up a test that exceeds its timeout, or whose code throws outside of it, and runs the hooks at once. */
 function endWhenGivenUp(test: MochaTest, attempt: Attempt): void {
   const tell = test.callback;
   if (typeof tell !== 'function') return;
@@ -101,7 +101,7 @@ function checkAtDone(body: TestFunction, attempt: Attempt, test: MochaTest): Tes
     let verdict: Promise<void> | undefined;
     const result = body.call(this, (error) => {
       verdict ??= error ? endFailed(test, attempt, error) : attempt.report();
-      // A second call is mocha's to complain about, once it has heard of the first.
+      // Mocha complains about a second call, once it has seen the first.
       tell(done, error, verdict).catch(throwLater);
     });
     // Mocha refuses a callback together with a promise, but for one that comes too late.

@@ -1,4 +1,4 @@
-// The tests that are under way: one at a time, or one inside another. No test loses its isolation to one that begins meanwhile.
+// The running tests: one at a time, or one inside another. A test that begins meanwhile cannot take the isolation of another.
 import { SandboxError } from '../words/errors';
 import type { Attempt } from './attempt';
 import type { RunningTest } from './running-test';
@@ -13,7 +13,7 @@ export class OpenTests {
   readonly #tests: OpenTest[] = [];
 
   /**
-   * Begins a test, inside the one that is under way where it belongs there.
+   * Begins a test, inside the running one if it belongs there.
    * @param make makes its attempt
    * @throws SandboxError where it overlaps with another
    */

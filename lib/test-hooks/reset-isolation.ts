@@ -44,7 +44,7 @@ export class ResetIsolation implements InstanceIsolation {
   }
 
   async end(): Promise<void> {
-    // Alone, destroying would wait for what is still open.
+    // Without a reset, destroy() would wait for what is still open.
     await this.reset();
     await this.db.destroy();
     this.db.initialize();

@@ -1,4 +1,4 @@
-// A promise that these hooks abort may have no handler. That is the leak, which the test reports already: no unhandled rejection follows.
+// A promise that these hooks abort may have no handler. The test reports that leak already, so no unhandled rejection may follow.
 import { ResetError, SandboxError } from '../words/errors';
 
 export const REASON = 'the test that asked for it is over';
@@ -7,8 +7,8 @@ let wanted = 0;
 let unmute = () => {};
 
 /**
- * Keeps rejections that these hooks caused from failing whatever runs when they come out unheard, until the returned function is called.
- * No listener could do that: those of the runner would hear of them all the same.
+ * Until the returned function is called, unhandled rejections that these hooks caused do not fail the test that runs then.
+ * A listener could not do that: the listeners of the runner would be called as well.
  */
 export function muteAborted(): () => void {
   if (wanted++ === 0) unmute = mute();
@@ -32,7 +32,7 @@ function mute(): () => void {
 }
 
 function isOurDoing(error: unknown): boolean {
-  // Not only instances of this realm's Error: jest's and vm's have another one.
+  // Also errors of other realms, as in jest and `vm`.
   for (let each = error; typeof each === 'object' && each !== null; each = (each as { cause?: unknown }).cause) {
     if (each instanceof SandboxError || (each instanceof ResetError && each.reason === REASON)) return true;
   }

@@ -42,7 +42,7 @@ export class KnexResetError extends Error {
 
   static override [Symbol.hasInstance](this: object & { code?: string }, value: unknown): boolean {
     const isOfClass = () => Function.prototype[Symbol.hasInstance].call(this as () => void, value);
-    // A proxy may throw at this question: what was thrown at us must not become another error by it.
+    // `instanceof` on a proxy may throw, which must not replace the error that is looked at.
     if (valueOr(false, isOfClass)) return true;
     const code = read(value, CODE);
     return code !== undefined && (this === KnexResetError || (Object.hasOwn(this, 'code') && this.code === code));

@@ -1,4 +1,4 @@
-// Where something was asked or opened: captured cheaply, formatted only when read.
+// Where a query was asked or a transaction opened. The stack is captured cheaply, and formatted only when it is read.
 
 import { join, sep } from 'node:path';
 import { read, textOf } from './foreign';
@@ -10,7 +10,7 @@ const PACKAGE = __dirname.slice(
   0,
   Math.max(...['lib', 'dist'].map((name) => `${__dirname}${sep}`.lastIndexOf(`${sep}${name}${sep}`))),
 );
-/** The build, and what it is built from, which is what stacks show with source maps. */
+/** The folder of the build, and that of its sources, which stacks show with source maps. */
 const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
 const NOT_THE_USERS =
   /[\\/]node_modules[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
@@ -30,14 +30,14 @@ export function captureCallSite(entry: unknown): CallSite {
     Error.stackTraceLimit = FRAMES;
     Error.captureStackTrace(holder, entry as () => void);
   } catch {
-    // A library's Error.prepareStackTrace throws: it is not known where this was.
+    // A library's Error.prepareStackTrace throws: the place is not known.
   } finally {
     Error.stackTraceLimit = limit;
   }
   return holder;
 }
 
-/** The user's lines of a stack, those of other packages after them: neither this package's nor knex's, where there are others. */
+/** The lines of a stack that are the user's, then those of other packages. Lines of this package and of knex are left out if there are others. */
 export function userFrames(site: CallSite | undefined): string {
   const lines = linesOf(read(site, 'stack'));
   const foreign = lines.filter(
@@ -50,13 +50,13 @@ export function userFrames(site: CallSite | undefined): string {
   return (found.length > 0 ? found : lines).map((line) => line.trim()).join('\n');
 }
 
-/** A library's Error.prepareStackTrace may make an array of call sites of it, or anything else. */
+/** With a library's Error.prepareStackTrace, a stack may be an array of call sites, or anything else. */
 function linesOf(stack: unknown): string[] {
   if (Array.isArray(stack)) return stack.map((callSite) => `    at ${textOf(callSite)}`);
   return typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : [];
 }
 
-/** Where something was asked, and by which builder, while that is recorded. */
+/** Where a query was asked, and by which builder, while that is recorded. */
 export interface QueryOrigin {
   stack?: string;
   builder?: object;

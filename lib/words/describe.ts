@@ -1,11 +1,11 @@
-// How values and texts of users stand in messages: short, on one line, and never what may be secret.
+// How values and texts of users appear in messages: short, on one line, and never a possible secret.
 import { read, valueOr } from './foreign';
 
 /** Longer texts are cut in messages; fields of errors and reports keep them whole. */
 const LONGEST = 200;
 const LONGEST_KEYS = 10;
 
-/** Line breaks, terminal controls, and the marks that turn the direction of text. */
+/** Line breaks, terminal controls, and marks that change the direction of text. */
 // oxlint-disable-next-line no-control-regex
 const CONTROLS = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g;
 
@@ -16,7 +16,7 @@ export function shown(text: string, longest = LONGEST): string {
   return line.length > longest ? `${line.slice(0, longest)}…` : line;
 }
 
-/** Whether a value is an options object: `undefined` where it cannot be told, as its proxy throws. */
+/** Whether a value is an options object. `undefined` if that cannot be known, because its proxy throws. */
 export function isPlain(value: unknown): boolean | undefined {
   if (typeof value !== 'object' || value === null) return false;
   return valueOr<boolean | undefined>(undefined, () => {

@@ -158,7 +158,7 @@ nameErrors({
   MigrationLockError,
 });
 
-/** Attaches to an error what came after it and would have hidden it; what cannot carry it is left alone. */
+/** Attaches a later error to the first one as `suppressed`. Values that cannot have properties are not changed. */
 export function suppress(first: unknown, later: unknown): void {
   if (typeof first !== 'object' || first === null || first === later || !Object.isExtensible(first)) return;
   const error = first as { suppressed?: unknown[]; cause?: unknown };

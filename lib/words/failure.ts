@@ -1,6 +1,6 @@
-// What was thrown, by whatever code.
+// A value that was thrown.
 
-/** Something thrown or refused, which may be any value: its presence is that of the object. */
+/** A thrown value, which may be any value, undefined included: the object shows that there is one. */
 export interface Failure {
   readonly error: unknown;
 }

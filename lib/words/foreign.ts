@@ -1,17 +1,17 @@
-// The door to code that is not ours: drivers, pools, callbacks, listeners, loggers, getters, hooks. Nothing here throws or rejects.
+// Calls foreign code: drivers, pools, callbacks, listeners, loggers, getters, hooks. No function here throws or rejects.
 import { type TimeLimit, within } from './waiting';
 
 // Taken when this is loaded: a test may fake it.
 export const nextTick = process.nextTick.bind(process);
 
-/** Throws the error where it is the process's business, as it is for a callback of the user's without this package. */
+/** Throws the error as an uncaught exception, as an error in a user's callback would be without this package. */
 export function throwLater(error: unknown): void {
   nextTick(() => {
     throw error;
   });
 }
 
-/** Calls a callback or listener of the user's own. */
+/** Calls a callback or listener of the user. */
 export function callUser(work: () => unknown): void {
   try {
     work();
@@ -20,7 +20,7 @@ export function callUser(work: () => unknown): void {
   }
 }
 
-/** What foreign code returns, or `otherwise` where it throws. */
+/** Returns what foreign code returns, or `otherwise` if it throws. */
 export function valueOr<T>(otherwise: T, work: () => T): T {
   try {
     return work();
@@ -29,17 +29,17 @@ export function valueOr<T>(otherwise: T, work: () => T): T {
   }
 }
 
-/** Calls foreign code that may throw, reject or never settle. Resolves with its value; with undefined in the other cases. */
+/** Calls foreign code that may throw, reject or never settle. Resolves with its value, or with undefined in these cases. */
 export function bounded<T>(limit: TimeLimit, work: () => PromiseLike<T> | T): Promise<T | undefined> {
   return within(limit, promised(work));
 }
 
-/** The same without a bound: what it throws is a rejection. */
+/** The same without a bound. What the code throws becomes a rejection. */
 export async function promised<T>(work: () => PromiseLike<T> | T): Promise<T> {
   return work();
 }
 
-/** Does a step that others after it rely on: what it throws is a warning, and they go on. */
+/** Runs a step. If it throws, a warning is emitted, and the steps after it still run. */
 export function step(work: () => unknown): void {
   try {
     work();
@@ -48,7 +48,7 @@ export function step(work: () => unknown): void {
   }
 }
 
-/** Lets work go on without a wait. If it rejects, a warning is emitted. */
+/** Does not wait for the work. If it rejects, a warning is emitted. */
 export function inBackground(work: PromiseLike<unknown> | undefined): void {
   work?.then(undefined, warn);
 }
@@ -59,12 +59,12 @@ export function warn(error: unknown): void {
   process.emitWarning(isError ? (error as Error) : new Error(textOf(error)));
 }
 
-/** The text of whatever was thrown. */
+/** The text of a thrown value. */
 export function textOf(value: unknown): string {
   return valueOr('something that has no text', () => String(value));
 }
 
-/** A property of something foreign, whose getter may throw. */
+/** Reads a property of a foreign object, whose getter may throw. */
 export function read(value: unknown, key: string | symbol): unknown {
   return valueOr(undefined, () => (value as Record<string | symbol, unknown> | null | undefined)?.[key]);
 }

@@ -31,7 +31,7 @@ class Latest extends Deadline {
 export interface SharedTime {
   /** Of the waiter with the least time: by then it is done, or as far as it can be left. */
   readonly soonest: Deadline;
-  /** Of the waiter with the most time: until then the work goes on. */
+  /** The deadline of the waiter with the most time. Until then the work goes on. */
   readonly latest: Deadline;
 }
 

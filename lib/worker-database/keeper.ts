@@ -65,7 +65,7 @@ export class Keeper {
     }
   }
 
-  /** Without its locks the clone would be dropped by the next process. */
+  /** Without this lock, the next process would drop the clone. */
   #lost(): void {
     this.#opening = undefined;
     if (!this.#isClosed && this.#locks.size > 0) inBackground(this.#reopen());
@@ -86,7 +86,7 @@ export class Keeper {
     try {
       return await openRawConnection(this.#config, connection);
     } catch (error) {
-      // The database of the config may not be there: nobody needs it but for this.
+      // The database of the config may not exist: it is needed only for this connection.
       if (!isMissing(error)) throw error;
       return openRawConnection(this.#config, redirectConnection(connection, FALLBACK));
     }

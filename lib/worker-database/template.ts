@@ -2,11 +2,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { isForbidden, type PgDatabases } from '../drivers/pg-databases';
 
-/** Of a template that is not complete. */
+/** The suffix of a template that is not complete. */
 const MAKING = '_making';
 
 export interface Names {
-  /** Of all databases that are told apart by locks in the same database. */
+  /** The prefix of all databases whose locks are in the same database. */
   prefix: string;
   template: string;
   clone: string;
@@ -19,7 +19,7 @@ export function nameAll(home: string, key: string): Names {
   return { prefix, template: ofKey, clone: `${ofKey}_${process.pid}_${randomBytes(4).toString('hex')}` };
 }
 
-/** Drops what nobody uses. What fails of it is left to the next one. */
+/** Drops the databases that no process uses. A drop that fails is left to the next process. */
 export async function sweep(databases: PgDatabases, { prefix, template }: Names, keepTemplates: number): Promise<void> {
   const all = await databases.list(prefix);
   const isTemplate = (name: string) => /^[0-9a-f]{12}$/.test(name.slice(prefix.length));
@@ -32,7 +32,7 @@ export async function sweep(databases: PgDatabases, { prefix, template }: Names,
   }
 }
 
-/** By a template of another name until it is complete. The process that makes it has the lock of that name. */
+/** Makes the template under another name, and renames it when it is complete. The process that makes it has the lock of that name. */
 export async function ensureTemplate(
   databases: PgDatabases,
   { template }: Names,

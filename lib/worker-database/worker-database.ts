@@ -79,7 +79,7 @@ export async function workerDatabase(config: Knex.Config, options: WorkerDatabas
   const keeper = new Keeper(config);
   try {
     const names = await keeper.use(async ({ home }) => nameAll(home, key));
-    // From here on nobody drops the template.
+    // From here on no other process drops the template.
     await keeper.hold(names.template, 'shared');
     await keeper.use((databases) => sweep(databases, names, keepTemplates));
     await keeper.use((databases) => ensureTemplate(databases, names, (making) => runPrepare(config, making, prepare)));
@@ -138,7 +138,7 @@ function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): 
   const checkThere = () => {
     if (dropped) throw new Error(`${WHERE}: ${clone} is dropped`);
   };
-  /** One after the other: what is done with the clone. */
+  /** The operations on the clone, one after the other. */
   const inTurn = (work: () => Promise<void>): Promise<void> => {
     const done = last.then(work);
     last = done.catch(() => {});
@@ -164,7 +164,7 @@ function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): 
       const reason = `${clone} is made anew`;
       await db.resetConnection({ reason });
       await inTurn(makeAnew);
-      // What was asked meanwhile has a connection to the database that is gone.
+      // Queries that were asked meanwhile have connections to the dropped database.
       await db.resetConnection({ reason });
     },
 
