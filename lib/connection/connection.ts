@@ -4,7 +4,7 @@ import type { StatementSink } from '../drivers/statement-sink';
 import { type Deferred, defer } from '../words/waiting';
 import { step } from '../words/foreign';
 import { Lendable } from './lendable';
-import type { Stamp } from './stamp';
+import type { Stamp } from './state';
 
 export interface SessionEvents {
   /** The connection is gone, or about to go, without having been asked to. */

@@ -2,12 +2,10 @@
 import type { PendingStatement } from '../drivers/pending-statement';
 import type { QueryOrigin } from '../words/call-site';
 import type { SharedWork } from '../words/shared-work';
-import type { ConnectionUser } from './connection-user';
 import { Health } from './health';
-import { Lease } from './lease';
+import { type ConnectionUser, Lease } from './lease';
 import type { Mutex } from './mutex';
-import type { Stamp } from './stamp';
-import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED } from './state';
+import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED, type Stamp } from './state';
 import { StatementQueue } from './statement-queue';
 
 export abstract class Lendable extends StatementQueue {

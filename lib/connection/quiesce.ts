@@ -1,6 +1,9 @@
-// Brings a connection to rest: what runs on it is stopped, and what is open on it is rolled back.
+// Brings connections to rest: what runs on one is stopped, and what is open on it is rolled back; or what runs on many is stopped at once.
+import type { SideConnection } from '../drivers/side-connection';
 import { ROLLBACK } from '../drivers/sql';
-import { type Deadline, within } from '../words/waiting';
+import { inBackground } from '../words/foreign';
+import { type Deadline, type TimeLimit, within } from '../words/waiting';
+import { leaveSide, type Session } from './side-connection';
 import type { StatementQueue } from './statement-queue';
 
 /** Longest wait for what its borrower left running, before it is cancelled: an answer that is under way needs no cancel. */
@@ -27,4 +30,59 @@ export async function stop(connection: StatementQueue, deadline: Deadline): Prom
     await connection.cancel(deadline);
     await within(Math.min(CANCEL_AGAIN_MILLIS, deadline.leftMillis), connection.whenQuiet());
   }
+}
+
+type Cancel = NonNullable<Session['driver']['cancel']>;
+
+/** One on which a statement can be stopped. */
+interface Cancellable extends Session {
+  /** @param ask the way that the request goes; the driver's own where it is absent */
+  cancel(limit: TimeLimit, ask?: Cancel): Promise<void>;
+}
+
+/** Fewer have their CancelRequests sooner than a side connection is open. */
+const MANY = 8;
+
+/**
+ * A CancelRequest for each of them would cost the server a process each. It goes on in each connection's own `cancel()`. Resolves when no side connection is left.
+ */
+export async function cancelTogether(connections: Cancellable[], deadline: Deadline): Promise<void> {
+  const groups: Cancellable[][] = [];
+  for (const connection of connections) {
+    const group = groups.find(([first]) => first && isSameServer(first, connection));
+    if (group) group.push(connection);
+    else groups.push([connection]);
+  }
+  const large = groups.filter(({ length }) => length >= MANY);
+  await Promise.all(large.map((group) => cancelGroup(group, deadline)));
+}
+
+function isSameServer({ driver, raw }: Cancellable, other: Cancellable): boolean {
+  return driver === other.driver && (driver.isSameServer?.(raw, other.raw) ?? false);
+}
+
+async function cancelGroup(group: Cancellable[], deadline: Deadline): Promise<void> {
+  const [{ driver, raw }] = group as [Cancellable];
+  // Only there is it worth a connection.
+  const side = driver.isPostgres ? driver.openSideConnection?.(raw) : undefined;
+  if (!side) return;
+  const reached = within(deadline.part(1 / 4), askAll(side, group));
+  for (const connection of group) inBackground(connection.cancel(deadline, viaSide(connection, reached)));
+  await reached;
+  await leaveSide(side);
+}
+
+/** Resolves with the ids of the sessions that were told. */
+async function askAll(side: SideConnection, group: Cancellable[]): Promise<Set<number>> {
+  const sessions = group.flatMap(({ backendId: id, ageMillis }) => (id === undefined ? [] : [{ id, ageMillis }]));
+  return new Set(await side.cancel?.(sessions.map((session) => ({ ...session, sparesCommit: false }))));
+}
+
+/** Those that the side connection did not reach, as behind a pooler, get a request of their own. */
+function viaSide(connection: Cancellable, reached: Promise<Set<number> | undefined>): Cancel {
+  return async (raw, limit) => {
+    const ids = await reached;
+    if (ids?.has(connection.backendId ?? Number.NaN)) return true;
+    return (await connection.driver.cancel?.(raw, limit)) ?? false;
+  };
 }

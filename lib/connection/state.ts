@@ -1,5 +1,11 @@
-// In whose hands a connection is, and how it may pass from one to another. What its borrower does is in lease.ts; whether it may be trusted, in health.ts.
+// In whose hands a connection is, how it may pass from one to another, and by which counts it is outdated. What its borrower does is in lease.ts; whether it may be trusted, in health.ts.
 import type { SharedWork } from '../words/shared-work';
+
+/** The counts of resets and evictions when its opening started. One with older counts than its pool's is never lent again. */
+export interface Stamp {
+  readonly generation: number;
+  readonly evictionCount: number;
+}
 
 /** How it was closed: in an orderly way, or terminated or cut. */
 export type Ending = 'ended' | 'forced';

@@ -3,8 +3,7 @@ import type { ServerSession, SideConnection } from '../drivers/side-connection';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, within, sleep } from '../words/waiting';
 import type { HealthState } from './health';
-import { GOODBYE_MILLIS, leaveSide } from './leave-side';
-import type { Session } from './session';
+import { GOODBYE_MILLIS, leaveSide, type Session } from './side-connection';
 
 /** What became of the session: it was there and has been ended, or the server has, or had, none of that id. */
 export type Fate = 'terminated' | 'gone';

@@ -7,7 +7,7 @@ import type { AcquireQueue } from './acquire-queue';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
-import type { Stamp } from '../connection/stamp';
+import type { Stamp } from '../connection/state';
 
 /** How long a server may take to notice that a socket has closed which had not logged in yet: nothing else tells. */
 const NOTICE_MILLIS = 10;

@@ -6,8 +6,7 @@ import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
 import { Connection, connectionOf } from '../connection/connection';
 import type { Lendable } from '../connection/lendable';
-import type { Stamp } from '../connection/stamp';
-import type { Ending } from '../connection/state';
+import type { Ending, Stamp } from '../connection/state';
 import type { PoolHost } from './pool-host';
 import type { RealPool } from './real-pools';
 

@@ -1,10 +1,13 @@
-// Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report.
+// Aborts what uses a connection when a reset begins: each user gets its error at once, and is counted in the report. On a connection of the
+// user's own that is all that a reset does.
 import { describeUse, type OpenEntry } from '../pool/open-entry';
 import type { Connection } from '../connection/connection';
+import { quiesce } from '../connection/quiesce';
 import { transactionIdOf } from '../knex/connection-mark';
 import { ResetError } from '../words/errors';
-import { valueOr } from '../words/foreign';
+import { bounded, step, valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';
+import { type Deadline, within } from '../words/waiting';
 
 /** The share of the teardown's time that a transaction in COMMIT has to hear the answer. */
 export const COMMIT_SHARE = 0.25;
@@ -29,4 +32,15 @@ function unregistered(connection: Connection): OpenTransaction | undefined {
   if (status === 'idle' || (status === 'unknown' && id === undefined)) return undefined;
   const state = connection.running > 0 ? 'running' : status === 'failed' ? 'failed' : 'idle';
   return describeUse(connection, id ?? 'unknown', state);
+}
+
+/** A transaction on a connection of the user's own: a reset ends the transaction, and leaves the connection to the user. */
+export async function freeForeign(entry: OpenEntry, deadline: Deadline, report: ResetReport): Promise<void> {
+  const { connection } = entry;
+  if (entry.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
+  if (entry.isOver) return;
+  step(() => abort(connection, entry, report));
+  await bounded(deadline, () => quiesce(connection, deadline));
+  // Its transaction settles in the next turn; what the user asks on the connection is asked outside of it.
+  connection.accept(connection.stamp);
 }

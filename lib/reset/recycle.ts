@@ -1,10 +1,9 @@
-// Cleans a connection instead of closing it. If any state of the old session could remain, the connection is not kept.
+// Keeps a connection through a reset: it is cleaned instead of closed, or only rolled back where it holds the data (SQLite in memory). If any
+// state of the old session could remain, a connection is not recycled.
 import type { Lendable } from '../connection/lendable';
 import { bringToRest } from '../connection/quiesce';
 import { runAfterCreate, setSearchPath } from '../knex/opener';
-import { type Deadline, within } from '../words/waiting';
-import { isLetGo } from './let-go';
-import type { Books } from './roll-back-in-place';
+import { type Deadline, nextTurn, within } from '../words/waiting';
 
 /** The books that a connection is in, and the client that has opened it. */
 interface Origin {
@@ -72,4 +71,41 @@ class Washing {
   #check(): void {
     if (this.isOver || this.#connection.closing !== undefined) throw new Error('the connection is being closed');
   }
+}
+
+/** The books that the connection is in. */
+export interface Books {
+  /** An eviction came since it was opened: it is not lent again, whatever it answers. */
+  isEvicted(connection: Lendable): boolean;
+  /** It is of the present generation. */
+  renew(connection: Lendable): void;
+  /** It is as new: it goes back for the next borrower. */
+  restore(connection: Lendable): void;
+}
+
+/** Resolves when the connection is free for the next borrower, or waits for nothing but to be given back. */
+export async function rollBackInPlace(register: Books, connection: Lendable, deadline: Deadline): Promise<void> {
+  await within(deadline, bringToRest(connection, deadline));
+  const isFree = await isLetGo(connection, deadline);
+  if (connection.closing !== undefined) return;
+  if (!isFree) {
+    // Nothing more is sent for its holder, and the pool has it when he gives it back.
+    connection.leaveToBorrower();
+    connection.doubt();
+    return;
+  }
+  register.renew(connection);
+  register.restore(connection);
+}
+
+/** A query that was rejected gives its connection back in the same turn; code that took one by hand knows nothing of the reset. */
+const LET_GO_MILLIS = 20;
+
+/** Whether a borrower lets go of a connection that is to be lent again: a late release would take it from the next one. False: it is held by hand. A transaction's own late release is fenced off by its use. */
+async function isLetGo(connection: Lendable, deadline: Deadline): Promise<boolean> {
+  const { lease, lent, user } = connection;
+  if (lease.isHeldInside) await nextTurn();
+  if (!lent || !(user === undefined || user.usesCallersConnection || lease.isHeldInside)) return true;
+  await within(Math.min(LET_GO_MILLIS, deadline.leftMillis), lease.whenOver());
+  return lease.isOver;
 }

@@ -9,14 +9,11 @@ import type { Connection } from '../connection/connection';
 import type { Ending } from '../connection/state';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
-import { cancelTogether } from '../connection/cancel-together';
-import { abort, COMMIT_SHARE } from './abort';
-import { waitOutGrace } from './grace';
+import { cancelTogether } from '../connection/quiesce';
+import { abort, COMMIT_SHARE, freeForeign } from './abort';
 import type { ResetRequest } from './options';
-import { freeForeign } from './free-foreign';
-import { recycle } from './recycle';
-import { rollBackInPlace } from './roll-back-in-place';
-import type { TeardownTime } from './teardown-time';
+import { recycle, rollBackInPlace } from './recycle';
+import { type TeardownTime, waitOutGrace } from './teardown-time';
 
 /** What a reset needs from the rest of its instance. */
 export interface ResetHost {

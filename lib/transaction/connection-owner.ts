@@ -1,5 +1,5 @@
 // A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
-import type { ConnectionUser } from '../connection/connection-user';
+import type { ConnectionUser } from '../connection/lease';
 import type { OpenEntry } from '../pool/open-entry';
 import { shown } from '../words/describe';
 import { BlockControlError } from '../words/errors';
