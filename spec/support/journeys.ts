@@ -41,7 +41,7 @@ export const JOURNEYS: readonly Journey[] = [
   },
   {
     title: 'db.atomic() with a savepoint and a hook',
-    limit: 68,
+    limit: 66,
     async prepare(db) {
       return async () => {
         await db.atomic(async (trx) => {
