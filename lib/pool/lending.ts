@@ -86,10 +86,11 @@ export class Lending {
       valueOr(false, () => real.present?.release(raw));
       return elsewhere;
     }
-    // A pool that several instances share lends what another one has tapped before.
     const known = connectionOf(raw);
+    // It was closed while the real pool had it checked.
+    if (known?.closing !== undefined) return this.ask(request.askedAt);
+    // A pool that several instances share lends what another one has tapped before.
     const connection = known && register.connections.has(known) ? known : register.track(raw);
-    if (connection.closing !== undefined) return this.ask(request.askedAt);
     connection.lend(request.askedAt);
     return raw;
   }

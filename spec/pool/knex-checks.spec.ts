@@ -94,6 +94,28 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
     });
   }
 
+  it('lend another connection where the one that they passed was closed meanwhile, since another one had died', async () => {
+    let pass: () => void = () => {};
+    const checked = new Promise<void>((resolve) => {
+      pass = resolve;
+    });
+    const db = checkedBy(() => checked.then(() => true), { max: 2 });
+    const trx = await db.transaction();
+    const first = await pidOf(db);
+    const waiting = pidOf(db);
+    await until('it is being checked', () => db.client.pool.numPendingValidations() === 1);
+    const died = failure(trx.raw('select pg_terminate_backend(pg_backend_pid())'));
+    await until('the first backend is gone', async () => {
+      const backends = await stage.database.backends();
+      return backends.every(({ pid }) => pid !== first);
+    });
+    await until('it is out of the books', () => db.connectionState().connections.idle === 0);
+    pass();
+    expect(await waiting).not.to.equal(first);
+    expect((await died).message).to.include('terminat');
+    await failure(trx.executionPromise);
+  });
+
   it('replace a connection that is older than maxConnectionLifetimeMillis, also in the next generation', async () => {
     const pool = { min: 0, max: 1, maxConnectionLifetimeMillis: 400 };
     const db = stage.resettable({ pool: pool as Knex.PoolConfig });
