@@ -10,7 +10,7 @@ import type { Terminator } from './terminator';
 /**
  * Ends the connection. The goodbye has a third of the time of the waiter with the least, and the socket is cut when another third is over:
  * a waiter that has left finds it cut. Meanwhile and afterwards the session is terminated, for as long as one waits. Rejects never.
- * @returns `'ended'` when the server let go of it by itself, `'forced'` when it was terminated or cut
+ * @returns `'ended'` when the server closed it by itself, `'forced'` when it was terminated or its socket destroyed
  */
 export async function closeConnection(
   connection: Connection,

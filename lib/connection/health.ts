@@ -3,7 +3,7 @@ import { endsSession } from '../drivers/fatal-errors';
 
 export type HealthState =
   | { readonly is: 'sound' }
-  /** Not to be lent again as it is, though it may still work. */
+  /** Must not be lent again as it is, although it may still work. */
   | { readonly is: 'suspect' /** The fatal error that a statement had on it. */; readonly fatal: Error | undefined }
   | {
       readonly is: 'dead';

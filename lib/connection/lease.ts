@@ -1,4 +1,4 @@
-// One borrow of a connection, from lending to its end: what a borrower leaves behind is of no concern to the next one, who has another lease.
+// One borrow of a connection, from lending to its end. Each borrower has a lease of its own, so what one leaves behind cannot affect the next.
 import type { QueryOrigin } from '../words/call-site';
 import { type Deferred, defer } from '../words/waiting';
 import { type Mutex, NO_MUTEX } from './mutex';
@@ -7,7 +7,7 @@ import { type Mutex, NO_MUTEX } from './mutex';
 export interface ConnectionUser {
   /** Other code took the connection, and gives it back. */
   readonly usesCallersConnection: boolean;
-  /** It has taken the connection and not given it back: nobody else can. */
+  /** It has taken the connection and not released it: no other code can. */
   readonly keepsConnection: boolean;
   /** Code inside it has taken the connection by hand. */
   readonly isHeldByHand: boolean;
@@ -29,7 +29,7 @@ export class Lease {
   readonly askedAt: QueryOrigin | undefined;
   /** Queries that run inside its borrower's transaction: what each of them does when it is done. */
   readonly guests: (() => void)[] = [];
-  /** False: nobody has borrowed the connection; what is noted here is that of a user without a borrow. */
+  /** False: the connection is not borrowed, and this is the record of use without a borrow. */
   readonly isBorrowed: boolean;
   #isOver = false;
   user: ConnectionUser | undefined;

@@ -105,7 +105,7 @@ export abstract class Lendable extends StatementQueue {
     return this.#lease.isBorrowed && this.#lease.isOver;
   }
 
-  /** A reset has it, be it to close it. */
+  /** A reset has taken it, to clean it or to close it. */
   get isSeized(): boolean {
     const state = this.#state;
     return state.is === 'seized' || ('isSeized' in state && state.isSeized);

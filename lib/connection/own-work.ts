@@ -40,7 +40,7 @@ export class OwnWork<T> implements PendingStatement {
   }
 }
 
-/** What the asker does with it is the process's business. */
+/** An error in the caller's callback is an uncaught exception. */
 export function tell(statement: PendingStatement, error: Error): void {
   callUser(() => statement.abort(error));
 }

@@ -24,7 +24,7 @@ export async function bringToRest(connection: StatementQueue, deadline: Deadline
 /** How long a CancelRequest may take to have its effect before another is sent. */
 const CANCEL_AGAIN_MILLIS = 100;
 
-/** Cancels what runs until nothing does, or the time is up: a request can overtake the statement that it was meant for. */
+/** Sends cancel requests until nothing runs, or the time is up: a request can arrive before its statement. */
 export async function stop(connection: StatementQueue, deadline: Deadline): Promise<void> {
   while (connection.driver.cancel && !connection.isQuiet && deadline.leftMillis > 0) {
     await connection.cancel(deadline);
@@ -36,7 +36,7 @@ type Cancel = NonNullable<Session['driver']['cancel']>;
 
 /** One on which a statement can be stopped. */
 interface Cancellable extends Session {
-  /** @param ask the way that the request goes; the driver's own where it is absent */
+  /** @param ask sends the request; absent: the driver's own way */
   cancel(limit: TimeLimit, ask?: Cancel): Promise<void>;
 }
 

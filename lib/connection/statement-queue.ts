@@ -26,7 +26,7 @@ export abstract class StatementQueue {
 
   /** A statement was answered. Returns the error that its asker gets. */
   protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
-  /** A cancel request may still arrive, and stop what it was not meant for. */
+  /** A cancel request may still arrive, and stop a later statement. */
   protected abstract undelivered(): void;
   /** A statement failed, and the server is not ready yet. Returns what to do when it is. */
   protected abstract awaitReady(sql: string, error: unknown): () => void;
@@ -41,7 +41,7 @@ export abstract class StatementQueue {
     return this.#statements.filter((statement) => !statement.isOwn).length;
   }
 
-  /** Nothing runs on it, be it because the connection ended. */
+  /** Nothing runs on it, or it has ended. */
   get isQuiet(): boolean {
     if (this.#isEnded) return true;
     return this.#statements.length === 0 && this.#wire === 'free' && this.#cancelling === undefined;

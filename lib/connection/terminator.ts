@@ -121,7 +121,7 @@ class Batch {
     }
   }
 
-  /** Says whether it led anywhere. If not, another may be tried: that nobody listens there proves nothing, since sessions outlive the process that listens. */
+  /** Returns whether the side connection was opened. If not, another may be tried: a refused connection proves nothing, since sessions outlive the process that listens. */
   async #endOver(side: SideConnection | undefined, silenceMillis: number): Promise<Led> {
     if (!side) return 'no way';
     const led = (await Promise.race([this.#endAll(side, silenceMillis), this.#emptied.promise])) ?? 'through';

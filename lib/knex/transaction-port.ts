@@ -2,7 +2,7 @@
 import type { Knex } from 'knex';
 import type { KnexTransaction } from './transaction-shape';
 
-/** What a control statement has come to. */
+/** The result of a control statement. */
 export interface StepResult {
   isDone: boolean;
   error: unknown;

@@ -122,7 +122,7 @@ class OwnConnection implements LockConnection {
   }
 }
 
-/** Ends the connection, and with it the lock or the place in the queue for it. */
+/** A fatal error means that the lock, or the place in the queue for it, is lost with the connection. */
 function lossOr(error: Error): Error {
   if (!isFatal(error)) return error;
   return new MigrationLockError('the connection for the migration lock was lost before the work began', {

@@ -179,7 +179,7 @@ export class Lending {
     return real.present?.release(connection.raw) ?? false;
   }
 
-  /** A doubtful one is never lent as it is: it comes to rest, and out of its transaction, or is closed. */
+  /** A doubtful connection is never lent as it is: its statement is stopped and its transaction rolled back, or it is closed. */
   async #tidyUp(connection: Connection): Promise<void> {
     const { register } = this.#pool;
     const isKept = register.keeps(connection);

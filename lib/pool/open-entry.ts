@@ -15,7 +15,7 @@ export interface OpenEntry {
   /** Resolves with that. */
   readonly whenDecided: Promise<void>;
   describe(): OpenTransaction;
-  /** Ends it for its holders; the server's side is the caller's business. Its promise is settled by `settle()` or when its callback ends. Returns what its later queries get. */
+  /** Ends it for its holders; the caller ends it on the server. Its promise is settled by `settle()` or when its callback ends. Returns the error of its later queries. */
   abort(error: Error): Error | undefined;
   /** Settles what `abort()` left open. */
   settle(): void;

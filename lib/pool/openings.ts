@@ -27,7 +27,7 @@ export class Openings implements RawOpenings {
   readonly #pool: Parts;
   /** Raw connections; the driver tells of them. */
   readonly #raw = new Set<object>();
-  /** Openings that have not come to an end, those included that wait for settings. */
+  /** The openings that have not ended, those that wait for settings included. */
   readonly #creating = new Set<symbol>();
   /** Of those that knex has forgotten. */
   readonly #forsaken = new Set<object>();
@@ -68,7 +68,7 @@ export class Openings implements RawOpenings {
     return this.#ended.promise;
   }
 
-  /** Gives up those that are not open yet, and those that the user's `afterCreate` does not let go. */
+  /** Gives up openings that have not ended, also those in which the user's `afterCreate` never calls back. */
   async cut(deadline: Deadline): Promise<void> {
     const raws = [...this.#raw, ...this.#forsaken];
     this.#raw.clear();

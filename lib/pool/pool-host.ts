@@ -7,7 +7,7 @@ import type { Lendable } from '../connection/lendable';
 
 /** Told of what becomes of a connection, and asked whether it may be lent. */
 export interface ConnectionWatch {
-  /** It is open, and about to be lent for the first time. Undefined: at once. Rejects where it is of no use. */
+  /** Called before the first lending of an open connection. Undefined: it can be lent at once. Rejects if it must not be lent. */
   opened(connection: Lendable): Promise<unknown> | undefined;
   /** One that was idle for longer is lent only if it `answers()`. Undefined: none is asked. */
   readonly checkIdleMillis: number | undefined;

@@ -98,7 +98,7 @@ export class Register {
     if (!isUsed && connection.state.is === 'foreign' && connection.death === undefined) connection.untap();
   }
 
-  /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has let go, or is known not to answer. */
+  /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has ended the session, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
     connection.doubt();
     const close = (time: SharedTime) =>
@@ -108,7 +108,7 @@ export class Register {
     return (await closed) ?? 'forced';
   }
 
-  /** What knex's pool closes is closed here, where it is in the books. */
+  /** Closes what knex's pool would close, if it is a connection of this register. */
   async close(raw: object, closeOther: (raw: object) => unknown): Promise<void> {
     const connection = connectionOf(raw);
     await (connection ? this.discard(connection) : closeOther(raw));
@@ -121,7 +121,7 @@ export class Register {
     step(() => this.#real.present?.remove(connection.raw));
   }
 
-  /** A connection that a reset had taken is as new: it goes back for the next borrower. */
+  /** Gives a connection that a reset has cleaned back to the pool. */
   restore(connection: Connection): void {
     const wasLent = connection.lent;
     connection.returned();

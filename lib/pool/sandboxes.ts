@@ -7,7 +7,7 @@ import type { EnclosingTransaction } from './ambient';
 export interface SandboxTransaction {
   /** What the queries inside run in. */
   readonly enclosing: EnclosingTransaction;
-  /** Why nothing more may be asked in it, where that is so. */
+  /** Why it refuses queries, if it does. */
   readonly doom: unknown;
   /** Something of it runs, or waits for its turn. */
   readonly isBusy: boolean;
@@ -30,7 +30,7 @@ export interface SandboxOwner {
   readonly checksConstraints: boolean;
   /** A statement has ended it behind its back. Returns what later ones are refused with. */
   escaped(sql: string): Error;
-  /** It was let go. Returns what later ones are refused with. */
+  /** It has ended. Returns the error that refuses later queries. */
   closed(): Error;
 }
 

@@ -11,7 +11,7 @@ interface Origin {
   readonly client: object;
 }
 
-/** Makes the connection as new and gives it back to the pool. False: it could not be proved clean, and has to be closed. */
+/** Cleans the connection and gives it back to the pool. Returns false if it is not proved clean, and must be closed. */
 export async function recycle(origin: Origin, connection: Lendable, deadline: Deadline): Promise<boolean> {
   if (!isWashable(connection) || origin.pool.register.isEvicted(connection)) return false;
   const washing = new Washing(origin, connection, deadline);
@@ -79,7 +79,7 @@ export interface Books {
   isEvicted(connection: Lendable): boolean;
   /** It is of the present generation. */
   renew(connection: Lendable): void;
-  /** It is as new: it goes back for the next borrower. */
+  /** It is clean, and is given back to the pool. */
   restore(connection: Lendable): void;
 }
 

@@ -53,7 +53,7 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
   pool.queue.closeGate();
   const open = [...register.connections];
-  // What had died before is not closed by this reset, though it waits until the server has let go.
+  // A connection that had died before does not count as closed by this reset, but the reset waits until the server has ended it.
   const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead'));
   turnWaitersAway(instance, request, report);
   // 2. What runs may end by itself.

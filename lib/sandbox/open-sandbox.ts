@@ -139,7 +139,7 @@ function refusal(isPinned: boolean): SandboxError {
   );
 }
 
-/** A builder that was returned runs when it is first waited for: that has to be inside as well. */
+/** A returned builder runs when it is first awaited, which must happen inside the sandbox. */
 function startedInside<T>(inside: <R>(work: () => R) => R, result: T): T {
   const lazy = result as PromiseLike<unknown> | null | undefined;
   if (result instanceof Promise || typeof lazy?.then !== 'function' || !Object.isExtensible(lazy)) return result;

@@ -28,7 +28,7 @@ interface BlockRequest<T> {
   stack: CallSite;
   /** The instance or copy that it was asked of. */
   userParams?: unknown;
-  /** Of a transaction that knex has begun before: what it is of, where that is resettable. */
+  /** The instance of a transaction that knex has begun before, if that instance is resettable. */
   instance?: TransactionHost | undefined;
 }
 

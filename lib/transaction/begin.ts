@@ -1,4 +1,4 @@
-// How a transaction of a resettable instance comes to be: knex makes it, a `Transaction` takes control of it before its first step.
+// How a transaction of a resettable instance begins: knex makes it, and a `Transaction` takes control of it before its first step.
 import type { Knex } from 'knex';
 import type { TransactionRequest } from '../knex/client-class';
 import { makeInside, makeWithWait } from '../knex/transaction-class';
@@ -145,7 +145,7 @@ function run(transaction: ControlledTransaction, handle: Knex.Transaction, conta
   return result;
 }
 
-/** A builder that was returned runs when it is first waited for, which has to be inside the transaction's context. */
+/** A returned builder runs when it is first awaited, which must happen inside the transaction's context. */
 function started(result: unknown): unknown {
   if (!isThenable(result) || result instanceof Promise) return result;
   return new Promise((resolve, reject) => void result.then(resolve, reject));

@@ -5,7 +5,7 @@ import { rollBack, settleAborted } from './roll-back';
 import type { Failure } from '../words/failure';
 import type { Transaction } from './transaction';
 
-/** What the steps before COMMIT have come to. */
+/** The result of the steps before COMMIT. */
 interface Prepared {
   failure?: Failure | undefined;
   recorded?: Recorded | undefined;

@@ -23,7 +23,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   abstract acquired(raw: object, usesCallersConnection?: boolean): void;
   abstract begin(): Promise<unknown>;
   abstract giveBack(raw: object): void;
-  // The end that a callback comes to.
+  // How the callback ends.
 
   returned(value: unknown): void {
     this.work.isCallbackRunning = false;
@@ -132,7 +132,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
     return enlist(this, asked);
   }
 
-  /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
+  /** Runs code of the user. If the instance is ambient, its queries in that code are in this transaction. */
   override inContext<T>(work: () => T): T {
     const { settings, ambient } = this.instance;
     return settings.ambient || this.root.sandbox ? ambient.run(this, work) : work();

@@ -31,7 +31,7 @@ async function enlistInSandbox(transaction: Enclosing, mutex: SavepointMutex, gu
     throw error;
   }
   connection.lease.guests.push(() => {
-    // Its asker has the answer: what is left is the savepoint's affair.
+    // Its caller has the answer. What remains concerns the savepoint only.
     guests?.delete(guest);
     const ending = mutex.endQuery();
     if (ending) inBackground(ending.finally(leaveScope));

@@ -9,7 +9,7 @@ export function asTransaction(kept: unknown): Transaction | undefined {
   return kept instanceof Transaction ? kept : undefined;
 }
 
-/** The transaction whose queries go through a client, be it by way of a client derived from it. */
+/** The transaction whose queries go through a client, or through a client derived from it. */
 export function transactionOfClient(client: object): Transaction | undefined {
   return asTransaction(guardOf(client));
 }

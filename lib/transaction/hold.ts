@@ -12,7 +12,7 @@ export interface HeldSpec<T> {
   holder: SandboxOwner;
   /** Where it was asked for. */
   stack: CallSite;
-  /** It is open, and stays so until it is let go: it has neither a handle nor a callback that would end it. */
+  /** It is open, and stays open until it is released: it has neither a handle nor a callback that would end it. */
   readonly begun: (transaction: T) => void;
 }
 

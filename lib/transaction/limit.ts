@@ -64,7 +64,7 @@ export class Limit implements BlockLimit {
    * @param alarm never resolves
    */
   async sleep(millis: number, alarm: Promise<never>): Promise<void> {
-    // By the clock that a test may have faked, unlike all other waiting: it is the user who asked for the time.
+    // By the clock that a test may have faked, unlike all other waits, since the user has set this time.
     let timer: NodeJS.Timeout | undefined;
     const isOver = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, millis);
@@ -81,7 +81,7 @@ export class Limit implements BlockLimit {
     this.#error = { error, since: new Deadline(0) };
     this.#stopped?.resolve(error);
     const transaction = this.#transaction;
-    // From BEGIN on the attempt comes to an outcome by itself, which is what counts, its last hooks included.
+    // After BEGIN the attempt ends with an outcome of its own, which counts, its last hooks included.
     const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';
     if (transaction) inBackground(transaction.interrupt(error));
     if (!hasBegun) this.#reached?.reject(error);

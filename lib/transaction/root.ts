@@ -78,7 +78,7 @@ export class RootTransaction extends ConnectionOwner {
     const isGivenUp = error === connection.refusal || error instanceof ResetError;
     if (isGivenUp || !isAnswerToCommit(error, connection.death !== undefined))
       return this.#inDoubt(state, connection.fatal ?? error);
-    // The error comes before the server has let go of the transaction's locks.
+    // The error arrives before the server has freed the transaction's locks.
     await within(this.instance.settings.timeoutMillis, connection.whenQuiet());
     if (this.state.is !== 'committing') return;
     const { cancelledFor } = this.state;

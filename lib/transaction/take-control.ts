@@ -24,7 +24,7 @@ import { watchRunner } from './watch-queries';
 
 /**
  * Takes control of a transaction that has no controller yet, and of those around it: all hooks wait for the outermost COMMIT.
- * @param instance what it is of, where that is resettable by now
+ * @param instance its instance, if that is resettable by now
  * @throws Error where a reset or a death has taken its connection away, and where it has ended, or its end was asked for: its connection may be another transaction's by now
  */
 export async function takeControlOf(trx: Knex.Transaction, instance: TransactionHost | undefined): Promise<void> {

@@ -81,9 +81,9 @@ export abstract class Transaction extends Life implements Enclosing {
   abstract wasUndone(deadline: Deadline): Promise<void>;
   /** It was not, or with an error. */
   abstract wasNotUndone(error: unknown, failure: unknown): void;
-  /** Something is asked though a statement has ended it. */
+  /** A query was asked after a statement had ended it. */
   abstract askedAfterEnd(): void;
-  /** Runs code of the user's so that what it asks of the instance itself is asked in here, where that is wanted. */
+  /** Runs code of the user. If the instance is ambient, its queries in that code are in this transaction. */
   abstract inContext<T>(work: () => T): T;
 
   get id(): string {
@@ -149,7 +149,7 @@ export abstract class Transaction extends Life implements Enclosing {
 
   // Its end for its holders, by a reset or the death of its connection.
 
-  /** Ends it for its holders; the server's side is the caller's business. Returns what its later queries get. */
+  /** Ends it for its holders; the caller ends it on the server. Returns the error of its later queries. */
   abort(error: Error): Error | undefined {
     if (this.isOver || this.isCommitting) return undefined;
     if (this.isAborted) return this.ownRefusal?.error as Error;
