@@ -61,7 +61,7 @@ describe('the states of a connection', () => {
     for (const to of NAMES) {
       const isRepeated = REPEATABLE.some(([one, other]) => one === from && other === to);
       if (isRepeated) {
-        it(`${from} stays what it is where it would become ${to}`, () => {
+        it(`${from} stays as it is when it would become ${to}`, () => {
           const connection = IN[from]();
           for (const move of MOVES[to]) move(connection);
           expect(connection.state.is).to.equal(from);
@@ -116,7 +116,7 @@ describe('the lease of a connection', () => {
     expect(connection).to.include({ lent: true, isGivenBack: false });
   });
 
-  it('goes on where a reset seizes the connection, until its borrower gives it back', async () => {
+  it('continues when a reset seizes the connection, until its borrower releases it', async () => {
     const connection = IN.seized();
     expect(connection).to.include({ lent: true, isGivenBack: false });
     connection.givenBack();
@@ -139,7 +139,7 @@ describe('the health of a connection', () => {
   const fatal = new Error('fatal');
   const other = new Error('other');
 
-  it('is sound, then suspect, then sound again where it was cleaned', () => {
+  it('is sound, then suspect, then sound again when it was cleaned', () => {
     const { health } = idle();
     expect(health).to.include({ isSound: true, fatal: undefined, death: undefined });
     health.doubt();

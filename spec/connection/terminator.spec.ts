@@ -27,7 +27,7 @@ function side(terminate: SideConnection['terminate']): SideConnection & { isClos
 }
 
 describe('a session that is to be terminated', () => {
-  it('is terminated where it was there, and gone where it was not', async () => {
+  it("is 'terminated' when it existed, and 'gone' when it did not", async () => {
     const answers = [[7], [], []];
     const ending = side(async () => answers.shift() ?? []);
     expect(await new Terminator().end(sessionOn([ending]), new Deadline(LONG))).to.equal('terminated');
@@ -35,13 +35,13 @@ describe('a session that is to be terminated', () => {
     expect(ending.isClosed).to.equal(true);
   });
 
-  it('is given up at once where no side connection can be opened', async () => {
+  it('is given up at once when no side connection can be opened', async () => {
     const ended = new Terminator().end(sessionOn([undefined]), new Deadline(LONG));
     expect(await millisOf(ended)).to.be.below(SOON);
     expect(await ended).to.equal(undefined);
   });
 
-  it('is ended over another side connection where the first one is silent or fails', async () => {
+  it('is ended over another side connection when the first one is silent or fails', async () => {
     const silent = side(() => new Promise(() => {}));
     const failing = side(() => Promise.reject(new Error('refused')));
     const sides = [failing, silent, side(async () => [])];

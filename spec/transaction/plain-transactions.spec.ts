@@ -20,7 +20,7 @@ describe('plain transactions', () => {
       expect(await stage.ids()).to.deep.equal([1, 2]);
     });
 
-    it('runs afterCommit hooks after the outermost COMMIT only, also where it is in a savepoint', async () => {
+    it('runs afterCommit hooks only after the outermost COMMIT, also those of a savepoint', async () => {
       const plain = makeKnex(stage.database.connection);
       const log: string[] = [];
       const failing = plain.transaction(async (trx) => {

@@ -19,7 +19,7 @@ describe('a block with retry, when a reset begins', () => {
     ['with a conflict, by a reset that requeues', conflict, 'requeue'],
     ['with an error that `when` takes', mine, 'reject'],
   ] as const) {
-    it(`rejects where its attempt fails ${what} in the grace`, async () => {
+    it(`rejects when its attempt fails ${what} in the grace`, async () => {
       let fail!: () => void;
       const failing = new Promise<void>((resolve) => {
         fail = resolve;
@@ -49,7 +49,7 @@ describe('a block with retry, when a reset begins', () => {
     });
   }
 
-  it('rejects where a hook before the next attempt waits meanwhile', async () => {
+  it('rejects when a hook before the next attempt waits meanwhile', async () => {
     const block = stage.db.atomic(
       async () => {
         runs++;
@@ -61,7 +61,7 @@ describe('a block with retry, when a reset begins', () => {
     expect(runs).to.equal(1);
   });
 
-  it('rejects at once where its second attempt waits for a connection, also by a reset that requeues other waiters', async () => {
+  it('rejects at once when its second attempt waits for a connection, also at a reset that requeues other waiters', async () => {
     const db = stage.make({}, { pool: { min: 0, max: 1 } });
     let holder: Knex.Transaction | undefined;
     const block = later(
@@ -89,7 +89,7 @@ describe('a block with retry, when a reset begins', () => {
     expect(runs).to.equal(1);
   });
 
-  it('is tried again where the reset was made for its own fatal error', async () => {
+  it('is retried when the reset was made for its own fatal error', async () => {
     const db = stage.make({ onFatal: 'reset' });
     const block = (trx: Knex.Transaction) =>
       pidOf(trx).then(async (pid) => {

@@ -53,7 +53,7 @@ describe('a block that pauses before another attempt', () => {
     });
   }
 
-  it('is so where the pause would have been over during the reset', async () => {
+  it('does so when the pause would have ended during the reset', async () => {
     const { block } = await pausing({}, 60);
     await Promise.all([rejection(block), stage.db.resetConnection()]);
     await new Promise((resolve) => void setTimeout(resolve, 100)); // longer than the pause
@@ -61,7 +61,7 @@ describe('a block that pauses before another attempt', () => {
     expect(await stage.ids()).to.deep.equal([]);
   });
 
-  it('is so where nothing else is open', async () => {
+  it('does so when nothing else is open', async () => {
     const { block } = await pausing();
     await stage.database.terminate((await stage.database.backends())[0]!.pid);
     await until('it is gone', () => stage.db.connectionState().connections.idle === 0);

@@ -8,7 +8,7 @@ describe('a block with retry', () => {
   const retry = { attempts: 4, minDelayMillis: 0 };
   const fake = (code: string) => Object.assign(new Error(code), { code });
 
-  it('runs again on a new connection where that was lost before COMMIT was sent', async () => {
+  it('runs again on a new connection when its own was lost before COMMIT was sent', async () => {
     const pids: number[] = [];
     const value = await stage.db.atomic(
       async (trx) => {
@@ -42,7 +42,7 @@ describe('a block with retry', () => {
     expect(await stage.ids()).to.be.empty;
   });
 
-  it('runs again where the connection was lost before the block was called', async () => {
+  it('runs again when the connection was lost before the block was called', async () => {
     stage.proxy.cutBefore(/BEGIN/);
     const attempts: number[] = [];
     await stage.db.atomic((trx) => void attempts.push(trx.attempt), { retry });
@@ -67,7 +67,7 @@ describe('a block with retry', () => {
     ]);
   });
 
-  it('runs again where a conflict was swallowed', async () => {
+  it('runs again when a conflict was swallowed', async () => {
     const raise = `do $$ begin raise exception 'conflict' using errcode = '40001'; end $$`;
     const value = await stage.db.atomic(
       async (trx) => {

@@ -105,7 +105,7 @@ describe('a plain transaction', () => {
       expect(stage.db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
     });
 
-    it('rejects where a schema change failed', async () => {
+    it('rejects when a schema change failed', async () => {
       await expectFailed(
         stage.db.transaction(async (trx) => {
           await insert(trx, 1);

@@ -32,7 +32,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
     return `value ${trx.attempt}`;
   }
 
-  it('sends one query more where nothing is lost', async () => {
+  it('sends one more query when nothing is lost', async () => {
     expect(await stage.db.atomic(body, { verifyCommit: true, hooks })).to.equal('value 1');
     expect(stage.sql[2]).to.match(ASKS_XID);
     expect(stage.sql).to.have.lengthOf(4);
@@ -54,7 +54,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(stage.sql.filter((sql) => ASKS_STATUS.test(sql))).to.have.lengthOf(1);
     });
 
-    it('resolves where the answer was swallowed and the socket died later', async () => {
+    it('resolves when the answer was swallowed and the socket died later', async () => {
       stage.proxy.swallowAnswersAfter(/COMMIT/);
       const promise = stage.db.atomic(body, { verifyCommit: true, hooks });
       await until('it is committed', async () => (await stage.ids()).length === 1);
@@ -82,7 +82,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(await db.atomic(body, { verifyCommit: true })).to.equal('value 1');
     });
 
-    it('rejects with AfterCommitError where a hook throws', async () => {
+    it('rejects with AfterCommitError when a hook throws', async () => {
       stage.proxy.cutAfter(/COMMIT/);
       const error = await rejection(
         stage.db.atomic(body, { verifyCommit: true, hooks: { afterCommit: () => Promise.reject(new Error('mine')) } }),
@@ -195,7 +195,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(await promise).to.equal('value 1');
     });
 
-    it('is unknown where the answer about it is swallowed, within the time', async () => {
+    it('is unknown in time when the answer about it is swallowed', async () => {
       stage.proxy.cutAfter(/COMMIT/);
       stage.proxy.swallowAnswersAfter(ASKS_STATUS);
       const millis = await millisOf(
@@ -208,7 +208,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
     });
   });
 
-  it('rolls back where the id cannot be had', async () => {
+  it('rolls back when the transaction id cannot be read', async () => {
     stage.proxy.cutBefore(ASKS_XID);
     const error = await rejection(stage.db.atomic(body, { verifyCommit: true, hooks }));
     expect([error.code, error.cause?.code]).to.include('ECONNRESET');
@@ -216,7 +216,7 @@ describe('a lost COMMIT, with verifyCommit', () => {
     expect(log).to.deep.equal(['afterRollback']);
   });
 
-  it('rejects with the first error where a statement had failed', async () => {
+  it('rejects with the first error when a statement had failed', async () => {
     const error = await rejection(
       stage.db.atomic((trx) => trx.raw('select 1/0').catch(() => {}) as Promise<unknown>, { verifyCommit: true }),
     );
