@@ -42,7 +42,7 @@ const codeOf = (promise: Promise<unknown>) =>
 describe('the simulated server', () => {
   beforeEach(() => {
     server = new SimulatedServer(clock, 7);
-    network = new Network(clock, server, 7, 0.3, true);
+    network = new Network(clock, server, 7, { fragmentation: 0.3, way: 'address' });
   });
 
   it('answers through the simple and the extended protocol, in whatever pieces', () =>

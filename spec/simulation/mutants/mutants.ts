@@ -23,10 +23,11 @@ export const mutants: Mutant[] = [
     mutation: 'if (this.#wire !== undefined) this.#start',
   },
   {
-    slip: 'a connection is clean while a cancel is on its way to it',
-    file: 'connection/statement-queue.ts',
-    anchor: " && this.#wire === 'free' && this.#cancelling === undefined;",
-    mutation: " && this.#wire === 'free';",
+    slip: 'a cancel that is still on its way counts as delivered: the next borrower is stopped',
+    file: 'drivers/pg-cancel.ts',
+    anchor: 'const isDelivered = await within(limit, closed);\n  wire.stream.destroy();',
+    mutation:
+      'const isDelivered = await Promise.resolve(true);\n  closed.then(() => wire.stream.destroy()).catch(() => {});',
   },
   {
     slip: 'a doubtful connection is not rolled back before it is lent again',

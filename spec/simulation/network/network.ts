@@ -1,6 +1,7 @@
 // The simulated network between one process and one server: it makes the links, and keeps those that are in use.
 import type { VirtualClock } from '../clock/virtual-clock';
 import { Random } from '../random';
+import type { Setting } from '../schedule/schedule';
 import { Link } from './link';
 import { SimulatedSocket } from './socket';
 
@@ -19,9 +20,7 @@ export class Network {
     private readonly clock: VirtualClock,
     private readonly listener: Listener,
     private readonly seed: number,
-    private readonly fragmentation: number,
-    /** An address is nobody's where the server is reached through a factory only. */
-    private readonly hasAddress: boolean,
+    private readonly setting: Pick<Setting, 'fragmentation' | 'slowLinks' | 'way'>,
   ) {}
 
   socket(way: 'factory' | 'address'): SimulatedSocket {
@@ -43,10 +42,13 @@ export class Network {
   connect(socket: SimulatedSocket): void {
     this.#count += 1;
     const random = Random.keyed(this.seed, 'link', this.#count);
-    const link = new Link(this.clock, random, this.#count, this.fragmentation);
+    const { fragmentation, slowLinks = 0, way } = this.setting;
+    const link = new Link(this.clock, random, this.#count, fragmentation);
+    if (slowLinks > 0 && random.chance(slowLinks)) link.slownessMillis = random.between(2, 40);
     this.clock.input(random.between(0.05, 0.4), () => {
       if (socket.destroyed) return;
-      if (socket.way === 'address' && !this.hasAddress) socket.refused('ECONNREFUSED');
+      // An address is nobody's where the server is reached through a factory only.
+      if (socket.way === 'address' && way === 'factory') socket.refused('ECONNREFUSED');
       else if (this.listener.reachability === 'refused') socket.refused('ECONNREFUSED');
       else if (this.listener.reachability === 'open') {
         this.#sockets.set(socket, link);

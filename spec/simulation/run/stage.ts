@@ -35,7 +35,7 @@ export class Stage {
     const { seed, setting } = schedule;
     this.clock = startClock();
     this.server = new SimulatedServer(this.clock, seed, setting.reusesPids);
-    this.network = new Network(this.clock, this.server, seed, setting.fragmentation, setting.way === 'address');
+    this.network = new Network(this.clock, this.server, seed, setting);
     this.ledger = new Ledger(this.clock);
     this.released = new Promise((resolve) => {
       this.release = resolve;

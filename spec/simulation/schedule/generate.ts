@@ -40,6 +40,7 @@ function drawSetting(random: Random, weather: Weather): Setting {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
     ...(random.chance(0.2) ? { reusesPids: true } : {}),
+    ...(random.chance(0.2) ? { slowLinks: random.pick([0.2, 0.5]) } : {}),
     poolMin: random.chance(0.8) ? 0 : 2,
     poolMax: random.int(2, 4),
     acquireMillis: random.int(300, 3000),

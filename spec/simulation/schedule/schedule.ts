@@ -14,6 +14,8 @@ export interface Setting {
   /** The server is reached by an address, or through a `stream` factory only. */
   way: 'factory' | 'address';
   fragmentation: number;
+  /** So many of its links are slow: what is sent on another one overtakes them. */
+  slowLinks?: number;
   /** The server gives the id of a process that is gone to the next one. */
   reusesPids?: boolean;
   poolMin: number;

@@ -68,6 +68,10 @@ function* plainerSettings(schedule: Schedule): Generator<Schedule> {
   for (const options of withoutKeys(setting.options)) yield { ...schedule, setting: { ...setting, options } };
   for (const foreign of withoutKeys(setting.foreign)) yield { ...schedule, setting: { ...setting, foreign } };
   if (setting.fragmentation > 0) yield { ...schedule, setting: { ...setting, fragmentation: 0 } };
+  if (setting.slowLinks !== undefined) {
+    const { slowLinks: _, ...rest } = setting;
+    yield { ...schedule, setting: rest };
+  }
   if (setting.poolMin > 0) yield { ...schedule, setting: { ...setting, poolMin: 0 } };
   if (setting.way === 'factory') yield { ...schedule, setting: { ...setting, way: 'address' } };
 }
