@@ -15,6 +15,9 @@ export interface Request {
   verdict: unknown;
 }
 
+/** What an opening ends with that a reset has ended. A request that came behind that reset, and relied on it, is made again. */
+export class EndedOpening extends Error {}
+
 /** The verdict on a request that is to be made again behind the gate. */
 const REQUEUE = Symbol('ask again');
 

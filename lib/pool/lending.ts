@@ -5,7 +5,7 @@ import { inBackground, valueOr } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
 import { quiesce } from '../connection/quiesce';
-import type { AcquireQueue, Request } from './acquire-queue';
+import { type AcquireQueue, EndedOpening, type Request } from './acquire-queue';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
@@ -99,6 +99,7 @@ export class Lending {
   #failed(error: unknown, request: Request): Promise<object> {
     const { queue, host } = this.#pool;
     queue.delete(request);
+    if (error instanceof EndedOpening) return this.#admit(request) ?? this.ask(request.askedAt);
     return this.#admit(request) ?? host.explain(error);
   }
 

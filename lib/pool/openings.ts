@@ -3,7 +3,7 @@ import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
-import type { AcquireQueue } from './acquire-queue';
+import { type AcquireQueue, EndedOpening } from './acquire-queue';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
@@ -129,7 +129,7 @@ export class Openings implements RawOpenings {
       this.failure = undefined;
       if (!isEnded()) return raw;
       await register.discard(connection);
-      throw new Error('opened for a generation that a reset has ended');
+      throw new EndedOpening('opened for a generation that a reset has ended');
     } catch (error) {
       this.invalidateSettings();
       if (!isEnded()) this.failure = error;

@@ -81,7 +81,7 @@ describe('the oracle', () => {
   it('hears of a statement on a server of the wrong kind', () => {
     const { unit } = lie.asked('statement');
     lie.evidence.schedule.setting.options.targetSessionAttrs = 'read-write';
-    lie.evidence.journal.write(101, 'connected', 'link 1 of a standby');
+    lie.evidence.journal.write(101, 'connected', 'to a standby');
     lie.evidence.journal.write(101, 'executed', '', { token: 1, transaction: 1, isExplicit: false });
     lie.resolved(unit);
     lie.store(1);

@@ -39,14 +39,19 @@ function drawSetting(random: Random, weather: Weather): Setting {
   return {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
-    ...(random.chance(0.2) ? { reusesPids: true } : {}),
-    ...(random.chance(0.2) ? { slowLinks: random.pick([0.2, 0.5]) } : {}),
+    ...drawWorld(random),
     poolMin: random.chance(0.8) ? 0 : 2,
     poolMax: random.int(2, 4),
     acquireMillis: random.int(300, 3000),
     options,
     foreign: drawForeign(random, weather),
   };
+}
+
+/** An id that is given anew while a request with its age is on a slow way may be taken for the old one: not both. */
+function drawWorld(random: Random): Pick<Setting, 'reusesPids' | 'slowLinks'> {
+  if (random.chance(0.2)) return { reusesPids: true };
+  return random.chance(0.2) ? { slowLinks: random.pick([0.2, 0.5]) } : {};
 }
 
 function drawForeign(random: Random, weather: Weather): Foreign {

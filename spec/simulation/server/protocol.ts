@@ -58,7 +58,7 @@ export class Protocol {
       await this.#spring('startup', 'before');
     });
     backend.out.say(say.authenticationOk);
-    for (const [name, value] of Object.entries(backend.server.parameters))
+    for (const [name, value] of Object.entries(backend.server.introduced(backend)))
       backend.out.say(say.parameterStatus(name, value));
     backend.out.say(say.backendKeyData(backend.pid, backend.key));
     return this.#ready();

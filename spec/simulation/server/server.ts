@@ -67,8 +67,7 @@ export class SimulatedServer implements Listener {
 
   #open(backend: Backend, opening: Asked, reader: Reader): void {
     this.backends.set(backend.pid, backend);
-    const role = this.isStandby ? ' of a standby' : '';
-    this.journal.write(backend.pid, 'connected', `link ${backend.link.number}${role}`);
+    this.journal.write(backend.pid, 'connected', `link ${backend.link.number}`);
     backend.serve(opening, reader).catch((error: unknown) => {
       this.journal.gaps.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
     });
@@ -130,6 +129,12 @@ export class SimulatedServer implements Listener {
   async suffer(effect: Effect, backend: Backend): Promise<void> {
     this.journal.write(backend.pid, 'fault', JSON.stringify(effect));
     await sufferEffect(effect, backend);
+  }
+
+  /** The client is told what kind of server it is. */
+  introduced({ pid }: Backend): Record<string, string> {
+    if (this.isStandby) this.journal.write(pid, 'connected', 'to a standby');
+    return this.parameters;
   }
 
   received(backend: Backend, sql: string): void {
