@@ -25,8 +25,8 @@ export class Link {
   readonly #passage: Record<Side, Passage> = { client: 'open', server: 'open' };
   readonly #isGone = { client: false, server: false };
   readonly #isFinished = { client: false, server: false };
-  /** Something between the two has done anything to it. */
-  isHurt = false;
+  /** When something between the two has first done anything to it. */
+  hurtAt: number | undefined;
   /** Added to each delivery while it is set. */
   slownessMillis = 0;
 
@@ -37,6 +37,10 @@ export class Link {
     /** How often a packet is cut into pieces. */
     private readonly fragmentation: number,
   ) {}
+
+  get isHurt(): boolean {
+    return this.hurtAt !== undefined;
+  }
 
   attach(side: Side, end: End): void {
     this.#ends[side] = end;
@@ -80,7 +84,7 @@ export class Link {
 
   /** Something between the two resets the connection, towards the given sides. */
   cut(...towards: Side[]): void {
-    this.isHurt = true;
+    this.hurtAt ??= this.clock.now;
     for (const side of towards) this.#reset(side);
     for (const side of ['client', 'server'] as const) {
       if (this.#passage[side] === 'open') this.#passage[side] = towards.includes(side) ? 'swallowed' : 'forgotten';
@@ -89,7 +93,7 @@ export class Link {
 
   /** Something between the two closes the connection in an orderly way, towards both. */
   end(): void {
-    this.isHurt = true;
+    this.hurtAt ??= this.clock.now;
     for (const side of ['client', 'server'] as const) {
       this.#deliver(side, (end) => end.ended());
       this.#passage[side] = 'forgotten';
@@ -98,14 +102,14 @@ export class Link {
 
   /** A middlebox has forgotten the connection: the client's next packet is answered by RST, the server's are lost. */
   forget(): void {
-    this.isHurt = true;
+    this.hurtAt ??= this.clock.now;
     this.#passage.client = 'forgotten';
     this.#passage.server = 'swallowed';
   }
 
   /** Packets of these sides are lost. */
   swallow(...sides: Side[]): void {
-    this.isHurt = true;
+    this.hurtAt ??= this.clock.now;
     for (const side of sides) this.#passage[side] = 'swallowed';
   }
 

@@ -1,5 +1,6 @@
 // Asks for a reset, and looks at the server the moment that it resolves.
 import type { ResetOptions } from '../../../lib';
+import type { Schedule } from '../schedule/schedule';
 import type { Backend } from '../server/backend';
 import type { ResetRecord } from './ledger';
 import type { Stage } from './stage';
@@ -16,7 +17,7 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
   ledger.resets.push(record);
   const report = await ledger.watch(record, db.resetConnection(options));
   record.report = report;
-  const left = () => [...server.backends.values()].filter((backend) => isLeft(backend, record));
+  const left = () => [...server.backends.values()].filter((backend) => isLeft(backend, record, schedule));
   record.backendsLeft = left().map(({ pid, isAtRest, order, link }) => ({
     pid,
     isAtRest,
@@ -30,14 +31,19 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
 
 /**
  * Nothing can end it: its client does not know it yet, or was lost before it was set up, so that nobody has ever used it; or it was a side
- * connection itself, and there is none that looks after those.
+ * connection itself, and there is none that looks after those; or it was lost, and its server then let nobody in for too long.
  */
-export function isBeyondReach({ isIntroduced, isInUse, isSide, link }: Backend): boolean {
-  return !isIntroduced || (link.isHurt && (isSide || !isInUse));
+export function isBeyondReach(backend: Backend, { setting }: Schedule): boolean {
+  const { isIntroduced, isInUse, isSide, link, server } = backend;
+  if (!isIntroduced) return true;
+  if (link.hurtAt === undefined) return false;
+  // A third of the instance's time is for the goodbye, and what is left may be less than a pause between two tries.
+  const shareMillis = (setting.options.timeoutMillis ?? 5000) / 3;
+  return isSide || !isInUse || server.unreachableUntil - link.hurtAt >= shareMillis;
 }
 
-function isLeft(backend: Backend, { asked }: ResetRecord): boolean {
-  if (backend.order > asked.order || isBeyondReach(backend)) return false;
+function isLeft(backend: Backend, { asked }: ResetRecord, schedule: Schedule): boolean {
+  if (backend.order > asked.order || isBeyondReach(backend, schedule)) return false;
   // It goes as soon as those have gone that it looks after, and as its client has closed it.
   if (backend.isSide && (!backend.link.isOpen('client') || backend.server.everFrozen.size > 0)) return false;
   // Frozen meanwhile, or on a server that was not to be reached.

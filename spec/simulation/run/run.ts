@@ -1,5 +1,6 @@
 // Runs one schedule from its first step to the end of the instance, and returns the evidence.
 import type { Schedule } from '../schedule/schedule';
+import type { Backend } from '../server/backend';
 import type { Journal } from '../server/journal';
 import { act } from './act';
 import { ask } from './body';
@@ -117,13 +118,13 @@ function sample({ ledger, db, network }: Stage): void {
   ledger.samples.push({ ...ledger.now(), state, openSockets: network.openSockets, pendingResets });
 }
 
-function restOf({ server, clock, network }: Stage): Rest {
+function restOf({ server, clock, network, schedule }: Stage): Rest {
   const all = [...server.backends.values()];
-  const isFrozen = all.some((backend) => backend.freezer.isFrozen);
+  const isStuck = (backend: Backend) => backend.freezer.isFrozen || isBeyondReach(backend, schedule);
   return {
-    backends: all.filter((backend) => !backend.freezer.isFrozen && !isBeyondReach(backend)).map(({ pid }) => pid),
-    locks: isFrozen ? [] : server.database.locks.held,
-    openTransactions: isFrozen ? 0 : server.database.openTransactions,
+    backends: all.filter((backend) => !isStuck(backend)).map(({ pid }) => pid),
+    locks: all.some(isStuck) ? [] : server.database.locks.held,
+    openTransactions: all.some(isStuck) ? 0 : server.database.openTransactions,
     timers: clock.pending.length,
     sockets: network.openSockets,
   };
