@@ -94,7 +94,8 @@ describe('resetConnection(), with a pool of the user’s (connectionPool: from k
         for (let round = 0; round < 5; round++) {
           const queries = [1, 2, 3].map(() => failure(db.raw('select pg_sleep(30)')));
           await stage.running('pg_sleep', 3);
-          await db.resetConnection();
+          // Where nothing knows the way to the server, it is looked for all the time.
+          await db.resetConnection({ timeoutMillis: 1000 });
           await Promise.all(queries);
           await owned.ask();
           expect((await db.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
