@@ -1,4 +1,5 @@
 // The gate before the queries of a transaction's client.
+import { errorMonitor } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 /** Decides which queries may go through a transaction's client. */
@@ -76,8 +77,22 @@ export function guardedStream(guard: Guard, stream: Stream, query: Query, args: 
     return refused(refusal.error);
   }
   const turn = guard.takeTurn();
-  if (!turn) return stream(...args);
+  if (!turn) return tellingReader(target, () => stream(...args));
   return streamWhole(target, () => inTurn(turn, guard, () => query(connection, statement)));
+}
+
+/** Knex refuses a stream of a completed transaction without a word to its reader, which would wait for ever. */
+async function tellingReader(reader: Duplex, stream: () => Promise<unknown>): Promise<unknown> {
+  let isTold = false;
+  reader.once(errorMonitor, () => {
+    isTold = true;
+  });
+  try {
+    return await stream();
+  } catch (error) {
+    if (!isTold) reader.emit('error', error);
+    throw error;
+  }
 }
 
 function refused(reason: unknown): Promise<never> {
