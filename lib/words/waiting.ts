@@ -31,12 +31,10 @@ export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T 
   return new Promise((resolve) => {
     const deadline = Deadline.of(limit);
     let timer: NodeJS.Timeout | undefined;
-    let isExtended = false;
     const expired = () => {
-      const late = deadline.lateMillis;
-      if (late <= BLOCKED_MILLIS || isExtended) return void setImmediate(giveUp);
-      isExtended = true;
-      timer = setTimeout(expired, Math.min(late, EXTENSION_MILLIS));
+      const extension = deadline.extend();
+      if (extension <= 0) return void setImmediate(giveUp);
+      timer = setTimeout(expired, extension);
     };
     const arm = () => {
       clearTimeout(timer);
@@ -60,6 +58,8 @@ type Move = 'forward' | 'back';
 export class Deadline {
   #at: number;
   #told: Set<(move: Move) => void> | undefined;
+  /** Until when answers are waited for that a blocked event loop has held up: granted once, to all its waits and parts together. */
+  #extension: { end?: number } = {};
 
   constructor(timeoutMillis: number) {
     this.#at = now() + Math.max(0, timeoutMillis);
@@ -75,6 +75,13 @@ export class Deadline {
 
   get lateMillis(): number {
     return Math.max(0, now() - this.#at);
+  }
+
+  /** How much longer is waited, now that it has expired: more than 0 only where the timer that tells so is late. */
+  extend(): number {
+    const late = this.lateMillis;
+    if (late > BLOCKED_MILLIS) this.#extension.end ??= now() + Math.min(late, EXTENSION_MILLIS);
+    return (this.#extension.end ?? 0) - now();
   }
 
   /** It is no later than that from now on. */
@@ -98,6 +105,7 @@ export class Deadline {
   /** Ends after a share of what is left, also of what is left after a move. */
   part(share: number): Deadline {
     const part = new Deadline(this.leftMillis * share);
+    part.#extension = this.#extension;
     this.onMove((move) => {
       const left = this.leftMillis * share;
       if (move === 'forward') part.hurry(left);
