@@ -78,9 +78,16 @@ function drawNested(random: Random, kind: Kind, depth: number): Part {
   ]);
   const inner = { ...kind, isBlock: form !== 'transaction' };
   const body = drawBody(random, inner, depth + 1);
-  // What is sent while an inner transaction is open that nobody awaits is undone with it, as plain Knex does: only blocks that join float.
-  const how = drawHow(random);
-  return { part: 'nest', form, body, how: how === 'float' && form !== 'joined' ? 'await' : how };
+  const nested = { part: 'nest', form, body, how: drawHow(random) } as const;
+  // What is sent while an inner transaction is open that nobody awaits is undone with it, as plain Knex does.
+  return nested.how === 'float' && opensInner(nested) ? { ...nested, how: 'await' } : nested;
+}
+
+/** Whether it opens a savepoint: a block that joins does so by what is in it only. */
+function opensInner(part: Part): boolean {
+  if (part.part === 'together') return part.parts.some(opensInner);
+  if (part.part === 'nest') return part.form !== 'joined' || part.body.some(opensInner);
+  return part.part === 'sandbox';
 }
 
 function drawControl(random: Random): Part {
