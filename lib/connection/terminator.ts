@@ -11,8 +11,12 @@ export type Fate = 'terminated' | 'gone';
 /** How long after a side connection that led nowhere the next one is tried, at first. */
 const RETRY_MILLIS = 50;
 const LAST_RETRY_MILLIS = 400;
-/** How long the first side connection may be silent before another is tried, which may be so for twice as long: its packets may be lost. */
+/**
+ * How long the first side connection may be silent before another is tried, since its packets may be lost: at most, and as a share of the
+ * time. The next one may be silent for twice as long, which leaves two within the time.
+ */
 const SILENCE_MILLIS = 500;
+const SILENCE_SHARE = 1 / 3;
 /** How long after a look the next one comes, at first and at last. */
 const FIRST_LOOK_MILLIS = 2;
 const LAST_LOOK_MILLIS = 50;
@@ -39,7 +43,7 @@ export class Terminator {
     if (!driver.openSideConnection || backendId === undefined) return undefined;
     const request: Request = { connection, done: defer(), wasThere: false };
     for (;;) {
-      const batch = this.#batchFor(connection);
+      const batch = this.#batchFor(connection, deadline);
       batch.add(request);
       const fate = await within(deadline, request.done.promise);
       if (fate === undefined) batch.giveUp(request);
@@ -56,9 +60,9 @@ export class Terminator {
     await Promise.all([...this.#batches].map(({ closed }) => closed));
   }
 
-  #batchFor(connection: Terminable): Batch {
+  #batchFor(connection: Terminable, deadline: Deadline): Batch {
     for (const batch of this.#batches) if (batch.isFor(connection)) return batch;
-    const batch = new Batch(connection);
+    const batch = new Batch(connection, Math.min(SILENCE_MILLIS, deadline.leftMillis * SILENCE_SHARE));
     this.#batches.add(batch);
     inBackground(batch.closed.finally(() => this.#batches.delete(batch)));
     return batch;
@@ -77,9 +81,9 @@ class Batch {
   /** Resolves when its side connection is closed. */
   readonly closed: Promise<void>;
 
-  constructor(first: Terminable) {
+  constructor(first: Terminable, silenceMillis: number) {
     this.#first = first;
-    this.closed = this.#run();
+    this.closed = this.#run(silenceMillis);
   }
 
   get isEmpty(): boolean {
@@ -108,10 +112,10 @@ class Batch {
   }
 
   /** Until there is no waiter any more. */
-  async #run(): Promise<void> {
+  async #run(silenceMillis: number): Promise<void> {
     await Promise.resolve();
     const { driver, raw } = this.#first;
-    let silence = SILENCE_MILLIS;
+    let silence = silenceMillis;
     for (let pause = RETRY_MILLIS; !this.#isOver; pause = Math.min(2 * pause, LAST_RETRY_MILLIS)) {
       const led = await this.#endOver(driver.openSideConnection?.(raw), silence);
       if (led === 'no way') for (const request of this.#requests) this.#settle(request, 'out of reach');

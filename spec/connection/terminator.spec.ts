@@ -49,6 +49,12 @@ describe('a session that is to be terminated', () => {
     expect([failing.isClosed, silent.isClosed]).to.deep.equal([true, true]);
   });
 
+  it('is ended over another side connection also where the time is shorter than a silence', async () => {
+    const silent = side(() => new Promise(() => {}));
+    const sides = [silent, side(async () => [])];
+    expect(await new Terminator().end(sessionOn(sides), new Deadline(450))).to.equal('gone');
+  });
+
   it('is waited for until the deadline, which leaves no side connection', async () => {
     const silent = side(() => new Promise(() => {}));
     const terminator = new Terminator();
