@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import type { TransactionHook, TransactionHookContext } from './words/block-types';
 import { lookAt } from './knex/given';
 import { describe } from './words/describe';
-import { refuse } from './words/options';
+import { checkCallable } from './words/options';
 import { refuseOtherCopy, registeredAround, registeredFor, refuseUnregistered } from './registry';
 import type { LateHook } from './transaction/hook-table';
 import { register, registerBy } from './transaction/register-hook';
@@ -71,7 +71,7 @@ export async function afterRollback(dbOrTrx: Knex | Knex.Transaction, hook: Tran
 
 /** Registers the hook before anything else can happen, where control of the transaction is taken. Undefined: outside of any transaction. */
 function enlistHook(kind: LateHook, dbOrTrx: unknown, hook: unknown): Promise<true> | undefined {
-  if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function as the hook');
+  checkCallable(`${kind}()`, hook, 'a function as the hook');
   const { client, isTransaction } = lookAt(dbOrTrx);
   refuseOtherCopy(`${kind}()`, client);
   if (isTransaction && client) {

@@ -7,7 +7,7 @@ import { runOutermost } from './transaction/atomic';
 import type { TransactionHost } from './transaction/transaction-host';
 import { captureCallSite } from './words/call-site';
 import type { Resettable, ResetOptions, ResetReport } from './words/types';
-import { refuse } from './words/options';
+import { checkCallable } from './words/options';
 import type { Awaitable } from './words/block-types';
 import type { Ambient } from './pool/ambient';
 
@@ -34,7 +34,7 @@ export function methodsOf(instance: MethodsHost): Resettable {
 
 /** `db.outside()`: the work does not belong to the block or sandbox around it. */
 async function runOutside<T>(ambient: Ambient, work: () => Awaitable<T>): Promise<T> {
-  if (typeof work !== 'function') refuse('outside', work, 'a function as the work');
+  checkCallable('outside', work, 'a function as the work');
   // A builder that is returned runs when it is first waited for, which has to be outside too.
   return ambient.runOutside(async () => await work());
 }

@@ -5,8 +5,9 @@ import { type LockConnection, openLockConnection } from './migration-lock/lock-c
 import { LockRow } from './migration-lock/lock-row';
 import { refusePooler } from './migration-lock/refuse-pooler';
 import { takeLock } from './migration-lock/session-lock';
-import { checkOptions, DEFAULTS, flag, millis, refuse, text } from './words/options';
+import { checkCallable, checkOptions, DEFAULTS, flag, millis, text } from './words/options';
 import { describe } from './words/describe';
+import { read } from './words/foreign';
 import type { Awaitable } from './words/block-types';
 import type { Resettable } from './words/types';
 import { Deadline, nextTurn, within } from './words/waiting';
@@ -89,14 +90,13 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
 
 function check(db: unknown, work: unknown, given: unknown) {
   const where = 'withMigrationLock';
-  refuseOtherCopy(where, lookAt(db).client);
-  const { client, isTransaction, resetConnection } = (db ?? {}) as Record<string, unknown>;
-  if (typeof db !== 'function' || !client || isTransaction || typeof resetConnection !== 'function') {
-    const isKnex = typeof db === 'function' && client;
-    const what = isTransaction ? 'a transaction' : isKnex ? 'a plain Knex instance' : describe(db);
+  const { client, isTransaction } = lookAt(db);
+  refuseOtherCopy(where, client);
+  if (!client || isTransaction || typeof read(db, 'resetConnection') !== 'function') {
+    const what = isTransaction ? 'a transaction' : client ? 'a plain Knex instance' : describe(db);
     throw new TypeError(`${where}: expected a resettable Knex instance, made by resettable(), but was given ${what}`);
   }
-  if (typeof work !== 'function') refuse(where, work, 'a function that runs the migrations');
+  checkCallable(where, work, 'a function that runs the migrations');
   const options = checkOptions<MigrationLockOptions>(where, given, {
     waitMillis: millis,
     force: flag,

@@ -1,7 +1,9 @@
 // The entry point `knex-reset/mocha`: hooks that give each test clean connections or clean data, and name the test that leaks.
 import type { Knex } from 'knex';
 import { checkEmptying, emptyTablesOf, type EmptyTablesOptions, lockMillisOf } from './empty-tables/empty-tables';
-import { checkOptions, names, oneOf } from './words/options';
+import { isArray } from './words/describe';
+import { read } from './words/foreign';
+import { callable, checkOptions, names, oneOf } from './words/options';
 import { registeredOf } from './registry';
 import { nestSandbox } from './sandbox/sandbox';
 import type { LeakPolicy } from './test-hooks/attempt';
@@ -129,7 +131,7 @@ function refuseExcept(isolation: IsolationKind): never {
 type HookedBy<I> = I | readonly I[] | (() => I | readonly I[]);
 
 function isSupplier<I>(db: HookedBy<I>): db is () => I | readonly I[] {
-  return typeof db === 'function' && !('client' in db);
+  return callable.accepts(db) && read(db, 'client') === undefined;
 }
 
 /** Finds the instances of a run. Those that are given are checked now, those of a function at each run. */
@@ -143,7 +145,7 @@ function hooked<K extends Knex>(
   given: (K & Resettable) | readonly (K & Resettable)[],
   clean: EmptyTablesOptions | undefined,
 ): Hooked[] {
-  const list = Array.isArray(given) ? given : [given];
+  const list = isArray(given) ? given : [given];
   if (list.length === 0) throw new TypeError('resetHooks: expected one instance or more, but was given an empty array');
   const byInstance = new Map<object, Hooked>();
   for (const db of list as (K & Resettable)[]) {

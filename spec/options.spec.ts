@@ -63,7 +63,11 @@ describe('the checks', () => {
     positiveMillis: [positiveMillis, [1, 0.5], [0, -1, NaN, '1']],
     text: [text, ['', 'x'], [1, null, new String('x')]],
     flag: [flag, [true, false], [0, 1, 'true', null]],
-    callable: [callable, [() => {}, class {}], [{}, 'x', null]],
+    callable: [
+      callable,
+      [() => {}, async () => {}, Boolean, function () {}],
+      [{}, 'x', null, function* () {}, class {}],
+    ],
     oneOf: [oneOf('a', 'b'), ['a', 'b'], ['c', '', null, ['a']]],
   };
   for (const [name, [check, good, bad]] of Object.entries(checks)) {

@@ -6,6 +6,7 @@ import { tableEmptierOf } from '../drivers/table-emptiers';
 import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
 import { acquireTimeoutMillisOf } from '../knex/client-facts';
 import { read } from '../words/foreign';
+import { lookAt } from '../knex/given';
 import { checkOptions, names, refuse } from '../words/options';
 import type { Resettable } from '../words/types';
 
@@ -80,10 +81,10 @@ export function lockMillisOf(db: Knex): number {
 }
 
 function clientOf(db: unknown): Knex.Client {
-  const { client, isTransaction } = (db ?? {}) as { client?: Knex.Client; isTransaction?: boolean };
-  if (typeof db !== 'function' || !client) refuse(WHERE, db, 'a Knex instance');
+  const { client, isTransaction } = lookAt(db);
+  if (!client) refuse(WHERE, db, 'a Knex instance');
   if (isTransaction) throw new TypeError(`${WHERE}: expected a Knex instance, but was given a transaction`);
-  return client;
+  return (db as Knex).client as Knex.Client;
 }
 
 function migrationTables(db: Knex): EmptyRequest['migrations'] {

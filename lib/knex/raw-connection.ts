@@ -1,5 +1,6 @@
 // A connection opened the way a config says, outside of any pool.
 import knex, { type Knex } from 'knex';
+import { read } from '../words/foreign';
 import type { KnexClient } from './client-shape';
 
 /** What leads to the server, and nothing that is set on each connection of the pool. */
@@ -27,12 +28,20 @@ export function openBesidePool({ client }: Knex): Promise<object> {
   return opener.getPoolSettings(opener.config.pool ?? {}).create();
 }
 
-const ALIASES: Record<string, string> = { postgres: 'pg', postgresql: 'pg' };
+const ALIASES: Record<string, string> = {
+  postgres: 'pg',
+  postgresql: 'pg',
+  sqlite: 'sqlite3',
+  'pg-native': 'pgnative',
+};
+/** What knex has drivers for. */
+const DRIVERS = /^(pg|pgnative|cockroachdb|redshift|mysql2?|mssql|oracledb|(better-)?sqlite3)$/;
 
-/** What knex calls the driver of a config, which may not be installed. */
-export function driverNameOf({ client, dialect }: Knex.Config): string {
-  const given: unknown = client ?? dialect;
-  if (typeof given === 'string') return ALIASES[given] ?? given;
-  const { prototype } = (given ?? {}) as { prototype?: { driverName?: unknown } };
-  return String(prototype?.driverName);
+/** What knex calls the driver of a config, which may not be installed. Undefined for what names none of knex's: it may be a secret. */
+export function driverNameOf(config: Knex.Config): string | undefined {
+  const given = read(config, 'client') ?? read(config, 'dialect');
+  const name = typeof given === 'string' ? given : read(read(given, 'prototype'), 'driverName');
+  if (typeof name !== 'string') return undefined;
+  const driver = Object.hasOwn(ALIASES, name) ? ALIASES[name] : name;
+  return driver !== undefined && DRIVERS.test(driver) ? driver : undefined;
 }

@@ -1,6 +1,6 @@
 // Transactions that always roll back, for tests: for a callback's async context, for the whole instance, or for what `run()` runs.
 import { SandboxError } from '../words/errors';
-import { callable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
+import { checkCallable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
 import type { EnclosingTransaction } from '../pool/ambient';
 import type { CallSite } from '../words/call-site';
 import type { Awaitable } from '../words/block-types';
@@ -24,7 +24,7 @@ export async function runInSandbox<T>(
   body: () => Awaitable<T>,
   asked: SandboxRequest,
 ): Promise<T> {
-  if (!callable.accepts(body)) refuse('sandbox', body, 'a function as the body');
+  checkCallable('sandbox', body, 'a function as the body');
   const options = checkSandboxOptions('sandbox', asked.options);
   if (options.pinned) refuse('sandbox: pinned', true, 'nothing or false: openSandbox() pins');
   const sandbox = await OpenSandbox.open(instance, { options, stack: asked.stack });
@@ -92,7 +92,7 @@ export async function nestSandbox(instance: SandboxHost, outer: Sandbox, stack: 
 function handleOf(sandbox: OpenSandbox, close: () => Promise<LeakReport>): Sandbox {
   const handle: Sandbox = {
     run<T>(work: () => T): T {
-      if (!callable.accepts(work)) refuse('sandbox.run', work, 'a function');
+      checkCallable('sandbox.run', work, 'a function');
       return sandbox.run(work);
     },
     close,

@@ -1,5 +1,15 @@
 // The options of a transaction block, and its hooks: what may be given.
-import { callable, checkOptions, flag, millis, oneOf, positiveMillis, refuse, text } from '../words/options';
+import {
+  callable,
+  checkCallable,
+  checkOptions,
+  flag,
+  millis,
+  oneOf,
+  positiveMillis,
+  refuse,
+  text,
+} from '../words/options';
 import { isPlainObject } from '../words/describe';
 import type { AtomicOptions, RetryOptions, TransactionHooks } from '../words/block-types';
 import { HOOK_KINDS } from './hook-table';
@@ -51,15 +61,9 @@ export function checkHooks(where: string, hooks: unknown): TransactionHooks | un
   return hooks === undefined ? undefined : checkOptions<TransactionHooks>(where, hooks, HOOK_CHECKS as never);
 }
 
-/** Calling one runs nothing of it. */
-function isGenerator(block: object): boolean {
-  return /Generator/.test(Object.prototype.toString.call(block));
-}
-
 /** @throws TypeError for a block that is no function, and for unknown or ill-typed options. */
 export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
-  if (typeof block !== 'function') refuse('atomic', block, 'a function as the block');
-  if (isGenerator(block)) refuse('atomic', block, 'a function or an async function as the block, not a generator');
+  checkCallable('atomic', block, 'a function or an async function as the block, not a generator');
   const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
   options.hooks = checkHooks('atomic: hooks', options.hooks);
   if (options.retry !== undefined) {

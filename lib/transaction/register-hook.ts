@@ -1,6 +1,6 @@
 // Hooks that are registered in a transaction by code that was handed the transaction, or asks within it.
 import type { Knex } from 'knex';
-import { refuse } from '../words/options';
+import { checkCallable } from '../words/options';
 import type { TransactionHook } from '../words/block-types';
 import { controlledBy, transactionOf } from './find-transaction';
 import type { LateHook } from './hook-table';
@@ -10,7 +10,7 @@ import type { TransactionHost } from './transaction-host';
 
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; Error where the transaction is finished */
 export function register(transaction: Enclosing, kind: LateHook, hook: unknown): void {
-  if (typeof hook !== 'function') refuse(`${kind}()`, hook, 'a function');
+  checkCallable(`${kind}()`, hook, 'a function');
   if (!transaction.isOpen || transaction.parentHasEnded) throw finished(kind, transaction.name);
   transaction.hooks.add(transaction, kind, hook as TransactionHook);
 }

@@ -29,12 +29,30 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return isPlain(value) === true;
 }
 
+/** Also of a proxy that was revoked, which is no array then. */
+export function isArray(value: unknown): value is unknown[] {
+  return valueOr(false, () => Array.isArray(value));
+}
+
+/** What calling it does: a generator function runs nothing of itself, a class throws. Built-in constructors such as Boolean are functions. */
+export function kindOfFunction(value: object): 'function' | 'generator function' | 'class' {
+  return valueOr('function', () => {
+    if (/Generator/.test(Object.prototype.toString.call(value))) return 'generator function';
+    const hasFixedPrototype = Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
+    const isClass = hasFixedPrototype && Function.prototype.toString.call(value).startsWith('class');
+    return isClass ? 'class' : 'function';
+  });
+}
+
 /** Says what a value is. Never shows the content of a string: it may be a password. */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'number' || typeof value === 'boolean') return `${typeof value} ${value}`;
   if (typeof value === 'string') return value === '' ? 'an empty string' : 'a string';
-  if (typeof value === 'function') return named('function', nameOf(value)) ?? 'a function';
+  if (typeof value === 'function') {
+    const kind = kindOfFunction(value);
+    return named(kind, nameOf(value)) ?? `a ${kind}`;
+  }
   if (typeof value !== 'object') return `a ${typeof value}`;
   return valueOr('an object that cannot be read', () => describeObject(value));
 }

@@ -1,5 +1,5 @@
 // Defaults, and the checks of everything that users pass in.
-import { describe, isPlain, isPlainObject, shown } from './describe';
+import { describe, isArray, isPlain, isPlainObject, kindOfFunction, shown } from './describe';
 import { valueOr } from './foreign';
 import type { ResettableOptions } from './option-types';
 
@@ -42,7 +42,11 @@ export const names: Check = {
   accepts: (value) => Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== ''),
 };
 export const flag: Check = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' };
-export const callable: Check = { expected: 'a function', accepts: (value) => typeof value === 'function' };
+/** A function that runs when it is called: a generator function would only make an iterator, and a class would throw. */
+export const callable: Check = {
+  expected: 'a function',
+  accepts: (value) => typeof value === 'function' && kindOfFunction(value) === 'function',
+};
 export const oneOf = (...values: string[]): Check => ({
   expected: values.map((value) => `'${value}'`).join(' or '),
   accepts: (value) => values.includes(value as string),
@@ -52,6 +56,11 @@ export const oneOf = (...values: string[]): Check => ({
 /** @throws TypeError that names what was given and what is expected. */
 export function refuse(where: string, given: unknown, expected: string): never {
   throw new TypeError(`${where}: expected ${expected}, but was given ${describe(given)}`);
+}
+
+/** @throws TypeError for anything but a function that runs when it is called */
+export function checkCallable(where: string, given: unknown, expected: string): void {
+  if (!callable.accepts(given)) refuse(where, given, expected);
 }
 
 /**
@@ -101,6 +110,6 @@ export function refuseValue(where: string, value: unknown, { expected, isWord }:
 
 /** An options argument that a test runner may have filled with its own context or callback, which do not count. */
 export function ignoreRunnerArgument(given: unknown): unknown {
-  const isContext = typeof given === 'object' && given !== null && !Array.isArray(given) && isPlain(given) === false;
+  const isContext = typeof given === 'object' && given !== null && !isArray(given) && isPlain(given) === false;
   return typeof given === 'function' || isContext ? undefined : given;
 }

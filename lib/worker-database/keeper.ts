@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { isMissing, type LockMode, PgDatabases } from '../drivers/pg-databases';
 import { openRawConnection } from '../knex/raw-connection';
 import { inBackground } from '../words/foreign';
-import { redirectConnection } from './redirect';
+import { checkedConnection, redirectConnection } from './redirect';
 
 /** A database that every server has. */
 const FALLBACK = 'postgres';
@@ -84,7 +84,7 @@ export class Keeper {
   async #connect(): Promise<object> {
     const { connection } = this.#config;
     try {
-      return await openRawConnection(this.#config, connection);
+      return await openRawConnection(this.#config, checkedConnection(connection));
     } catch (error) {
       // The database of the config may not exist: it is needed only for this connection.
       if (!isMissing(error)) throw error;

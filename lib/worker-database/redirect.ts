@@ -1,6 +1,7 @@
 // A Knex config that leads to another database of the same server, in each form that `connection` may have.
 import type { Knex } from 'knex';
-import { isPlainObject } from '../words/describe';
+import { describe, isPlainObject } from '../words/describe';
+import { callable } from '../words/options';
 
 type Connection = Knex.Config['connection'];
 
@@ -10,9 +11,8 @@ export function redirect(config: Knex.Config, database: string): Knex.Config {
 
 export function redirectConnection(connection: Connection, database: string): Connection {
   if (typeof connection === 'function') {
-    const provider = connection as () => unknown;
-    const redirected = async () => redirectConnection((await provider()) as Connection, database);
-    return redirected as Knex.ConnectionConfigProvider;
+    const given = checkedConnection(connection) as () => Promise<Connection>;
+    return (async () => redirectConnection(await given(), database)) as Knex.ConnectionConfigProvider;
   }
   if (typeof connection === 'string') return redirectString(connection, database);
   const { connectionString } = connection as { connectionString?: unknown };
@@ -33,8 +33,18 @@ function redirectString(text: string, database: string): string {
   return text.replace(/^([a-z]+:\/\/[^/?#]*)(\/[^?#]*)?/i, (_, server: string) => `${server}/${name}`);
 }
 
+/** The same connection, or its provider, which rejects with a TypeError where it gives nothing that leads to a server. */
+export function checkedConnection(connection: Connection): unknown {
+  if (typeof connection !== 'function') return connection;
+  const provider = connection as () => unknown;
+  return async () => leadsToServer(await provider(), 'connection()');
+}
+
 /** @throws TypeError for what leads to no server by itself */
-export function isRedirectable(connection: unknown): connection is NonNullable<Connection> {
-  if (typeof connection === 'string') return /^([a-z]+:\/\/|\/|socket:)/i.test(connection);
-  return typeof connection === 'function' || isPlainObject(connection);
+export function leadsToServer(connection: unknown, what: string): NonNullable<Connection> {
+  const isText = typeof connection === 'string' && /^([a-z]+:\/\/|\/|socket:)/i.test(connection);
+  if (isText || callable.accepts(connection) || isPlainObject(connection)) return connection as NonNullable<Connection>;
+  throw new TypeError(
+    `workerDatabase: expected a config with ${what} as a URL, an object or a function, but was given ${describe(connection)}`,
+  );
 }

@@ -2,10 +2,11 @@
 import knex, { type Knex } from 'knex';
 import { driverNameOf } from '../knex/raw-connection';
 import { describe, isPlainObject } from '../words/describe';
+import { read } from '../words/foreign';
 import { callable, checkOptions, count, refuse, text } from '../words/options';
 import type { Resettable } from '../words/types';
 import { Keeper } from './keeper';
-import { isRedirectable, redirect } from './redirect';
+import { leadsToServer, redirect } from './redirect';
 import { ensureTemplate, nameAll, type Names, sweep } from './template';
 import { defaultKey } from './template-key';
 
@@ -103,14 +104,12 @@ function check(config: unknown, options: unknown): WorkerDatabaseOptions {
   if (!checked.prepare) refuse(`${WHERE}: prepare`, undefined, 'a function that makes the template');
   const driver = driverNameOf(config as Knex.Config);
   if (driver !== 'pg') {
-    throw new TypeError(`${WHERE}: it works with PostgreSQL only (pg), not with ${driver}`);
-  }
-  const { connection } = config as Knex.Config;
-  if (!isRedirectable(connection)) {
+    const given = driver ?? describe(read(config, 'client'));
     throw new TypeError(
-      `${WHERE}: expected a config with connection as a URL, an object or a function, but was given ${describe(connection)}`,
+      `${WHERE}: it works with PostgreSQL only (pg), not with ${given}; the config says which in client`,
     );
   }
+  leadsToServer(read(config, 'connection'), 'connection');
   return checked;
 }
 
