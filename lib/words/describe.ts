@@ -1,5 +1,5 @@
 // How values and texts of users appear in messages: short, on one line, and never a possible secret.
-import { read, valueOr } from './foreign';
+import { kindOfFunction, read, valueOr } from './foreign';
 
 /** Longer texts are cut in messages; fields of errors and reports keep them whole. */
 const LONGEST = 200;
@@ -32,16 +32,6 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
 /** Also of a proxy that was revoked, which is no array then. */
 export function isArray(value: unknown): value is unknown[] {
   return valueOr(false, () => Array.isArray(value));
-}
-
-/** What calling it does: a generator function runs nothing of itself, a class throws. Built-in constructors such as Boolean are functions. */
-export function kindOfFunction(value: object): 'function' | 'generator function' | 'class' {
-  return valueOr('function', () => {
-    if (/Generator/.test(Object.prototype.toString.call(value))) return 'generator function';
-    const hasFixedPrototype = Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
-    const isClass = hasFixedPrototype && Function.prototype.toString.call(value).startsWith('class');
-    return isClass ? 'class' : 'function';
-  });
 }
 
 /** Says what a value is. Never shows the content of a string: it may be a password. */

@@ -68,3 +68,13 @@ export function textOf(value: unknown): string {
 export function read(value: unknown, key: string | symbol): unknown {
   return valueOr(undefined, () => (value as Record<string | symbol, unknown> | null | undefined)?.[key]);
 }
+
+/** What calling it does: a generator function runs nothing of itself, a class throws. Built-in constructors such as Boolean are functions. */
+export function kindOfFunction(value: object): 'function' | 'generator function' | 'class' {
+  return valueOr('function', () => {
+    if (/Generator/.test(Object.prototype.toString.call(value))) return 'generator function';
+    const hasFixedPrototype = Object.getOwnPropertyDescriptor(value, 'prototype')?.writable === false;
+    const isClass = hasFixedPrototype && Function.prototype.toString.call(value).startsWith('class');
+    return isClass ? 'class' : 'function';
+  });
+}

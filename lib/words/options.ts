@@ -1,6 +1,6 @@
 // Defaults, and the checks of everything that users pass in.
-import { describe, isArray, isPlain, isPlainObject, kindOfFunction, shown } from './describe';
-import { valueOr } from './foreign';
+import { describe, isArray, isPlain, isPlainObject, shown } from './describe';
+import { kindOfFunction, valueOr } from './foreign';
 import type { ResettableOptions } from './option-types';
 
 export const DEFAULTS = {
