@@ -90,7 +90,7 @@ async function tellingReader(reader: Duplex, stream: () => Promise<unknown>): Pr
   try {
     return await stream();
   } catch (error) {
-    if (!isTold) reader.emit('error', error);
+    if (!isTold && !reader.destroyed) reader.emit('error', error);
     throw error;
   }
 }

@@ -25,6 +25,17 @@ describe('a stream that is asked of a transaction', () => {
     expect((await failure(read(block.trx))).message).to.include('Transaction query already complete');
   });
 
+  it('which has ended says nothing to a reader that is gone', async () => {
+    const handle = await stage.db.transaction();
+    await handle.commit();
+    const stream = handle.raw('select 1').stream();
+    const errors: unknown[] = [];
+    stream.on('error', (error) => errors.push(error));
+    stream.destroy();
+    await failure(read(handle)); // asked later, and answered
+    expect(errors).to.be.empty;
+  });
+
   for (const joins of [false, true]) {
     it(`whose ROLLBACK is under way rejects for its reader, ${joins ? 'in a block that joined it' : 'asked of the block itself'}`, async () => {
       const rolling = sent(/ROLLBACK/);
