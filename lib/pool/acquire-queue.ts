@@ -12,14 +12,15 @@ export interface Request {
   /** Made before the instance was resettable: it cannot be made again. */
   readonly isEarlier: boolean;
   /** What a reset has decided for it while it waited: `REQUEUE`, or its error. */
-  verdict: unknown;
+  verdict: Verdict | undefined;
 }
 
 /** What an opening ends with that a reset has ended. A request that came behind that reset, and relied on it, is made again. */
 export class EndedOpening extends Error {}
 
 /** The verdict on a request that is to be made again behind the gate. */
-const REQUEUE = Symbol('ask again');
+const REQUEUE: unique symbol = Symbol('ask again');
+type Verdict = Error | typeof REQUEUE;
 
 /**
  * `inside`: it shares the connection of the transaction around it. `now`: a connection of the real pool is for it.
@@ -40,6 +41,11 @@ export class AcquireQueue {
     if (enclosing !== undefined) return 'inside';
     if (this.isClosed || (verdict !== undefined && verdict !== REQUEUE)) return 'rejected';
     return this.#gate !== undefined || verdict === REQUEUE ? 'held' : 'now';
+  }
+
+  /** The error of a request that is rejected. */
+  refusalOf({ verdict }: Request): Error {
+    return verdict instanceof Error ? verdict : new Error('Unable to acquire a connection');
   }
 
   get isGateClosed(): boolean {
@@ -88,7 +94,7 @@ export class AcquireQueue {
   turnAway(
     how: 'reject' | 'requeue',
     error: () => Error,
-    tell: (pending: PendingAcquire, verdict: unknown) => void,
+    tell: (pending: PendingAcquire, verdict: Verdict) => void,
   ): number {
     const waiting = [...this.#waiting];
     for (const [request, pending] of waiting) {

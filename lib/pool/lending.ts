@@ -53,7 +53,7 @@ export class Lending {
       case 'held':
         return queue.passed().then(() => this.ask(request.askedAt));
       case 'rejected':
-        return Promise.reject((request.verdict as Error) ?? new Error('Unable to acquire a connection'));
+        return Promise.reject(queue.refusalOf(request));
     }
   }
 
