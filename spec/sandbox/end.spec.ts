@@ -1,4 +1,5 @@
 // How a sandbox ends: what the database, the code under test or a reset may have against it.
+import type { EventEmitter } from 'node:events';
 import { expect } from 'chai';
 import { ResetError, type Sandbox, SandboxError } from '../../lib';
 import { failure } from '../support/outcome';
@@ -180,7 +181,12 @@ for (const [kind, run] of KINDS) {
     it('says how its connection was lost, and the next one works', async () => {
       const error = await failure(
         run(db, async () => {
+          const connection: EventEmitter = await db.client.acquireConnection();
+          await db.client.releaseConnection(connection);
+          // A statement sent to a server that is gone breaks the socket, and what it said last may be lost.
+          const ended = new Promise((resolve) => connection.once('end', resolve));
           await stage.database.terminate(await pidOf(db));
+          await ended;
           await db('t').insert({ id: 1 });
         }),
       );
