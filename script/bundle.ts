@@ -10,8 +10,8 @@ export const TOOLS = 'tools.js';
 
 /** The bundles that are loaded when something of them is used for the first time, with their modules that the core uses. */
 const ON_DEMAND: Record<string, string[]> = {
-  'mysql.js': ['lib/drivers/mysql.ts'],
-  'sqlite.js': ['lib/drivers/better-sqlite3.ts', 'lib/drivers/sqlite3.ts'],
+  'mysql.js': ['lib/drivers/mysql/mysql.ts'],
+  'sqlite.js': ['lib/drivers/sqlite/better-sqlite3.ts', 'lib/drivers/sqlite/sqlite3.ts'],
 };
 
 /** Modules of lib/, each with the bundle that it is in. */

@@ -1,15 +1,15 @@
 // Chooses the driver by what knex calls it.
 import type { ClientFacts } from '../knex/client-facts';
-import { betterSqliteDriver } from './better-sqlite3';
+import { betterSqliteDriver } from './sqlite/better-sqlite3';
 import type { Driver } from './driver';
 import { guarded } from './guarded';
-import { mysqlDriver } from './mysql';
+import { mysqlDriver } from './mysql/mysql';
 import { otherDriver } from './other';
-import { pgDriver } from './pg';
-import type { PgConnection } from './pg-client';
-import { pgRelative } from './pg-relative';
-import { rememberFactory } from './pg-way';
-import { sqliteDriver } from './sqlite3';
+import { pgDriver } from './pg/pg';
+import type { PgConnection } from './pg/client';
+import { pgRelative } from './pg/relative';
+import { rememberFactory } from './pg/way';
+import { sqliteDriver } from './sqlite/sqlite3';
 
 /** Each driver that this package knows, by knex's name of it. */
 const DRIVERS: Readonly<Record<string, (client: ClientFacts) => unknown>> = {

@@ -4,7 +4,7 @@ import { defer } from '../words/waiting';
 import type { Driver } from './driver';
 import type { PendingStatement } from './pending-statement';
 import type { KnexStatement, StatementSink } from './statement-sink';
-import { saysRolledBack } from './pg';
+import { saysRolledBack } from './pg/pg';
 
 class CarriedStatement implements PendingStatement {
   readonly #answer = defer<unknown>();

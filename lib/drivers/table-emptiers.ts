@@ -1,7 +1,7 @@
 // Chooses how tables are emptied, by knex's name of the driver. Not in drivers/index.ts, so that only the test kit loads it.
-import { mysqlTableEmptier } from './mysql-empty-tables';
-import { pgTableEmptier } from './pg-empty-tables';
-import { sqliteTableEmptier } from './sqlite-empty-tables';
+import { mysqlTableEmptier } from './mysql/empty-tables';
+import { pgTableEmptier } from './pg/empty-tables';
+import { sqliteTableEmptier } from './sqlite/empty-tables';
 import type { TableEmptier } from './table-emptier';
 
 /** By knex's name of the driver. */

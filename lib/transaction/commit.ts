@@ -1,5 +1,5 @@
 // COMMIT, and RELEASE of a savepoint: what comes before it. What is sent, and what the answer means, is in root.ts and savepoint.ts.
-import { type Recorded, recordXid } from '../drivers/pg-commit-status';
+import { type Recorded, recordXid } from '../drivers/pg/commit-status';
 import { drain } from './sandbox-waits';
 import { rollBack, settleAborted } from './roll-back';
 import type { Failure } from '../words/failure';

@@ -1,5 +1,5 @@
 // An outermost transaction on the server: BEGIN, COMMIT, ROLLBACK.
-import type { Recorded } from '../drivers/pg-commit-status';
+import type { Recorded } from '../drivers/pg/commit-status';
 import { setDeferrable } from '../drivers/sql';
 import { isAnswerToCommit } from '../drivers/fatal-errors';
 import type { StepResult } from '../knex/transaction-port';

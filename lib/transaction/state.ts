@@ -1,5 +1,5 @@
 // The states of a transaction, and the moves between them: one table for transactions, savepoints and sandboxes.
-import type { Recorded } from '../drivers/pg-commit-status';
+import type { Recorded } from '../drivers/pg/commit-status';
 import type { HookRegister } from './hooks';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';

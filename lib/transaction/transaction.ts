@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
 import { describeUse } from '../pool/open-entry';
 import { isSocketError } from '../drivers/fatal-errors';
-import type { Recorded } from '../drivers/pg-commit-status';
+import type { Recorded } from '../drivers/pg/commit-status';
 import type { TransactionPort } from '../knex/transaction-port';
 import type { SandboxOwner } from '../pool/sandboxes';
 import { type CallSite, type QueryOrigin, userFrames } from '../words/call-site';

@@ -1,5 +1,5 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
-import { commitStatus, type Recorded } from '../drivers/pg-commit-status';
+import { commitStatus, type Recorded } from '../drivers/pg/commit-status';
 import { Deadline, within, sleep } from '../words/waiting';
 import type { Outcome } from './outcome';
 import type { StateOf } from './state';

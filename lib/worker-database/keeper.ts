@@ -1,6 +1,6 @@
 // The connection by which other processes know that this one is alive: its locks on the template and on the clone end with it.
 import type { Knex } from 'knex';
-import { isMissing, type LockMode, PgDatabases } from '../drivers/pg-databases';
+import { isMissing, type LockMode, PgDatabases } from '../drivers/pg/databases';
 import { openRawConnection } from '../knex/raw-connection';
 import { inBackground } from '../words/foreign';
 import { checkedConnection, redirectConnection } from './redirect';

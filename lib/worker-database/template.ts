@@ -1,6 +1,6 @@
 // The templates of worker databases and their clones: their names, how one is made, and which are dropped.
 import { createHash, randomBytes } from 'node:crypto';
-import { isForbidden, type PgDatabases } from '../drivers/pg-databases';
+import { isForbidden, type PgDatabases } from '../drivers/pg/databases';
 
 /** The suffix of a template that is not complete. */
 const MAKING = '_making';

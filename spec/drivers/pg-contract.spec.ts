@@ -1,8 +1,8 @@
-// Each piece of pg that lib/drivers/pg.ts relies on, on a plain client: when pg changes one, it fails here by name.
+// Each piece of pg that lib/drivers/pg/pg.ts relies on, on a plain client: when pg changes one, it fails here by name.
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { Client, Query } from 'pg';
-import type { PgConnection } from '../../lib/drivers/pg-client';
+import type { PgConnection } from '../../lib/drivers/pg/client';
 import { failure, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 

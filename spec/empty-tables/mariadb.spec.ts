@@ -1,6 +1,6 @@
 // emptyTables() on MariaDB, with both drivers.
 import { expect } from 'chai';
-import { mysqlTableEmptier } from '../../lib/drivers/mysql-empty-tables';
+import { mysqlTableEmptier } from '../../lib/drivers/mysql/empty-tables';
 import { emptyTables } from '../../lib/testing';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { MysqlStage, type ResettableKnex } from '../support/mysql-stage';

@@ -24,7 +24,7 @@ export const mutants: Mutant[] = [
   },
   {
     slip: 'a cancel that is still on its way counts as delivered: the next borrower is stopped',
-    file: 'drivers/pg-cancel.ts',
+    file: 'drivers/pg/cancel.ts',
     anchor: 'const isDelivered = await within(limit, closed);\n  wire.stream.destroy();',
     mutation:
       'const isDelivered = await Promise.resolve(true);\n  closed.then(() => wire.stream.destroy()).catch(() => {});',

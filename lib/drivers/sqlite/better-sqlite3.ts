@@ -1,9 +1,9 @@
 // SQLite through `better-sqlite3`: every statement is answered when its method returns, so no statement ever runs while other code does.
-import type { Driver } from './driver';
-import type { StatementSink } from './statement-sink';
+import type { Driver } from '../driver';
+import type { StatementSink } from '../statement-sink';
 import { isInMemory } from './in-memory';
-import { isRollback } from './statement-text';
-import { SCHEMA_CHANGE } from './sqlite-schema';
+import { isRollback } from '../statement-text';
+import { SCHEMA_CHANGE } from './schema';
 
 type Method = (...args: unknown[]) => unknown;
 

@@ -1,7 +1,7 @@
 // How a connection of `pg` reached its server. A side connection or cancel request uses the same way.
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { PgConnection } from './pg-client';
+import type { PgConnection } from './client';
 
 /** The `stream` option of pg: a function that makes the socket. Connectors of managed databases give one. */
 export type StreamFactory = (config: unknown) => Duplex;

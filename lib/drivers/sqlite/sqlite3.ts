@@ -1,12 +1,12 @@
 // SQLite through `sqlite3`: statements run in a thread, with a callback; it does not tell whether a transaction is open.
-import { throwLater } from '../words/foreign';
-import type { Driver } from './driver';
-import type { PendingStatement } from './pending-statement';
-import type { StatementSink } from './statement-sink';
-import type { TransactionStatus } from './transaction-reader';
+import { throwLater } from '../../words/foreign';
+import type { Driver } from '../driver';
+import type { PendingStatement } from '../pending-statement';
+import type { StatementSink } from '../statement-sink';
+import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
-import { isRollback } from './statement-text';
-import { SCHEMA_CHANGE } from './sqlite-schema';
+import { isRollback } from '../statement-text';
+import { SCHEMA_CHANGE } from './schema';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
 type Method = (...args: unknown[]) => unknown;

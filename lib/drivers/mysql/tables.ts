@@ -1,6 +1,6 @@
 // The tables of a MySQL or MariaDB database for emptyTables(), read in one query.
-import type { Ask, EmptyRequest } from './table-emptier';
-import { refuseMissing, refuseMissingSchemas } from './table-emptier';
+import type { Ask, EmptyRequest } from '../table-emptier';
+import { refuseMissing, refuseMissingSchemas } from '../table-emptier';
 
 export interface Table {
   schema: string;

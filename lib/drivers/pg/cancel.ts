@@ -1,7 +1,7 @@
 // The protocol's CancelRequest: a short connection of its own, which carries the key of the session.
-import { type TimeLimit, within } from '../words/waiting';
-import type { PgConnection, Wire } from './pg-client';
-import { factoryOf } from './pg-way';
+import { type TimeLimit, within } from '../../words/waiting';
+import type { PgConnection, Wire } from './client';
+import { factoryOf } from './way';
 
 /** https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
 export async function cancel(connection: PgConnection, limit: TimeLimit): Promise<boolean> {

@@ -1,7 +1,7 @@
 // emptyTables() on PostgreSQL: one statement deletes from all tables at once, so that foreign keys are checked when all rows are gone.
-import type { Ask, EmptyRequest, LockHolder, TableEmptier } from './table-emptier';
-import { refuseReference } from './table-emptier';
-import { type KnownTables, remember, rereadTables, SESSION, type Session } from './pg-filled-tables';
+import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../table-emptier';
+import { refuseReference } from '../table-emptier';
+import { type KnownTables, remember, rereadTables, SESSION, type Session } from './filled-tables';
 import {
   type PgTable,
   type PgTables,
@@ -11,7 +11,7 @@ import {
   readTables,
   regclass,
   tableName,
-} from './pg-tables';
+} from './tables';
 
 /**
  * In force for one message to the server, or for the rest of the caller's transaction. With row_security off, a statement fails that

@@ -1,8 +1,8 @@
 // Which of the tables that emptyTables() knows hold rows by now: one cheap query, which also tells whether they are still the same tables.
 import { createHash } from 'node:crypto';
-import { means } from './error-codes';
-import { FINGERPRINT, type PgTables, quoteName, regclass, tableName } from './pg-tables';
-import type { Ask, EmptyRequest } from './table-emptier';
+import { means } from '../error-codes';
+import { FINGERPRINT, type PgTables, quoteName, regclass, tableName } from './tables';
+import type { Ask, EmptyRequest } from '../table-emptier';
 
 /** What the settings are. */
 export interface Session {

@@ -1,9 +1,9 @@
 // A second connection to the same PostgreSQL server: it cancels and terminates other sessions of the same role.
-import { Deadline, type TimeLimit, within } from '../words/waiting';
-import { promised } from '../words/foreign';
-import type { ServerSession, SideConnection } from './side-connection';
-import type { PgConnection } from './pg-client';
-import { factoryOf } from './pg-way';
+import { Deadline, type TimeLimit, within } from '../../words/waiting';
+import { promised } from '../../words/foreign';
+import type { ServerSession, SideConnection } from '../side-connection';
+import type { PgConnection } from './client';
+import { factoryOf } from './way';
 
 const ignore = () => {};
 

@@ -1,7 +1,7 @@
 // PostgreSQL 14 and later reports to each session whether the server is a standby, and whether sessions are read-only.
 import type { Socket } from 'node:net';
-import type { PgConnection } from './pg-client';
-import type { ServerKind } from './server-kind';
+import type { PgConnection } from './client';
+import type { ServerKind } from '../server-kind';
 
 const PARAMETERS = Symbol('knex-reset.parameters');
 const TOLD = ['in_hot_standby', 'default_transaction_read_only'] as const;

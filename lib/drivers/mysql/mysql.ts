@@ -1,14 +1,14 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
-import { inBackground } from '../words/foreign';
-import { type TimeLimit, within } from '../words/waiting';
-import type { Driver } from './driver';
-import type { Openings } from './openings';
-import { isSameServer, openSideConnection, SecondConnection } from './mysql-side-connection';
-import { endsInBetween, Watch } from './mysql-watch';
-import { mysqlServerKind } from './mysql-server-kind';
-import { tapConnection } from './mysql-tap';
-import { isControl, isRestart, isRollback } from './statement-text';
-import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './mysql-wire';
+import { inBackground } from '../../words/foreign';
+import { type TimeLimit, within } from '../../words/waiting';
+import type { Driver } from '../driver';
+import type { Openings } from '../openings';
+import { isSameServer, openSideConnection, SecondConnection } from './side-connection';
+import { endsInBetween, Watch } from './watch';
+import { mysqlServerKind } from './server-kind';
+import { tapConnection } from './tap';
+import { isControl, isRestart, isRollback } from '../statement-text';
+import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './wire';
 
 const CLIENT_IGNORE_SPACE = 256;
 

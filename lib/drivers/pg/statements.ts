@@ -1,11 +1,11 @@
 // The statements and streams of a `pg` connection as statements of the queue, and those that ran before it was tapped.
 import type { Duplex } from 'node:stream';
-import { callUser, inBackground, throwLater } from '../words/foreign';
-import type { PendingStatement } from './pending-statement';
-import type { StatementSink } from './statement-sink';
-import { CursorClose } from './pg-cursor-close';
-import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './pg-client';
-import { forget } from './pg-heard';
+import { callUser, inBackground, throwLater } from '../../words/foreign';
+import type { PendingStatement } from '../pending-statement';
+import type { StatementSink } from '../statement-sink';
+import { CursorClose } from './cursor-close';
+import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './client';
+import { forget } from './heard';
 
 const ignore = () => {};
 

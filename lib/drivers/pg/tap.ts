@@ -1,10 +1,10 @@
 // Passes every statement on a connection of `pg` through the statement queue.
-import type { StatementSink } from './statement-sink';
-import type { Callback, PgConnection, Query } from './pg-client';
-import { listen } from './pg-heard';
-import { keepLedger } from './pg-ledger';
-import { rememberAddress } from './pg-way';
-import { EarlierStatement, QueryStatement, StreamStatement } from './pg-statements';
+import type { StatementSink } from '../statement-sink';
+import type { Callback, PgConnection, Query } from './client';
+import { listen } from './heard';
+import { keepLedger } from './ledger';
+import { rememberAddress } from './way';
+import { EarlierStatement, QueryStatement, StreamStatement } from './statements';
 
 export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;

@@ -1,7 +1,7 @@
 // emptyTables() on MySQL and MariaDB: TRUNCATE where a trigger or a counter asks for it, DELETE elsewhere, with the checks of foreign keys off.
-import { readTables, tableName } from './mysql-tables';
-import type { Ask, EmptyRequest, LockHolder, TableEmptier } from './table-emptier';
-import { refuseReference } from './table-emptier';
+import { readTables, tableName } from './tables';
+import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../table-emptier';
+import { refuseReference } from '../table-emptier';
 
 const SETTINGS = ['foreign_key_checks', 'lock_wait_timeout', 'innodb_lock_wait_timeout'];
 const SIGNAL = 'knex-reset reference ';

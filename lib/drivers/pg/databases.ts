@@ -1,8 +1,8 @@
 // The databases of a PostgreSQL server, over a connection of their own: made, dropped, and locked by name for as long as a process lives.
-import { sleep } from '../words/waiting';
+import { sleep } from '../../words/waiting';
 import { createHash } from 'node:crypto';
-import { means } from './error-codes';
-import type { PgConnection } from './pg-client';
+import { means } from '../error-codes';
+import type { PgConnection } from './client';
 
 type Row = Record<string, unknown>;
 

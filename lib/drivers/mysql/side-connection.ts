@@ -1,8 +1,8 @@
 // A second connection to the same MySQL server, as the same user: it kills statements and sessions.
-import { type TimeLimit, within } from '../words/waiting';
-import { means } from './error-codes';
-import type { SideConnection } from './side-connection';
-import { classOf, cut, type MysqlConnection, quit, socketOf } from './mysql-wire';
+import { type TimeLimit, within } from '../../words/waiting';
+import { means } from '../error-codes';
+import type { SideConnection } from '../side-connection';
+import { classOf, cut, type MysqlConnection, quit, socketOf } from './wire';
 
 const ignore = () => {};
 

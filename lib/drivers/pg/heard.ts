@@ -1,7 +1,7 @@
 // What a PostgreSQL server has said of the latest statement, message by message: pg tells of a script only when all of it is answered,
 // and of nothing when the connection dies before that.
-import { means } from './error-codes';
-import type { PgConnection } from './pg-client';
+import { means } from '../error-codes';
+import type { PgConnection } from './client';
 
 /** On the connection itself: it is asked for with each statement. */
 const HEARD = Symbol('knex-reset.heard');

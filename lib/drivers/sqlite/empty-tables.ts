@@ -1,6 +1,6 @@
 // emptyTables() on SQLite: one transaction, in which foreign keys are not checked and triggers are dropped and made again.
-import type { Ask, EmptyRequest, TableEmptier } from './table-emptier';
-import { refuseMissing, refuseMissingSchemas, refuseReference } from './table-emptier';
+import type { Ask, EmptyRequest, TableEmptier } from '../table-emptier';
+import { refuseMissing, refuseMissingSchemas, refuseReference } from '../table-emptier';
 
 interface Table {
   schema: string;

@@ -1,10 +1,10 @@
 // The statements on a MySQL connection as statements of the queue.
-import { callUser, inBackground, throwLater, nextTick } from '../words/foreign';
-import { means } from './error-codes';
-import type { PendingStatement } from './pending-statement';
-import type { StatementSink } from './statement-sink';
-import type { Watch } from './mysql-watch';
-import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './mysql-wire';
+import { callUser, inBackground, throwLater, nextTick } from '../../words/foreign';
+import { means } from '../error-codes';
+import type { PendingStatement } from '../pending-statement';
+import type { StatementSink } from '../statement-sink';
+import type { Watch } from './watch';
+import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './wire';
 
 const ignore = () => {};
 

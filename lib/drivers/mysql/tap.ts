@@ -1,16 +1,8 @@
 // Passes every statement on a MySQL connection through the statement queue.
-import type { StatementSink } from './statement-sink';
-import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './mysql-statements';
-import type { Watch } from './mysql-watch';
-import {
-  type Callback,
-  type Command,
-  classOf,
-  type MysqlConnection,
-  pendingOf,
-  reasonOf,
-  socketOf,
-} from './mysql-wire';
+import type { StatementSink } from '../statement-sink';
+import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './statements';
+import type { Watch } from './watch';
+import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf, socketOf } from './wire';
 
 export function tapConnection(connection: MysqlConnection, sink: StatementSink, watch: Watch): () => void {
   const tap: Tap = { connection, sink, watch };

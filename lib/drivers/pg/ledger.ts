@@ -1,6 +1,6 @@
 // What a connection owes: for each Query and each Sync that is sent the server says once that it is ready again. A connection that owes
 // another number than none while nothing runs is out of step: its next statements would get the answers of others.
-import type { PgConnection, Wire } from './pg-client';
+import type { PgConnection, Wire } from './client';
 
 const OWED = Symbol('knex-reset.owed');
 

@@ -1,18 +1,18 @@
 // PostgreSQL through the `pg` driver.
-import { inBackground } from '../words/foreign';
-import type { Driver } from './driver';
-import type { Openings } from './openings';
-import type { TransactionStatus } from './transaction-reader';
-import { cancel } from './pg-cancel';
-import type { PgConnection } from './pg-client';
-import { checkConstraints } from './pg-constraints';
-import { endedBefore, endHeard, watchCut } from './pg-heard';
-import { isInStep } from './pg-ledger';
-import { keepParameters, pgServerKind } from './pg-server-kind';
-import { ready } from './pg-statements';
-import { openSideConnection, PLAIN } from './pg-side-connection';
-import { tap } from './pg-tap';
-import { isSameWay, rememberFactory } from './pg-way';
+import { inBackground } from '../../words/foreign';
+import type { Driver } from '../driver';
+import type { Openings } from '../openings';
+import type { TransactionStatus } from '../transaction-reader';
+import { cancel } from './cancel';
+import type { PgConnection } from './client';
+import { checkConstraints } from './constraints';
+import { endedBefore, endHeard, watchCut } from './heard';
+import { isInStep } from './ledger';
+import { keepParameters, pgServerKind } from './server-kind';
+import { ready } from './statements';
+import { openSideConnection, PLAIN } from './side-connection';
+import { tap } from './tap';
+import { isSameWay, rememberFactory } from './way';
 
 function status(connection: PgConnection): TransactionStatus {
   switch (connection.getTransactionStatus?.()) {

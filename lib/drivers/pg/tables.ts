@@ -1,6 +1,6 @@
 // The tables of a PostgreSQL database for emptyTables(): one query reads them all, a cheap one tells which hold rows by now.
-import type { Ask, EmptyRequest } from './table-emptier';
-import { refuseMissing, refuseMissingSchemas } from './table-emptier';
+import type { Ask, EmptyRequest } from '../table-emptier';
+import { refuseMissing, refuseMissingSchemas } from '../table-emptier';
 
 /** A trigger or rule that would fire at DELETE. */
 export interface PgTrigger {

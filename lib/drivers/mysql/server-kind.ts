@@ -1,6 +1,6 @@
 // Tells whether a MySQL or MariaDB server takes writes. Such a server does not say whether it is a standby.
-import { type MysqlConnection, socketOf } from './mysql-wire';
-import type { ServerKind } from './server-kind';
+import { type MysqlConnection, socketOf } from './wire';
+import type { ServerKind } from '../server-kind';
 
 const ASK = 'SELECT @@global.read_only AS readOnly, @@global.innodb_read_only AS innodbReadOnly';
 const OFF = new Set(['0', 'OFF']);

@@ -1,7 +1,7 @@
 // Reads from the server's answers on a MySQL connection what they say about its transaction.
-import { means } from './error-codes';
-import type { PendingStatement } from './pending-statement';
-import type { TransactionStatus } from './transaction-reader';
+import { means } from '../error-codes';
+import type { PendingStatement } from '../pending-statement';
+import type { TransactionStatus } from '../transaction-reader';
 
 const IN_TRANSACTION = 1;
 const AUTOCOMMIT = 2;
