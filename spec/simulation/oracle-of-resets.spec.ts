@@ -93,4 +93,41 @@ describe('the oracle of resets and bounds', () => {
     second.backendsLeft = left(first.asked.order + 1);
     expect(lie.broken).to.deep.equal(['let go']);
   });
+
+  it('knows that a grace with nothing open takes no time, so that a reset may run out of its time without it', () => {
+    const reset = lie.reset();
+    reset.options = { timeoutMillis: 100, graceMillis: 200 };
+    reset.boundMillis = 300;
+    lie.doneAt(reset, 101);
+    reset.report = { durationMillis: 101, recycledConnections: 0 } as ResetReport;
+    reset.backendsLeft = [{ pid: 101, isAtRest: false, order: 0, isHurt: false }];
+    expect(lie.broken).to.be.empty;
+  });
+
+  it('hears of a backend that is left where the grace was used, and the time after it was not up', () => {
+    const { unit } = lie.asked('statement');
+    const reset = lie.reset();
+    reset.options = { timeoutMillis: 100, graceMillis: 200 };
+    reset.boundMillis = 300;
+    lie.doneAt(unit, 60);
+    lie.store(1);
+    lie.doneAt(reset, 101);
+    reset.report = { durationMillis: 101, recycledConnections: 0 } as ResetReport;
+    reset.backendsLeft = [{ pid: 101, isAtRest: false, order: 0, isHurt: false }];
+    expect(lie.broken).to.deep.equal(['let go']);
+  });
+
+  it('lets the reader of an answered stream hear of it when the event loop turns again, and not later', () => {
+    const { unit, attempt } = lie.asked('stream');
+    const reset = lie.reset();
+    lie.evidence.ledger.stalls.push({ ...lie.evidence.ledger.now(), at: 0, millis: 50 });
+    lie.doneAt(reset, 51);
+    const [asked] = attempt.asked;
+    asked!.sql = 'select generate_series(1, 3)';
+    lie.doneAt(asked!, 50);
+    lie.doneAt(unit, 50);
+    expect(lie.broken).to.be.empty;
+    lie.doneAt(asked!, 51);
+    expect(lie.broken).to.deep.equal(['told at once']);
+  });
 });

@@ -10,14 +10,26 @@ const EARLY_MILLIS = 1;
 export type OwnTime = Pick<Setting['options'], 'graceMillis' | 'timeoutMillis'>;
 
 /** The time was up. Calls that share a teardown shorten it, its grace and what comes after that. */
-export function isOutOfTime({ asked, told, report }: ResetRecord, { resets }: Ledger, own: OwnTime): boolean {
+export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): boolean {
+  const { asked, told, report } = reset;
   if (told.is !== 'done' || !report) return false;
-  const given: OwnTime[] = resets.filter((reset) => reset.report === report).map(({ options }) => options);
+  const shared = ledger.resets.filter((other) => other.report === report);
+  const given: OwnTime[] = shared.map(({ options }) => options);
   // The instance began it by itself.
   if (isOfFatal(report)) given.push({});
   const grace = Math.min(...given.map(({ graceMillis = own.graceMillis ?? 0 }) => graceMillis));
   const timeout = Math.min(...given.map(({ timeoutMillis = own.timeoutMillis ?? 5000 }) => timeoutMillis));
-  return Math.max(told.at - asked.at, report.durationMillis) >= grace + timeout - EARLY_MILLIS;
+  const begun = Math.min(told.at - report.durationMillis, ...shared.map((other) => other.asked.at));
+  const usedGrace = Math.min(grace, lastEndBetween(begun, told.at, ledger) - begun);
+  return Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS;
+}
+
+/** A grace is over when nothing is open any more: the last of what was asked before it was told by then. */
+function lastEndBetween(begun: number, ended: number, { units, asked }: Ledger): number {
+  const ends = [...units, ...asked]
+    .filter((record) => record.asked.at <= begun && !(record.told.is !== 'nothing' && record.told.at < begun))
+    .map(({ told }) => (told.is === 'nothing' ? ended : Math.min(told.at, ended)));
+  return Math.max(begun, ...ends);
 }
 
 /** `onFatal: 'reset'` began the teardown. */

@@ -99,9 +99,11 @@ async function play(stage: Stage): Promise<Evidence> {
 }
 
 /** The final reset is one of its own: one that joined another would spare what was asked meanwhile. */
-async function resetsOver({ clock, ledger }: Stage): Promise<void> {
+async function resetsOver({ clock, ledger, db }: Stage): Promise<void> {
   const until = clock.now + 10_000;
-  while (clock.now < until && ledger.resets.some(({ told }) => told.is === 'nothing')) await clock.wait(5);
+  // One that `onFatal` began is in no record.
+  const isUnderWay = () => ledger.resets.some(({ told }) => told.is === 'nothing') || db.connectionState().resetting;
+  while (clock.now < until && isUnderWay()) await clock.wait(5);
 }
 
 /** A lost COMMIT is asked about for as long as the instance gives. */
