@@ -104,6 +104,24 @@ describe('the oracle of resets and bounds', () => {
     expect(lie.broken).to.be.empty;
   });
 
+  it('knows that what waits for a connection behind a reset takes none of its grace, and what is left open all of it', () => {
+    const { unit, attempt } = lie.asked('handle');
+    const reset = lie.reset();
+    reset.options = { timeoutMillis: 100, graceMillis: 200, waiting: 'requeue' };
+    reset.boundMillis = 300;
+    lie.doneAt(reset, 101);
+    reset.report = { durationMillis: 101, recycledConnections: 0 } as ResetReport;
+    reset.backendsLeft = [{ pid: 101, isAtRest: false, order: 0, isHurt: false }];
+    lie.doneAt(unit, 150);
+    unit.told = { ...unit.told, value: unit.name } as Told;
+    lie.store(1);
+    expect(lie.broken).to.be.empty;
+    attempt.isGivenUp = true;
+    expect(lie.broken).to.include('let go');
+    reset.isBusy = false;
+    expect(lie.broken).not.to.include('let go');
+  });
+
   it('hears of a backend that is left where the grace was used, and the time after it was not up', () => {
     const { unit } = lie.asked('statement');
     const reset = lie.reset();

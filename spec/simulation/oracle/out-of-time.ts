@@ -1,7 +1,7 @@
 // Teardowns that ran out of their time: they have cut what they could not end, so no later one knows of it any more.
 import type { ResetReport } from '../../../lib';
 import type { Setting } from '../schedule/schedule';
-import type { Ledger, Moment, ResetRecord } from '../run/ledger';
+import type { Asked, Ledger, Moment, ResetRecord, Unit } from '../run/ledger';
 
 /** The last millisecond of a time is not waited for. */
 const EARLY_MILLIS = 1;
@@ -20,7 +20,8 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
   const grace = Math.min(...given.map(({ graceMillis = own.graceMillis ?? 0 }) => graceMillis));
   const timeout = Math.min(...given.map(({ timeoutMillis = own.timeoutMillis ?? 5000 }) => timeoutMillis));
   const begun = Math.min(told.at - report.durationMillis, ...shared.map((other) => other.asked.at));
-  const usedGrace = Math.min(grace, lastEndBetween(begun, told.at, ledger) - begun);
+  const hasGrace = shared.find((other) => other.asked.at === begun)?.isBusy ?? true;
+  const usedGrace = hasGrace ? Math.min(grace, lastEndBetween(begun, told.at, ledger) - begun) : 0;
   return Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS;
 }
 
@@ -28,8 +29,17 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
 function lastEndBetween(begun: number, ended: number, { units, asked }: Ledger): number {
   const ends = [...units, ...asked]
     .filter((record) => record.asked.at <= begun && !(record.told.is !== 'nothing' && record.told.at < begun))
+    .filter((record) => !hasWaited(record, ended))
     .map(({ told }) => (told.is === 'nothing' ? ended : Math.min(told.at, ended)));
   return Math.max(begun, ...ends);
+}
+
+/** It went on waiting for a connection behind the reset: what was open when that ended is never done. */
+function hasWaited(record: Unit | Asked, ended: number): boolean {
+  const { told } = record;
+  const attempts = 'token' in record ? [record.attempt] : record.attempts;
+  // A handle that is left open is done with when the schedule ends.
+  return told.is === 'done' && told.at > ended && !attempts.some(({ isGivenUp }) => isGivenUp);
 }
 
 /** `onFatal: 'reset'` began the teardown. */

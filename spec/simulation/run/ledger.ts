@@ -63,6 +63,8 @@ export interface ResetRecord {
   asked: Moment;
   /** Until it settles at the latest. */
   boundMillis: number;
+  /** Connections were in use when it was asked for: a grace waits for them. */
+  isBusy?: boolean;
   told: Told;
   report?: ResetReport;
   /** The backends that were there when it resolved: those accepted before it was asked for. */

@@ -13,7 +13,8 @@ export async function performReset(stage: Stage, options: ResetOptions): Promise
   const defaults = schedule.setting.options;
   const boundMillis =
     (options.graceMillis ?? defaults.graceMillis ?? 0) + (options.timeoutMillis ?? defaults.timeoutMillis ?? 5000);
-  const record: ResetRecord = { options, asked: ledger.now(), boundMillis, told: { is: 'nothing' } };
+  const isBusy = db.connectionState().connections.inUse > 0;
+  const record: ResetRecord = { options, asked: ledger.now(), boundMillis, isBusy, told: { is: 'nothing' } };
   ledger.resets.push(record);
   const report = await ledger.watch(record, db.resetConnection(options));
   record.report = report;
