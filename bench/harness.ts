@@ -2,10 +2,11 @@
 // No collection is forced between rounds: V8 drops optimised code with it, which makes everything five times slower. Rounds are long instead.
 //
 // How a goal is judged. The median has a 95 % confidence interval, by order statistics: it assumes nothing about how the rounds are distributed.
-// `ok`: the median reaches the goal. `MISSED`: the whole interval lies beyond it. In between the measurement cannot tell, so it goes on, for
-// up to four times as long. If it still cannot tell, the verdict is `ok, within error`: to call that missed would fail every second run of code
-// that is exactly at its goal. But noise excuses nothing: where the interval is wider than a tenth of the ratio to each side, it is `UNCLEAR`,
-// which counts as missed.
+// `ok`: the median reaches the goal. `MISSED`: the whole interval lies beyond it. Where the median misses the goal and the interval holds it,
+// the measurement cannot tell, so it goes on, for up to four times as long. If it still cannot tell, the verdict is `ok, within error`: to call
+// that missed would fail every second run of code that is exactly at its goal. But noise excuses nothing, and proves nothing: where the interval
+// holds the goal and is wider than a tenth of the ratio to each side, the verdict is `UNCLEAR` on either side of the goal, and counts as missed.
+// That too is measured for longer first.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One side: does the work `times` times over. */
@@ -79,13 +80,16 @@ export type Verdict = 'ok' | 'ok, within error' | 'MISSED' | 'UNCLEAR' | '';
 
 export const isFailure = (verdict: Verdict) => verdict === 'MISSED' || verdict === 'UNCLEAR';
 
+/** More rounds may tell. */
+const isUndecided = (verdict: Verdict) => verdict === 'ok, within error' || verdict === 'UNCLEAR';
+
 const WARM_UP_ROUNDS = 6;
 /** Of each side. V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
 const WARM_UP_MILLIS = 2_000;
 const LEAST_ROUNDS = 12;
 /** How much longer is measured where the interval holds the goal. */
 const EXTENSION = 4;
-/** The widest interval that may excuse a median beyond the goal, to each side, as a share of the ratio. */
+/** The widest interval with the goal inside that still tells something, to each side, as a share of the ratio. */
 const WIDEST = 0.1;
 
 interface Round {
@@ -109,7 +113,7 @@ export async function compare(comparison: Comparison): Promise<Line> {
   };
   await measureUntil((error) => error <= precision, maxMillis);
   // Judged once more at a precision that is fixed, not whenever it would suit.
-  if (verdictOf(goal, estimate()) === 'ok, within error') {
+  if (isUndecided(verdictOf(goal, estimate()))) {
     await measureUntil((error) => error <= precision / 2, EXTENSION * maxMillis);
   }
 
@@ -143,9 +147,11 @@ export function estimateOf(values: number[]): Estimate {
 
 export function verdictOf(goal: Goal, { ratio, low, high, error }: Estimate): Verdict {
   if (goal.isStated) return '';
-  if (goal.isReached(ratio)) return 'ok';
-  if (!goal.isReached(low) && !goal.isReached(high)) return 'MISSED';
-  return error <= WIDEST ? 'ok, within error' : 'UNCLEAR';
+  const ends = [low, high].filter((end) => goal.isReached(end)).length;
+  if (ends === 2) return 'ok';
+  if (ends === 0) return 'MISSED';
+  if (error > WIDEST) return 'UNCLEAR';
+  return goal.isReached(ratio) ? 'ok' : 'ok, within error';
 }
 
 const sideOf = (side: Side | Work): Side => (typeof side === 'function' ? { work: side } : side);

@@ -27,6 +27,17 @@ describe('the judgement of a benchmark', () => {
 
   it('is unclear when the interval holds the goal and is wider than a tenth to each side', () => {
     expect(judged(duration(1), ratios(1.01, 0.9))).to.equal('UNCLEAR');
+    expect(judged(throughput(0.98), ratios(0.97, 0.9))).to.equal('UNCLEAR');
+  });
+
+  it('is unclear with such an interval also when the median reaches the goal', () => {
+    expect(judged(duration(1), ratios(0.99, 0.9))).to.equal('UNCLEAR');
+    expect(judged(throughput(0.98), ratios(0.99, 0.9))).to.equal('UNCLEAR');
+  });
+
+  it('is ok with a wide interval that lies within the goal', () => {
+    expect(judged(duration(1), ratios(0.5, 0.5))).to.equal('ok');
+    expect(judged(throughput(0.98), ratios(3, 3))).to.equal('ok');
   });
 
   it('is left out where the figure is only stated', () => {
