@@ -126,4 +126,22 @@ describe('the oracle', () => {
     lie.evidence.ledger.samples.push({ ...lie.evidence.ledger.now(), state, openSockets: 0, pendingResets: 0 });
     expect(lie.broken).to.deep.equal(['counts', 'counts']);
   });
+
+  it('takes the error of a unit inside as a reason where it is the very same, and null where a signal is', () => {
+    const { unit, attempt } = lie.asked('block');
+    attempt.asked.length = 0;
+    lie.evidence.ledger.asked.length = 0;
+    const inner = lie.evidence.ledger.unit('block', attempt);
+    inner.limitMillis = 5;
+    const error = Object.assign(new Error('too late'), { code: 'ERR_TRANSACTION_TIMEOUT' });
+    lie.rejected(inner, error);
+    lie.rejected(unit, error);
+    expect(lie.broken).to.be.empty;
+    lie.rejected(unit, Object.assign(new Error('too late'), { code: 'ERR_TRANSACTION_TIMEOUT' }));
+    expect(lie.broken).to.deep.equal(['explained']);
+    lie.rejected(unit, null);
+    expect(lie.broken).to.deep.equal(['explained']);
+    unit.hasSignal = true;
+    expect(lie.broken).to.be.empty;
+  });
 });

@@ -6,7 +6,10 @@ import { shrink } from './shrink/shrink';
 
 describe('shrinking', () => {
   it('leaves the steps that matter, at their moment', async () => {
-    const reset = (afterMillis: number) => ({ afterMillis, action: { act: 'reset', options: {} } as const });
+    const reset = (afterMillis: number) => ({
+      afterMillis,
+      action: { act: 'reset', options: {}, onCopy: false } as const,
+    });
     const statement = { ask: 'insert', number: 1, hasBindings: false } as const;
     const ask = (afterMillis: number) => ({ afterMillis, action: { act: 'ask', statement, onCopy: true } as const });
     const whole: Schedule = { ...generate(1), steps: [ask(3), ask(4), reset(5), ask(6), reset(7)] };

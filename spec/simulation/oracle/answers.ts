@@ -45,6 +45,7 @@ function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
   const isOvertaken =
     ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(code) ||
     told.error instanceof OwnError ||
+    (told.error === null && unit.hasSignal === true) ||
     (code === 'ERR_SANDBOX' && isSandboxOver(ledger, ended));
   verdict.hold(
     told.error === error || isOvertaken,

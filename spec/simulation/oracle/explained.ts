@@ -42,12 +42,16 @@ function nameOf(record: Unit | Asked): string {
 function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, schedule: Schedule): boolean {
   const code = codeOf(error);
   if (error instanceof OwnError || (code !== undefined && ORDINARY.has(code))) return true;
+  // A signal may be aborted with null.
+  if (error === null && isSignalled(record)) return true;
   // The handle was used after its end.
   const text = String(error);
   if (/Transaction query already complete|given up|Transaction rejected|is finished, so the hook/.test(text))
     return true;
   // Waiting for a connection or its turn took too long, which it may where others hold on to theirs.
   if (/KnexTimeoutError/.test(text)) return true;
+  if (!('token' in record) && nestedOf(record).some((inner) => isPassedOn(error, inner, hasReset, schedule)))
+    return true;
   const isLimited = limits(record) || schedule.setting.options.transactionTimeoutMillis !== undefined;
   if (isLimited && (code === 'ERR_TRANSACTION_TIMEOUT' || code === '57014' || code === 'ERR_COMMIT_UNKNOWN'))
     return true;
@@ -58,6 +62,14 @@ function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, sc
   return hasReset && (code === 'ERR_COMMIT_UNKNOWN' || code === '57014');
 }
 
+const nestedOf = ({ attempts }: Unit) => attempts.flatMap(({ nested }) => nested);
+
+/** It is the very error that a unit inside was told, and has its reason there. */
+function isPassedOn(error: unknown, inner: Unit, hasReset: boolean, schedule: Schedule): boolean {
+  if (inner.told.is !== 'failed' || inner.told.error !== error) return false;
+  return isExplained(error, inner, hasReset, schedule);
+}
+
 /** The callback that it was asked in, or one around that, had ended when it was told. */
 function isLeftRunning(record: Unit | Asked, attempt: Attempt | undefined): boolean {
   if (!attempt) return false;
@@ -65,6 +77,12 @@ function isLeftRunning(record: Unit | Asked, attempt: Attempt | undefined): bool
   const { ended, unit } = attempt;
   if (ended && told.is === 'failed' && ended.order < told.order) return true;
   return isLeftRunning(record, unit.parent);
+}
+
+/** The unit, or one around it, has a signal. */
+function isSignalled(record: Unit | Asked): boolean {
+  const unit = 'token' in record ? record.attempt.unit : record;
+  return unit.hasSignal === true || (unit.parent !== undefined && isSignalled(unit.parent.unit));
 }
 
 /** The unit, or one around it, has a limit or a signal. */

@@ -1,7 +1,9 @@
 // Performs the actions of a schedule. Each is on its own: none waits for another, and none fails the run.
 import type { Knex } from 'knex';
 import type { Action, Part } from '../schedule/schedule';
-import { blockOptions, ask, performBody, runCallback } from './body';
+import { ask } from './ask';
+import { blockOptions } from './block-options';
+import { performBody, runCallback } from './body';
 import type { Ledger, Unit } from './ledger';
 import { hurt } from './hurt';
 import { OwnError } from './own-error';
@@ -27,7 +29,7 @@ export async function act(stage: Stage, action: Action): Promise<void> {
     case 'sandbox':
       return sandbox(stage, action);
     case 'reset':
-      return void (await performReset(stage, action.options));
+      return void (await performReset(stage, action.options, stage.on(action)));
     case 'callback':
       return callback(stage, action);
     case 'destroy': {
@@ -47,30 +49,29 @@ export async function act(stage: Stage, action: Action): Promise<void> {
   }
 }
 
-async function askAlone(stage: Stage, { statement, onCopy }: Of<'ask'>): Promise<void> {
+async function askAlone(stage: Stage, action: Of<'ask'>): Promise<void> {
   const unit = stage.ledger.unit('statement');
   const attempt = stage.ledger.attempt(unit);
-  await stage.ledger.watch(unit, ask(stage, onCopy ? stage.copy : stage.db, statement, attempt));
+  await stage.ledger.watch(unit, ask(stage, stage.on(action), action.statement, attempt));
 }
 
-async function block(stage: Stage, { body, options, onCopy }: Of<'block'>): Promise<void> {
+async function block(stage: Stage, action: Of<'block'>): Promise<void> {
   const unit = stage.ledger.unit('block');
-  const db = onCopy ? stage.copy : stage.db;
-  const work = db.atomic(
-    async (trx) => {
-      await runCallback(stage, trx, body, unit);
-      return unit.name;
-    },
-    blockOptions(stage, unit, options),
-  );
+  const { options, onCallback } = blockOptions(stage, unit, action.options);
+  const work = stage.on(action).atomic(async (trx) => {
+    onCallback('callback');
+    await runCallback(stage, trx, action.body, unit);
+    onCallback('returned');
+    return unit.name;
+  }, options);
   await stage.ledger.watch(unit, work);
 }
 
-async function transaction(stage: Stage, { body, end }: Of<'transaction'>): Promise<void> {
+async function transaction(stage: Stage, action: Of<'transaction'>): Promise<void> {
   const unit = stage.ledger.unit('transaction');
-  const work = stage.db.transaction(async (trx) => {
-    await runCallback(stage, trx, body, unit);
-    if (end === 'rollback') await giveUp(unit, trx);
+  const work = stage.on(action).transaction(async (trx) => {
+    await runCallback(stage, trx, action.body, unit);
+    if (action.end === 'rollback') await giveUp(unit, trx);
     return unit.name;
   });
   await stage.ledger.watch(unit, work);
@@ -82,10 +83,11 @@ async function giveUp(unit: Unit, trx: Knex.Transaction): Promise<void> {
 }
 
 /** A handle that the caller ends, or leaves. What it was told is what `commit()` said. */
-async function handle(stage: Stage, { body, end }: Of<'transaction'>): Promise<void> {
-  const { ledger, db } = stage;
+async function handle(stage: Stage, action: Of<'transaction'>): Promise<void> {
+  const { ledger } = stage;
+  const { body, end } = action;
   const unit = ledger.unit('handle');
-  const trx = await ledger.watch(unit, db.transaction());
+  const trx = await ledger.watch(unit, stage.on(action).transaction());
   unit.told = { is: 'nothing' };
   const attempt = ledger.attempt(unit);
   trx.executionPromise.catch(() => {});
@@ -105,11 +107,11 @@ async function handle(stage: Stage, { body, end }: Of<'transaction'>): Promise<v
   await ledger.watch(unit, work());
 }
 
-async function stream(stage: Stage, { rows, read }: Of<'stream'>): Promise<void> {
+async function stream(stage: Stage, { rows, read, onCopy }: Of<'stream'>): Promise<void> {
   const unit = stage.ledger.unit('stream');
   const attempt = stage.ledger.attempt(unit);
   const parts: Part[] = [{ part: 'stream', rows, read }];
-  await stage.ledger.watch(unit, performBody(stage, stage.db, parts, attempt));
+  await stage.ledger.watch(unit, performBody(stage, stage.on({ onCopy }), parts, attempt));
 }
 
 /** A connection taken from the pool: its statements go past knex's queries. */
@@ -168,8 +170,10 @@ interface Raw {
 }
 
 /** What runs in a sandbox is undone. */
-async function sandbox(stage: Stage, { form, body }: Of<'sandbox'>): Promise<void> {
-  const { ledger, db } = stage;
+async function sandbox(stage: Stage, action: Of<'sandbox'>): Promise<void> {
+  const { ledger } = stage;
+  const { form, body } = action;
+  const db = stage.on(action);
   const unit = ledger.unit('sandbox');
   const attempt = ledger.attempt(unit);
   const work = async () => {

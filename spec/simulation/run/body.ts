@@ -1,30 +1,19 @@
 // Performs the parts of a transaction's callback, and writes down what each of them is told.
 import type { Knex } from 'knex';
-import type { AtomicTransaction } from '../../../lib';
-import type { BlockOptions, How, Part, Statement } from '../schedule/schedule';
-import type { Asked, Attempt, Unit } from './ledger';
+import { ask, type Handle } from './ask';
+import { blockOptions } from './block-options';
+import { registerHook } from './register-hook';
+import type { How, Part, Statement } from '../schedule/schedule';
+import type { Attempt, Unit } from './ledger';
 import { OwnError } from './own-error';
 import { performReset } from './reset';
-import { isWrite, sqlOf } from './sql-of';
+import { sqlOf } from './sql-of';
 import type { Stage } from './stage';
 import { subject } from './subject';
 
 const ignore = () => {};
 
-export type Handle = Knex | Knex.Transaction | AtomicTransaction;
 type Of<P extends Part['part']> = Extract<Part, { part: P }>;
-
-/** Asks the statement; its promise settles as the asker is told. */
-export async function ask(stage: Stage, handle: Handle, statement: Statement, attempt: Attempt): Promise<unknown> {
-  let bindings: number[] = [];
-  const asked: Asked = stage.ledger.statement(attempt, isWrite(statement), (token) => {
-    const text = sqlOf(statement, token);
-    bindings = text.bindings;
-    return text.sql;
-  });
-  const query = handle.raw(asked.sql, bindings);
-  return stage.ledger.watch(asked, Promise.resolve(query as PromiseLike<unknown>));
-}
 
 /** Runs the callback's parts in order, and records how they end. */
 export async function performBody(stage: Stage, handle: Handle, body: Part[], attempt: Attempt): Promise<void> {
@@ -108,15 +97,18 @@ export function nest(stage: Stage, handle: Handle, part: Of<'nest'>, attempt: At
   const unit = stage.ledger.unit(part.form, attempt);
   const callback = (trx: Handle) => runCallback(stage, trx, part.body, unit);
   const value = unit.name;
+  const { options, onCallback } = blockOptions(stage, unit, part.options ?? {});
   const block = async (trx: Handle) => {
+    onCallback('callback');
     await callback(trx);
+    onCallback('returned');
     return value;
   };
   const asked =
     part.form === 'transaction'
       ? (handle as Knex).transaction(block)
       : subject.atomic(handle as Knex.Transaction, block, {
-          ...blockOptions(stage, unit, part.options ?? {}),
+          ...options,
           savepoint: part.form === 'block',
         });
   return stage.ledger.watch(unit, Promise.resolve(asked));
@@ -125,51 +117,6 @@ export function nest(stage: Stage, handle: Handle, part: Of<'nest'>, attempt: At
 /** One attempt of a unit's callback. */
 export function runCallback(stage: Stage, trx: Handle, body: Part[], unit: Unit): Promise<void> {
   return performBody(stage, trx, body, stage.ledger.attempt(unit));
-}
-
-export function blockOptions(stage: Stage, unit: Unit, options: BlockOptions): object {
-  const given: Record<string, unknown> = { label: unit.name };
-  if (options.timeoutMillis !== undefined) {
-    unit.limitMillis = options.timeoutMillis;
-    given.timeoutMillis = options.timeoutMillis;
-  }
-  if (options.attempts !== undefined) given.retry = retryOf(options.attempts, options.when);
-  if (options.attempts !== undefined && options.when === 'always') unit.tries = options.attempts;
-  if (options.verifyCommit) {
-    unit.verifies = true;
-    given.verifyCommit = true;
-  }
-  if (options.readOnly) given.readOnly = true;
-  if (options.abortAfterMillis !== undefined) {
-    const controller = new AbortController();
-    unit.hasSignal = true;
-    stage.clock.input(options.abortAfterMillis, () => controller.abort(new OwnError(`aborted ${unit.name}`)));
-    given.signal = controller.signal;
-  }
-  return given;
-}
-
-function retryOf(attempts: number, when: BlockOptions['when']): object | number {
-  if (when === undefined) return attempts;
-  const decide = () => {
-    if (when === 'throw') throw new OwnError('thrown in when');
-    return when === 'always';
-  };
-  return { attempts, when: decide };
-}
-
-function registerHook(stage: Stage, handle: Handle, { hook, does }: Of<'hook'>, attempt: Attempt): void {
-  const trx = handle as AtomicTransaction;
-  if (typeof trx[hook] !== 'function') return;
-  const number = stage.ledger.registered.length;
-  trx[hook](async () => {
-    stage.ledger.calls.push({ ...stage.ledger.now(), attempt, hook, number });
-    if (does === 'throw') throw new OwnError(`thrown in ${hook} of ${attempt.unit.name}`);
-    if (does === 'ask' && hook === 'beforeCommit') {
-      await ask(stage, handle, { ask: 'insert', number: 0, hasBindings: false }, attempt);
-    }
-  });
-  stage.ledger.registered.push({ attempt, hook, number });
 }
 
 /** Reads so many rows of a stream, then destroys it, unless it is at its end. */

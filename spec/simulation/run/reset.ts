@@ -1,5 +1,5 @@
 // Asks for a reset, and looks at the server the moment that it resolves.
-import type { ResetOptions } from '../../../lib';
+import type { ResetOptions, Resettable } from '../../../lib';
 import type { Schedule } from '../schedule/schedule';
 import type { Backend } from '../server/backend';
 import type { ResetRecord } from './ledger';
@@ -8,8 +8,12 @@ import type { Stage } from './stage';
 /** A process that is told to end takes a moment. */
 const LATE_MILLIS = 2;
 
-export async function performReset(stage: Stage, options: ResetOptions): Promise<ResetRecord> {
-  const { ledger, schedule, db, server } = stage;
+export async function performReset(
+  stage: Stage,
+  options: ResetOptions,
+  db: Resettable = stage.db,
+): Promise<ResetRecord> {
+  const { ledger, schedule, server } = stage;
   const defaults = schedule.setting.options;
   const boundMillis =
     (options.graceMillis ?? defaults.graceMillis ?? 0) + (options.timeoutMillis ?? defaults.timeoutMillis ?? 5000);

@@ -3,7 +3,7 @@ import type { Schedule } from '../schedule/schedule';
 import type { Backend } from '../server/backend';
 import type { Journal } from '../server/journal';
 import { act } from './act';
-import { ask } from './body';
+import { ask } from './ask';
 import type { Ledger, Moment, Told } from './ledger';
 import { isBeyondReach, performReset } from './reset';
 import { Stage } from './stage';

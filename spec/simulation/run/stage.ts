@@ -52,19 +52,23 @@ export class Stage {
     ];
     const way =
       setting.way === 'factory' ? { stream: () => this.network.socket('factory') } : { host: 'db.test', port: 5432 };
-    this.db = subject.resettable(
-      knex({
-        client: 'pg',
-        // pg's own types know nothing of a user without a password.
-        connection: { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig,
-        pool: { min: setting.poolMin, max: setting.poolMax, ...foreignPool(setting.foreign, this) },
-        acquireConnectionTimeout: setting.acquireMillis,
-        log,
-      }),
-      { ...setting.options, ...foreignOptions(setting.foreign, this) },
-    );
+    const base = knex({
+      client: 'pg',
+      // pg's own types know nothing of a user without a password.
+      connection: { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig,
+      pool: { min: setting.poolMin, max: setting.poolMax, ...foreignPool(setting.foreign, this) },
+      acquireConnectionTimeout: setting.acquireMillis,
+      log,
+    });
+    const older = setting.copyIsOlder ? base.withUserParams({ copy: true }) : undefined;
+    this.db = subject.resettable(base, { ...setting.options, ...foreignOptions(setting.foreign, this) });
     listenTo(this.db, setting.foreign, this);
-    this.copy = this.db.withUserParams({ copy: true }) as Knex & Resettable;
+    this.copy = subject.resettable(older ?? this.db.withUserParams({ copy: true }));
+  }
+
+  /** The instance or its copy. */
+  on({ onCopy }: { onCopy: boolean }): Knex & Resettable {
+    return onCopy ? this.copy : this.db;
   }
 
   /** Puts the process back as it was. */

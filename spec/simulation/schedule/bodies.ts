@@ -1,6 +1,6 @@
 // Draws statements, and the callbacks of transactions.
 import type { Random } from '../random';
-import type { Part, Statement } from './schedule';
+import type { BlockOptions, Part, Statement } from './schedule';
 
 /** What callbacks may contain here; a plain transaction, a block and a sandbox differ. */
 export interface Kind {
@@ -61,7 +61,7 @@ function drawPart(random: Random, kind: Kind, depth: number): Part {
       () => ({ part: 'raw', sql: random.pick(['commit', 'rollback', 'rollback and chain']) }),
     ],
     [kind.isBlock ? 0.3 * wild : 0, () => drawControl(random)],
-    [kind.isBlock ? 1 : 0, () => drawHook(random, wild)],
+    [kind.isBlock || !kind.isSandboxed ? 1 : 0, () => drawHook(random, wild)],
     [0.4, () => drawStream(random)],
     [0.4, () => ({ part: 'outside', statement: drawStatement(random), how: drawHow(random) })],
     [kind.isSandboxed ? nests * 0.5 : 0, () => ({ part: 'sandbox', body: drawBody(random, kind, depth + 1) })],
@@ -78,7 +78,8 @@ function drawNested(random: Random, kind: Kind, depth: number): Part {
   ]);
   const inner = { ...kind, isBlock: form !== 'transaction' };
   const body = drawBody(random, inner, depth + 1);
-  const nested = { part: 'nest', form, body, how: drawHow(random) } as const;
+  const options = form === 'block' && random.chance(0.15) ? { options: drawEnd(random) } : {};
+  const nested = { part: 'nest', form, body, how: drawHow(random), ...options } as const;
   // What is sent while an inner transaction is open that nobody awaits is undone with it, as plain Knex does.
   return nested.how === 'float' && opensInner(nested) ? { ...nested, how: 'await' } : nested;
 }
@@ -88,6 +89,15 @@ function opensInner(part: Part): boolean {
   if (part.part === 'together') return part.parts.some(opensInner);
   if (part.part === 'nest') return part.form !== 'joined' || part.body.some(opensInner);
   return part.part === 'sandbox';
+}
+
+const ABORTS = ['given', 'afterBegin', 'callback', 'returned', 'beforeCommit', 'afterCommit', 'afterRollback'] as const;
+
+/** What ends a block from outside: its limit, or its signal, at a time or at a moment of its own. */
+export function drawEnd(random: Random): BlockOptions {
+  if (random.chance(0.4)) return { timeoutMillis: random.int(1, 100) };
+  const abort = random.chance(0.3) ? { abortAfterMillis: random.int(0, 60) } : { abortAt: random.pick(ABORTS) };
+  return random.chance(0.2) ? { ...abort, abortsWithNull: true } : abort;
 }
 
 function drawControl(random: Random): Part {
@@ -107,6 +117,7 @@ function drawHook(random: Random, wild: number): Part {
       [3, 'nothing'],
       [2, 'ask'],
       [wild, 'throw'],
+      [wild * 0.3, 'hang'],
     ] as const),
   };
 }

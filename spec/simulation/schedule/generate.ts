@@ -1,6 +1,6 @@
 // Draws a schedule from a seed.
 import { Random } from '../random';
-import { drawBody, drawStatement } from './bodies';
+import { drawBody, drawEnd, drawStatement } from './bodies';
 import { drawFault } from './faults';
 import type { Action, BlockOptions, Foreign, Schedule, Setting } from './schedule';
 
@@ -40,6 +40,7 @@ function drawSetting(random: Random, weather: Weather): Setting {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
     ...drawWorld(random),
+    ...(random.chance(0.3) ? { copyIsOlder: true } : {}),
     poolMin: random.chance(0.8) ? 0 : 2,
     poolMax: random.int(2, 4),
     acquireMillis: random.int(300, 3000),
@@ -86,7 +87,7 @@ function drawAction(random: Random, weather: Weather): Action {
     [3, () => drawTransaction(random, { ...kind, isBlock: false })],
     [0.5, () => drawStream(random)],
     [0.5, () => drawByHand(random, isTame)],
-    [3 * resets, () => ({ act: 'reset', options: drawResetOptions(random) })],
+    [3 * resets, () => ({ act: 'reset', options: drawResetOptions(random), onCopy: random.chance(0.2) })],
     [0.3 + storm * 0.5, () => ({ act: 'callback', statement: drawStatement(random), throws: random.chance(0.5) })],
     [1 * life, () => ({ act: 'destroy' })],
     [1.5 * life, () => ({ act: 'initialize' })],
@@ -107,17 +108,23 @@ function drawTransaction(random: Random, kind: Parameters<typeof drawBody>[1]): 
     form,
     body: drawBody(random, kind),
     end: form === 'callback' && end === 'leave' ? 'commit' : end,
+    onCopy: random.chance(0.2),
   };
 }
 
 function drawSandbox(random: Random): Action {
   const kind = { isBlock: false, isSandboxed: true, canReset: false, isTame: random.chance(0.5) };
-  return { act: 'sandbox', form: random.pick(['body', 'open', 'apart']), body: drawBody(random, kind) };
+  return {
+    act: 'sandbox',
+    form: random.pick(['body', 'open', 'apart']),
+    body: drawBody(random, kind),
+    onCopy: random.chance(0.2),
+  };
 }
 
 function drawStream(random: Random): Action {
   const rows = random.int(1, 300);
-  return { act: 'stream', rows, read: random.chance(0.7) ? rows + 1 : random.int(1, rows) };
+  return { act: 'stream', rows, read: random.chance(0.7) ? rows + 1 : random.int(1, rows), onCopy: random.chance(0.2) };
 }
 
 function drawByHand(random: Random, isTame: boolean): Action {
@@ -135,7 +142,7 @@ function drawOptions(random: Random, storm: number): BlockOptions {
   }
   if (random.chance(0.2 * storm + 0.05)) options.verifyCommit = true;
   if (random.chance(0.05)) options.readOnly = true;
-  if (random.chance(0.08)) options.abortAfterMillis = random.int(0, 60);
+  if (random.chance(0.15)) Object.assign(options, drawEnd(random));
   return options;
 }
 

@@ -18,6 +18,8 @@ export interface Setting {
   slowLinks?: number;
   /** The server gives the id of a process that is gone to the next one. */
   reusesPids?: boolean;
+  /** The copy (`withUserParams()`) was made before the instance became resettable. */
+  copyIsOlder?: boolean;
   poolMin: number;
   poolMax: number;
   acquireMillis: number;
@@ -76,13 +78,22 @@ export type Part =
   | { part: 'hang' }
   | { part: 'raw'; sql: 'commit' | 'rollback' | 'rollback and chain' }
   | { part: 'control'; call: 'commit' | 'rollback'; how: How }
-  | { part: 'hook'; hook: 'beforeCommit' | 'afterCommit' | 'afterRollback'; does: 'nothing' | 'ask' | 'throw' }
+  | { part: 'hook'; hook: 'beforeCommit' | 'afterCommit' | 'afterRollback'; does: 'nothing' | 'ask' | 'throw' | 'hang' }
   | { part: 'stream'; rows: number; read: number }
   /** A statement that is stored for itself, whatever becomes of what is around it. */
   | { part: 'outside'; statement: Statement; how: How }
   /** A sandbox inside another: a savepoint that is undone. */
   | { part: 'sandbox'; body: Part[] }
   | { part: 'reset'; options: ResetOptions };
+
+export type AbortMoment =
+  | 'given'
+  | 'afterBegin'
+  | 'callback'
+  | 'returned'
+  | 'beforeCommit'
+  | 'afterCommit'
+  | 'afterRollback';
 
 export interface BlockOptions {
   timeoutMillis?: number;
@@ -93,18 +104,28 @@ export interface BlockOptions {
   readOnly?: boolean;
   /** A signal is aborted so long after the block was asked for. */
   abortAfterMillis?: number;
+  /** A signal is aborted at that moment: before it is given, in a hook, or as the callback begins or has ended. */
+  abortAt?: AbortMoment;
+  /** The signal's reason is null. */
+  abortsWithNull?: boolean;
 }
 
 export type Action =
   | { act: 'ask'; statement: Statement; onCopy: boolean }
   | { act: 'block'; body: Part[]; options: BlockOptions; onCopy: boolean }
-  | { act: 'transaction'; form: 'callback' | 'handle'; body: Part[]; end: 'commit' | 'rollback' | 'leave' }
-  | { act: 'stream'; rows: number; read: number }
+  | {
+      act: 'transaction';
+      form: 'callback' | 'handle';
+      body: Part[];
+      end: 'commit' | 'rollback' | 'leave';
+      onCopy: boolean;
+    }
+  | { act: 'stream'; rows: number; read: number; onCopy: boolean }
   | { act: 'by hand'; statements: Statement[]; pauseMillis: number; gives: 'back' | 'early' | 'nothing' }
   /** A query with a Node callback on a connection taken by hand; the callback may throw. */
   | { act: 'callback'; statement: Statement; throws: boolean }
-  | { act: 'sandbox'; form: 'body' | 'open' | 'apart'; body: Part[] }
-  | { act: 'reset'; options: ResetOptions }
+  | { act: 'sandbox'; form: 'body' | 'open' | 'apart'; body: Part[]; onCopy: boolean }
+  | { act: 'reset'; options: ResetOptions; onCopy: boolean }
   | { act: 'destroy' }
   | { act: 'initialize' }
   | { act: 'ambush'; ambush: Ambush }

@@ -50,6 +50,9 @@ function* simplerParts(part: Part): Generator<Part[]> {
     yield part.body;
     for (const body of simplerBodies(part.body)) yield [{ ...part, body }];
   }
+  if (part.part === 'nest' && part.options) {
+    for (const options of withoutKeys(part.options)) yield [{ ...part, options }];
+  }
   if (part.part === 'together') {
     yield part.parts;
     for (const parts of simplerBodies(part.parts)) yield [{ ...part, parts }];
