@@ -10,7 +10,7 @@ const HOOKS = ['afterBegin', 'beforeCommit', 'afterCommit', 'afterRollback'] as 
 export interface GivenOptions {
   options: AtomicOptions;
   /** Its callback is to tell when it begins and ends. */
-  onCallback(moment: AbortMoment): void;
+  onCallback: (this: void, moment: AbortMoment) => void;
 }
 
 export function blockOptions(stage: Stage, unit: Unit, drawn: BlockOptions): GivenOptions {
