@@ -68,8 +68,8 @@ export class Inherited {
 
   /** Whether a handle asks on the client that it was made with, and not on the sample's. */
   asksOn(client: TransactionMaker): boolean {
-    const trx = { trxClient: client, client, outerTx: null } as unknown as KnexTransaction;
-    const handle = this.make(trx, {}, Promise.resolve()) as unknown as Asks;
+    const trx: Partial<KnexTransaction> = { trxClient: client, client, outerTx: null };
+    const handle = this.make(trx as KnexTransaction, {}, Promise.resolve()) as unknown as Asks;
     const { schema, fn } = handle;
     const asked = [handle('t'), handle.queryBuilder(), handle.select('a'), handle.from('t'), handle.raw('1')];
     return [...asked, handle.ref('a'), schema, fn].every((each) => (each as { client: unknown }).client === client);
