@@ -55,7 +55,12 @@ export class Terminator {
     }
   }
 
-  /** Resolves when no side connection is open any more. */
+  /** No side connection is open. */
+  get isIdle(): boolean {
+    return this.#batches.size === 0;
+  }
+
+  /** Resolves with that. */
   async whenIdle(): Promise<void> {
     await Promise.all([...this.#batches].map(({ closed }) => closed));
   }

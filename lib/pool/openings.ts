@@ -9,7 +9,7 @@ import type { RealPools } from './real-pools';
 import type { Register } from './register';
 import type { Stamp } from '../connection/state';
 
-/** How long a server may take to notice that a socket has closed which had not logged in yet: nothing else tells. */
+/** How long a server may take to notice that a socket has closed before it had logged in: nothing else tells. */
 const NOTICE_MILLIS = 10;
 
 /** Of none that is lent. */
@@ -137,7 +137,7 @@ export class Openings implements RawOpenings {
       else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.create(make);
       throw error;
     } finally {
-      inBackground(this.#ends(attempt));
+      inBackground(this.#ends(attempt, isEnded() || this.failure !== undefined));
     }
   }
 
@@ -168,7 +168,7 @@ export class Openings implements RawOpenings {
         const connection = this.#tracked(raw, stamp);
         if (stamp.generation !== register.stamp.generation) await register.discard(connection);
       } finally {
-        inBackground(this.#ends(attempt));
+        inBackground(this.#ends(attempt, true));
       }
     };
     adopted().catch(() => {});
@@ -180,9 +180,9 @@ export class Openings implements RawOpenings {
     return attempt;
   }
 
-  /** An opening has ended. It counts for one more turn: the real pool must get a failure first, and passes it to its pending acquires. */
-  async #ends(attempt: symbol): Promise<void> {
-    await nextTurn();
+  /** One that has failed counts for one more turn: the real pool must get the failure first, and passes it to its pending acquires. */
+  async #ends(attempt: symbol, hasFailed: boolean): Promise<void> {
+    if (hasFailed) await nextTurn();
     this.#creating.delete(attempt);
     if (this.#creating.size === 0) this.#tellEnded();
   }

@@ -86,8 +86,8 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   await pool.abandonOpenings(deadline);
   // Connections that were opened meanwhile for the ended generation.
   const strays = register.outdated().filter((connection) => !kept.includes(connection));
-  await Promise.all(strays.map((connection) => register.discard(connection, deadline)));
-  await within(deadline, register.terminator.whenIdle());
+  if (strays.length > 0) await Promise.all(strays.map((connection) => register.discard(connection, deadline)));
+  if (!register.terminator.isIdle) await within(deadline, register.terminator.whenIdle());
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
 }

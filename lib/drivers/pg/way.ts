@@ -9,13 +9,21 @@ export type StreamFactory = (config: unknown) => Duplex;
 const factories = new WeakMap<PgConnection, StreamFactory>();
 const addresses = new WeakMap<PgConnection, string>();
 
+/** On a connection whose host is an address, to which pg itself makes the socket: the settings say it all. */
+const IS_DIRECT = Symbol('knex-reset.isDirect');
+
+type Marked = PgConnection & { [IS_DIRECT]?: true };
+
 /** pg keeps the stream, but not the factory that made it. */
 export function rememberFactory(connection: PgConnection, stream: unknown): void {
-  if (typeof stream === 'function' && !factories.has(connection)) factories.set(connection, stream as StreamFactory);
+  if (typeof stream !== 'function') {
+    if (stream === undefined && net.isIP(connection.host) > 0) (connection as Marked)[IS_DIRECT] = true;
+  } else if (!factories.has(connection)) factories.set(connection, stream as StreamFactory);
 }
 
-/** Read while the socket is open: a closed one does not say where it led. */
+/** Where a host's name led. Read while the socket is open: a closed one does not say it. */
 export function rememberAddress(connection: PgConnection): void {
+  if ((connection as Marked)[IS_DIRECT]) return;
   const { remoteAddress } = connection.connection.stream as Partial<net.Socket>;
   if (remoteAddress !== undefined) addresses.set(connection, remoteAddress);
 }
