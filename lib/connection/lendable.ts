@@ -4,7 +4,7 @@ import type { QueryOrigin } from '../words/call-site';
 import type { SharedWork } from '../words/shared-work';
 import { Health } from './health';
 import { type ConnectionUser, Lease } from './lease';
-import type { Mutex } from './mutex';
+import { type Mutex, NO_MUTEX } from './mutex';
 import { type ConnectionState, checkMove, type Ending, FOREIGN, IDLE, LENT, SEIZED, type Stamp } from './state';
 import { StatementQueue } from './statement-queue';
 
@@ -12,7 +12,8 @@ export abstract class Lendable extends StatementQueue {
   stamp: Stamp;
   readonly health = new Health();
   #state: ConnectionState = IDLE;
-  #lease = new Lease(false);
+  /** Undefined: it is idle, and was not used without a borrow. */
+  #lease: Lease | undefined;
   #idleSince = Date.now();
 
   constructor(raw: object, driver: StatementQueue['driver'], stamp: Stamp) {
@@ -24,7 +25,9 @@ export abstract class Lendable extends StatementQueue {
     return this.#state;
   }
 
+  /** Of its borrower, or the record of use without one. */
   get lease(): Lease {
+    this.#lease ??= new Lease(false);
     return this.#lease;
   }
 
@@ -66,7 +69,7 @@ export abstract class Lendable extends StatementQueue {
 
   /** What its borrower does where a reset has it. */
   givenBack(): void {
-    this.#lease.end();
+    this.#lease?.end();
   }
 
   /** A reset is done with it, and its borrower still has it. */
@@ -91,18 +94,18 @@ export abstract class Lendable extends StatementQueue {
   }
 
   #endLease(): void {
-    this.#lease.end();
-    this.#lease = new Lease(false);
+    this.#lease?.end();
+    this.#lease = undefined;
   }
 
   /** Lent out, as opposed to idle in the pool: its borrower has it, or had it when a reset took it. */
   get lent(): boolean {
-    return this.#lease.isBorrowed;
+    return this.#lease?.isBorrowed === true;
   }
 
   /** Its borrower gave it back while a reset had it. */
   get isGivenBack(): boolean {
-    return this.#lease.isBorrowed && this.#lease.isOver;
+    return this.lent && this.lease.isOver;
   }
 
   /** A reset has taken it, to clean it or to close it. */
@@ -117,15 +120,15 @@ export abstract class Lendable extends StatementQueue {
   }
 
   get user(): ConnectionUser | undefined {
-    return this.#lease.user;
+    return this.#lease?.user;
   }
 
   set user(user: ConnectionUser | undefined) {
-    this.#lease.user = user;
+    if (user !== this.user) this.lease.user = user;
   }
 
   get mutex(): Mutex {
-    return this.#lease.mutex;
+    return this.#lease?.mutex ?? NO_MUTEX;
   }
 
   /** It is not to be lent again as it is. */
@@ -151,7 +154,7 @@ export abstract class Lendable extends StatementQueue {
 
   /** Its transaction gives it back. A user that is still inside keeps it from the next borrower. */
   leave(isHeldByHand: boolean, refusal: () => Error): void {
-    if (isHeldByHand || !this.#lease.leave(refusal)) this.doubt();
+    if (isHeldByHand || this.#lease?.leave(refusal) === false) this.doubt();
   }
 
   protected override undelivered(): void {
@@ -170,7 +173,7 @@ export abstract class Lendable extends StatementQueue {
   abstract died(error: Error): void;
 
   override ask(statement: PendingStatement): void {
-    if (statement.isStream) this.#lease.hadStream = true;
+    if (statement.isStream) this.lease.hadStream = true;
     super.ask(statement);
   }
 

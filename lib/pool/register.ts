@@ -4,7 +4,7 @@ import { type SharedTime, SharedWork } from '../words/shared-work';
 import type { TimeLimit } from '../words/waiting';
 import { closeConnection } from '../connection/close';
 import { Terminator } from '../connection/terminator';
-import { Connection, connectionOf } from '../connection/connection';
+import { Connection, connectionOf, type SessionEvents } from '../connection/connection';
 import type { Lendable } from '../connection/lendable';
 import type { Ending, Stamp } from '../connection/state';
 import type { PoolHost } from './pool-host';
@@ -15,7 +15,7 @@ interface Parts {
   readonly real: { readonly present: RealPool | undefined };
 }
 
-export class Register {
+export class Register implements SessionEvents {
   /** That of now: what has another one was opened before the latest reset or eviction. */
   stamp: Stamp = { generation: 0, evictionCount: 0 };
   /** Every open connection of ours, of whatever generation. */
@@ -67,18 +67,20 @@ export class Register {
 
   /** Taps a connection, and writes it into the books. There is one way out of them: `forget()`. */
   track(raw: object, stamp = this.stamp): Connection {
-    const host = this.#host;
-    const connection = new Connection(raw, host.driver, stamp, {
-      onDeath: (dying, error) => {
-        // The user's own concerns us where it takes a transaction with it.
-        if (dying.state.is === 'foreign' && dying.user === undefined) return;
-        host.recovery.onDeath(dying, error);
-        if (!dying.lent) inBackground(this.discard(dying));
-      },
-      onError: (failing, error) => host.recovery.onError(failing, error),
-    });
+    const connection = new Connection(raw, this.#host.driver, stamp, this);
     this.connections.add(connection);
     return connection;
+  }
+
+  onDeath(dying: Connection, error: Error): void {
+    // The user's own concerns us where it takes a transaction with it.
+    if (dying.state.is === 'foreign' && dying.user === undefined) return;
+    this.#host.recovery.onDeath(dying, error);
+    if (!dying.lent) inBackground(this.discard(dying));
+  }
+
+  onError(failing: Connection, error: unknown): void {
+    this.#host.recovery.onError(failing, error);
   }
 
   /** What a transaction is on, by its raw connection. One from elsewhere is tapped, but never lent or closed here. */

@@ -3,33 +3,38 @@
 import { means } from '../error-codes';
 import type { PgConnection } from './client';
 
-/** On the connection itself: it is asked for with each statement. */
+/** On the wire itself: it is asked for with each statement. */
 const HEARD = Symbol('knex-reset.heard');
 
+const NOTHING: readonly string[] = [];
+
 interface Heard {
-  [HEARD]?: string[];
+  [HEARD]?: readonly string[];
 }
 
-/** Begins to listen. Returns the undo. */
-export function listen(connection: PgConnection): () => void {
-  const tags: string[] = [];
-  const onComplete = ({ text }: { text?: string }) => void tags.push(text ?? '');
-  (connection as Heard)[HEARD] = tags;
-  connection.connection.on('commandComplete', onComplete);
-  return () => {
-    delete (connection as Heard)[HEARD];
-    connection.connection.off('commandComplete', onComplete);
-  };
+/** Begins to listen. All that listen to one wire hear the same. */
+export function listen({ connection: wire }: PgConnection): void {
+  if (!wire.listeners('commandComplete').includes(onComplete)) (wire as Heard)[HEARD] = NOTHING;
+  wire.on('commandComplete', onComplete);
+}
+
+export function stopListening({ connection: wire }: PgConnection): void {
+  wire.off('commandComplete', onComplete);
+}
+
+/** One function for all connections. A list that grew by push() would keep room for many more, on each of them. */
+function onComplete(this: Heard, { text = '' }: { text?: string }): void {
+  const heard = this[HEARD];
+  this[HEARD] = heard && heard.length > 0 ? [...heard, text] : [text];
 }
 
 /** A statement is sent: what was said before is about another. */
-export function forget(connection: PgConnection): void {
-  const tags = (connection as Heard)[HEARD];
-  if (tags && tags.length > 0) tags.length = 0;
+export function forget({ connection: wire }: PgConnection): void {
+  if ((wire as Heard)[HEARD] !== NOTHING) (wire as Heard)[HEARD] = NOTHING;
 }
 
-function tagsOf(connection: PgConnection): string[] {
-  return (connection as Heard)[HEARD] ?? [];
+function tagsOf({ connection: wire }: PgConnection): readonly string[] {
+  return (wire as Heard)[HEARD] ?? NOTHING;
 }
 
 /** Whether the script that has just failed had ended the transaction before, be it that another was begun since. */

@@ -1,45 +1,69 @@
 // What a connection owes: for each Query and each Sync that is sent the server says once that it is ready again. A connection that owes
-// another number than none while nothing runs is out of step: its next statements would get the answers of others.
+// another number than none while nothing runs is out of step: its next statements would get the answers of others. There is one ledger for
+// each wire, however many keep it, and no function of its own: each connection of the pool would carry them.
 import type { PgConnection, Wire } from './client';
 
-const OWED = Symbol('knex-reset.owed');
+const LEDGER = Symbol('knex-reset.ledger');
 
-interface Kept {
-  [OWED]?: number;
+interface Ledger {
+  owed: number;
+  /** How many count on it: the last to leave closes it. */
+  keepers: number;
+  /** What sends, uncounted. */
+  readonly query: Wire['query'];
+  readonly sync: Wire['sync'];
 }
 
-/** Counts from now on. Returns the undo. */
-export function keepLedger(connection: PgConnection): () => void {
-  const kept = connection as PgConnection & Kept;
-  const wire = connection.connection;
-  kept[OWED] = connection.readyForQuery === false ? 1 : 0;
-  const settled = () => {
-    kept[OWED] = (kept[OWED] ?? 0) - 1;
-  };
+interface Kept {
+  [LEDGER]?: Ledger;
+}
+
+/** Counts from now on. */
+export function keepLedger({ connection: wire, readyForQuery }: PgConnection): void {
+  const kept = wire as Wire & Kept;
+  if (kept[LEDGER]) return void kept[LEDGER].keepers++;
+  kept[LEDGER] = { owed: readyForQuery === false ? 1 : 0, keepers: 1, query: wire.query, sync: wire.sync };
   wire.prependListener('readyForQuery', settled);
-  const restore = [counted(kept, wire, 'query'), counted(kept, wire, 'sync')];
-  return () => {
-    wire.off('readyForQuery', settled);
-    for (const undo of restore) undo();
-    delete kept[OWED];
-  };
+  wire.query = countedQuery;
+  wire.sync = countedSync;
+}
+
+export function leaveLedger({ connection: wire }: PgConnection): void {
+  const kept = wire as Wire & Kept;
+  const ledger = kept[LEDGER];
+  if (!ledger || --ledger.keepers > 0) return;
+  wire.off('readyForQuery', settled);
+  restore(wire, 'query', ledger.query);
+  restore(wire, 'sync', ledger.sync);
+  delete kept[LEDGER];
 }
 
 /** True also where nobody counts. */
-export function isInStep(connection: PgConnection): boolean {
-  return ((connection as PgConnection & Kept)[OWED] ?? 0) === 0;
+export function isInStep({ connection: wire }: PgConnection): boolean {
+  return ((wire as Kept)[LEDGER]?.owed ?? 0) === 0;
 }
 
-function counted(kept: Kept, wire: Wire, name: 'query' | 'sync'): () => void {
-  const send = wire[name];
-  const wasOwn = Object.hasOwn(wire, name);
-  const counting = (text?: string): void => {
-    kept[OWED] = (kept[OWED] ?? 0) + 1;
-    send.call(wire, text);
-  };
-  wire[name] = counting;
-  return () => {
-    if (wasOwn) wire[name] = send;
-    else delete (wire as Partial<Wire>)[name];
-  };
+function settled(this: Kept): void {
+  if (this[LEDGER]) this[LEDGER].owed--;
+}
+
+function countedQuery(this: Wire & Kept, text?: string): void {
+  send(this, 'query', text);
+}
+
+function countedSync(this: Wire & Kept): void {
+  send(this, 'sync');
+}
+
+function send(wire: Wire & Kept, name: 'query' | 'sync', text?: string): void {
+  const ledger = wire[LEDGER];
+  if (ledger) ledger.owed++;
+  const uncounted = ledger?.[name] ?? (Object.getPrototypeOf(wire) as Wire)[name];
+  uncounted.call(wire, text);
+}
+
+/** Most wires have these methods from their class, and none of their own. */
+function restore(wire: Wire, name: 'query' | 'sync', earlier: Wire['query']): void {
+  delete (wire as Partial<Wire>)[name];
+  if (wire[name] !== earlier) wire[name] = earlier;
 }

@@ -48,6 +48,9 @@ function saysRenewed(result: unknown, sql: string): boolean {
 /** The driver's module with a Client that says when one is made: knex shows a connection only once it is open. */
 function observeOpening(module: unknown, openings: Openings<PgConnection>): unknown {
   const pg = module as { Client: new (...args: unknown[]) => PgConnection };
+  function ended(this: PgConnection): void {
+    openings.delete(this);
+  }
   class Client extends pg.Client {
     /** The class of side connections, which do not belong to the pool. */
     static readonly [PLAIN] = pg.Client;
@@ -57,7 +60,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
       keepParameters(this);
       rememberFactory(this, (args[0] as { stream?: unknown } | undefined)?.stream);
       openings.add(this);
-      this.on('end', () => openings.delete(this));
+      this.on('end', ended);
     }
   }
   return Object.create(pg, { Client: { value: Client, enumerable: true, configurable: true, writable: true } });

@@ -3,20 +3,25 @@ import type { Socket } from 'node:net';
 import type { PgConnection } from './client';
 import type { ServerKind } from '../server-kind';
 
-const PARAMETERS = Symbol('knex-reset.parameters');
-const TOLD = ['in_hot_standby', 'default_transaction_read_only'] as const;
+/** On the wire itself: whether each of the parameters is on, once the server has told. */
+const STANDBY = Symbol('knex-reset.in_hot_standby');
+const READ_ONLY = Symbol('knex-reset.default_transaction_read_only');
 const ASK = `SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting('transaction_read_only') AS "readOnly"`;
 
-type Parameters = Partial<Record<string, string>>;
-type Watched = PgConnection & { [PARAMETERS]?: Parameters };
+interface Told {
+  [STANDBY]?: boolean;
+  [READ_ONLY]?: boolean;
+}
 
 /** Keeps what the server says of itself on a connection that is about to be opened. */
 export function keepParameters(connection: PgConnection): void {
-  const parameters: Parameters = {};
-  (connection as Watched)[PARAMETERS] = parameters;
-  connection.connection.on('parameterStatus', (told: { parameterName: string; parameterValue: string }) => {
-    if (TOLD.some((name) => name === told.parameterName)) parameters[told.parameterName] = told.parameterValue;
-  });
+  connection.connection.on('parameterStatus', keep);
+}
+
+function keep(this: Told, told: { parameterName: string; parameterValue: string }): void {
+  const isOn = told.parameterValue === 'on';
+  if (told.parameterName === 'in_hot_standby') this[STANDBY] = isOn;
+  else if (told.parameterName === 'default_transaction_read_only') this[READ_ONLY] = isOn;
 }
 
 /** Asks only a server that has not told: one before 14, or a pooler. */
@@ -24,12 +29,10 @@ export async function pgServerKind(
   connection: PgConnection,
   ask: (sql: string) => Promise<unknown>,
 ): Promise<ServerKind> {
-  const { in_hot_standby: standby, default_transaction_read_only: readOnly } =
-    (connection as Watched)[PARAMETERS] ?? {};
+  const { [STANDBY]: standby, [READ_ONLY]: readOnly } = connection.connection as Told;
   const address = addressOf(connection);
   if (standby !== undefined && readOnly !== undefined) {
-    const isStandby = standby === 'on';
-    return { isStandby, isReadOnly: isStandby || readOnly === 'on', address };
+    return { isStandby: standby, isReadOnly: standby || readOnly, address };
   }
   const { rows } = (await ask(ASK)) as { rows: [{ standby: boolean | string; readOnly: string }] };
   const [row] = rows;

@@ -1,8 +1,8 @@
 // Passes every statement on a connection of `pg` through the statement queue.
 import type { StatementSink } from '../statement-sink';
 import type { Callback, PgConnection, Query } from './client';
-import { listen } from './heard';
-import { keepLedger } from './ledger';
+import { listen, stopListening } from './heard';
+import { keepLedger, leaveLedger } from './ledger';
 import { rememberAddress } from './way';
 import { EarlierStatement, QueryStatement, StreamStatement } from './statements';
 
@@ -10,14 +10,15 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;
   const wasOwn = Object.hasOwn(connection, 'query');
   const onError = (error: Error) => sink.died(error);
-  const fin = watchFin(connection);
-  const onEnd = () => sink.ended(fin.isSeen);
+  const onEnd = () => sink.ended(sawFin(connection));
+  watchFin(connection);
   rememberAddress(connection);
-  const stopListening = listen(connection);
+  listen(connection);
   connection.on('error', onError).on('end', onEnd);
 
-  const closeLedger = connection.pipeline ? undefined : keepLedger(connection);
-  if (!connection.pipeline) {
+  const isCounted = !connection.pipeline;
+  if (isCounted) {
+    keepLedger(connection);
     if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
     const tapped: Query = (config, values, callback) => {
       const given = typeof values === 'function' ? (values as Callback) : callback;
@@ -40,24 +41,38 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   }
 
   return () => {
-    fin.ignore();
-    closeLedger?.();
-    stopListening();
+    ignoreFin(connection);
+    if (isCounted) leaveLedger(connection);
+    stopListening(connection);
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };
 }
 
+const FIN = Symbol('knex-reset.fin');
+
+interface Ending {
+  [FIN]?: boolean;
+}
+
 /** When the server ends the connection, the stream emits `end`. A broken or destroyed socket only emits `close`. */
-function watchFin({ connection: { stream } }: PgConnection): { isSeen: boolean; ignore(): void } {
-  const fin = { isSeen: false, ignore: () => void stream.off('end', onFin).off('error', onBreak) };
-  const onFin = () => {
-    fin.isSeen = true;
-  };
-  const onBreak = () => {
-    fin.isSeen = false;
-  };
+function watchFin({ connection: { stream } }: PgConnection): void {
   stream.on('end', onFin).on('error', onBreak);
-  return fin;
+}
+
+function ignoreFin({ connection: { stream } }: PgConnection): void {
+  stream.off('end', onFin).off('error', onBreak);
+}
+
+function sawFin({ connection: { stream } }: PgConnection): boolean {
+  return (stream as Ending)[FIN] === true;
+}
+
+function onFin(this: Ending): void {
+  this[FIN] = true;
+}
+
+function onBreak(this: Ending): void {
+  this[FIN] = false;
 }
