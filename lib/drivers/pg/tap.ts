@@ -10,8 +10,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;
   const wasOwn = Object.hasOwn(connection, 'query');
   const onError = (error: Error) => sink.died(error);
-  const onEnd = () => sink.ended(sawFin(connection));
-  watchFin(connection);
+  const onEnd = () => sink.ended(isOrderly(connection));
   rememberAddress(connection);
   listen(connection);
   connection.on('error', onError).on('end', onEnd);
@@ -41,7 +40,6 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   }
 
   return () => {
-    ignoreFin(connection);
     if (isCounted) leaveLedger(connection);
     stopListening(connection);
     connection.off('error', onError).off('end', onEnd);
@@ -50,29 +48,7 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   };
 }
 
-const FIN = Symbol('knex-reset.fin');
-
-interface Ending {
-  [FIN]?: boolean;
-}
-
-/** When the server ends the connection, the stream emits `end`. A broken or destroyed socket only emits `close`. */
-function watchFin({ connection: { stream } }: PgConnection): void {
-  stream.on('end', onFin).on('error', onBreak);
-}
-
-function ignoreFin({ connection: { stream } }: PgConnection): void {
-  stream.off('end', onFin).off('error', onBreak);
-}
-
-function sawFin({ connection: { stream } }: PgConnection): boolean {
-  return (stream as Ending)[FIN] === true;
-}
-
-function onFin(this: Ending): void {
-  this[FIN] = true;
-}
-
-function onBreak(this: Ending): void {
-  this[FIN] = false;
+/** When the server ends the connection, its stream is read to the end. A broken or destroyed socket only closes. */
+function isOrderly({ connection: { stream } }: PgConnection): boolean {
+  return stream.readableEnded && !stream.errored;
 }
