@@ -173,10 +173,7 @@ export class Lending {
   #takeBack(connection: Connection): boolean {
     const { host, real, register } = this.#pool;
     connection.returned();
-    if (host.isExternal) {
-      register.connections.delete(connection);
-      connection.untap();
-    }
+    if (host.isExternal) register.leaveToOwner(connection);
     return real.present?.release(connection.raw) ?? false;
   }
 

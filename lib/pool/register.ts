@@ -123,10 +123,17 @@ export class Register implements SessionEvents {
     step(() => this.#real.present?.remove(connection.raw));
   }
 
+  /** One that goes back to a pool of the user's leaves the books: idle, it is its owner's, and no later reset's business. */
+  leaveToOwner(connection: Connection): void {
+    this.connections.delete(connection);
+    connection.untap();
+  }
+
   /** Gives a connection that a reset has cleaned back to the pool. */
   restore(connection: Connection): void {
     const wasLent = connection.lent;
     connection.returned();
+    if (this.#host.isExternal) this.leaveToOwner(connection);
     if (wasLent) valueOr(false, () => this.#real.present?.release(connection.raw));
   }
 

@@ -32,6 +32,11 @@ function isSandboxOver({ pins, units }: Ledger, { order }: Moment): boolean {
   return units.some(({ attempts }) => attempts.some(({ rawControl }) => rawControl && rawControl.order < order));
 }
 
+/** Its connection was lost before, which is what it was told; a hook that hung has held that up. */
+function hasDiedBefore(error: unknown, { order }: Moment, { events }: Ledger): boolean {
+  return events.some((told) => told.event === 'fatal' && told.error === error && told.order < order);
+}
+
 /** What the callback threw comes out, unless the unit was ended from outside before. */
 function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
   const { told, attempts, name, kind, tries = 1 } = unit;
@@ -46,7 +51,8 @@ function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
     ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(code) ||
     told.error instanceof OwnError ||
     (told.error === null && unit.hasSignal === true) ||
-    (code === 'ERR_SANDBOX' && isSandboxOver(ledger, ended));
+    (code === 'ERR_SANDBOX' && isSandboxOver(ledger, ended)) ||
+    hasDiedBefore(told.error, ended, ledger);
   verdict.hold(
     told.error === error || isOvertaken,
     () => `${name} threw "${error.message}" and was told ${String(told.error)}`,

@@ -11,7 +11,8 @@ export function serverHasLetGo({ ledger, schedule }: Evidence): Violation[] {
     if (told.is !== 'done' || !backendsLeft || !report || isOutOfTime(reset, ledger, options)) continue;
     const kept = backendsLeft.filter(({ isAtRest }) => isAtRest);
     verdict.hold(
-      kept.length <= report.recycledConnections,
+      // What is idle in a pool of the user's is its owner's.
+      schedule.setting.owner !== undefined || kept.length <= report.recycledConnections,
       () => `a reset asked at ${asked.at.toFixed(1)} ms kept ${kept.map(({ pid }) => pid).join(', ')}`,
     );
     for (const { pid, isAtRest, order, isHurt } of backendsLeft) {

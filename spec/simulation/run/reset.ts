@@ -51,6 +51,8 @@ function isLeft(backend: Backend, { asked }: ResetRecord, schedule: Schedule): b
   if (backend.order > asked.order || isBeyondReach(backend, schedule)) return false;
   // It goes as soon as those have gone that it looks after, and as its client has closed it.
   if (backend.isSide && (!backend.link.isOpen('client') || backend.server.everFrozen.size > 0)) return false;
+  // The owner of a pool opens it for its own ends, also where nobody waits for it any more.
+  if (schedule.setting.owner !== undefined && !backend.isInUse) return false;
   // Frozen meanwhile, or on a server that was not to be reached.
   if (backend.freezer.isFrozen || backend.freezer.lastUntil >= asked.at) return false;
   return backend.server.unreachableUntil < asked.at;

@@ -70,7 +70,9 @@ async function play(stage: Stage): Promise<Evidence> {
     const query = ask(stage, db, { ask: 'insert', number: 0, hasBindings: false }, ledger.attempt(unit));
     await ledger.watch(lastQuery, ledger.watch(unit, query)).catch(() => {});
     await ledger.watch(destroyed, db.destroy()).catch(() => {});
-    await clock.wait(50);
+    await stage.endPool();
+    // The driver's pool ends before the last of its connections has heard the server's goodbye.
+    await clock.wait(schedule.setting.owner === undefined ? 50 : 400);
     isOver = true;
   };
   for (const { afterMillis, action } of schedule.steps) {

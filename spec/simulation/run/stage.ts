@@ -9,12 +9,11 @@ import { Random } from '../random';
 import type { Schedule } from '../schedule/schedule';
 import { SimulatedServer } from '../server/server';
 import { Ledger } from './ledger';
+import { log, ownedPool, type OwnedPool } from './owned-pool';
 import { foreignOptions, foreignPool, listenTo, throwAtEnd } from './foreign';
 import { watchOverlaps, watchProblems } from './problems';
 import { forgetStorages, knex, prepare, subject } from './subject';
 
-const silent = () => {};
-const log = { warn: silent, error: silent, deprecate: silent, debug: silent };
 const realRandom = Math.random;
 
 export class Stage {
@@ -29,6 +28,7 @@ export class Stage {
   release!: () => void;
   /** Foreign code does nothing but its work any more. */
   isQuiet = false;
+  readonly #owned: OwnedPool | undefined;
   readonly #stop: (() => void)[];
 
   constructor(readonly schedule: Schedule) {
@@ -52,11 +52,13 @@ export class Stage {
     ];
     const way =
       setting.way === 'factory' ? { stream: () => this.network.socket('factory') } : { host: 'db.test', port: 5432 };
+    const pool = { min: setting.poolMin, max: setting.poolMax, ...foreignPool(setting.foreign, this) };
+    // pg's own types know nothing of a user without a password.
+    const connection = { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig;
+    this.#owned = ownedPool(setting, connection);
     const base = knex({
       client: 'pg',
-      // pg's own types know nothing of a user without a password.
-      connection: { user: 'app', database: 'app', password: 'secret', ...way } as Knex.PgConnectionConfig,
-      pool: { min: setting.poolMin, max: setting.poolMax, ...foreignPool(setting.foreign, this) },
+      ...(this.#owned ? { connectionPool: this.#owned.pool } : { connection, pool }),
       acquireConnectionTimeout: setting.acquireMillis,
       log,
     });
@@ -64,6 +66,11 @@ export class Stage {
     this.db = subject.resettable(base, { ...setting.options, ...foreignOptions(setting.foreign, this) });
     listenTo(this.db, setting.foreign, this);
     this.copy = subject.resettable(older ?? this.db.withUserParams({ copy: true }));
+  }
+
+  /** The owner of the pool ends it, where it is not the instance's own. */
+  async endPool(): Promise<void> {
+    await this.#owned?.end();
   }
 
   /** The instance or its copy. */

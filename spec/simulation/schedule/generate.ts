@@ -40,6 +40,7 @@ function drawSetting(random: Random, weather: Weather): Setting {
     way: random.pick(['factory', 'address']),
     fragmentation: random.pick([0, 0, 0.05, 0.4]),
     ...drawWorld(random),
+    ...drawOwner(random, weather),
     ...(random.chance(0.3) ? { copyIsOlder: true } : {}),
     poolMin: random.chance(0.8) ? 0 : 2,
     poolMax: random.int(2, 4),
@@ -53,6 +54,12 @@ function drawSetting(random: Random, weather: Weather): Setting {
 function drawWorld(random: Random): Pick<Setting, 'reusesPids' | 'slowLinks'> {
   if (random.chance(0.2)) return { reusesPids: true };
   return random.chance(0.2) ? { slowLinks: random.pick([0.2, 0.5]) } : {};
+}
+
+/** What a connection that is cut does to a pool that knows nothing of resets is its owner's business: only where none is. */
+function drawOwner(random: Random, weather: Weather): Pick<Setting, 'owner'> {
+  if ((weather !== 'calm' && weather !== 'resets') || !random.chance(0.15)) return {};
+  return { owner: random.pick(['knex', 'pg']) };
 }
 
 function drawForeign(random: Random, weather: Weather): Foreign {

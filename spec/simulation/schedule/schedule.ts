@@ -18,6 +18,8 @@ export interface Setting {
   slowLinks?: number;
   /** The server gives the id of a process that is gone to the next one. */
   reusesPids?: boolean;
+  /** The pool is the user's own (`connectionPool`): that of a plain instance, or one of the driver's. */
+  owner?: 'knex' | 'pg';
   /** The copy (`withUserParams()`) was made before the instance became resettable. */
   copyIsOlder?: boolean;
   poolMin: number;

@@ -75,6 +75,10 @@ function* plainerSettings(schedule: Schedule): Generator<Schedule> {
     const { slowLinks: _, ...rest } = setting;
     yield { ...schedule, setting: rest };
   }
+  if (setting.owner !== undefined) {
+    const { owner: _, ...rest } = setting;
+    yield { ...schedule, setting: rest };
+  }
   if (setting.poolMin > 0) yield { ...schedule, setting: { ...setting, poolMin: 0 } };
   if (setting.way === 'factory') yield { ...schedule, setting: { ...setting, way: 'address' } };
 }
