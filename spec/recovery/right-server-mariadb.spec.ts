@@ -40,7 +40,7 @@ for (const client of ['mysql2', 'mysql']) {
       expect(error)
         .to.match(/expected a 'read-write' server, but 127.*is 'read-only'$/)
         .and.include({ code: '08001' });
-      await until('the connections are closed', async () => (await stage.processes()).length === 0);
+      await stage.whenDeserted();
     });
 
     it('fails a refused statement once: the idle connections are closed, and a block with retry succeeds', async () => {

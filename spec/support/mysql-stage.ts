@@ -74,6 +74,11 @@ export class MysqlStage {
     return rows;
   }
 
+  /** Resolves when the server has no session of a spec. One that said goodbye, or was killed, closes its socket before the server forgets it. */
+  async whenDeserted(): Promise<void> {
+    await until('the server has forgotten each session', async () => (await this.processes()).length === 0);
+  }
+
   /** How many transactions are open. InnoDB answers from a cache, which it keeps for 100 ms after each look. */
   async transactions(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 110));
