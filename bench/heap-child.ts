@@ -1,5 +1,7 @@
 // A process that prints the heap, in bytes, of one idle connection and of one open transaction: `[idle, open]`. Its arguments: `ours` or
 // `plain`, and the connection as JSON. What many of them add to the heap after a full collection is divided by their number.
+import { text } from 'node:stream/consumers';
+import { getHeapSnapshot } from 'node:v8';
 import type { Knex } from 'knex';
 import type { TestDatabase } from '../spec/support/database';
 import { collectGarbage } from './harness';
@@ -9,13 +11,27 @@ import { ours, plain } from './instances';
 const FIRST = 10;
 const COUNT = 90;
 
+/** The parts of a heap snapshot that are read here: a flat list of numbers, so many for each node. */
+interface Snapshot {
+  snapshot: { meta: { node_fields: string[]; node_types: [string[], ...unknown[]] } };
+  nodes: number[];
+}
+
+/** The objects' bytes. Compiled code is none of them: V8 makes and drops as much of it meanwhile as some connections take. */
 async function heap(): Promise<number> {
   // Once more in a later turn, for what finalizers let go.
   for (let i = 0; i < 3; i++) {
     collectGarbage();
     await new Promise(setImmediate);
   }
-  return process.memoryUsage().heapUsed;
+  const { snapshot, nodes } = JSON.parse(await text(getHeapSnapshot())) as Snapshot;
+  const { node_fields: fields, node_types: types } = snapshot.meta;
+  const [type, size, code] = [fields.indexOf('type'), fields.indexOf('self_size'), types[0].indexOf('code')];
+  let bytes = 0;
+  for (let node = 0; node < nodes.length; node += fields.length) {
+    if (nodes[node + type] !== code) bytes += nodes[node + size] as number;
+  }
+  return bytes;
 }
 
 /** Each on a connection of its own, all at once. */
