@@ -128,8 +128,18 @@ function start(transaction: ControlledTransaction, handle: Knex.Transaction, con
   if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
   work.isCallbackRunning = true;
   if (!transaction.hasHooks) return run(transaction, handle, container);
-  const hooks = transaction.inContext(() => transaction.hooks.run('afterBegin', {}, transaction));
-  return afterHooks(hooks, () => run(transaction, handle, container));
+  return afterHooks(afterBegin(transaction), () => run(transaction, handle, container));
+}
+
+/** None of them ends the transaction by hand: its callback would not be called, and it would be told as done. */
+async function afterBegin(transaction: ControlledTransaction): Promise<void> {
+  const { work, hooks } = transaction;
+  work.isInHooks = true;
+  try {
+    await transaction.inContext(() => hooks.run('afterBegin', {}, transaction));
+  } finally {
+    work.isInHooks = false;
+  }
 }
 
 function run(transaction: ControlledTransaction, handle: Knex.Transaction, container: Container): unknown {

@@ -84,8 +84,9 @@ export abstract class ControlledTransaction extends Transaction implements Trans
       this.doom(refused);
       throw refused;
     }
-    // Its end is under way, and would be waited for by its own hook: it goes the other way.
-    if (this.state.is === 'draining') return this.doom(error ?? this.#rolledBackMeanwhile());
+    // What comes next would be waited for by its own hook: it goes the other way.
+    if (this.state.is === 'draining' || (this.isOpen && this.work.isInHooks))
+      return this.doom(error ?? this.#rolledBackMeanwhile());
     if (this.isAborted) await settleAborted(this, error === undefined ? undefined : { error });
     else if (this.isOpen) await rollBack(this, error);
     else if (this.work.isInHooks) return undefined;
@@ -94,10 +95,8 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   }
 
   #rolledBackMeanwhile(): Error {
-    return this.failure(
-      `transaction ${this.name} was rolled back by hand while it was about to be committed`,
-      undefined,
-    );
+    const moment = this.state.is === 'draining' ? 'it was about to be committed' : 'its afterBegin hooks ran';
+    return this.failure(`transaction ${this.name} was rolled back by hand while ${moment}`, undefined);
   }
 
   get #belongsToBlock(): boolean {
@@ -107,7 +106,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   #notByHand(call: string): BlockControlError {
     const why = this.#belongsToBlock
       ? `belongs to a block: return or throw instead of calling ${call}`
-      : `is being committed: ${call} is not for its hooks`;
+      : `is being ${this.state.is === 'draining' ? 'committed' : 'begun'}: ${call} is not for its hooks`;
     return new BlockControlError(`transaction ${this.name} ${why}`);
   }
 

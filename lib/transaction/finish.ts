@@ -42,16 +42,22 @@ async function afterCommit(transaction: Transaction, outcome: Outcome, value: un
   return value;
 }
 
-/** What the afterCommit hooks threw. One that goes on for long after the block's limit is given up. */
-async function lastHooks({ block, hooks, instance }: Transaction): Promise<unknown[]> {
+/** What the afterCommit hooks threw. One that goes on for long after the limit is given up. */
+async function lastHooks(transaction: Transaction): Promise<unknown[]> {
+  const { block, hooks, instance } = transaction;
   const running = hooks.runAll('afterCommit');
-  const reached = block?.limit.whenReached;
-  if (!reached) return running;
-  const isLate = reached.then(async (reason) => {
+  const shared = instance.transactionLimit?.committed(transaction);
+  const limits = [block?.limit.whenReached, shared?.whenReached].filter((limit) => limit !== undefined);
+  const isLate = limits.map(async (reached) => {
+    const reason = await reached;
     await within(instance.settings.timeoutMillis, running);
     return [reason];
   });
-  return Promise.race([running, isLate]);
+  try {
+    return await Promise.race([running, ...isLate]);
+  } finally {
+    shared?.end();
+  }
 }
 
 async function afterFailure(transaction: Transaction, outcome: Failed): Promise<undefined> {

@@ -17,4 +17,14 @@ export interface Interruptible extends OpenEntry {
 export interface TransactionLimit {
   /** One has its connection. */
   begun(transaction: Interruptible): void;
+  /** One is stored, and its last hooks begin to run: they have the same time. Undefined: it has a limit of its own. */
+  committed(transaction: Interruptible): HooksLimit | undefined;
+}
+
+/** The time limit of the last hooks of one transaction. */
+export interface HooksLimit {
+  /** Resolves with the reason when it is reached. */
+  readonly whenReached: Promise<unknown>;
+  /** They have ended. */
+  end(): void;
 }

@@ -3,27 +3,41 @@ import { TransactionTimeoutError } from '../words/errors';
 import { AgeWatch } from '../pool/age-watch';
 import { inBackground } from '../words/foreign';
 import type { Settings } from '../words/options';
-import { nextTurn } from '../words/waiting';
-import type { Interruptible, TransactionLimit } from './interruptible';
+import { type Deferred, defer, nextTurn } from '../words/waiting';
+import type { HooksLimit, Interruptible, TransactionLimit } from './interruptible';
+
+/** The last hooks of a committed transaction, while they run. */
+interface LastHooks {
+  readonly transaction: Interruptible;
+  readonly late: Deferred<unknown>;
+}
 
 export class SharedLimit implements TransactionLimit {
   readonly #millis: number;
   readonly #watch: AgeWatch<Interruptible>;
+  readonly #hooks: AgeWatch<LastHooks>;
 
   constructor(millis: number) {
     this.#millis = millis;
-    this.#watch = new AgeWatch({
+    const now = () => performance.now();
+    this.#watch = new AgeWatch({ millis, now, tell: (transaction) => inBackground(this.#stop(transaction)) });
+    this.#hooks = new AgeWatch({
       millis,
-      now: () => performance.now(),
-      tell: (transaction) => inBackground(this.#stop(transaction)),
+      now,
+      tell: ({ transaction, late }) => late.resolve(this.#error(transaction)),
     });
   }
 
   /** A transaction has its connection. The sandbox's own is exempt, and so is a block with a limit of its own. */
   begun(transaction: Interruptible): void {
-    const { isOutermost, sandbox, block } = transaction;
-    if (!isOutermost || sandbox || block?.options.timeoutMillis !== undefined) return;
-    this.#watch.add(transaction);
+    if (isMeant(transaction)) this.#watch.add(transaction);
+  }
+
+  committed(transaction: Interruptible): HooksLimit | undefined {
+    if (!isMeant(transaction)) return undefined;
+    const hooks: LastHooks = { transaction, late: defer() };
+    this.#hooks.add(hooks);
+    return { whenReached: hooks.late.promise, end: () => this.#hooks.delete(hooks) };
   }
 
   ended(transaction: object): void {
@@ -33,13 +47,19 @@ export class SharedLimit implements TransactionLimit {
   /** The transaction's promise tells. Where the event loop was blocked, an answer may be there that has not been read. */
   async #stop(transaction: Interruptible): Promise<void> {
     await nextTurn();
-    if (transaction.isOver) return;
+    if (!transaction.isOver) await transaction.interrupt(this.#error(transaction));
+  }
+
+  #error(transaction: Interruptible): TransactionTimeoutError {
     const description = transaction.describe();
     const [where] = description.stack.split('\n');
     const name = where ? `${transaction.name}, opened ${where},` : transaction.name;
-    const error = new TransactionTimeoutError(name, this.#millis, description);
-    await transaction.interrupt(error);
+    return new TransactionTimeoutError(name, this.#millis, description);
   }
+}
+
+function isMeant({ isOutermost, sandbox, block }: Interruptible): boolean {
+  return isOutermost && !sandbox && block?.options.timeoutMillis === undefined;
 }
 
 /** Undefined: it is off. */

@@ -69,6 +69,27 @@ describe('a block', () => {
       expect(await stage.ids()).to.deep.equal([]);
     });
 
+    for (const [call, code] of [
+      ['commit', 'ERR_BLOCK_CONTROL'],
+      ['rollback', 'ERR_TRANSACTION_FAILED'],
+    ] as const) {
+      const hook = async ({ trx }: TransactionHookContext) => void (await trx[call]());
+
+      it(`rejects by ${call}() in afterBegin of a plain transaction, whose callback is not called`, async () => {
+        const db = stage.make({ hooks: { afterBegin: hook } });
+        let calls = 0;
+        const transaction = db.transaction(async () => void calls++);
+        expect(await Promise.race([rejection(transaction), late()])).to.include({ code });
+        expect(calls).to.equal(0);
+      });
+
+      it(`rejects by ${call}() in afterBegin of a handle`, async () => {
+        const db = stage.make({ hooks: { afterBegin: hook } });
+        expect(await Promise.race([rejection(db.transaction()), late()])).to.include({ code });
+        expect(db.connectionState().connections.inUse).to.equal(0);
+      });
+    }
+
     it('rolls back by rollback() in beforeCommit of a block that joined a plain transaction', async () => {
       const error = await rejection(
         stage.db.transaction((trx) => atomic(trx, (joined) => joined.commit(), { savepoint: false })),

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import sinon from 'sinon';
-import { afterRollback, resettable, TransactionTimeoutError } from '../../lib';
+import { AfterCommitError, afterRollback, resettable, TransactionTimeoutError } from '../../lib';
 import { makeKnex } from '../support/quiet-knex';
 import { never } from '../support/outcome';
 import { until } from '../support/until';
@@ -186,6 +186,17 @@ describe('transactionTimeoutMillis', () => {
       await sandbox.close();
     });
   });
+
+  for (const kind of ['block', 'plain transaction'] as const) {
+    it(`gives up an afterCommit hook of a ${kind} that never settles: it is told as committed`, async () => {
+      const db = stage.make({ transactionTimeoutMillis: LIMIT, timeoutMillis: 50, hooks: { afterCommit: never } });
+      const work = (trx: Knex) => insert(trx, 1);
+      const error = await rejection(kind === 'block' ? db.atomic(work) : db.transaction(work));
+      expect(error).to.be.instanceOf(AfterCommitError).with.property('committed', true);
+      expectTimeout((error as AfterCommitError).errors[0]);
+      expect(await stage.db('t').pluck('id')).to.deep.equal([1]);
+    });
+  }
 
   it('leaves no timer behind', async () => {
     const armed = sinon.spy(globalThis, 'setTimeout');
