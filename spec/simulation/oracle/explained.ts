@@ -50,6 +50,8 @@ function isExplained(error: unknown, record: Unit | Asked, hasReset: boolean, sc
     return true;
   // Waiting for a connection or its turn took too long, which it may where others hold on to theirs.
   if (/KnexTimeoutError/.test(text)) return true;
+  // The driver's own pool says so in its own words.
+  if (schedule.setting.owner === 'pg' && text.includes('timeout exceeded when trying to connect')) return true;
   if (!('token' in record) && nestedOf(record).some((inner) => isPassedOn(error, inner, hasReset, schedule)))
     return true;
   const isLimited = limits(record) || schedule.setting.options.transactionTimeoutMillis !== undefined;
