@@ -30,6 +30,11 @@ function execute(connection: BetterConnection, sql: string): unknown {
   return exec.call(connection, sql);
 }
 
+/** libsql ends the process when a closed connection is asked for `inTransaction`. */
+function isInTransaction(connection: BetterConnection): boolean {
+  return connection.open && connection.inTransaction;
+}
+
 /** The sink of each tapped connection, which hears of its close. */
 const sinks = new WeakMap<object, StatementSink>();
 /** The sinks of connections with a statement under way. */
@@ -105,13 +110,13 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   // The driver says so itself, except for URIs. (libsql has the same interface, but gives no name.)
   losesDataOnClose: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
   backendId: () => undefined,
-  status: (connection) => (connection.inTransaction ? 'open' : 'idle'),
+  status: (connection) => (isInTransaction(connection) ? 'open' : 'idle'),
   isGone: (connection) => !connection.open,
   cancel: async () => true,
   closeGracefully(connection) {
     try {
       // An open iterator prevents the close, and so keeps the locks of its transaction.
-      if (connection.inTransaction) execute(connection, 'ROLLBACK');
+      if (isInTransaction(connection)) execute(connection, 'ROLLBACK');
       connection.close();
     } catch {
       return; // the garbage collector closes it
