@@ -22,7 +22,7 @@ interface Holding {
 
 /** Transactions and plain queries that hold a connection, oldest first. */
 export function holders({ pool, open }: Holding): OpenTransaction[] {
-  const entries = [...open].filter((entry) => !entry.isOver);
+  const entries = [...open].filter((entry) => !entry.holdsNothing);
   const registered = new Set<HeldConnection>(entries.map((entry) => entry.connection));
   const others = [...pool.register.connections].filter((connection) => connection.lent && !registered.has(connection));
   const all = [

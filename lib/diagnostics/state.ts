@@ -14,7 +14,7 @@ export interface Observed {
 export function connectionState({ pool, open, resets }: Observed): ConnectionState {
   const connections = [...pool.register.connections].filter((connection) => connection.closing === undefined);
   const inUse = connections.filter((connection) => connection.lent).length;
-  const transactions = [...open].filter((entry) => !entry.isOver);
+  const transactions = [...open].filter((entry) => !entry.holdsNothing);
   const inSandboxes = connections.reduce((total, { mutex }) => total + mutex.waiting, 0);
   return {
     generation: resets.count,

@@ -10,8 +10,8 @@ export interface OpenEntry {
   readonly sandbox: object | undefined;
   /** COMMIT was sent, its answer is not there yet. */
   readonly isCommitting: boolean;
-  /** Its outcome is known. */
-  readonly isOver: boolean;
+  /** Its outcome is known, or its connection was taken away, and only its promise has still to settle. */
+  readonly holdsNothing: boolean;
   /** Resolves with that. */
   readonly whenDecided: Promise<void>;
   describe(): OpenTransaction;

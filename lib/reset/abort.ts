@@ -15,7 +15,7 @@ export const COMMIT_SHARE = 0.25;
 /** Rejects everything that uses the connection or waits for its answer. Each victim has an error of its own. */
 export function abort(connection: Connection, entry: OpenEntry | undefined, report: ResetReport): void {
   const { reason, generation } = report;
-  const transaction = entry && !entry.isOver ? entry.describe() : unregistered(connection);
+  const transaction = entry && !entry.holdsNothing ? entry.describe() : unregistered(connection);
   if (transaction) report.abortedTransactions.push(transaction);
   else if (connection.running > 0) report.abortedQueries++;
   const error = new ResetError({ reason, generation, transaction });
@@ -38,7 +38,7 @@ function unregistered(connection: Connection): OpenTransaction | undefined {
 export async function freeForeign(entry: OpenEntry, deadline: Deadline, report: ResetReport): Promise<void> {
   const { connection } = entry;
   if (entry.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
-  if (entry.isOver) return;
+  if (entry.holdsNothing) return;
   step(() => abort(connection, entry, report));
   await bounded(deadline, () => quiesce(connection, deadline));
   // Its transaction settles in the next turn; what the user asks on the connection is asked outside of it.

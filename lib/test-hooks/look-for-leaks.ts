@@ -30,7 +30,7 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
 export async function lookForLeaks(instance: Watched, earlier: readonly string[]): Promise<LeakReport> {
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
-    const open = [...instance.open].filter((entry) => !entry.isOver).map((entry) => entry.describe());
+    const open = [...instance.open].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());
     const transactions = open.filter(({ id }) => !earlier.includes(id));
     const held = [...instance.pool.register.connections].filter(
       (connection) => connection.lent && connection.user === undefined,

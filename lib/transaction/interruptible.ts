@@ -8,6 +8,8 @@ export interface Interruptible extends OpenEntry {
   readonly state: State;
   readonly hasBegun: boolean;
   readonly isOutermost: boolean;
+  /** Its outcome is known. */
+  readonly isOver: boolean;
   readonly block: { readonly options: AtomicOptions } | undefined;
   /** Ends it from outside. The transaction rejects with the error, but where its COMMIT was quicker. */
   interrupt(error: unknown): Promise<void>;

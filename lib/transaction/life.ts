@@ -71,6 +71,10 @@ export abstract class Life {
     return this.#state.is === 'aborted';
   }
 
+  get holdsNothing(): boolean {
+    return this.isOver || this.isAborted;
+  }
+
   /** COMMIT was sent, its answer is not there yet. */
   get isCommitting(): boolean {
     return this.#state.is === 'committing';

@@ -16,6 +16,17 @@ describe('resetConnection()', () => {
     return trx;
   }
 
+  it('names a transaction once: neither the state nor a reset behind it has one that it has ended', async () => {
+    const db = stage.resettable();
+    await openWhereTheUserSaysSo(db);
+    const hung = failure(db.atomic((trx) => trx.raw('select 1').then(never)));
+    await until('both are open', () => db.connectionState().transactions.length === 2);
+    expect((await db.resetConnection()).abortedTransactions).to.have.lengthOf(2);
+    expect(db.connectionState().transactions).to.deep.equal([]);
+    expect(await db.resetConnection()).to.deep.include({ abortedTransactions: [], closedConnections: 0 });
+    expect(await hung).to.be.instanceOf(ResetError);
+  });
+
   describe('while five connections are busy', () => {
     it('describes each: backend, age, state, last SQL, depth, label, where it was opened', async () => {
       const db = stage.resettable();
