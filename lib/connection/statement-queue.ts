@@ -44,7 +44,7 @@ export abstract class StatementQueue {
   /** Nothing runs on it, or it has ended. */
   get isQuiet(): boolean {
     if (this.#isEnded) return true;
-    return this.#statements.length === 0 && this.#wire === 'free' && this.#cancelling === undefined;
+    return this.#statements.length === 0 && this.#isReady;
   }
 
   /** The statement that is with the driver. */
@@ -69,11 +69,7 @@ export abstract class StatementQueue {
   }
 
   ask(statement: PendingStatement): void {
-    if (this.#refusal !== undefined) {
-      const refusal = this.#refusal;
-      nextTick(tell, statement, refusal);
-      return;
-    }
+    if (this.#refusal !== undefined) return nextTick(tell, statement, this.#refusal);
     this.lastSql = statement.sql;
     this.#add(statement);
   }
@@ -81,7 +77,12 @@ export abstract class StatementQueue {
   /** One statement at a time: pg warns about a second one on a busy client, and will refuse it from version 9. */
   #add(statement: PendingStatement): void {
     this.#statements.push(statement);
-    if (this.#statements.length === 1 && this.#wire === 'free') this.#start(statement);
+    if (this.#statements.length === 1 && this.#isReady) this.#start(statement);
+  }
+
+  /** A cancel request that is on its way would stop the next statement. */
+  get #isReady(): boolean {
+    return this.#wire === 'free' && this.#cancelling === undefined;
   }
 
   answered(error: unknown, result: unknown, ready: Promise<void> | undefined): unknown {
@@ -92,7 +93,7 @@ export abstract class StatementQueue {
   }
 
   next(): void {
-    if (this.#wire !== 'free') return;
+    if (!this.#isReady) return;
     const statement = this.#statements[0];
     if (statement) this.#start(statement);
     else if (this.isQuiet) this.#quieten();
@@ -166,7 +167,7 @@ export abstract class StatementQueue {
     const isDelivered = await (ask ? ask(this.raw, deadline) : this.driver.cancel?.(this.raw, deadline));
     this.#cancelling = undefined;
     if (!isDelivered) this.undelivered();
-    if (this.isQuiet) this.#quieten();
+    this.next();
   }
 
   #start(statement: PendingStatement): void {
