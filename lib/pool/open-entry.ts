@@ -12,7 +12,7 @@ export interface OpenEntry {
   readonly isCommitting: boolean;
   /** Its outcome is known, or its connection was taken away, and only its promise has still to settle. */
   readonly holdsNothing: boolean;
-  /** Resolves with that. */
+  /** Resolves when its outcome is known. */
   readonly whenDecided: Promise<void>;
   describe(): OpenTransaction;
   /** Ends it for its holders; the caller ends it on the server. Its promise is settled by `settle()` or when its callback ends. Returns the error of its later queries. */

@@ -113,13 +113,16 @@ export class Openings implements RawOpenings {
   }
 
   /** Opens one by knex's own means. */
-  async create(make: () => Promise<object>): Promise<object> {
+  create(make: () => Promise<object>): Promise<object> {
+    return this.#counted(() => this.#open(make));
+  }
+
+  async #open(make: () => Promise<object>): Promise<object> {
     const { host, real, register } = this.#pool;
     const opener = real.present;
     const doubts = this.#doubts;
     const { stamp } = register;
     const isEnded = () => stamp.generation !== register.stamp.generation;
-    const attempt = this.#begins();
     try {
       const raw = await (doubts > this.#settled ? host.makeAfresh(make) : make());
       this.#settled = Math.max(this.#settled, doubts);
@@ -134,10 +137,8 @@ export class Openings implements RawOpenings {
       this.invalidateSettings();
       if (!isEnded()) this.failure = error;
       // A reset that kept the pool has ended this opening, but a later request relies on it.
-      else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.create(make);
+      else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.#open(make);
       throw error;
-    } finally {
-      inBackground(this.#ends(attempt, isEnded() || this.failure !== undefined));
     }
   }
 
@@ -160,31 +161,30 @@ export class Openings implements RawOpenings {
   /** Takes over one that was being opened before the instance was resettable. */
   adopt(opening: Promise<object>): void {
     const { register } = this.#pool;
+    const { stamp } = register;
     const adopted = async () => {
-      const { stamp } = register;
-      const attempt = this.#begins();
-      try {
-        const raw = await opening;
-        const connection = this.#tracked(raw, stamp);
-        if (stamp.generation !== register.stamp.generation) await register.discard(connection);
-      } finally {
-        inBackground(this.#ends(attempt, true));
-      }
+      const connection = this.#tracked(await opening, stamp);
+      if (stamp.generation !== register.stamp.generation) await register.discard(connection);
     };
-    adopted().catch(() => {});
-  }
-
-  #begins(): symbol {
-    const attempt = Symbol();
-    this.#creating.add(attempt);
-    return attempt;
+    this.#counted(adopted).catch(() => {});
   }
 
   /** One that has failed counts for one more turn: the real pool must get the failure first, and passes it to its pending acquires. */
-  async #ends(attempt: symbol, hasFailed: boolean): Promise<void> {
-    if (hasFailed) await nextTurn();
-    this.#creating.delete(attempt);
-    if (this.#creating.size === 0) this.#tellEnded();
+  async #counted<T>(open: () => Promise<T>): Promise<T> {
+    const attempt = Symbol();
+    const ends = () => {
+      this.#creating.delete(attempt);
+      if (this.#creating.size === 0) this.#tellEnded();
+    };
+    this.#creating.add(attempt);
+    try {
+      const opened = await open();
+      ends();
+      return opened;
+    } catch (error) {
+      inBackground(nextTurn().then(ends));
+      throw error;
+    }
   }
 
   #tellEnded(): void {

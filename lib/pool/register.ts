@@ -65,11 +65,15 @@ export class Register implements SessionEvents {
     connection.accept(this.isEvicted(connection) ? { ...this.stamp, evictionCount } : this.stamp);
   }
 
-  /** Taps a connection, and writes it into the books. There is one way out of them: `forget()`. */
+  /** Taps a connection, and writes it into the books. It leaves them by `forget()`, once it is closed, or by `leaveToOwner()`. */
   track(raw: object, stamp = this.stamp): Connection {
-    const connection = new Connection(raw, this.#host.driver, stamp, this);
+    const connection = this.#tapped(raw, stamp);
     this.connections.add(connection);
     return connection;
+  }
+
+  #tapped(raw: object, stamp = this.stamp): Connection {
+    return new Connection(raw, this.#host.driver, stamp, this);
   }
 
   onDeath(dying: Connection, error: Error): void {
@@ -87,8 +91,7 @@ export class Register implements SessionEvents {
   given(raw: object): Connection {
     const known = connectionOf(raw);
     if (known) return known;
-    const connection = this.track(raw);
-    this.connections.delete(connection);
+    const connection = this.#tapped(raw);
     connection.leaveToUser();
     return connection;
   }

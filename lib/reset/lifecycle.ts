@@ -1,7 +1,7 @@
 // Runs one reset at a time, and orders resets, `destroy()` and `initialize()`.
 import { channel } from 'node:diagnostics_channel';
 import type { ResetReport } from '../words/types';
-import { checkResetOptions, type ResetRequest } from './options';
+import { checkResetOptions, join, type ResetRequest } from './options';
 import { endGeneration, type ResetHost } from './reset';
 import { TeardownTime } from './teardown-time';
 
@@ -10,6 +10,8 @@ const resetChannel = channel('knex-reset:reset');
 /** A reset or a `destroy()` that is under way. A call of the same kind joins it, one of the other kind runs behind it. */
 interface Step<T> {
   readonly kind: 'reset' | 'destroy';
+  /** What it does, also for those that join it. */
+  readonly request: ResetRequest;
   readonly time: TeardownTime;
   /** What it waits for. */
   readonly before: Step<unknown> | undefined;
@@ -30,7 +32,7 @@ export class Lifecycle {
     this.#onReopen = onReopen;
   }
 
-  /** Overlapping calls share one teardown and one report; the bound of each holds. */
+  /** Overlapping calls share one teardown and one report. The bound of each holds. If one of them closes connections, none is recycled. */
   reset(given: unknown): Promise<ResetReport> {
     let request: ResetRequest;
     try {
@@ -47,10 +49,12 @@ export class Lifecycle {
   destroy(): Promise<void> {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
+    const bound = { graceMillis: timeoutMillis, timeoutMillis };
+    const request: ResetRequest = { reason: 'destroy', ...bound, connections: 'close', waiting: 'reject' };
     pool.destroyed = true;
     // The grace of a reset is not waited out.
     if (this.#last?.kind === 'reset') hurry(this.#last, { graceMillis: 0, timeoutMillis });
-    return this.#joinOrRun('destroy', { graceMillis: timeoutMillis, timeoutMillis }, (time) => this.#end(time));
+    return this.#joinOrRun('destroy', request, (time) => this.#end(request, time));
   }
 
   reopen(): void {
@@ -58,14 +62,17 @@ export class Lifecycle {
     this.#onReopen();
   }
 
-  #joinOrRun<T>(kind: Step<T>['kind'], bound: Bound, work: (time: TeardownTime) => Promise<T>): Promise<T> {
+  #joinOrRun<T>(kind: Step<T>['kind'], request: ResetRequest, work: (time: TeardownTime) => Promise<T>): Promise<T> {
     const before = this.#last;
-    if (before?.kind === kind) return before.done as Promise<T>;
-    const time = new TeardownTime(bound.graceMillis, bound.timeoutMillis);
+    if (before?.kind === kind) {
+      join(before.request, request);
+      return before.done as Promise<T>;
+    }
+    const time = new TeardownTime(request.graceMillis, request.timeoutMillis);
     const done = (before ? before.done.catch(() => {}).then(() => work(time)) : work(time)).finally(() => {
       if (this.#last?.done === done) this.#last = undefined;
     });
-    this.#last = { kind, time, before, done };
+    this.#last = { kind, request, time, before, done };
     return done;
   }
 
@@ -77,15 +84,9 @@ export class Lifecycle {
     return report;
   }
 
-  async #end(time: TeardownTime): Promise<void> {
-    const { pool, settings } = this.#instance;
-    const { timeoutMillis } = settings;
-    pool.queue.isClosed = true;
-    await this.#endGeneration(
-      { reason: 'destroy', graceMillis: timeoutMillis, timeoutMillis, connections: 'close', waiting: 'reject' },
-      time,
-      true,
-    );
+  async #end(request: ResetRequest, time: TeardownTime): Promise<void> {
+    this.#instance.pool.queue.isClosed = true;
+    await this.#endGeneration(request, time, true);
   }
 
   /** Whatever happens, the gate is open after it. */

@@ -4,6 +4,11 @@ import type { ResetOptions } from '../words/types';
 
 export type ResetRequest = Required<Omit<ResetOptions, 'reason'>> & { readonly reason: string | undefined };
 
+/** A call joins a reset that is under way. If one of them closes connections, none is recycled. */
+export function join(shared: ResetRequest, { connections }: ResetRequest): void {
+  if (connections === 'close') shared.connections = connections;
+}
+
 const RESET_CHECKS = {
   reason: text,
   graceMillis: millis,

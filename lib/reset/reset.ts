@@ -2,6 +2,7 @@
 import { ResetError } from '../words/errors';
 import { inBackground, step } from '../words/foreign';
 import type { OpenEntry } from '../pool/open-entry';
+import type { Register } from '../pool/register';
 import type { ResettablePool } from '../pool/resettable-pool';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
@@ -73,23 +74,37 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   const entryOf = new Map(entries.map((entry) => [entry.connection, entry]));
   const turns = inTurns();
-  const results = await Promise.all(
-    open.map((connection) => {
-      const entry = entryOf.get(connection);
+  const fates = new Map<Connection, Fate>();
+  await Promise.all(
+    open.map(async (connection) => {
       const how = kept.includes(connection) ? 'keep' : request.connections;
-      return endConnection(instance, { connection, entry, how, deadline, turn: turns.next().value }, report);
+      const [entry, turn] = [entryOf.get(connection), turns.next().value];
+      fates.set(connection, await endConnection(instance, { connection, entry, how, deadline, turn }, report));
     }),
   );
   await Promise.all([...freed, cancelled]);
-  for (const [i, result] of results.entries()) if (!dead.has(open[i] as Connection)) count(result, report);
   await opened;
+  await endRest(pool, kept, deadline);
+  // A call that closes connections may have joined meanwhile.
+  if (request.connections === 'close') await closeRecycled(register, fates, deadline);
+  for (const [connection, fate] of fates) if (!dead.has(connection)) count(fate, report);
+  // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
+  if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+/** What was opened meanwhile for the ended generation, and the side connections. */
+async function endRest(pool: ResettablePool, kept: Connection[], deadline: Deadline): Promise<void> {
+  const { register } = pool;
   await pool.abandonOpenings(deadline);
-  // Connections that were opened meanwhile for the ended generation.
   const strays = register.outdated().filter((connection) => !kept.includes(connection));
   if (strays.length > 0) await Promise.all(strays.map((connection) => register.discard(connection, deadline)));
   if (!register.terminator.isIdle) await within(deadline, register.terminator.whenIdle());
-  // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
-  if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+/** One that has gone back to a pool of the user's is its owner's. */
+async function closeRecycled(register: Register, fates: Map<Connection, Fate>, deadline: Deadline): Promise<void> {
+  const recycled = [...fates].filter(([each, fate]) => fate === 'recycled' && register.connections.has(each));
+  await Promise.all(recycled.map(async ([each]) => fates.set(each, await register.discard(each, deadline))));
 }
 
 /** What runs on these is to be stopped. A COMMIT is not: it may still hear its answer. */
@@ -97,6 +112,9 @@ function busyAmong(open: Connection[], entries: OpenEntry[], kept: Connection[])
   const spared = new Set(entries.filter(({ isCommitting }) => isCommitting).map(({ connection }) => connection));
   return open.filter((connection) => connection.running > 0 && !spared.has(connection) && !kept.includes(connection));
 }
+
+/** What became of a connection. `'kept'`: closing it would lose the data, so it is rolled back instead. */
+type Fate = Ending | 'recycled' | 'kept';
 
 interface Victim {
   readonly connection: Connection;
@@ -122,7 +140,7 @@ function* inTurns(): Generator<Promise<void> | undefined, never> {
   }
 }
 
-async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Ending | 'recycled'> {
+async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Fate> {
   const { connection, entry, how, deadline, turn } = victim;
   const { pool } = instance;
   // Only a COMMIT may still hear its answer.
@@ -132,7 +150,7 @@ async function endConnection(instance: ResetHost, victim: Victim, report: ResetR
   if (turn) await turn;
   if (how === 'keep') {
     await rollBackInPlace(pool.register, connection, deadline);
-    return 'recycled';
+    return 'kept';
   }
   if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
   return pool.register.discard(connection, deadline);
@@ -160,10 +178,10 @@ function settleAll(entries: OpenEntry[]): void {
   for (const entry of entries) step(() => entry.settle());
 }
 
-function count(result: Ending | 'recycled', report: ResetReport): void {
-  if (result === 'recycled') report.recycledConnections++;
+function count(fate: Fate, report: ResetReport): void {
+  if (fate === 'recycled' || fate === 'kept') report.recycledConnections++;
   else report.closedConnections++;
-  if (result === 'forced') report.forcedConnections++;
+  if (fate === 'forced') report.forcedConnections++;
 }
 
 function emptyReport(reason: string | undefined, generation: number): ResetReport {

@@ -22,6 +22,36 @@ describe('resetConnection()', () => {
       expect(db.connectionState().generation).to.equal(1);
     });
 
+    it('closes every connection if one of the calls does', async () => {
+      const db = stage.resettable();
+      await Promise.all([db.raw('select 1'), db.raw('select 1')]);
+      const [first, second] = await Promise.all([
+        db.resetConnection({ connections: 'recycle' }),
+        db.resetConnection({ connections: 'close' }),
+      ]);
+      expect(second).to.equal(first);
+      expect(first).to.include({ closedConnections: 2, recycledConnections: 0, forcedConnections: 0 });
+      expect(await stage.database.backends()).to.be.empty;
+    });
+
+    it('closes also what is recycled when such a call joins', async () => {
+      const waiting: (() => void)[] = [];
+      let isRecycling = false;
+      const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
+      const db = stage.resettable({ pool: { afterCreate } });
+      await Promise.all([db.raw('select 1'), db.raw('select 1')]);
+      isRecycling = true;
+      const first = db.resetConnection({ connections: 'recycle' });
+      await until('both are cleaned', () => waiting.length === 2);
+      waiting[0]?.();
+      await nextTurn(); // it is back
+      const second = db.resetConnection();
+      waiting[1]?.();
+      expect(await second).to.equal(await first);
+      expect(await second).to.include({ closedConnections: 2, recycledConnections: 0, forcedConnections: 0 });
+      expect(await stage.database.backends()).to.be.empty;
+    });
+
     it('still rejects bad arguments', async () => {
       const db = stage.resettable();
       await db.raw('select 1');

@@ -19,7 +19,7 @@ export const mutants: Mutant[] = [
   {
     slip: 'two statements are sent at once',
     file: 'connection/statement-queue.ts',
-    anchor: "if (this.#statements.length === 1 && this.#wire === 'free') this.#start",
+    anchor: 'if (this.#statements.length === 1 && this.#isReady) this.#start',
     mutation: 'if (this.#wire !== undefined) this.#start',
   },
   {
