@@ -116,7 +116,7 @@ async function stream(stage: Stage, { rows, read, onCopy }: Of<'stream'>): Promi
 
 /** A connection taken from the pool: its statements go past knex's queries. */
 async function byHand(stage: Stage, { statements, pauseMillis, gives }: Of<'by hand'>): Promise<void> {
-  const { ledger, db, clock } = stage;
+  const { ledger, db, clock, schedule } = stage;
   const unit = ledger.unit('by hand');
   const attempt = ledger.attempt(unit);
   const work = async () => {
@@ -128,6 +128,8 @@ async function byHand(stage: Stage, { statements, pauseMillis, gives }: Of<'by h
         // It is given back while the last one runs.
         if (gives === 'early' && statement === statements.at(-1)) {
           asked.catch(() => {});
+          // A connection that goes back to its owner before that is the owner's, whatever is sent on it then.
+          if (schedule.setting.owner) await clock.wait(0);
           break;
         }
         await asked;
