@@ -135,6 +135,24 @@ describe('the oracle of resets and bounds', () => {
     expect(lie.broken).to.deep.equal(['let go']);
   });
 
+  it('knows that a destroy() ends the grace of a reset', () => {
+    const { unit } = lie.asked('statement');
+    const reset = lie.reset();
+    reset.options = { timeoutMillis: 100, graceMillis: 200 };
+    reset.boundMillis = 300;
+    lie.doneAt(unit, 60);
+    lie.store(1);
+    lie.doneAt(reset, 101);
+    reset.report = { durationMillis: 101, recycledConnections: 0 } as ResetReport;
+    reset.backendsLeft = [{ pid: 101, isAtRest: false, order: 0, isHurt: false }];
+    const destroy: { asked: Moment; told: Told } = { asked: lie.evidence.ledger.now(), told: { is: 'nothing' } };
+    lie.evidence.ledger.destroys.push(destroy);
+    lie.doneAt(destroy, 101);
+    expect(lie.broken).to.be.empty;
+    destroy.asked = { ...destroy.asked, at: 60 };
+    expect(lie.broken).to.deep.equal(['let go']);
+  });
+
   it('lets the reader of an answered stream hear of it when the event loop turns again, and not later', () => {
     const { unit, attempt } = lie.asked('stream');
     const reset = lie.reset();

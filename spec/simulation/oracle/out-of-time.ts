@@ -21,7 +21,10 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
   const timeout = Math.min(...given.map(({ timeoutMillis = own.timeoutMillis ?? 5000 }) => timeoutMillis));
   const begun = Math.min(told.at - report.durationMillis, ...shared.map((other) => other.asked.at));
   const hasGrace = shared.find((other) => other.asked.at === begun)?.isBusy ?? true;
-  const usedGrace = hasGrace ? Math.min(grace, lastEndBetween(begun, told.at, ledger) - begun) : 0;
+  // A call to `destroy()` ends the grace.
+  const overtaken = ledger.destroys.map((destroy) => destroy.asked.at).filter((at) => at >= begun && at < told.at);
+  const graceEnd = Math.min(begun + grace, lastEndBetween(begun, told.at, ledger), ...overtaken);
+  const usedGrace = hasGrace ? graceEnd - begun : 0;
   return Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS;
 }
 
