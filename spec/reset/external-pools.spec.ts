@@ -1,4 +1,4 @@
-// What a reset does with a pool that the user owns (`connectionPool`, knex 3.3 and later).
+// What a reset does with a pool that the user owns (`connectionPool`, Knex 3.2 and later).
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { Client, Pool } from 'pg';

@@ -8,6 +8,12 @@ import { until } from '../support/until';
 describe('resetConnection()', () => {
   const stage = useStage();
 
+  /** Two idle connections. */
+  async function openTwo(db: ResettableKnex): Promise<void> {
+    const handles = await Promise.all([db.transaction(), db.transaction()]);
+    await Promise.all(handles.map((handle) => handle.commit()));
+  }
+
   describe('while another reset runs', () => {
     it('shares its teardown and its report', async () => {
       const db = stage.resettable();
@@ -24,7 +30,7 @@ describe('resetConnection()', () => {
 
     it('closes every connection if one of the calls does', async () => {
       const db = stage.resettable();
-      await Promise.all([db.raw('select 1'), db.raw('select 1')]);
+      await openTwo(db);
       const [first, second] = await Promise.all([
         db.resetConnection({ connections: 'recycle' }),
         db.resetConnection({ connections: 'close' }),
@@ -39,7 +45,7 @@ describe('resetConnection()', () => {
       let isRecycling = false;
       const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
       const db = stage.resettable({ pool: { afterCreate } });
-      await Promise.all([db.raw('select 1'), db.raw('select 1')]);
+      await openTwo(db);
       isRecycling = true;
       const first = db.resetConnection({ connections: 'recycle' });
       await until('both are cleaned', () => waiting.length === 2);

@@ -41,7 +41,20 @@ function drawAsk(random: Random): Part {
   return { part: 'ask', statement, how: statement.ask === 'divide' ? 'swallow' : drawHow(random) };
 }
 
+/** What a floating block sends while an inner transaction is open is undone with it, as in plain Knex: where one is opened, none floats. */
 export function drawBody(random: Random, kind: Kind, depth = 0): Part[] {
+  const parts = drawParts(random, kind, depth);
+  return parts.some(opensInner) ? parts.map(awaited) : parts;
+}
+
+function awaited(part: Part): Part {
+  if (part.part === 'together') return { ...part, parts: part.parts.map(awaited) };
+  if (part.part !== 'nest') return part;
+  const body = part.form === 'joined' ? part.body.map(awaited) : part.body;
+  return { ...part, body, how: part.how === 'float' ? 'await' : part.how };
+}
+
+function drawParts(random: Random, kind: Kind, depth: number): Part[] {
   const length = random.int(1, depth === 0 ? 5 : 3);
   return Array.from({ length }, () => drawPart(random, kind, depth));
 }
@@ -77,11 +90,9 @@ function drawNested(random: Random, kind: Kind, depth: number): Part {
     [2, 'transaction'],
   ]);
   const inner = { ...kind, isBlock: form !== 'transaction' };
-  const body = drawBody(random, inner, depth + 1);
+  const body = form === 'joined' ? drawParts(random, inner, depth + 1) : drawBody(random, inner, depth + 1);
   const options = form === 'block' && random.chance(0.15) ? { options: drawEnd(random) } : {};
-  const nested = { part: 'nest', form, body, how: drawHow(random), ...options } as const;
-  // What is sent while an inner transaction is open that nobody awaits is undone with it, as plain Knex does.
-  return nested.how === 'float' && opensInner(nested) ? { ...nested, how: 'await' } : nested;
+  return { part: 'nest', form, body, how: drawHow(random), ...options };
 }
 
 /** Whether it opens a savepoint: a block that joins does so by what is in it only. */
