@@ -1,7 +1,7 @@
 // Transactions inside transactions: what fails inside is undone inside, and says so.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { TransactionFailedError } from '../../lib';
+import { TransactionFailedError, TransactionTimeoutError } from '../../lib';
 import { outcome } from '../support/outcome';
 import { rejection, useStage } from './stage';
 
@@ -240,5 +240,11 @@ describe('a nested transaction', () => {
         })
         .catch((error: { code: string }) => expect(error.code).to.equal('ERR_TRANSACTION_FAILED'));
     });
+  });
+
+  it('that the outer handle is asked for inside another one waits for that, until the limit ends both', async () => {
+    const work = stage.db.atomic((outer) => outer.atomic(() => outer.atomic(async () => {})), { timeoutMillis: 100 });
+    expect(await rejection(work)).to.be.instanceOf(TransactionTimeoutError);
+    expect(stage.db.connectionState().connections.inUse).to.equal(0);
   });
 });
