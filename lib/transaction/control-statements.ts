@@ -5,16 +5,21 @@ import { type Deadline, within } from '../words/waiting';
 import type { Transaction } from './transaction';
 import type { BlockLimit } from './transaction-details';
 
+/** A timer may be so early. */
+const EARLY_MILLIS = 1;
+
 /**
- * How long a step of its end may take: what is left of its limit, or of one around it; else the instance's time. From the moment that a
- * limit is reached, all steps have that time together.
+ * How long a step of its end may take: what is left of its limit and of those around it, or the instance's time where there is none. Once
+ * one of them is reached, all steps have the instance's time together, counted from then.
  */
 export function stepMillis(transaction: Transaction): number {
   const { timeoutMillis } = transaction.instance.settings;
-  const limits = limitsOf(transaction);
-  const left = limits.map((limit) => limit.leftMillis).filter((millis) => millis !== undefined && millis > 0);
-  if (left.length > 0) return Math.min(...(left as number[]));
-  return Math.max(0, timeoutMillis - Math.max(0, ...limits.map(({ overMillis }) => overMillis)));
+  const bounds = limitsOf(transaction).flatMap(({ leftMillis = 0, overMillis }) => [
+    leftMillis > EARLY_MILLIS ? leftMillis : Number.POSITIVE_INFINITY,
+    overMillis === undefined ? Number.POSITIVE_INFINITY : timeoutMillis - overMillis,
+  ]);
+  const bound = Math.min(...bounds);
+  return bound === Number.POSITIVE_INFINITY ? timeoutMillis : Math.max(0, bound);
 }
 
 /** Of the block, and of those around it. */

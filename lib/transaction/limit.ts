@@ -22,8 +22,8 @@ export class Limit implements BlockLimit {
     return this.#deadline?.leftMillis;
   }
 
-  get overMillis(): number {
-    return this.#error?.since.lateMillis ?? 0;
+  get overMillis(): number | undefined {
+    return this.#error?.since.lateMillis;
   }
 
   get whenReached(): Promise<unknown> | undefined {

@@ -8,8 +8,8 @@ import type { TransactionHost } from './transaction-host';
 export interface BlockLimit {
   /** Undefined: it has none. */
   readonly leftMillis: number | undefined;
-  /** How long ago it was reached. */
-  readonly overMillis: number;
+  /** How long ago it was reached. Undefined: it is not. */
+  readonly overMillis: number | undefined;
   /** Its time is up: it is reached now, if a timer is later than that. */
   expire(): void;
   /** Resolves with the reason when the limit is reached, or the signal aborted. Undefined: it has neither. */

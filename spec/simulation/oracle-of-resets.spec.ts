@@ -153,6 +153,23 @@ describe('the oracle of resets and bounds', () => {
     expect(lie.broken).to.deep.equal(['let go']);
   });
 
+  it('knows that a reset has no longer than one that is asked meanwhile', () => {
+    const reset = lie.reset();
+    reset.options = { timeoutMillis: 300 };
+    reset.boundMillis = 300;
+    lie.doneAt(reset, 110);
+    reset.report = { durationMillis: 110, recycledConnections: 0 } as ResetReport;
+    reset.backendsLeft = [{ pid: 101, isAtRest: false, order: 0, isHurt: false }];
+    expect(lie.broken).to.include('let go');
+    const later = lie.reset();
+    later.options = { timeoutMillis: 100 };
+    later.asked = { ...later.asked, at: 10 };
+    lie.doneAt(later, 110);
+    expect(lie.broken).not.to.include('let go');
+    later.options = { timeoutMillis: 200 };
+    expect(lie.broken).to.include('let go');
+  });
+
   it('lets the reader of an answered stream hear of it when the event loop turns again, and not later', () => {
     const { unit, attempt } = lie.asked('stream');
     const reset = lie.reset();

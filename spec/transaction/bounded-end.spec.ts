@@ -1,7 +1,7 @@
 // The end of a transaction takes its time once, whatever does not answer or never settles; and what a limit stops early never runs.
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AfterCommitError, TransactionTimeoutError } from '../../lib';
+import { AfterCommitError, type AtomicTransaction, TransactionTimeoutError } from '../../lib';
 import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
 import { type Db, later, pidOf, rejection, useStage } from './stage';
@@ -48,6 +48,20 @@ describe('the end of a transaction', () => {
       });
       expect(await millisOf(rejection(block))).to.be.below(TWICE);
       expect(await stage.ids()).to.deep.equal([]);
+    });
+
+    it('takes the bound once for an inner block at its limit, however much time the outer one has', async () => {
+      let millis = 0;
+      const callback = async (trx: AtomicTransaction) => {
+        const inner = rejection(trx.atomic((nested) => nested.raw('select pg_sleep(30)'), { timeoutMillis: 200 }));
+        await stage.running(/pg_sleep/);
+        stage.proxy.freeze();
+        millis = await millisOf(inner);
+        stage.proxy.thaw();
+        throw mine;
+      };
+      expect(await rejection(stage.db.atomic(callback, { timeoutMillis: 60_000 }))).to.equal(mine);
+      expect(millis).to.be.below(200 + TWICE);
     });
 
     it('takes the bound once for ROLLBACK and a running query', async () => {

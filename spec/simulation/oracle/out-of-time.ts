@@ -25,7 +25,13 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
   const overtaken = ledger.destroys.map((destroy) => destroy.asked.at).filter((at) => at >= begun && at < told.at);
   const graceEnd = Math.min(begun + grace, lastEndBetween(begun, told.at, ledger), ...overtaken);
   const usedGrace = hasGrace ? graceEnd - begun : 0;
-  return Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS;
+  if (Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS) return true;
+  // One that is asked meanwhile has no longer than it says, also for what it waits for.
+  const later = ledger.resets.filter((other) => other.asked.at >= begun && other.asked.at < told.at);
+  return later.some(({ asked: { at }, options }) => {
+    const { graceMillis = own.graceMillis ?? 0, timeoutMillis = own.timeoutMillis ?? 5000 } = options;
+    return told.at - at >= Math.min(graceMillis, usedGrace) + timeoutMillis - EARLY_MILLIS;
+  });
 }
 
 /** A grace is over when nothing is open any more: the last of what was asked before it was told by then. */

@@ -16,6 +16,8 @@ export async function ask(stage: Stage, handle: Handle, statement: Statement, at
     bindings = text.bindings;
     return text.sql;
   });
-  const query = handle.raw(asked.sql, bindings);
-  return stage.ledger.watch(asked, Promise.resolve(query as PromiseLike<unknown>));
+  const query = handle.raw(asked.sql, bindings) as PromiseLike<unknown>;
+  // Now: Promise.resolve() would ask it a moment later, and a reset might come between.
+  const asking = new Promise((resolve, reject) => void query.then(resolve, reject));
+  return stage.ledger.watch(asked, asking);
 }
