@@ -93,7 +93,11 @@ function check(db: unknown, work: unknown, given: unknown) {
   const { client, isTransaction } = lookAt(db);
   refuseOtherCopy(where, client);
   if (!client || isTransaction || typeof read(db, 'resetConnection') !== 'function') {
-    const what = isTransaction ? 'a transaction' : client ? 'a plain Knex instance' : describe(db);
+    const what = isTransaction
+      ? 'a transaction'
+      : client
+        ? 'a plain Knex instance; call resettable(knex) first'
+        : describe(db);
     throw new TypeError(`${where}: expected a resettable Knex instance, made by resettable(), but was given ${what}`);
   }
   checkCallable(where, work, 'a function that runs the migrations');

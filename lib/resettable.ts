@@ -48,6 +48,8 @@ function clientOf(knex: unknown) {
     );
   }
   refuseOtherCopy('resettable', client);
+  if (!Object.isExtensible(knex))
+    throw new TypeError(`resettable: expected ${EXPECTED}, but was given one that is frozen or sealed`);
   if (!pool && !registeredFor(client))
     throw new TypeError(
       `resettable: expected ${EXPECTED}, but was given one without a pool (no connection, or destroyed)`,

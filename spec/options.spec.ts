@@ -98,7 +98,7 @@ describe('checkOptions()', () => {
   it('refuses ill-typed values, and says which', () => {
     expect(() => check({ wait: 'long' })).to.throw(
       TypeError,
-      'it: wait: expected a number of milliseconds, 0 or more, but was given a string',
+      'it: wait: expected a number of milliseconds, 0 or more, at most 2147483647, but was given a string',
     );
     expect(() => check([])).to.throw(TypeError, 'it: expected an options object, but was given an array');
   });
@@ -126,7 +126,7 @@ describe('options of hostile making', () => {
     };
     expect(() => check(given)).to.throw(
       TypeError,
-      'it: wait: expected a number of milliseconds, 0 or more, but its getter threw',
+      'it: wait: expected a number of milliseconds, 0 or more, at most 2147483647, but its getter threw',
     );
     for (const value of [
       hostile(),

@@ -114,6 +114,16 @@ describe('resettable()', () => {
       }
     });
 
+    it('throws a TypeError for one that is frozen or sealed, and leaves it as it was', async () => {
+      for (const close of [Object.freeze, Object.seal, Object.preventExtensions]) {
+        const knex = close(stage.knex());
+        const before = Object.getPrototypeOf(knex.client) as object;
+        expect(() => resettable(knex)).to.throw(TypeError, 'but was given one that is frozen or sealed');
+        expect(Object.getPrototypeOf(knex.client)).to.equal(before);
+        expect((await knex.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      }
+    });
+
     it('throws a TypeError for a destroyed instance', async () => {
       const db = stage.knex();
       await db.destroy();

@@ -24,12 +24,15 @@ interface Check {
   isWord?: boolean;
 }
 
+/** What a timer of Node takes: a longer one would be over at once. */
+const MOST_MILLIS = 2 ** 31 - 1;
+
 export const millis: Check = {
-  expected: 'a number of milliseconds, 0 or more',
-  accepts: (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= 2 ** 31 - 1,
+  expected: `a number of milliseconds, 0 or more, at most ${MOST_MILLIS}`,
+  accepts: (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= MOST_MILLIS,
 };
 export const positiveMillis: Check = {
-  expected: 'a number of milliseconds above 0',
+  expected: `a number of milliseconds above 0, at most ${MOST_MILLIS}`,
   accepts: (value) => millis.accepts(value) && value !== 0,
 };
 export const count: Check = {

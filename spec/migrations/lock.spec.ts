@@ -343,7 +343,7 @@ describe('withMigrationLock()', () => {
     for (const [what, given, message] of [
       ['nothing', () => undefined, 'undefined'],
       ['a config', () => ({ client: 'pg' }), 'an object with the keys client'],
-      ['a plain instance', () => stage.knex(), 'a plain Knex instance'],
+      ['a plain instance', () => stage.knex(), 'a plain Knex instance; call resettable(knex) first'],
     ] as const) {
       it(`refuses ${what} as the instance`, async () => {
         const error = await failure(withMigrationLock(given() as never, work));
