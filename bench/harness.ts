@@ -65,6 +65,8 @@ export interface Comparison {
   /** Half of the ratio's 95 % confidence interval at which no more rounds are needed, as a share of it. @default 0.01 */
   precision?: number;
   maxMillis?: number;
+  /** Of each side, not measured: what takes long is run thousands of times only with more of it. @default 2000 */
+  warmUpMillis?: number;
 }
 
 export interface Line {
@@ -84,7 +86,7 @@ export const isFailure = (verdict: Verdict) => verdict === 'MISSED' || verdict =
 const isUndecided = (verdict: Verdict) => verdict === 'ok, within error' || verdict === 'UNCLEAR';
 
 const WARM_UP_ROUNDS = 6;
-/** Of each side. V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
+/** V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
 const WARM_UP_MILLIS = 2_000;
 const LEAST_ROUNDS = 12;
 /** How much longer is measured where the interval holds the goal. */
@@ -98,11 +100,11 @@ interface Round {
 }
 
 export async function compare(comparison: Comparison): Promise<Line> {
-  const { name, times, goal, precision = 0.01, maxMillis = 15_000 } = comparison;
+  const { name, times, goal, precision = 0.01, maxMillis = 15_000, warmUpMillis = WARM_UP_MILLIS } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
   const rounds: Round[] = [];
-  await warmUp(ours, times);
-  await warmUp(rival, times);
+  await warmUp(ours, times, warmUpMillis);
+  await warmUp(rival, times, warmUpMillis);
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
 
   const start = performance.now();
@@ -166,8 +168,8 @@ async function oneRound(ours: Side, rival: Side, times: number, round: number): 
   return { rival: first, ours: await measure(ours, times) };
 }
 
-async function warmUp(side: Side, times: number): Promise<void> {
-  for (const end = performance.now() + WARM_UP_MILLIS; performance.now() < end; ) await measure(side, times);
+async function warmUp(side: Side, times: number, millis: number): Promise<void> {
+  for (const end = performance.now() + millis; performance.now() < end; ) await measure(side, times);
 }
 
 async function measure({ prepare, work }: Side, times: number): Promise<number> {

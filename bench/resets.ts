@@ -189,6 +189,8 @@ export const resets: Benchmark[] = [
           rival: destroyAndQuery(rival),
           times: 50,
           goal: duration(1.0),
+          // Three thousand runs.
+          warmUpMillis: 9_000,
         }),
       ]),
   },

@@ -1,5 +1,4 @@
 // Ends one connection so that the server lets go of it: it is asked to close, then terminated. Its socket is cut only as the last step.
-import { bounded } from '../words/foreign';
 import type { SharedTime } from '../words/shared-work';
 import { type Deadline, within } from '../words/waiting';
 import type { Connection } from './connection';
@@ -24,7 +23,7 @@ export async function closeConnection(
     driver.destroySocket(raw);
     return closeGone(connection, latest, terminator);
   }
-  await bounded(soonest, () => sayGoodbye(connection, soonest.part(1 / 3)));
+  await sayGoodbye(connection, soonest.part(1 / 3));
   if (connection.isEnded) return closeGone(connection, latest, terminator);
   const terminated = terminator.end(connection, latest);
   await within(soonest.part(1 / 2), terminated);
@@ -47,11 +46,13 @@ async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<v
   // What ended before it proves nothing.
   if (!connection.isQuiet || connection.isEnded || driver.isGone(raw)) return;
   connection.health.saidGoodbye();
-  await within(deadline, Promise.race([refused(driver.closeGracefully(raw)), connection.whenEnded()]));
+  await within(deadline, heard(driver.closeGracefully(raw), connection.whenEnded()));
 }
 
-/** Settles only where the goodbye could not be said. */
-async function refused(said: Promise<unknown> | void): Promise<void> {
-  await said;
-  await new Promise(() => {});
+/** Resolves when the connection has ended, or where the goodbye could not be said. */
+function heard(said: Promise<unknown> | void, ended: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    said?.then(undefined, () => resolve());
+    ended.then(resolve, resolve);
+  });
 }

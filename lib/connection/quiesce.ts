@@ -47,6 +47,7 @@ const MANY = 8;
  * A CancelRequest for each of them would cost the server a process each. It goes on in each connection's own `cancel()`. Resolves when no side connection is left.
  */
 export async function cancelTogether(connections: Cancellable[], deadline: Deadline): Promise<void> {
+  if (connections.length < MANY) return;
   const groups: Cancellable[][] = [];
   for (const connection of connections) {
     const group = groups.find(([first]) => first && isSameServer(first, connection));

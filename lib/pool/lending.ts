@@ -1,4 +1,5 @@
 // Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
+import { isDisposed } from '../knex/connection-mark';
 import type { PendingAcquire, Validate } from '../knex/tarn';
 import type { QueryOrigin } from '../words/call-site';
 import { inBackground, valueOr } from '../words/foreign';
@@ -137,7 +138,7 @@ export class Lending {
     if (connection === undefined) return false;
     switch (this.#fitness(connection)) {
       case 'fit':
-        return check(raw);
+        return this.#pool.host.lendsUnasked && !isDisposed(raw) ? true : check(raw);
       case 'unfit':
         // One that holds the data cannot be replaced.
         return this.#pool.register.keeps(connection) && this.#atRest(connection).then(() => check(raw));

@@ -79,9 +79,9 @@ export class Openings implements RawOpenings {
 
   /** Opens one by the driver. Knex forgets it where its first statement fails. */
   async acquireRaw(open: () => Promise<object>): Promise<object> {
-    const others = new Set(this.#raw);
+    const others = this.#raw.size;
     const opening = open();
-    const made = [...this.#raw].filter((raw) => !others.has(raw));
+    const made = [...this.#raw].slice(others);
     try {
       return await opening;
     } catch (error) {

@@ -31,12 +31,14 @@ export class Register implements SessionEvents {
 
   /** Nothing that was opened so far is lent again. */
   beginGeneration(): void {
-    this.stamp = { ...this.stamp, generation: this.stamp.generation + 1 };
+    const { generation, evictionCount } = this.stamp;
+    this.stamp = { generation: generation + 1, evictionCount };
   }
 
   /** Connections opened so far are not lent again. Closes the idle ones now, busy ones when they come back. Those that lose data by it stay. */
   async evict(): Promise<void> {
-    this.stamp = { ...this.stamp, evictionCount: this.stamp.evictionCount + 1 };
+    const { generation, evictionCount } = this.stamp;
+    this.stamp = { generation, evictionCount: evictionCount + 1 };
     const idle: Promise<unknown>[] = [];
     for (const connection of this.connections) {
       if (this.keeps(connection)) connection.stamp = this.stamp;
@@ -106,11 +108,17 @@ export class Register implements SessionEvents {
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has ended the session, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
     connection.doubt();
-    const close = (time: SharedTime) =>
-      closeConnection(connection, time, this.terminator).finally(() => this.forget(connection));
-    const closed = connection.close(() => new SharedWork(close)).join(limit);
+    const closed = connection.close(() => new SharedWork((time) => this.#close(connection, time))).join(limit);
     if (!this.#host.isExternal) step(() => this.#real.present?.remove(connection.raw));
     return (await closed) ?? 'forced';
+  }
+
+  async #close(connection: Connection, time: SharedTime): Promise<Ending> {
+    try {
+      return await closeConnection(connection, time, this.terminator);
+    } finally {
+      this.forget(connection);
+    }
   }
 
   /** Closes what knex's pool would close, if it is a connection of this register. */

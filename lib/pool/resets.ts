@@ -2,6 +2,8 @@
 import { ResetError } from '../words/errors';
 import { type Deferred, defer } from '../words/waiting';
 
+const NONE = Object.freeze({ count: 0, amongWaiters: 0 });
+
 export class Resets {
   #count = 0;
   /** What the latest one does with pending acquires. */
@@ -57,6 +59,7 @@ export class Resets {
 
   /** Rejects the blocks that are about to be tried again. Returns their number, and how many of them wait for a connection. */
   endPauses(error: () => ResetError): { count: number; amongWaiters: number } {
+    if (this.#pauses.size === 0) return NONE;
     const ended = { count: 0, amongWaiters: 0 };
     for (const [alarm, isWaiter] of this.#pauses) {
       if (isWaiter && !isWaiter()) continue;

@@ -23,9 +23,8 @@ export class TeardownTime {
   end(): Deadline {
     const late = this.#whole.lateMillis;
     if (late > 0) return new Deadline(Math.min(late, EXTENSION_MILLIS));
-    const end = new Deadline(this.#timeoutMillis);
-    end.follow(this.#whole);
-    return end;
+    this.#whole.hurry(this.#timeoutMillis);
+    return this.#whole;
   }
 
   /** A waiter has no more time than this. */

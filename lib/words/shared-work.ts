@@ -1,29 +1,11 @@
 // Work with several waiters, each with a bound of its own.
 import { Deadline, defer, type TimeLimit, within } from './waiting';
 
-/** The last of several deadlines. It is moved by each that is added, and with each of them. */
-class Latest extends Deadline {
-  readonly #all = new Set<Deadline>();
-
-  constructor() {
-    super(0);
-  }
-
-  /** Returns what takes it away again. */
-  add(deadline: Deadline): () => void {
-    this.#all.add(deadline);
-    this.#settle();
-    const forget = deadline.onMove(() => this.#settle());
-    return () => {
-      forget();
-      this.#all.delete(deadline);
-    };
-  }
-
-  #settle(): void {
-    const left = Math.max(...[...this.#all].map(({ leftMillis }) => leftMillis));
-    this.hurry(left);
-    this.prolong(left);
+/** A deadline that is moved both ways. */
+class Movable extends Deadline {
+  moveTo(timeoutMillis: number): void {
+    this.hurry(timeoutMillis);
+    this.prolong(timeoutMillis);
   }
 }
 
@@ -42,26 +24,27 @@ export interface SharedTime {
  */
 export class SharedWork<T> {
   readonly #soonest = new Deadline(Number.POSITIVE_INFINITY);
-  readonly #latest = new Latest();
+  readonly #latest = new Movable(0);
+  readonly #waiters = new Set<Deadline>();
   readonly #done = defer<T>();
   #work: ((time: SharedTime) => Promise<T>) | undefined;
 
   constructor(work: (time: SharedTime) => Promise<T>) {
     this.#work = work;
-    this.#done.promise.catch(() => {});
   }
 
   /** Its result. Undefined: it failed, or has not ended by then. */
   async join(limit: TimeLimit): Promise<T | undefined> {
     const deadline = Deadline.of(limit);
-    const unfollow = this.#soonest.follow(deadline);
-    const leave = this.#latest.add(deadline);
+    this.#waiters.add(deadline);
+    const forget = deadline.onMove(this.#settle);
+    this.#settle();
     this.#start();
     try {
       return await within(deadline, this.#done.promise);
     } finally {
-      unfollow();
-      leave();
+      forget();
+      this.#waiters.delete(deadline);
     }
   }
 
@@ -69,6 +52,15 @@ export class SharedWork<T> {
   end(): void {
     this.#latest.hurry(0);
   }
+
+  readonly #settle = (): void => {
+    let last = 0;
+    for (const { leftMillis } of this.#waiters) {
+      this.#soonest.hurry(leftMillis);
+      last = Math.max(last, leftMillis);
+    }
+    this.#latest.moveTo(last);
+  };
 
   #start(): void {
     const work = this.#work;

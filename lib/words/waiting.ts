@@ -54,12 +54,14 @@ export function within<T>(limit: TimeLimit, promise: PromiseLike<T>): Promise<T 
 
 type Move = 'forward' | 'back';
 
-/** A moment in the future, as how much is left until then. It can be moved forward; only `Latest` moves back. */
+/** A moment in the future, as how much is left until then. It can be moved forward; only that of shared work moves back. */
 export class Deadline {
   #at: number;
   #told: Set<(move: Move) => void> | undefined;
+  /** What it is a part of, or itself. */
+  #whole: Deadline = this;
   /** Until when answers are waited for that a blocked event loop has held up: granted once, to all its waits and parts together. */
-  #extension: { end?: number } = {};
+  #extendedUntil = 0;
 
   constructor(timeoutMillis: number) {
     this.#at = now() + Math.max(0, timeoutMillis);
@@ -80,8 +82,10 @@ export class Deadline {
   /** How much longer is waited, now that it has expired: more than 0 only where the timer that tells so is late. */
   extend(): number {
     const late = this.lateMillis;
-    if (late > BLOCKED_MILLIS) this.#extension.end ??= now() + Math.min(late, EXTENSION_MILLIS);
-    return (this.#extension.end ?? 0) - now();
+    const whole = this.#whole;
+    if (late > BLOCKED_MILLIS && whole.#extendedUntil === 0)
+      whole.#extendedUntil = now() + Math.min(late, EXTENSION_MILLIS);
+    return whole.#extendedUntil - now();
   }
 
   /** It is no later than that from now on. */
@@ -96,16 +100,10 @@ export class Deadline {
     if (at > this.#at) this.#move(at, 'back');
   }
 
-  /** It is never later than the other one, whenever that is moved. Returns what ends that. */
-  follow(other: Deadline): () => void {
-    this.hurry(other.leftMillis);
-    return other.onMove(() => this.hurry(other.leftMillis));
-  }
-
   /** Ends after a share of what is left, also of what is left after a move. */
   part(share: number): Deadline {
     const part = new Deadline(this.leftMillis * share);
-    part.#extension = this.#extension;
+    part.#whole = this.#whole;
     this.onMove((move) => {
       const left = this.leftMillis * share;
       if (move === 'forward') part.hurry(left);

@@ -14,7 +14,7 @@ interface Heard {
 
 /** Begins to listen. All that listen to one wire hear the same. */
 export function listen({ connection: wire }: PgConnection): void {
-  if (!wire.listeners('commandComplete').includes(onComplete)) (wire as Heard)[HEARD] = NOTHING;
+  (wire as Heard)[HEARD] ??= NOTHING;
   wire.on('commandComplete', onComplete);
 }
 

@@ -16,6 +16,7 @@ type Marked = PgConnection & { [IS_DIRECT]?: true };
 
 /** pg keeps the stream, but not the factory that made it. */
 export function rememberFactory(connection: PgConnection, stream: unknown): void {
+  if ((connection as Marked)[IS_DIRECT]) return;
   if (typeof stream !== 'function') {
     if (stream === undefined && net.isIP(connection.host) > 0) (connection as Marked)[IS_DIRECT] = true;
   } else if (!factories.has(connection)) factories.set(connection, stream as StreamFactory);
