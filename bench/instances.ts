@@ -14,7 +14,9 @@ const { resettable } = require('../dist/index.js') as typeof Library;
 
 export type ResettableKnex = Knex & Resettable;
 
-type Address = Pick<TestDatabase, 'connection'>;
+export type SideName = 'ours' | 'plain';
+
+export type Address = Pick<TestDatabase, 'connection'>;
 
 export interface Benchmark {
   name: string;

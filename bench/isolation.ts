@@ -4,7 +4,7 @@ import type * as Testing from '../lib/testing';
 import { freshDatabase, type TestDatabase } from '../spec/support/database';
 import { compare, faster, type Line, type Side, stated, time, type Work } from './harness';
 import { type Benchmark, plain, type ResettableKnex, withBoth } from './instances';
-import { destroyAndQuery } from './resets';
+import { destroyAndQuery } from './hard-reset';
 
 const { emptyTables } = require('../dist/testing.js') as typeof Testing;
 

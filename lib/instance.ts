@@ -73,9 +73,9 @@ export class Instance implements Hosts {
     this.carry = this.driver.carry?.bind(this.driver);
     this.recovery = new Recovery(this, new RightServer(this.driver, settings, this.isExternal));
     this.pool = new ResettablePool(this);
-    const { driver, pool } = this;
+    const { driver, pool, recovery } = this;
     this.#clients = new Clients(client, this, {
-      observed: (module) => driver.observeOpening?.(module, pool.openings) ?? module,
+      observed: (module) => driver.observeOpening?.(module, pool.openings, recovery.isPicky) ?? module,
       acquireRaw: (open) => pool.openings.acquireRaw(open),
       forsake: (raw) => pool.openings.forsake(raw),
     });

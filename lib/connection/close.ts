@@ -33,8 +33,12 @@ export async function closeConnection(
 }
 
 /** Its socket is closed; the server may know nothing of it. */
-async function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
+function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Ending | Promise<Ending> {
   if (connection.health.hasLetGo || !connection.driver.openSideConnection) return 'ended';
+  return terminateGone(connection, deadline, terminator);
+}
+
+async function terminateGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
   const fate = await terminator.end(connection, deadline);
   return fate === 'gone' ? 'ended' : 'forced';
 }

@@ -20,6 +20,12 @@ export interface PendingAcquire {
   reject(error: unknown): void;
 }
 
+/** Tarn's own. */
+interface PendingOperation extends PendingAcquire {
+  isRejected: boolean;
+  resolve(connection: object): void;
+}
+
 /** tarn's Pool, with the fields for which it has no method: what is in it, and what it makes and checks connections with. */
 export interface Tarn {
   acquire(): PendingAcquire;
@@ -37,7 +43,7 @@ export interface Tarn {
   max: number;
   used: { resource: object }[];
   free: { resource: object }[];
-  pendingAcquires: PendingAcquire[];
+  pendingAcquires: PendingOperation[];
   pendingCreates: PendingAcquire[];
   pendingValidations: PendingAcquire[];
   emitter: EventEmitter;
@@ -47,6 +53,7 @@ export interface Tarn {
   log(message: string, level: string): void;
   _executeEventHandlers(event: string, ...told: unknown[]): void;
   _tryAcquireOrCreate(): void;
+  _doAcquire(): void;
   _startReaping(): void;
   _stopReaping(): void;
 }
@@ -83,6 +90,7 @@ export const TARN: Shape<Tarn> = {
   log: 'function',
   _executeEventHandlers: 'function',
   _tryAcquireOrCreate: 'function',
+  _doAcquire: 'function',
   _startReaping: 'function',
   _stopReaping: 'function',
 };

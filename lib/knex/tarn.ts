@@ -9,6 +9,8 @@ export { isTarn, type PendingAcquire, type Tarn, type Validate } from './pool-sh
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {
   create(make: Create): Promise<object>;
+  /** Whether an idle connection may be lent without a check. */
+  isFit(connection: object): boolean;
   validate(connection: object, check: Validate): boolean | Promise<boolean>;
   destroy(connection: object, close: Destroy): unknown;
 }
@@ -42,6 +44,7 @@ export class TarnPool {
       creator: () => guards.create(creator),
       validate: (connection: object) => guards.validate(connection, validate),
       destroyer: (connection: object) => guards.destroy(connection, destroyer),
+      _doAcquire: () => this.#serve(guards),
       _executeEventHandlers: (event: string, ...told: unknown[]) => tellListeners(tarn, event, told),
     });
   }
@@ -62,11 +65,30 @@ export class TarnPool {
    * Lends an idle connection at once: tarn's own way there makes two timers and some twenty promises.
    * Undefined: an acquire waits already, or no fit connection is idle, or knex has marked it to be dropped. Then tarn has to be asked.
    */
-  lendIdle(isFit: (connection: object) => boolean): object | undefined {
+  lendIdle(isFit: Guards['isFit']): object | undefined {
+    return this.#tarn.pendingAcquires.length > 0 ? undefined : this.#takeIdle(isFit);
+  }
+
+  /**
+   * Gives idle connections to the acquires that wait. Tarn's own way checks each, with a timer and a dozen promises, and gives one to an
+   * acquire that has just given up: then the next one waits for another release.
+   */
+  #serve({ isFit }: Guards): void {
+    const tarn = this.#tarn;
+    for (let pending = tarn.pendingAcquires[0]; pending; pending = tarn.pendingAcquires[0]) {
+      if (!pending.isRejected) {
+        const connection = this.#takeIdle(isFit);
+        if (connection === undefined) return this.#methods._doAcquire.call(tarn);
+        pending.resolve(connection);
+      }
+      tarn.pendingAcquires.shift();
+    }
+  }
+
+  #takeIdle(isFit: Guards['isFit']): object | undefined {
     const tarn = this.#tarn;
     const entry = tarn.free.at(-1);
-    if (entry === undefined || tarn.pendingAcquires.length > 0) return undefined;
-    if (isDisposed(entry.resource) || !isFit(entry.resource)) return undefined;
+    if (entry === undefined || isDisposed(entry.resource) || !isFit(entry.resource)) return undefined;
     tarn.free.pop();
     tarn.used.push(entry);
     tarn._startReaping();

@@ -1,5 +1,4 @@
 // Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
-import { isDisposed } from '../knex/connection-mark';
 import type { PendingAcquire, Validate } from '../knex/tarn';
 import type { QueryOrigin } from '../words/call-site';
 import { inBackground, valueOr } from '../words/foreign';
@@ -60,9 +59,9 @@ export class Lending {
 
   /** Undefined: none may be lent without a check, or a user listens, or the real pool has to say whose turn it is. */
   #lendIdle({ askedAt }: Request): Promise<object> | undefined {
-    const { host, real } = this.#pool;
-    if (!host.lendsUnasked || real.hasListeners) return undefined;
-    const raw = real.present?.lendIdle?.(this.#isFit);
+    const { real } = this.#pool;
+    if (real.hasListeners) return undefined;
+    const raw = real.present?.lendIdle?.(this.isFit);
     if (raw === undefined) return undefined;
     connectionOf(raw)?.lend(askedAt);
     return Promise.resolve(raw);
@@ -127,9 +126,10 @@ export class Lending {
     return checkIdleMillis !== undefined && Date.now() - connection.idleSince > checkIdleMillis ? 'doubtful' : 'fit';
   }
 
-  readonly #isFit = (raw: object): boolean => {
+  /** Whether an idle one may be lent without a check, also of knex's. */
+  readonly isFit = (raw: object): boolean => {
     const connection = connectionOf(raw);
-    return connection !== undefined && this.#fitness(connection) === 'fit';
+    return connection !== undefined && this.#pool.host.lendsUnasked && this.#fitness(connection) === 'fit';
   };
 
   /** The same for a connection that the real pool is about to lend. Knex's own check comes last. */
@@ -138,7 +138,7 @@ export class Lending {
     if (connection === undefined) return false;
     switch (this.#fitness(connection)) {
       case 'fit':
-        return this.#pool.host.lendsUnasked && !isDisposed(raw) ? true : check(raw);
+        return check(raw);
       case 'unfit':
         // One that holds the data cannot be replaced.
         return this.#pool.register.keeps(connection) && this.#atRest(connection).then(() => check(raw));

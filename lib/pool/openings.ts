@@ -69,25 +69,23 @@ export class Openings implements RawOpenings {
   }
 
   /** Gives up openings that have not ended, also those in which the user's `afterCreate` never calls back. */
-  async cut(deadline: Deadline): Promise<void> {
+  cut(deadline: Deadline): Promise<unknown> | undefined {
     const raws = [...this.#raw, ...this.#forsaken];
     this.#raw.clear();
     this.#creating.clear();
     this.#tellEnded();
-    if (raws.length > 0) await within(deadline, Promise.all(raws.map((raw) => this.#end(raw, deadline))));
+    return raws.length > 0 ? within(deadline, Promise.all(raws.map((raw) => this.#end(raw, deadline)))) : undefined;
   }
 
   /** Opens one by the driver. Knex forgets it where its first statement fails. */
-  async acquireRaw(open: () => Promise<object>): Promise<object> {
+  acquireRaw(open: () => Promise<object>): Promise<object> {
     const others = this.#raw.size;
     const opening = open();
     const made = [...this.#raw].slice(others);
-    try {
-      return await opening;
-    } catch (error) {
+    return Promise.resolve(opening).catch((error: unknown) => {
       for (const raw of made) this.forsake(raw);
       throw error;
-    }
+    });
   }
 
   /** Closes one that knex has opened, and does not give to the pool. */

@@ -31,6 +31,7 @@ export class ResettablePool implements KnexPool {
   /** What knex's own making, checking and closing of connections is wrapped in. */
   readonly guards: Guards = {
     create: (make) => this.openings.create(make),
+    isFit: (raw) => this.lending.isFit(raw),
     validate: (raw, check) => this.lending.validate(raw, check),
     destroy: (raw, close) => this.register.close(raw, close),
   };
@@ -132,10 +133,10 @@ export class ResettablePool implements KnexPool {
   }
 
   /** Openings for the ended generation no longer count. */
-  async abandonOpenings(deadline: Deadline): Promise<void> {
+  abandonOpenings(deadline: Deadline): Promise<unknown> | undefined {
     const cut = this.openings.cut(deadline);
     this.real.abandonRetired();
-    await cut;
+    return cut;
   }
 
   /** After `destroy()`: lends again. */

@@ -95,6 +95,20 @@ describe('tarn', () => {
     await tarn.destroy();
   });
 
+  it('gives idle connections to waiting requests by `_doAcquire()`', async () => {
+    const tarn = makeTarn({ max: 1 });
+    const first = await tarn.acquire().promise;
+    const waiting = tarn.acquire();
+    expect(tarn.pendingAcquires).to.deep.equal([waiting]);
+    expect(waiting).to.have.property('isRejected', false);
+    tarn.free = tarn.used;
+    tarn.used = [];
+    tarn._doAcquire();
+    expect(await waiting.promise).to.equal(first);
+    tarn.release(first);
+    await tarn.destroy();
+  });
+
   it('has its methods on its class', () => {
     const methods = Object.getPrototypeOf(makeTarn()) as Tarn;
     for (const name of ['acquire', 'release', 'destroy', 'on', 'removeListener', 'removeAllListeners'] as const) {
@@ -115,12 +129,53 @@ describe('TarnPool', () => {
         calls.push('create');
         return make();
       },
+      isFit: () => false,
       validate: (connection, check) => calls.push('validate') > 0 && check(connection),
       destroy: (connection, close) => calls.push('destroy') && close(connection),
     });
     pool.release(await pool.acquire().promise);
     await tarn.destroy();
     expect(calls).to.deep.equal(['create', 'validate', 'destroy']);
+  });
+
+  it('gives a connection that is fit to the request that waits, without a check', async () => {
+    let checks = 0;
+    const pool = new TarnPool(makeTarn({ max: 1 }), {
+      create: (make) => make(),
+      isFit: () => checks === 0,
+      validate: () => ++checks > 0,
+      destroy: (connection, close) => close(connection),
+    });
+    const first = await pool.acquire().promise;
+    const [second, third] = [pool.acquire().promise, pool.acquire().promise];
+    pool.release(first);
+    expect(await second).to.equal(first);
+    expect(checks).to.equal(0);
+    checks = 1;
+    pool.release(first);
+    expect(await third).to.equal(first);
+    expect(checks).to.equal(2);
+    pool.dismiss();
+  });
+
+  it('passes over a request that has just given up, and serves the next one', async () => {
+    const tarn = makeTarn({ max: 1 });
+    const pool = new TarnPool(tarn, {
+      create: (make) => make(),
+      isFit: () => true,
+      validate: () => true,
+      destroy: (connection, close) => close(connection),
+    });
+    const first = await pool.acquire().promise;
+    const [given, next] = [pool.acquire(), pool.acquire()];
+    const givenUp = failure(given.promise);
+    given.reject(new Error('given up'));
+    while (tarn.pendingAcquires[0]?.isRejected === false) await Promise.resolve();
+    expect(tarn.pendingAcquires[0]).to.equal(given);
+    pool.release(first);
+    expect(await givenUp).to.have.property('message', 'given up');
+    expect(await next.promise).to.equal(first);
+    pool.dismiss();
   });
 
   it('forgets a connection that is closed elsewhere, and gives its place to a waiting request', async () => {

@@ -46,7 +46,7 @@ function saysRenewed(result: unknown, sql: string): boolean {
 }
 
 /** The driver's module with a Client that says when one is made: knex shows a connection only once it is open. */
-function observeOpening(module: unknown, openings: Openings<PgConnection>): unknown {
+function observeOpening(module: unknown, openings: Openings<PgConnection>, keepsServerKind = false): unknown {
   const pg = module as { Client: new (...args: unknown[]) => PgConnection };
   function ended(this: PgConnection): void {
     openings.delete(this);
@@ -57,7 +57,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>): unkn
 
     constructor(...args: unknown[]) {
       super(...args);
-      keepParameters(this);
+      if (keepsServerKind) keepParameters(this);
       rememberFactory(this, (args[0] as { stream?: unknown } | undefined)?.stream);
       openings.add(this);
       this.on('end', ended);
