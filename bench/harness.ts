@@ -91,6 +91,8 @@ const isUndecided = (verdict: Verdict) => verdict === 'ok, within error' || verd
 const WARM_UP_ROUNDS = 6;
 /** V8 goes on optimising for thousands of runs, and the side that does more of them in a round would be ready first. */
 const WARM_UP_MILLIS = 2_000;
+/** In turns: V8 drops the code of a process that waits for long. */
+const SLICE_MILLIS = 500;
 const LEAST_ROUNDS = 12;
 /** How much longer is measured where the interval holds the goal. */
 const EXTENSION = 4;
@@ -114,8 +116,10 @@ export async function compare(comparison: Comparison): Promise<Line> {
   } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
   const rounds: Round[] = [];
-  await warmUp(ours, times, warmUpMillis);
-  await warmUp(rival, times, warmUpMillis);
+  for (let left = warmUpMillis; left > 0; left -= SLICE_MILLIS) {
+    await warmUp(ours, times);
+    await warmUp(rival, times);
+  }
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
 
   const start = performance.now();
@@ -186,8 +190,8 @@ async function oneRound(ours: Side, rival: Side, times: number, round: number): 
   return { rival: first, ours: await measure(ours, times) };
 }
 
-async function warmUp(side: Side, times: number, millis: number): Promise<void> {
-  for (const end = performance.now() + millis; performance.now() < end; ) await measure(side, times);
+async function warmUp(side: Side, times: number): Promise<void> {
+  for (const end = performance.now() + SLICE_MILLIS; performance.now() < end; ) await measure(side, times);
 }
 
 async function measure({ prepare, work }: Side, times: number): Promise<number> {
