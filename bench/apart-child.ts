@@ -1,12 +1,27 @@
-// A process that resets its instance as often as it is told, a query after each, and tells when that is done. Its arguments: `ours` or `plain`,
-// and the connection as JSON. It ends when it is let go.
+// A process that does a work as often as it is told, and tells when that is done. Its arguments: the work's name, and the connection as JSON. It
+// ends when it is let go.
 import type { TestDatabase } from '../spec/support/database';
-import { ours, plain, type SideName } from './instances';
+import type { Work } from './harness';
 import { destroyAndQuery, resetAndQuery } from './hard-reset';
+import { ours, plain, type Address } from './instances';
+import { atomic, transaction } from './transaction-work';
 
-function main(side: SideName, connection: string): void {
-  const address = { connection: JSON.parse(connection) as TestDatabase['connection'] };
-  const [db, work] = made();
+type Made = [db: { destroy(): Promise<void> }, work: Work];
+
+const on = <K extends { destroy(): Promise<void> }>(db: K, work: (db: K) => Work): Made => [db, work(db)];
+
+const WORKS = {
+  'ours.reset': (address: Address) => on(ours(address), resetAndQuery),
+  'plain.reset': (address: Address) => on(plain(address), destroyAndQuery),
+  'ours.transaction': (address: Address) => on(ours(address), transaction),
+  'plain.transaction': (address: Address) => on(plain(address), transaction),
+  'ours.atomic': (address: Address) => on(ours(address), atomic),
+};
+
+export type WorkName = keyof typeof WORKS;
+
+function main(name: WorkName, connection: string): void {
+  const [db, work] = WORKS[name]({ connection: JSON.parse(connection) as TestDatabase['connection'] });
   process.on('message', (times: number) => {
     work(times).then(
       () => process.send?.(null),
@@ -14,15 +29,6 @@ function main(side: SideName, connection: string): void {
     );
   });
   process.on('disconnect', () => void db.destroy());
-
-  function made() {
-    if (side === 'ours') {
-      const db = ours(address);
-      return [db, resetAndQuery(db)] as const;
-    }
-    const db = plain(address);
-    return [db, destroyAndQuery(db)] as const;
-  }
 }
 
-main(process.argv[2] as SideName, process.argv[3] as string);
+main(process.argv[2] as WorkName, process.argv[3] as string);

@@ -3,18 +3,19 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import type { Side } from './harness';
-import type { Address, SideName } from './instances';
+import { type Comparison, compare, type Line, type Side } from './harness';
+import type { WorkName } from './apart-child';
+import type { Address } from './instances';
 
 const CHILD = path.join(__dirname, 'apart-child.ts');
 const PROCESSES = 3;
 
-export class Apart implements Side {
+class Apart implements Side {
   readonly #children: ChildProcess[];
   #turn = 0;
 
-  constructor(side: SideName, { connection }: Address) {
-    const given = [side, JSON.stringify(connection)];
+  constructor(work: WorkName, { connection }: Address) {
+    const given = [work, JSON.stringify(connection)];
     this.#children = Array.from({ length: PROCESSES }, () => fork(CHILD, given, { execArgv: ['--import', 'tsx'] }));
   }
 
@@ -33,5 +34,23 @@ export class Apart implements Side {
         await once(child, 'exit');
       }),
     );
+  }
+}
+
+/** By what share the ratio of two sides is off that both run the same code: measured with plain knex on both. */
+const SCATTER = 0.01;
+
+/** Compares two works, each in processes of its own. */
+export async function compareApart(
+  address: Address,
+  our: WorkName,
+  rival: WorkName,
+  comparison: Omit<Comparison, 'ours' | 'rival'>,
+): Promise<Line[]> {
+  const sides = [new Apart(our, address), new Apart(rival, address)] as const;
+  try {
+    return [await compare({ ...comparison, ours: sides[0], rival: sides[1], scatter: SCATTER })];
+  } finally {
+    await Promise.all(sides.map((side) => side.end()));
   }
 }

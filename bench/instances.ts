@@ -14,8 +14,6 @@ const { resettable } = require('../dist/index.js') as typeof Library;
 
 export type ResettableKnex = Knex & Resettable;
 
-export type SideName = 'ours' | 'plain';
-
 export type Address = Pick<TestDatabase, 'connection'>;
 
 export interface Benchmark {

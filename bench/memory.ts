@@ -3,13 +3,13 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import type { TestDatabase } from '../spec/support/database';
 import { figure, type Line, median } from './harness';
-import type { Benchmark, SideName } from './instances';
+import type { Benchmark } from './instances';
 
 const ROUNDS = 3;
 const CHILD = path.join(__dirname, 'heap-child.ts');
 
 /** Bytes of one idle connection and of one open transaction, the medians of some processes. */
-function bytesOf(side: SideName, { connection }: TestDatabase): { idle: number; open: number } {
+function bytesOf(side: 'ours' | 'plain', { connection }: TestDatabase): { idle: number; open: number } {
   const flags = ['--expose-gc', '--import', 'tsx'];
   const printed = Array.from({ length: ROUNDS }, () =>
     execFileSync(process.execPath, [...flags, CHILD, side, JSON.stringify(connection)]).toString(),

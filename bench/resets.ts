@@ -4,7 +4,7 @@ import { Client } from 'pg';
 import type { TestDatabase } from '../spec/support/database';
 import { until } from '../spec/support/until';
 import { collectGarbage, compare, duration, type Line, median, settle, time } from './harness';
-import { Apart } from './apart';
+import { compareApart } from './apart';
 import { resetAndQuery } from './hard-reset';
 import { type Benchmark, ours } from './instances';
 
@@ -164,22 +164,14 @@ async function manyResets(database: TestDatabase): Promise<Line[]> {
 export const resets: Benchmark[] = [
   {
     name: 'hard reset',
-    async run(database) {
-      const [our, rival] = [new Apart('ours', database), new Apart('plain', database)];
-      const line = await compare({
+    run: (database) =>
+      compareApart(database, 'ours.reset', 'plain.reset', {
         name: 'hard reset + query : destroy + initialize + query',
-        ours: our,
-        rival,
         times: 50,
         goal: duration(1.0),
-        // Measured with plain knex on both sides.
-        scatter: 0.01,
         // Five thousand runs in each of the processes: V8 optimises code that runs once in a reset late.
         warmUpMillis: 40_000,
-      });
-      await Promise.all([our.end(), rival.end()]);
-      return [line];
-    },
+      }),
   },
   {
     name: 'reset of ten transactions',

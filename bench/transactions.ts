@@ -1,39 +1,18 @@
 // What truthful transactions and blocks cost beside plain knex transactions.
-import type { Knex } from 'knex';
-import type { AtomicOptions } from '../lib';
-import { compare, price, throughput, type Work } from './harness';
-import { type Benchmark, ours, type ResettableKnex, withBoth } from './instances';
-
-type Statement = (trx: Knex.Transaction) => Promise<unknown>;
-
-const select: Statement = async (trx) => trx.raw('select 1');
-const insert: Statement = async (trx) => trx('written').insert({ id: 1 });
-
-const transaction =
-  (db: Knex, statement = select): Work =>
-  async (times) => {
-    for (let i = 0; i < times; i++) await db.transaction(statement);
-  };
-
-const atomic =
-  (db: ResettableKnex, statement = select, options?: AtomicOptions): Work =>
-  async (times) => {
-    for (let i = 0; i < times; i++) await db.atomic(statement, options);
-  };
+import { compareApart } from './apart';
+import { compare, price, throughput } from './harness';
+import { type Benchmark, ours, withBoth } from './instances';
+import { atomic, insert, transaction } from './transaction-work';
 
 export const transactions: Benchmark[] = [
   {
     name: 'transaction',
     run: (database) =>
-      withBoth(database, async (db, rival) => [
-        await compare({
-          name: 'db.transaction, one select : plain db.transaction',
-          ours: transaction(db),
-          rival: transaction(rival),
-          times: 1000,
-          goal: throughput(0.97),
-        }),
-      ]),
+      compareApart(database, 'ours.transaction', 'plain.transaction', {
+        name: 'db.transaction, one select : plain db.transaction',
+        times: 1000,
+        goal: throughput(0.97),
+      }),
   },
   {
     name: 'transactionTimeoutMillis',
@@ -57,15 +36,11 @@ export const transactions: Benchmark[] = [
   {
     name: 'atomic',
     run: (database) =>
-      withBoth(database, async (db, rival) => [
-        await compare({
-          name: 'db.atomic, one select : plain db.transaction',
-          ours: atomic(db),
-          rival: transaction(rival),
-          times: 1000,
-          goal: throughput(0.95),
-        }),
-      ]),
+      compareApart(database, 'ours.atomic', 'plain.transaction', {
+        name: 'db.atomic, one select : plain db.transaction',
+        times: 1000,
+        goal: throughput(0.95),
+      }),
   },
   {
     name: 'verifyCommit',
