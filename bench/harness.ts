@@ -6,8 +6,7 @@
 // the measurement cannot tell, so it goes on, for up to four times as long. If it still cannot tell, the verdict is `ok, within error`: to call
 // that missed would fail every second run of code that is exactly at its goal. But noise excuses nothing, and proves nothing: where the interval
 // holds the goal and is wider than a tenth of the ratio to each side, the verdict is `UNCLEAR` on either side of the goal, and counts as missed.
-// That too is measured for longer first. Where two measurements of the same code differ, each in processes of its own, the interval is no
-// narrower than they do: `scatter`.
+// That too is measured for longer first.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** One side: does the work `times` times over. */
@@ -66,8 +65,6 @@ export interface Comparison {
   /** Half of the ratio's 95 % confidence interval at which no more rounds are needed, as a share of it. @default 0.01 */
   precision?: number;
   maxMillis?: number;
-  /** By what share of the ratio two measurements of the same code differ, however long they last: the interval is no narrower. @default 0 */
-  scatter?: number;
   /** Of each side, not measured: what takes long is run thousands of times only with more of it. @default 2000 */
   warmUpMillis?: number;
 }
@@ -105,15 +102,7 @@ interface Round {
 }
 
 export async function compare(comparison: Comparison): Promise<Line> {
-  const {
-    name,
-    times,
-    goal,
-    precision = 0.01,
-    maxMillis = 15_000,
-    warmUpMillis = WARM_UP_MILLIS,
-    scatter = 0,
-  } = comparison;
+  const { name, times, goal, precision = 0.01, maxMillis = 15_000, warmUpMillis = WARM_UP_MILLIS } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
   const rounds: Round[] = [];
   for (let left = warmUpMillis; left > 0; left -= SLICE_MILLIS) {
@@ -130,11 +119,11 @@ export async function compare(comparison: Comparison): Promise<Line> {
   };
   await measureUntil((error) => error <= precision, maxMillis);
   // Judged once more at a precision that is fixed, not whenever it would suit.
-  if (isUndecided(verdictOf(goal, widened(estimate(), scatter)))) {
+  if (isUndecided(verdictOf(goal, estimate()))) {
     await measureUntil((error) => error <= precision / 2, EXTENSION * maxMillis);
   }
 
-  const found = widened(estimate(), scatter);
+  const found = estimate();
   const { ratio, error } = found;
   return {
     name,
@@ -161,12 +150,6 @@ export function estimateOf(values: number[]): Estimate {
   const below = Math.round(sorted.length / 2 - 0.98 * Math.sqrt(sorted.length));
   const [low, high] = [sorted[Math.max(1, below) - 1], sorted[sorted.length - Math.max(1, below)]] as [number, number];
   return { ratio, low, high, error: (high - low) / 2 / ratio };
-}
-
-/** The same with an interval that is at least so wide, to each side. */
-export function widened({ ratio, low, high }: Estimate, scatter: number): Estimate {
-  const ends = { low: Math.min(low, ratio * (1 - scatter)), high: Math.max(high, ratio * (1 + scatter)) };
-  return { ratio, ...ends, error: (ends.high - ends.low) / 2 / ratio };
 }
 
 export function verdictOf(goal: Goal, { ratio, low, high, error }: Estimate): Verdict {

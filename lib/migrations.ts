@@ -6,13 +6,12 @@ import { LockRow } from './migration-lock/lock-row';
 import { refusePooler } from './migration-lock/refuse-pooler';
 import { takeLock } from './migration-lock/session-lock';
 import { checkCallable, checkOptions, DEFAULTS, flag, millis, text } from './words/options';
-import { describe } from './words/describe';
 import { read } from './words/foreign';
 import type { Awaitable } from './words/block-types';
 import type { Resettable } from './words/types';
 import { Deadline, nextTurn, within } from './words/waiting';
 import { lookAt } from './knex/given';
-import { instanceOf, refuseOtherCopy } from './registry';
+import { instanceOf, refuseOtherCopy, refuseUnregistered } from './registry';
 
 /**
  * Options of `withMigrationLock()`.
@@ -93,12 +92,7 @@ function check(db: unknown, work: unknown, given: unknown) {
   const { client, isTransaction } = lookAt(db);
   refuseOtherCopy(where, client);
   if (!client || isTransaction || typeof read(db, 'resetConnection') !== 'function') {
-    const what = isTransaction
-      ? 'a transaction'
-      : client
-        ? 'a plain Knex instance; call resettable(knex) first'
-        : describe(db);
-    throw new TypeError(`${where}: expected a resettable Knex instance, made by resettable(), but was given ${what}`);
+    refuseUnregistered(where, db, 'a resettable Knex instance, made by resettable()');
   }
   checkCallable(where, work, 'a function that runs the migrations');
   const options = checkOptions<MigrationLockOptions>(where, given, {

@@ -45,13 +45,12 @@ export function registeredOf(where: string, knex: unknown): Instance {
   return registered;
 }
 
-/** @throws TypeError that tells a plain instance from anything else */
+/** @throws TypeError that tells a plain instance and a transaction from anything else */
 export function refuseUnregistered(where: string, given: unknown, expected: string): never {
   const { client, isTransaction } = lookAt(given);
-  if (!client || isTransaction) refuse(where, given, expected);
-  throw new TypeError(
-    `${where}: expected ${expected}, but was given a plain Knex instance; call resettable(knex) first`,
-  );
+  if (!client) refuse(where, given, expected);
+  const what = isTransaction ? 'a transaction' : 'a plain Knex instance; call resettable(knex) first';
+  throw new TypeError(`${where}: expected ${expected}, but was given ${what}`);
 }
 
 /** The same of an instance that may be a plain one, or destroyed. */

@@ -32,8 +32,9 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
     instance.takeOver();
     register(instance);
   }
-  if (!('resetConnection' in knex) || client !== instance.client) instance.attach(client);
-  return Object.assign(knex, instance.methods);
+  const hasMethods = known !== undefined && 'resetConnection' in knex;
+  if (!hasMethods || client !== instance.client) instance.attach(client);
+  return hasMethods ? (knex as K & Resettable) : Object.assign(knex, instance.methods);
 }
 
 function clientOf(knex: unknown) {
@@ -48,7 +49,7 @@ function clientOf(knex: unknown) {
     );
   }
   refuseOtherCopy('resettable', client);
-  if (!Object.isExtensible(knex))
+  if (!Object.isExtensible(knex) && !registeredFor(client))
     throw new TypeError(`resettable: expected ${EXPECTED}, but was given one that is frozen or sealed`);
   if (!pool && !registeredFor(client))
     throw new TypeError(

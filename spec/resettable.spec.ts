@@ -62,6 +62,15 @@ describe('resettable()', () => {
       expect(db.client.pool).to.equal(pool);
     });
 
+    it('returns a frozen instance, and one with a stub, unchanged', () => {
+      const frozen = Object.freeze(stage.resettable());
+      expect(resettable(frozen)).to.equal(frozen);
+      const db = stage.resettable();
+      const stub = async () => ({}) as never;
+      db.resetConnection = stub;
+      expect(resettable(db).resetConnection).to.equal(stub);
+    });
+
     it('refuses options', () => {
       const db = stage.resettable({}, { timeoutMillis: 100 });
       expect(() => resettable(db, { timeoutMillis: 200 })).to.throw(TypeError, /first time/);

@@ -33,12 +33,8 @@ export async function closeConnection(
 }
 
 /** Its socket is closed; the server may know nothing of it. */
-function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Ending | Promise<Ending> {
+async function closeGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
   if (connection.health.hasLetGo || !connection.driver.openSideConnection) return 'ended';
-  return terminateGone(connection, deadline, terminator);
-}
-
-async function terminateGone(connection: Connection, deadline: Deadline, terminator: Terminator): Promise<Ending> {
   const fate = await terminator.end(connection, deadline);
   return fate === 'gone' ? 'ended' : 'forced';
 }
@@ -50,11 +46,11 @@ async function sayGoodbye(connection: Connection, deadline: Deadline): Promise<v
   // What ended before it proves nothing.
   if (!connection.isQuiet || connection.isEnded || driver.isGone(raw)) return;
   connection.health.saidGoodbye();
-  await within(deadline, heard(driver.closeGracefully(raw), connection.whenEnded()));
+  await within(deadline, goneOrRefused(driver.closeGracefully(raw), connection.whenEnded()));
 }
 
 /** Resolves when the connection has ended, or where the goodbye could not be said. */
-function heard(said: Promise<unknown> | void, ended: Promise<void>): Promise<void> {
+function goneOrRefused(said: Promise<unknown> | void, ended: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     said?.then(undefined, () => resolve());
     ended.then(resolve, resolve);

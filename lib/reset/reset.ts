@@ -55,7 +55,7 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   pool.queue.closeGate();
   const open = [...register.connections];
   // A connection that had died before does not count as closed by this reset, but the reset waits until the server has ended it.
-  const dead = open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead');
+  const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead'));
   turnWaitersAway(instance, request, report);
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seize();
@@ -73,12 +73,12 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
   const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
   const entryOf = new Map(entries.map((entry) => [entry.connection, entry]));
-  const nextToClose = turns();
+  const turns = inTurns();
   const fates = new Map<Connection, Fate>();
   await Promise.all(
     open.map(async (connection) => {
       const how = kept.includes(connection) ? 'keep' : request.connections;
-      const [entry, turn] = [entryOf.get(connection), nextToClose()];
+      const [entry, turn] = [entryOf.get(connection), turns.next().value];
       fates.set(connection, await endConnection(instance, { connection, entry, how, deadline, turn }, report));
     }),
   );
@@ -86,7 +86,7 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   await endRest(pool, kept, deadline);
   // A call that closes connections may have joined meanwhile.
   if (request.connections === 'close') await closeRecycled(register, fates, deadline);
-  for (const [connection, fate] of fates) if (!dead.includes(connection)) count(fate, report);
+  for (const [connection, fate] of fates) if (!dead.has(connection)) count(fate, report);
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
 }
@@ -131,13 +131,12 @@ const IN_A_TURN = 4;
  * A goodbye wakes a process of the server, which may take the core over. Where there are many, the side connection that cancels what runs
  * on the others would be heard only after the last of them. So what the server answers is heard in between.
  */
-function turns(): () => Promise<void> | undefined {
-  let [count, next]: [number, Promise<void> | undefined] = [0, undefined];
-  return () => {
-    const turn = next;
-    if (++count % IN_A_TURN === 0) next = next ? next.then(nextTurn) : nextTurn();
-    return turn;
-  };
+function* inTurns(): Generator<Promise<void> | undefined, never> {
+  let turn: Promise<void> | undefined;
+  for (let count = 1; ; count++) {
+    yield turn;
+    if (count % IN_A_TURN === 0) turn = turn ? turn.then(nextTurn) : nextTurn();
+  }
 }
 
 async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Fate> {

@@ -90,6 +90,20 @@ describe('the pg driver', () => {
       expect(line.heard[0]).to.equal('ask select 1');
     });
 
+    it('remembers what the server said for as long as one listens, and not in the next tap', async () => {
+      const client = connection as unknown as Client;
+      const [untapFirst, untapSecond] = [
+        pgDriver.tap(connection, new NotingLine()),
+        pgDriver.tap(connection, new NotingLine()),
+      ];
+      await client.query('commit');
+      untapSecond();
+      expect(pgDriver.endHeard?.(connection)).to.equal('committed');
+      untapFirst();
+      pgDriver.tap(connection, new NotingLine());
+      expect(pgDriver.endHeard?.(connection)).to.equal(undefined);
+    });
+
     it('says when the connection is ready after an error', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);

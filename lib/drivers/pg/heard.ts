@@ -9,7 +9,7 @@ const HEARD = Symbol('knex-reset.heard');
 const NOTHING: readonly string[] = [];
 
 interface Heard {
-  [HEARD]?: readonly string[];
+  [HEARD]?: readonly string[] | undefined;
 }
 
 /** Begins to listen. All that listen to one wire hear the same. */
@@ -20,6 +20,7 @@ export function listen({ connection: wire }: PgConnection): void {
 
 export function stopListening({ connection: wire }: PgConnection): void {
   wire.off('commandComplete', onComplete);
+  if (!wire.listeners('commandComplete').includes(onComplete)) (wire as Heard)[HEARD] = undefined;
 }
 
 /** One function for all connections. A list that grew by push() would keep room for many more, on each of them. */
