@@ -13,12 +13,33 @@ export interface SessionEvents {
   onError(connection: Connection, error: unknown): void;
 }
 
-/** On the connection itself: what a WeakMap knows lives until the next full collection, and this is asked for with each query. */
-const SESSION = Symbol('knex-reset.session');
+/** Returns the object that it is given, so that a class which extends it adds its private field to that object. */
+const Given = function (raw: object): object {
+  return raw;
+} as unknown as new (
+  raw: object,
+) => object;
+
+/**
+ * The session of a raw connection, as a private field of the connection: nobody else can see it, or make it slow. What a WeakMap
+ * knows lives until the next full collection, and this is asked for with each query.
+ */
+class Marked extends Given {
+  #session: Connection | undefined;
+
+  static of(raw: object): Connection | undefined {
+    return #session in raw ? raw.#session : undefined;
+  }
+
+  static mark(raw: object, session: Connection | undefined): void {
+    const marked = #session in raw ? raw : new Marked(raw);
+    marked.#session = session;
+  }
+}
 
 /** The session of a raw connection, if it has one now. */
 export function connectionOf(raw: object): Connection | undefined {
-  return (raw as { [SESSION]?: Connection })[SESSION];
+  return Marked.of(raw);
 }
 
 export class Connection extends Lendable implements StatementSink {
@@ -38,7 +59,7 @@ export class Connection extends Lendable implements StatementSink {
     this.backendId = driver.backendId(raw);
     this.#untap = driver.tap(raw, this);
     this.#earlier = connectionOf(raw);
-    Object.defineProperty(raw, SESSION, { value: this, configurable: true });
+    Marked.mark(raw, this);
   }
 
   /** How long it is known to be open, by a monotonic clock. */
@@ -93,7 +114,6 @@ export class Connection extends Lendable implements StatementSink {
   /** Gives the connection back as it was found. */
   untap(): void {
     step(this.#untap);
-    if (this.#earlier) Object.defineProperty(this.raw, SESSION, { value: this.#earlier, configurable: true });
-    else delete (this.raw as { [SESSION]?: Connection })[SESSION];
+    Marked.mark(this.raw, this.#earlier);
   }
 }

@@ -22,7 +22,9 @@ export interface OpenerHost {
 /** The same client, with another driver's module: what is opened through it is told of. */
 export function openerOf(client: KnexClient, host: OpenerHost): KnexClient {
   restorePassword(client);
+  // It has no prototype: every name that knex reads is looked up in it first.
   const own: Partial<Record<string | symbol, unknown>> = {
+    __proto__: null,
     driver: host.observed(client.driver),
     acquireRawConnection: () => host.acquireRaw(() => client.acquireRawConnection.call(opener)),
     getPoolSettings: (config: PoolConfig | undefined) =>
@@ -32,8 +34,7 @@ export function openerOf(client: KnexClient, host: OpenerHost): KnexClient {
       ),
   };
   const opener: KnexClient = new Proxy(client, {
-    get: (target, key, receiver) =>
-      Object.hasOwn(own, key) ? own[key] : (Reflect.get(target, key, receiver) as unknown),
+    get: (target, key) => (key in own ? own[key] : (target as unknown as typeof own)[key]),
   });
   return opener;
 }

@@ -70,7 +70,7 @@ export class Openings implements RawOpenings {
 
   /** Gives up openings that have not ended, also those in which the user's `afterCreate` never calls back. */
   cut(deadline: Deadline): Promise<unknown> | undefined {
-    const raws = [...this.#raw, ...this.#forsaken];
+    const raws = this.#raw.size + this.#forsaken.size > 0 ? [...this.#raw, ...this.#forsaken] : [];
     this.#raw.clear();
     this.#creating.clear();
     this.#tellEnded();

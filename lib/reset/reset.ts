@@ -47,10 +47,9 @@ export async function endGeneration(instance: ResetHost, teardown: Teardown): Pr
   return report;
 }
 
-async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetReport): Promise<void> {
+async function tearDown(instance: ResetHost, { request, time, isLast }: Teardown, report: ResetReport): Promise<void> {
   const { pool } = instance;
   const { register, real } = pool;
-  const { request, time, isLast } = teardown;
   // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
   pool.queue.closeGate();
   const open = [...register.connections];
@@ -72,21 +71,20 @@ async function tearDown(instance: ResetHost, teardown: Teardown, report: ResetRe
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
   const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
   const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
-  const entryOf = new Map(entries.map((entry) => [entry.connection, entry]));
   const turns = inTurns();
-  const fates = new Map<Connection, Fate>();
-  await Promise.all(
-    open.map(async (connection) => {
+  const fates = await Promise.all(
+    open.map((connection) => {
       const how = kept.includes(connection) ? 'keep' : request.connections;
-      const [entry, turn] = [entryOf.get(connection), turns.next().value];
-      fates.set(connection, await endConnection(instance, { connection, entry, how, deadline, turn }, report));
+      const entry = entries.find((each) => each.connection === connection);
+      return endConnection(instance, { connection, entry, how, deadline, turn: turns.next().value }, report);
     }),
   );
   await Promise.all([...freed, cancelled, opened]);
   await endRest(pool, kept, deadline);
   // A call that closes connections may have joined meanwhile.
-  if (request.connections === 'close') await closeRecycled(register, fates, deadline);
-  for (const [connection, fate] of fates) if (!dead.has(connection)) count(fate, report);
+  const areToClose = request.connections === 'close' && fates.includes('recycled');
+  const last = areToClose ? await closeRecycled(register, open, fates, deadline) : fates;
+  for (const fate of last.filter((_, i) => !dead.has(open[i] as Connection))) count(fate, report);
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
 }
@@ -101,9 +99,12 @@ async function endRest(pool: ResettablePool, kept: Connection[], deadline: Deadl
 }
 
 /** One that has gone back to a pool of the user's is its owner's. */
-async function closeRecycled(register: Register, fates: Map<Connection, Fate>, deadline: Deadline): Promise<void> {
-  const recycled = [...fates].filter(([each, fate]) => fate === 'recycled' && register.connections.has(each));
-  await Promise.all(recycled.map(async ([each]) => fates.set(each, await register.discard(each, deadline))));
+function closeRecycled(register: Register, open: Connection[], fates: Fate[], deadline: Deadline): Promise<Fate[]> {
+  const closed = open.map(async (each, i) => {
+    const isBack = fates[i] === 'recycled' && register.connections.has(each);
+    return isBack ? register.discard(each, deadline) : (fates[i] as Fate);
+  });
+  return Promise.all(closed);
 }
 
 /** What runs on these is to be stopped. A COMMIT is not: it may still hear its answer. */
