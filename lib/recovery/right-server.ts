@@ -1,6 +1,12 @@
 // `targetSessionAttrs`: accepts connections to the kind of server that was asked for, also after a server has changed its kind.
 import { means, NOT_ESTABLISHED } from '../drivers/error-codes';
-import { otherKind, type ServerKind, type ServerKindTeller, type TargetSessionAttrs } from '../drivers/server-kind';
+import {
+  type AskedServerKind,
+  otherKind,
+  type ServerKind,
+  type ServerKindTeller,
+  type TargetSessionAttrs,
+} from '../drivers/server-kind';
 import type { Lendable } from '../connection/lendable';
 import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
 import { within } from '../words/waiting';
@@ -10,6 +16,8 @@ export class RightServer {
   readonly #timeoutMillis: number;
   /** Errors of statements that a server refused which has become read-only: from then on it is the wrong one. */
   readonly #refusals = new WeakSet<object>();
+  /** By address: whether what is told at login is believed, as it is once an asked connection led to the server itself. A false stays. */
+  readonly #believed = new Map<string | undefined, boolean>();
 
   /** @throws TypeError where the database has no such kind of server, or the pool is the user's */
   constructor(
@@ -40,7 +48,10 @@ export class RightServer {
   /** A statement failed: for how its server is by now, or for what its own transaction is. Returns its error. */
   seen(connection: Lendable, error: unknown): unknown {
     const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
-    if (takesWrites && means(error, 'readOnly') && !connection.user?.isReadOnly) this.#refusals.add(error as object);
+    if (takesWrites && means(error, 'readOnly') && !connection.user?.isReadOnly) {
+      this.#refusals.add(error as object);
+      this.#believed.set(toldBy(connection)?.address, false);
+    }
     return error;
   }
 
@@ -50,7 +61,11 @@ export class RightServer {
   }
 
   async #check(connection: Lendable): Promise<void> {
-    const asked = this.#kindOf(connection).then(
+    const told = toldBy(connection);
+    const isBelieved = told?.address !== undefined && this.#believed.get(told.address) === true;
+    // Only what is asked counts as a refusal.
+    if (isBelieved && otherKind(this.#wanted, told) === undefined) return;
+    const asked = this.#ask(connection).then(
       (kind) => ({ kind }),
       (error: unknown) => ({ error }),
     );
@@ -66,9 +81,16 @@ export class RightServer {
     throw Object.assign(new Error(message), { code: NOT_ESTABLISHED });
   }
 
-  #kindOf(connection: Lendable): Promise<ServerKind> {
+  async #ask(connection: Lendable): Promise<AskedServerKind> {
     const { driver, raw } = connection;
-    const kind = driver.serverKind?.(raw, (sql) => connection.send(sql));
-    return kind ?? Promise.reject(new Error('the driver cannot tell'));
+    if (!driver.askServerKind) throw new Error('the driver cannot tell');
+    const kind = await driver.askServerKind(raw, (sql) => connection.send(sql));
+    const wasNot = this.#believed.get(kind.address) === false;
+    this.#believed.set(kind.address, kind.isDirect === true && !wasNot);
+    return kind;
   }
+}
+
+function toldBy({ driver, raw }: Lendable): ServerKind | undefined {
+  return driver.toldServerKind?.(raw);
 }

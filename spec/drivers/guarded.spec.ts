@@ -51,6 +51,6 @@ describe('the guard around a driver whose client throws', () => {
   });
 
   it('adds no method that the driver has not', () => {
-    expect(broken).not.to.have.any.keys('resetSession', 'carry', 'serverKind');
+    expect(broken).not.to.have.any.keys('resetSession', 'carry', 'askServerKind');
   });
 });

@@ -2,7 +2,6 @@
 import net from 'node:net';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import sinon from 'sinon';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { FaultProxy } from '../support/fault-proxy';
 import { knexBuild, makeKnex } from '../support/quiet-knex';
@@ -143,20 +142,6 @@ describe('targetSessionAttrs', () => {
     const turns = inTurns(servers.standby, servers.standby, servers.primary);
     const db = make('primary', turns.provider);
     expect(await db.atomic((trx) => portOf(trx), { retry: 5 })).to.equal(servers.primary.port);
-  });
-
-  it('sends nothing to a server that reports its kind by itself', async () => {
-    const db = make('read-write', urlOf(servers.primary));
-    const { Client } = db.client.driver as { Client: { prototype: { query(...args: unknown[]): unknown } } };
-    const query = sinon.spy(Client.prototype, 'query');
-    try {
-      await db.raw('select 1');
-      const sent = query.getCalls().map(({ args: [config] }) => (config as { text?: string }).text ?? String(config));
-      expect(sent).to.include('select 1');
-      expect(sent.filter((sql) => /recovery|read_only/.test(sql))).to.be.empty;
-    } finally {
-      query.restore();
-    }
   });
 
   it('replaces connections that were there before', async () => {

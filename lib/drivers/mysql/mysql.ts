@@ -5,7 +5,7 @@ import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import { isSameServer, openSideConnection, SecondConnection } from './side-connection';
 import { endsInBetween, Watch } from './watch';
-import { mysqlServerKind } from './server-kind';
+import { askServerKind } from './server-kind';
 import { tapConnection } from './tap';
 import { isControl, isRestart, isRollback } from '../statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './wire';
@@ -128,6 +128,6 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     destroySocket: cut,
     observeOpening,
     serverKinds: ['read-write', 'read-only'],
-    serverKind: mysqlServerKind,
+    askServerKind,
   };
 }

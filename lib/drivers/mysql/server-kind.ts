@@ -5,7 +5,7 @@ import type { ServerKind } from '../server-kind';
 const ASK = 'SELECT @@global.read_only AS readOnly, @@global.innodb_read_only AS innodbReadOnly';
 const OFF = new Set(['0', 'OFF']);
 
-export async function mysqlServerKind(
+export async function askServerKind(
   connection: MysqlConnection,
   ask: (sql: string) => Promise<unknown>,
 ): Promise<ServerKind> {

@@ -8,7 +8,7 @@ import type { PgConnection } from './client';
 import { checkConstraints } from './constraints';
 import { endedBefore, endHeard, watchCut } from './heard';
 import { isInStep } from './ledger';
-import { keepParameters, pgServerKind } from './server-kind';
+import { askServerKind, keepParameters, toldServerKind } from './server-kind';
 import { ready } from './statements';
 import { openSideConnection, PLAIN } from './side-connection';
 import { tap } from './tap';
@@ -83,7 +83,8 @@ export const pgDriver: Driver<PgConnection> = {
   isSameServer: isSameWay,
   observeOpening,
   serverKinds: ['read-write', 'read-only', 'primary', 'standby'],
-  serverKind: pgServerKind,
+  toldServerKind,
+  askServerKind,
   backendId: (connection) => connection.processID ?? undefined,
   isGone: (connection) =>
     connection._ended === true ||

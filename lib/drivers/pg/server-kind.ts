@@ -1,12 +1,13 @@
 // PostgreSQL 14 and later reports to each session whether the server is a standby, and whether sessions are read-only.
 import type { Socket } from 'node:net';
 import type { PgConnection } from './client';
-import type { ServerKind } from '../server-kind';
+import type { AskedServerKind, ServerKind } from '../server-kind';
 
 /** On the wire itself: whether each of the parameters is on, once the server has told. */
 const STANDBY = Symbol('knex-reset.in_hot_standby');
 const READ_ONLY = Symbol('knex-reset.default_transaction_read_only');
-const ASK = `SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.current_setting('transaction_read_only') AS "readOnly"`;
+const ASK = `SELECT pg_catalog.pg_backend_pid() AS id, pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') AS "readOnly"`;
 
 interface Told {
   [STANDBY]?: boolean;
@@ -24,25 +25,29 @@ function keep(this: Told, told: { parameterName: string; parameterValue: string 
   else if (told.parameterName === 'default_transaction_read_only') this[READ_ONLY] = isOn;
 }
 
-/** Asks only a server that has not told: one before 14, or a pooler. */
-export async function pgServerKind(
+/** Undefined: a server before 14, or a pooler that does not pass it on. */
+export function toldServerKind(connection: PgConnection): ServerKind | undefined {
+  const { [STANDBY]: standby, [READ_ONLY]: readOnly } = connection.connection as Told;
+  if (standby === undefined || readOnly === undefined) return undefined;
+  return { isStandby: standby, isReadOnly: standby || readOnly, address: addressOf(connection) };
+}
+
+export async function askServerKind(
   connection: PgConnection,
   ask: (sql: string) => Promise<unknown>,
-): Promise<ServerKind> {
-  const { [STANDBY]: standby, [READ_ONLY]: readOnly } = connection.connection as Told;
-  const address = addressOf(connection);
-  if (standby !== undefined && readOnly !== undefined) {
-    return { isStandby: standby, isReadOnly: standby || readOnly, address };
-  }
-  const { rows } = (await ask(ASK)) as { rows: [{ standby: boolean | string; readOnly: string }] };
+): Promise<AskedServerKind> {
+  const { rows } = (await ask(ASK)) as { rows: [{ id: unknown; standby: boolean | string; readOnly: string }] };
   const [row] = rows;
   // A type parser of the user's may have left it as text.
   const isStandby = row.standby === true || row.standby === 't';
-  return { isStandby, isReadOnly: isStandby || row.readOnly === 'on', address };
+  const isDirect = Number(row.id) === connection.processID;
+  return { isStandby, isReadOnly: isStandby || row.readOnly === 'on', address: addressOf(connection), isDirect };
 }
 
 /** The socket's: behind a stream factory the settings tell nothing. */
-function addressOf({ connection }: PgConnection): string | undefined {
+function addressOf({ connection, host, port }: PgConnection): string | undefined {
   const { remoteAddress, remotePort } = connection.stream as Partial<Socket>;
-  return remoteAddress && `${remoteAddress}:${remotePort}`;
+  if (remoteAddress) return `${remoteAddress}:${remotePort}`;
+  // A Unix socket's is its file.
+  return host?.startsWith('/') ? `${host}/.s.PGSQL.${port}` : undefined;
 }

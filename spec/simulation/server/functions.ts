@@ -87,13 +87,14 @@ const functions: [RegExp, number, Evaluate][] = [
   // What belongs to other roles is null, and what is joined to null is null.
   [/backend_type\b/i, TEXT, () => null],
   [/^pg_postmaster_start_time\(\)(?:::\w+)*$/i, TEXT, ({ backend }) => `start ${backend.server.starts}`],
+  [/^current_setting\('transaction_read_only'\)$/i, TEXT, ({ backend }) => (backend.server.isStandby ? 'on' : 'off')],
   [/^pg_is_in_recovery\(\)$/i, BOOL, ({ backend }) => truth(backend.server.isStandby)],
 ];
 
 /** @throws Error where the simulation does not know the expression */
 function functionOf({ expression }: Item): [Evaluate, RegExpExecArray, number] {
   for (const [form, type, evaluate] of functions) {
-    const match = form.exec(expression);
+    const match = form.exec(expression.replace(/^pg_catalog\./, ''));
     if (match) return [evaluate, match, type];
   }
   throw new SqlError('42883', `not simulated: ${expression}`);
