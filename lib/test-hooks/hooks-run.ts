@@ -3,7 +3,7 @@ import { SandboxError } from '../words/errors';
 import { Attempt, type LeakPolicy } from './attempt';
 import { isolate } from './isolate';
 import type { Hooked, InstanceIsolation, IsolationKind } from './isolation';
-import { type MochaTest, wrapTest } from './mocha-test';
+import { type MochaSuite, type MochaTest, wrapTest } from './mocha-test';
 import { OpenTests } from './open-tests';
 import type { RunningTest } from './running-test';
 import { muteAborted } from './unheard';
@@ -21,10 +21,10 @@ export class HooksRun {
   /** How long a hook may take. */
   readonly boundMillis: number;
   /** Of mocha, which has a new one for each run. */
-  readonly root: object | undefined;
+  readonly root: MochaSuite | undefined;
 
-  constructor(instances: Hooked[], { isolation, leaks }: HooksOptions, root: object | undefined) {
-    this.#isolation = isolate(isolation, instances);
+  constructor(instances: Hooked[], { isolation, leaks }: HooksOptions, root: MochaSuite | undefined) {
+    this.#isolation = isolate(isolation, instances, !hasFailedHook(root));
     this.#leaks = leaks;
     const bounds = instances.map(
       ({ instance, lockMillis }) => instance.settings.timeoutMillis + (isolation === 'clean' ? lockMillis : 0),
@@ -54,8 +54,14 @@ export class HooksRun {
   }
 }
 
+/** A `before` hook of mocha's has failed, in this suite or below. */
+function hasFailedHook(suite: MochaSuite | undefined): boolean {
+  const { _beforeAll: hooks = [], suites = [] } = suite ?? {};
+  return hooks.some(({ state }) => state === 'failed') || suites.some(hasFailedHook);
+}
+
 /** The root suite of a test of mocha's. */
-export function rootOf(test: MochaTest | undefined): object | undefined {
+export function rootOf(test: MochaTest | undefined): MochaSuite | undefined {
   let suite = test?.parent;
   while (suite?.parent) suite = suite.parent;
   return suite;

@@ -1,12 +1,8 @@
 // A test inside another where nothing is undone: the outer one keeps what it has, and what the inner one left is told and ended.
-import { ResetError } from '../words/errors';
 import type { LeakReport } from '../words/types';
+import { type Connection, endUse } from './end-use';
 import type { Hooked, Isolation } from './isolation';
 import { lookForLeaks } from './look-for-leaks';
-import { REASON } from './unheard';
-
-type Register = Hooked['instance']['pool']['register'];
-type Connection = Parameters<Register['discard']>[0];
 
 export class InnerLook implements Isolation {
   readonly hasEnd = false;
@@ -23,7 +19,7 @@ export class InnerLook implements Isolation {
 
   async close(earlier: readonly string[]): Promise<LeakReport> {
     const leaks = await lookForLeaks(this.#instance, earlier);
-    for (const connection of this.#lent()) if (!this.#earlier.has(connection)) await this.#end(connection);
+    for (const connection of this.#lent()) if (!this.#earlier.has(connection)) await endUse(this.#instance, connection);
     return leaks;
   }
 
@@ -37,15 +33,5 @@ export class InnerLook implements Isolation {
 
   #lent(): Connection[] {
     return [...this.#instance.pool.register.connections].filter(({ lent }) => lent);
-  }
-
-  /** As a reset does with each connection. */
-  async #end(connection: Connection): Promise<void> {
-    const { open, pool, resets } = this.#instance;
-    const entry = [...open].find((each) => each.connection === connection);
-    const error = new ResetError({ reason: REASON, generation: resets.count });
-    connection.refuse(entry?.abort(error) ?? error);
-    await pool.register.discard(connection);
-    entry?.settle();
   }
 }

@@ -5,16 +5,17 @@ import type { Hooked, InstanceIsolation, Isolation, IsolationKind } from './isol
 import { ResetIsolation } from './reset-isolation';
 import { SandboxIsolation } from './sandbox-isolation';
 
-export function isolate(kind: IsolationKind, instances: Hooked[]): InstanceIsolation {
-  const isolations = instances.map((each) => isolateOne(kind, each));
+/** @param isFirst no hook has failed yet that may have left something open */
+export function isolate(kind: IsolationKind, instances: Hooked[], isFirst: boolean): InstanceIsolation {
+  const isolations = instances.map((each) => isolateOne(kind, each, isFirst));
   const [only] = isolations;
   return only && isolations.length === 1 ? only : new AllIsolations(isolations);
 }
 
-function isolateOne(kind: IsolationKind, hooked: Hooked): InstanceIsolation {
+function isolateOne(kind: IsolationKind, hooked: Hooked, isFirst: boolean): InstanceIsolation {
   switch (kind) {
     case 'sandbox':
-      return new SandboxIsolation(hooked);
+      return new SandboxIsolation(hooked, isFirst);
     case 'clean':
       return new CleanIsolation(hooked);
     default:

@@ -20,7 +20,7 @@ interface Watched {
 }
 
 /** How long a connection may take to come back, or to come for a query that waits. */
-const SETTLE_MILLIS = 200;
+export const SETTLE_MILLIS = 200;
 
 export function isEmpty({ transactions, queries }: LeakReport): boolean {
   return transactions.length === 0 && queries.length === 0;

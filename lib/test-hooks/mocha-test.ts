@@ -18,8 +18,10 @@ export interface MochaTest {
   fullTitle(): string;
 }
 
-interface MochaSuite {
+export interface MochaSuite {
   parent?: MochaSuite;
+  suites?: MochaSuite[];
+  _beforeAll?: { state?: string }[];
 }
 
 /** The parts of mocha's context that are used here. */

@@ -2,6 +2,8 @@
 import { SandboxError } from '../words/errors';
 import type { LeakReport, Sandbox } from '../words/types';
 import type { Hooked, Isolation } from './isolation';
+import { isEmpty } from './look-for-leaks';
+import { Outside } from './outside';
 import { ResetIsolation } from './reset-isolation';
 import { disown, own } from './sandbox-owner';
 import { nextTurn } from '../words/waiting';
@@ -10,29 +12,50 @@ export class SandboxIsolation extends ResetIsolation {
   override readonly hasEnd = true;
   #sandbox: Sandbox | undefined;
 
-  constructor(hooked: Hooked) {
+  protected readonly outside: Outside;
+
+  /** @param isFirst what is open already belongs to the app, not to an earlier test or hook */
+  constructor(hooked: Hooked, isFirst: boolean) {
     super(hooked, 'reset');
+    this.outside = new Outside(this.instance, () => this.reset());
+    if (isFirst) this.outside.spare();
   }
 
   override async open(): Promise<void> {
     await this.close().catch(() => {});
     this.refuseSecond();
     if (this.instance.pool.queue.isClosed) await this.reset();
+    await this.clearOutside();
     this.#sandbox = await this.openSandbox();
   }
 
-  override async close(): Promise<LeakReport> {
+  override async close(earlier: readonly string[] = []): Promise<LeakReport> {
     const sandbox = this.#sandbox;
     this.#sandbox = undefined;
     disown(this.instance, this);
     if (!sandbox) return { transactions: [], queries: [] };
-    // What was asked last gets into the sandbox a few steps later.
+    // What was asked last gets into the sandbox, or to the pool, a few steps later.
     await nextTurn();
-    return sandbox.close();
+    // While it is pinned, nothing gets to the pool but what was asked outside.
+    const outside = await this.outside.look(earlier);
+    if (isEmpty(outside)) return sandbox.close();
+    try {
+      const inside = await sandbox.close();
+      return {
+        transactions: [...inside.transactions, ...outside.transactions],
+        queries: [...inside.queries, ...outside.queries],
+      };
+    } finally {
+      await this.outside.end(earlier);
+    }
   }
 
   override nest(): Isolation {
     return new InnerSandbox(this.hooked, () => this.#sandbox);
+  }
+
+  protected clearOutside(): Promise<void> {
+    return this.outside.clear();
   }
 
   protected async openSandbox(): Promise<Sandbox> {
@@ -43,7 +66,8 @@ export class SandboxIsolation extends ResetIsolation {
 
   override openNow(): string[] {
     const root = this.instance.ambient.pinned as OpenRoot | undefined;
-    return root?.openInside().map(({ id }) => id) ?? [];
+    const inside = root?.openInside().map(({ id }) => id) ?? [];
+    return [...inside, ...this.outside.openNow()];
   }
 }
 
@@ -52,8 +76,13 @@ class InnerSandbox extends SandboxIsolation {
   readonly #outer: () => Sandbox | undefined;
 
   constructor(hooked: Hooked, outer: () => Sandbox | undefined) {
-    super(hooked);
+    super(hooked, true);
     this.#outer = outer;
+  }
+
+  /** The outer test goes on with what it has open there. */
+  protected override async clearOutside(): Promise<void> {
+    this.outside.spare();
   }
 
   /** The hooks are those of the outer test. */

@@ -1,0 +1,106 @@
+// What is open outside of a test's sandbox. It is the test's, unless it was there before.
+import { ResetError } from '../words/errors';
+import type { LeakReport } from '../words/types';
+import { Deadline, nextTurn } from '../words/waiting';
+import { type Connection, endUse } from './end-use';
+import type { Hooked } from './isolation';
+import { lookForLeaks, SETTLE_MILLIS } from './look-for-leaks';
+import { REASON } from './unheard';
+
+export class Outside {
+  readonly #instance: Hooked['instance'];
+  readonly #reset: () => Promise<void>;
+  /** What is not the test's: transactions, and leases of connections. */
+  #spared = new Set<object>();
+
+  /** @param reset ends everything of the instance */
+  constructor(instance: Hooked['instance'], reset: () => Promise<void>) {
+    this.#instance = instance;
+    this.#reset = reset;
+  }
+
+  /** What is open now is not the test's. */
+  spare(): void {
+    const { open, pool } = this.#instance;
+    const lent = [...pool.register.connections].filter((connection) => connection.lent);
+    this.#spared = new Set<object>([...open, ...lent.map(({ lease }) => lease)]);
+  }
+
+  /**
+   * Ends what earlier tests and hooks have left, where it does not end by itself soon. A connection that is held by hand and at rest, as that
+   * of a listener, disturbs nobody.
+   */
+  async clear(): Promise<void> {
+    const deadline = new Deadline(SETTLE_MILLIS);
+    while (this.#disturbs && deadline.leftMillis > 0) await nextTurn();
+    if (this.#disturbs) {
+      for (const connection of this.#lent()) if (!isBusy(connection)) this.#spared.add(connection.lease);
+      await this.end([]);
+    }
+    this.spare();
+  }
+
+  get #disturbs(): boolean {
+    return this.#instance.pool.waiting > 0 || this.#open().length > 0 || this.#lent().some(isBusy);
+  }
+
+  /** @param earlier the ids of transactions that are not the test's */
+  look(earlier: readonly string[]): Promise<LeakReport> {
+    const lent = () => this.#lent();
+    const open = () => this.#open();
+    const { pool } = this.#instance;
+    if (pool.waiting + open().length + lent().length === 0) return Promise.resolve({ transactions: [], queries: [] });
+    const outside = {
+      get open() {
+        return open();
+      },
+      pool: {
+        register: {
+          get connections() {
+            return lent();
+          },
+        },
+        get waiting() {
+          return pool.waiting;
+        },
+      },
+    };
+    return lookForLeaks(outside, earlier);
+  }
+
+  /** The ids of the transactions that are open. */
+  openNow(): string[] {
+    return this.#open().map((entry) => entry.describe().id);
+  }
+
+  /** Ends what is the test's: by a reset, where nothing else would be ended with it. */
+  async end(earlier: readonly string[]): Promise<void> {
+    for (const entry of this.#open()) {
+      if (earlier.includes(entry.describe().id)) this.#spared.add(entry).add(entry.connection.lease);
+    }
+    if (this.#spared.size === 0) return this.#reset();
+    const { pool, resets } = this.#instance;
+    pool.turnAway(() => new ResetError({ reason: REASON, generation: resets.count }), 'reject');
+    await Promise.all(this.#lent().map((connection) => endUse(this.#instance, connection)));
+  }
+
+  #open() {
+    return [...this.#instance.open].filter(
+      (entry) => !entry.holdsNothing && !this.#spared.has(entry) && !this.#isOfSandbox(entry.connection),
+    );
+  }
+
+  #lent(): Connection[] {
+    return [...this.#instance.pool.register.connections].filter(
+      (connection) => connection.lent && !this.#spared.has(connection.lease) && !this.#isOfSandbox(connection),
+    );
+  }
+
+  #isOfSandbox(connection: Connection): boolean {
+    return this.#instance.ambient.pinned?.connection === connection;
+  }
+}
+
+function isBusy(connection: Connection): boolean {
+  return connection.user !== undefined || connection.running > 0 || !connection.isClean;
+}
