@@ -4,19 +4,31 @@ import type { ResettablePool } from '../pool/resettable-pool';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 
+/**
+ * After each of these a connection may be idle: one is given back; one is opened, or has passed its check, when its borrower has another one
+ * already or has given up; the last one that others had to wait for is lent.
+ */
+const EVENTS = ['release', 'createSuccess', 'acquireSuccess', 'acquireFail'];
+
 const listeners = new WeakMap<ResettablePool, () => void>();
 
-/** Closes each connection as soon as it is idle, until `keepIdle()`. */
+/** Closes each connection as soon as it is idle, until `keepIdle()`. Those in a pool of the user's are the user's. */
 export function closeWhenIdle(pool: ResettablePool): void {
-  if (listeners.has(pool)) return;
-  // The pool tells of a release before the connection is idle.
-  const onRelease = () => inBackground(nextTurn().then(() => pool.evict()));
-  pool.on('release', onRelease);
-  listeners.set(pool, onRelease);
+  if (listeners.has(pool) || pool.host.isExternal) return;
+  const onEvent = () => inBackground(closeIdle(pool));
+  for (const event of EVENTS) pool.on(event, onEvent);
+  listeners.set(pool, onEvent);
 }
 
 export function keepIdle(pool: ResettablePool): void {
   const listener = listeners.get(pool);
-  if (listener) pool.removeListener('release', listener);
+  if (listener) for (const event of EVENTS) pool.removeListener(event, listener);
   listeners.delete(pool);
+}
+
+async function closeIdle(pool: ResettablePool): Promise<void> {
+  // The pool tells of a release before the connection is idle.
+  await nextTurn();
+  // Another event follows for each that waits, and one that is being checked for it is not idle.
+  if (pool.waiting === 0 && listeners.has(pool)) await pool.evict();
 }
