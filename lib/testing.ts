@@ -5,7 +5,8 @@ import { lookAt } from './knex/given';
 import { instanceOf, refuseOtherCopy } from './registry';
 
 export type { EmptyTablesOptions } from './empty-tables/empty-tables';
-export { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from './worker-database/worker-database';
+export type { WorkerDatabase } from './worker-database/made';
+export { workerDatabase, type WorkerDatabaseOptions } from './worker-database/worker-database';
 export { resetHooks, type ResetHooks, type ResetHooksOptions } from './mocha';
 
 /**

@@ -4,10 +4,11 @@ import { driverNameOf } from '../knex/raw-connection';
 import { describe, isPlainObject } from '../words/describe';
 import { read } from '../words/foreign';
 import { callable, checkOptions, count, refuse, text } from '../words/options';
-import type { Resettable } from '../words/types';
+import { Place } from './inheritance';
 import { Keeper } from './keeper';
+import { made, WHERE, type WorkerDatabase } from './made';
 import { leadsToServer, redirect } from './redirect';
-import { ensureTemplate, nameAll, type Names, sweep } from './template';
+import { ensureTemplate, nameAll, sweep } from './template';
 import { defaultKey } from './template-key';
 
 /**
@@ -29,37 +30,15 @@ export interface WorkerDatabaseOptions {
   keepTemplates?: number | undefined;
 }
 
-/**
- * A database of its own for this process: a clone of the template.
- * @see docs/tests.md#parallel-workers
- */
-export interface WorkerDatabase {
-  /** The config that was given, with a connection that leads to the clone. */
-  readonly config: Knex.Config;
-  /** The name of the clone. */
-  readonly name: string;
-  /**
-   * Resets `db`, and makes the clone anew from the template.
-   * @example
-   * await worker.restore(db);
-   * @throws Error when the clone was dropped, also while this waits
-   */
-  restore(db: Knex & Resettable): Promise<void>;
-  /**
-   * Drops the clone, after a restore that is under way. Without this call, a later run drops it when this process is gone.
-   * @example
-   * await db.destroy();
-   * await worker.drop();
-   */
-  drop(): Promise<void>;
-}
-
-const WHERE = 'workerDatabase';
 const KEEP_TEMPLATES = 2;
+
 /**
  * Makes a database for this process alone, by cloning a template, in tens of milliseconds. The first process to come makes the template
  * with `prepare`, once per server and key, under a lock: it is complete, or not there at all. Clones of processes that are gone, killed
  * ones included, are dropped on the way, and old templates that no process uses. PostgreSQL only; the role needs CREATEDB.
+ *
+ * A process that loads the package anew, as jest does for each test file, goes on with the clone that it has, as it is. Several calls of one
+ * load get a clone each.
  *
  * @example
  * const { config } = await workerDatabase(knexfile, { prepare: (db) => db.migrate.latest() });
@@ -78,16 +57,25 @@ export async function workerDatabase(config: Knex.Config, options: WorkerDatabas
     );
   }
   const keeper = new Keeper(config);
+  let place: Place | undefined;
   try {
-    const names = await keeper.use(async ({ home }) => nameAll(home, key));
+    const [names, server] = await keeper.use(async ({ home, server }) => [nameAll(home, key), server] as const);
+    place = new Place(`${server} ${names.template}`);
+    const { earlier } = place;
+    const clone = earlier?.clone ?? names.clone;
     // From here on no other process drops the template.
     await keeper.hold(names.template, 'shared');
     await keeper.use((databases) => sweep(databases, names, keepTemplates));
     await keeper.use((databases) => ensureTemplate(databases, names, (making) => runPrepare(config, making, prepare)));
-    await keeper.hold(names.clone, 'exclusive');
-    await keeper.use((databases) => databases.create(names.clone, names.template));
-    return made(config, names, keeper);
+    await earlier?.letGo();
+    await keeper.hold(clone, 'exclusive');
+    // Between the two locks, another process may have dropped it.
+    await keeper.use(async (databases) => {
+      if (!(await databases.exists(clone))) await databases.create(clone, names.template);
+    });
+    return made({ config, template: names.template, clone }, keeper, place);
   } catch (error) {
+    if (place?.earlier) place.put(place.earlier);
     await keeper.close().catch(() => {});
     throw error;
   }
@@ -129,47 +117,4 @@ async function runPrepare(
   } finally {
     await db.destroy();
   }
-}
-
-function made(config: Knex.Config, { template, clone }: Names, keeper: Keeper): WorkerDatabase {
-  let dropped: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
-  const checkThere = () => {
-    if (dropped) throw new Error(`${WHERE}: ${clone} is dropped`);
-  };
-  /** The operations on the clone, one after the other. */
-  const inTurn = (work: () => Promise<void>): Promise<void> => {
-    const done = last.then(work);
-    last = done.catch(() => {});
-    return done;
-  };
-  const makeAnew = () => {
-    checkThere();
-    return keeper.use(async (databases) => {
-      await databases.drop(clone);
-      await databases.create(clone, template);
-    });
-  };
-  const dropForGood = () => keeper.use((databases) => databases.drop(clone)).finally(() => keeper.close());
-  return {
-    config: redirect(config, clone),
-    name: clone,
-
-    async restore(db) {
-      if (typeof (db as Partial<Resettable> | undefined)?.resetConnection !== 'function') {
-        refuse(`${WHERE}: restore`, db, 'a resettable Knex instance, made by resettable()');
-      }
-      checkThere();
-      const reason = `${clone} is made anew`;
-      await db.resetConnection({ reason });
-      await inTurn(makeAnew);
-      // Queries that were asked meanwhile have connections to the dropped database.
-      await db.resetConnection({ reason });
-    },
-
-    async drop() {
-      dropped ??= inTurn(dropForGood);
-      await dropped;
-    },
-  };
 }

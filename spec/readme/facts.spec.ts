@@ -27,7 +27,8 @@ const INTERFACES: [file: string, names: string[]][] = [
   ['lib/mocha.ts', ['ResetHooksOptions', 'ResetHooks']],
   ['lib/migrations.ts', ['MigrationLockOptions']],
   ['lib/empty-tables/empty-tables.ts', ['EmptyTablesOptions']],
-  ['lib/worker-database/worker-database.ts', ['WorkerDatabaseOptions', 'WorkerDatabase']],
+  ['lib/worker-database/worker-database.ts', ['WorkerDatabaseOptions']],
+  ['lib/worker-database/made.ts', ['WorkerDatabase']],
 ];
 
 /** Those that have no table. */

@@ -317,6 +317,86 @@ describe('workerDatabase()', () => {
     expect(clonesAmong(await databases())).to.be.empty;
   });
 
+  describe('where the process loads the package anew, as jest does for each file', () => {
+    /** The same file on disk, with state of its own. */
+    function loadAnew(): typeof workerDatabase {
+      const isOurs = (file: string) => file.startsWith(path.join(__dirname, '..', '..', 'lib'));
+      const loaded = Object.entries(require.cache).filter(([file]) => isOurs(file));
+      for (const [file] of loaded) delete require.cache[file];
+      try {
+        return (require('../../lib/testing') as { workerDatabase: typeof workerDatabase }).workerDatabase;
+      } finally {
+        for (const file of Object.keys(require.cache).filter(isOurs)) delete require.cache[file];
+        Object.assign(require.cache, Object.fromEntries(loaded));
+      }
+    }
+    const makeIn = async (load: typeof workerDatabase, options: Partial<WorkerDatabaseOptions> = {}) => {
+      const worker = await load(config(), { prepare: createTable, key: 'one', ...options });
+      made.push(worker);
+      return worker;
+    };
+    /** Of each clone and the template, one connection has the lock. */
+    const connections = async () => {
+      const sql = "select distinct pid from pg_locks where locktype = 'advisory' and database = $1";
+      return (await database.observer.query(sql, [await oidOf(database.name)])).rows.length;
+    };
+
+    it('goes on with the clone that it has, over one connection', async () => {
+      const first = await makeIn(loadAnew());
+      await open(first.config)('t').insert({ id: 1 });
+      for (let load = 0; load < 3; load++) {
+        const later = await makeIn(loadAnew());
+        expect(later.name).to.equal(first.name);
+        expect(await open(later.config)('t').pluck('id')).to.deep.equal([1]);
+      }
+      expect(clonesAmong(await databases())).to.have.lengthOf(1);
+      expect(await connections()).to.equal(1);
+    });
+
+    it('leaves the clone to the last load: restore() of an earlier one rejects, its drop() does nothing', async () => {
+      const first = await makeIn(loadAnew());
+      const later = await makeIn(loadAnew());
+      const db = resettable(knex(first.config));
+      instances.push(db);
+      expect((await failure(first.restore(db))).message).to.include('belongs to a later load');
+      await first.drop();
+      expect(await db('t')).to.be.empty;
+      await later.restore(db);
+      await later.drop();
+      expect(clonesAmong(await databases())).to.be.empty;
+    });
+
+    it('gives each call of one load a clone of its own, also when loads overlap', async () => {
+      const [load, later] = [loadAnew(), loadAnew()];
+      const names = async (calls: Promise<WorkerDatabase>[]) => (await Promise.all(calls)).map(({ name }) => name);
+      const ours = await names([makeIn(load), makeIn(load)]);
+      expect(new Set(ours)).to.have.lengthOf(2);
+      expect(await names([makeIn(later), makeIn(later)])).to.have.members(ours);
+      const both = await names([makeIn(loadAnew()), makeIn(loadAnew())]);
+      expect(new Set(both)).to.have.lengthOf(2);
+    });
+
+    it('makes another clone where that is dropped, of another template, or lost', async () => {
+      const first = await makeIn(loadAnew());
+      await first.drop();
+      const second = await makeIn(loadAnew());
+      expect(second.name).not.to.equal(first.name);
+      expect((await makeIn(loadAnew(), { key: 'two' })).name).not.to.equal(second.name);
+      await database.observer.query(`drop database "${second.name}"`);
+      expect(await open((await makeIn(loadAnew())).config)('t')).to.be.empty;
+    });
+
+    it('keeps the clone for the next load where one fails', async () => {
+      const first = await makeIn(loadAnew());
+      const [template] = (await databases()).filter((name) => name !== first.name);
+      await database.observer.query(`alter database "${template}" with is_template false`);
+      await database.observer.query(`drop database "${template}"`);
+      const prepare = () => Promise.reject(new Error('a migration is broken'));
+      expect((await failure(makeIn(loadAnew(), { prepare }))).message).to.include('a migration is broken');
+      expect((await makeIn(loadAnew())).name).to.equal(first.name);
+    });
+  });
+
   describe('the config', () => {
     for (const [form, connectionOf] of [
       ['a URL', () => database.url],

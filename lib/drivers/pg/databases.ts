@@ -20,6 +20,8 @@ export class PgDatabases {
   #version = 0;
   /** The database that it is connected to: locks are known in it alone. */
   home = '';
+  /** Another server, or the same one started again, has another. */
+  server = '';
   role = '';
 
   constructor(connection: object) {
@@ -35,11 +37,13 @@ export class PgDatabases {
   async prepare(): Promise<void> {
     const [row] = await this.#ask(
       `select current_database() as home, current_user as role, current_setting('server_version_num')::int as version, pg_backend_pid() as pid,
+        concat_ws(' ', inet_server_addr(), inet_server_port(), pg_postmaster_start_time()) as server,
         (select count(set_config(name, '0', false)) from pg_settings
           where name in ('idle_session_timeout', 'statement_timeout', 'lock_timeout', 'transaction_timeout'))`,
     );
     this.home = String(row?.home);
     this.role = String(row?.role);
+    this.server = String(row?.server);
     this.#version = Number(row?.version);
     if (row?.pid !== this.#connection.processID) {
       throw new Error(
