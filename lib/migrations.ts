@@ -1,17 +1,20 @@
 // The entry point `knex-reset/migrations`: one migration runner at a time.
 import type { Knex } from 'knex';
-import { MigrationLockError, suppress } from './words/errors';
+import type { Instance } from './instance';
 import { type LockConnection, openLockConnection } from './migration-lock/lock-connection';
 import { LockRow } from './migration-lock/lock-row';
 import { refusePooler } from './migration-lock/refuse-pooler';
-import { takeLock } from './migration-lock/session-lock';
-import { checkCallable, checkOptions, DEFAULTS, flag, millis, text } from './words/options';
-import { read } from './words/foreign';
+import { SessionLock } from './migration-lock/session-lock';
+import type { TableName } from './migration-lock/table-name';
+import { pause, type Wait } from './migration-lock/wait';
+import { saysWrongServer } from './recovery/right-server';
+import { registeredOf } from './registry';
 import type { Awaitable } from './words/block-types';
+import { MigrationLockError, suppress } from './words/errors';
+import { inBackground } from './words/foreign';
+import { checkCallable, checkOptions, DEFAULTS, flag, millis, text } from './words/options';
 import type { Resettable } from './words/types';
 import { Deadline, nextTurn, within } from './words/waiting';
-import { lookAt } from './knex/given';
-import { instanceOf, refuseOtherCopy, refuseUnregistered } from './registry';
 
 /**
  * Options of `withMigrationLock()`.
@@ -42,10 +45,10 @@ export interface MigrationLockOptions {
 
 /** How long a work that has lost its lock may take to notice, once its connections are reset. */
 const AFTER_LOSS_MILLIS = 1000;
+/** How long the right kind of server is looked for, as long as the connection leads to another. */
+const RIGHT_SERVER_MILLIS = 5000;
 
 type Outcome<T> = { value: T } | { error: unknown };
-/** Not told apart by `instanceof`: in jest and vm an error of a socket is of another realm. */
-type Loss = { lost: Error };
 
 /**
  * Runs `work`, which calls `db.migrate`, while no other process does the same under this lock. The lock belongs to a
@@ -62,7 +65,8 @@ type Loss = { lost: Error };
  *
  * @returns what `work` returned
  * @throws MigrationLockError (`ERR_MIGRATION_LOCK`) when the lock was not free within `waitMillis`, with its holder in the
- * message, and when it was lost while the work ran: the work's connections are reset then, `cause` is what ended the lock's connection.
+ * message, and when it was lost while the work ran: the work's connections are reset then, whatever is asked of `db` until the work has ended
+ * rejects, and `cause` is what ended the lock's connection. Also inside an ambient block of `db`.
  * @throws TypeError for anything but a resettable instance, and for bad options
  * @see docs/migrations.md
  */
@@ -71,29 +75,34 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
   work: () => Awaitable<T>,
   options?: MigrationLockOptions,
 ): Promise<T> {
-  const { waitMillis, force, ...table } = check(db, work, options);
-  const instance = db as unknown as Knex & Resettable;
-  const row = new LockRow(instance, table);
-  const deadline = new Deadline(waitMillis);
-  const open = () => openLockConnection(instance, waitMillis);
-  const lock = await open();
+  const where = 'withMigrationLock';
+  const instance = registeredOf(where, db);
+  const { waitMillis, force, ...table } = check(where, work, options);
+  refuseInside(instance);
+  const knex = db as unknown as Knex;
+  const row = new LockRow(knex, table);
+  const wait: Wait = { deadline: new Deadline(waitMillis), waitMillis, goOn: () => refuseDestroyed(instance) };
+  const open = () => openLockConnection(instance, knex, waitMillis);
+  const connection = await openRight(open, wait);
   try {
-    await refusePooler(lock, open);
-    await takeLock(lock, row.table, deadline, waitMillis);
-    await row.wait(lock, deadline, { waitMillis, force });
-    return await run(instance, work, lock, row);
+    const lock = new SessionLock(connection, await refusePooler(connection, open));
+    await lock.take(row.table, wait);
+    await row.wait(connection, wait, force);
+    wait.goOn();
+    const unmark = row.mark(knex);
+    const { outcome, isLost } = await run(instance, work, lock, row.table);
+    unmark();
+    await evict(instance);
+    // Knex frees its row by itself, unless the connection that it would do so with broke. What stays is freed by the next run.
+    if (!isLost) await row.freeMarked(connection).catch(() => {});
+    if ('error' in outcome) throw outcome.error;
+    return outcome.value;
   } finally {
-    await lock.close();
+    await connection.close();
   }
 }
 
-function check(db: unknown, work: unknown, given: unknown) {
-  const where = 'withMigrationLock';
-  const { client, isTransaction } = lookAt(db);
-  refuseOtherCopy(where, client);
-  if (!client || isTransaction || typeof read(db, 'resetConnection') !== 'function') {
-    refuseUnregistered(where, db, 'a resettable Knex instance, made by resettable()');
-  }
+function check(where: string, work: unknown, given: unknown) {
   checkCallable(where, work, 'a function that runs the migrations');
   const options = checkOptions<MigrationLockOptions>(where, given, {
     waitMillis: millis,
@@ -104,36 +113,82 @@ function check(db: unknown, work: unknown, given: unknown) {
   return { waitMillis: DEFAULTS.waitMillis, force: false, ...options };
 }
 
-async function run<T>(db: Knex & Resettable, work: () => Awaitable<T>, lock: LockConnection, row: LockRow): Promise<T> {
-  const unmark = row.mark(db);
-  const running = outcomeOf(work);
-  const whenLost = lock.whenLost.then((lost): Loss => ({ lost }));
-  const first = await Promise.race([running, whenLost]);
-  let outcome: Outcome<T>;
-  if ('lost' in first) {
-    const message = `the connection that held the migration lock of ${row.table.text} was lost while the work ran, and with it the lock: the work's connections were reset`;
-    const error = new MigrationLockError(message, { cause: first.lost });
-    outcome = { error };
-    await reset(db, 'the migration lock was lost');
-    const late = await within(AFTER_LOSS_MILLIS, running);
-    if (late && 'error' in late) suppress(error, late.error);
-  } else {
-    outcome = first;
+/** The block around it commits when the lock is free again: the next runner would not see what was migrated, and do it once more. */
+function refuseInside({ ambient }: Instance): void {
+  const enclosing = ambient.current();
+  if (enclosing === undefined || enclosing.sandbox) return;
+  throw new MigrationLockError(
+    'withMigrationLock was called inside a transaction block of the same instance, which is ambient: the lock would be free before the ' +
+      'block is committed. Call it outside of the block, or in db.outside()',
+  );
+}
+
+function refuseDestroyed({ pool }: Instance): void {
+  if (pool.queue.isClosed) throw new MigrationLockError('the instance was destroyed before the work began');
+}
+
+/** A server of another kind than `targetSessionAttrs` says may be followed by the right one. */
+async function openRight(open: () => Promise<LockConnection>, wait: Wait): Promise<LockConnection> {
+  const deadline = new Deadline(Math.min(RIGHT_SERVER_MILLIS, wait.waitMillis));
+  for (;;) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!saysWrongServer(error) || deadline.leftMillis === 0) throw error;
+    }
+    await pause(wait);
   }
-  unmark();
-  await evict(db);
-  // Knex frees its row by itself, unless the connection that it would do so with broke. What stays is freed by the next run.
-  if (!('lost' in first)) await row.freeMarked(lock).catch(() => {});
-  if ('error' in outcome) throw outcome.error;
-  return outcome.value;
+}
+
+interface Ended<T> {
+  readonly outcome: Outcome<T>;
+  /** The lock is, so that the row may be another runner's by now. */
+  readonly isLost: boolean;
+}
+
+async function run<T>(
+  instance: Instance,
+  work: () => Awaitable<T>,
+  lock: SessionLock,
+  { text: name }: TableName,
+): Promise<Ended<T>> {
+  const running = outcomeOf(work);
+  const whenLost = lock.whenLost().then((loss) => ({ loss }));
+  const first = await Promise.race([running, whenLost]);
+  if ('loss' in first) {
+    const error = lossError(name, 'while the work ran', first.loss);
+    await stop(instance, running, error);
+    return { outcome: { error }, isLost: true };
+  }
+  const loss = await lock.lossAtTheEnd();
+  if (!loss) return { outcome: first, isLost: false };
+  const error = lossError(name, 'by the end of the work, which has done all that it does', loss);
+  return { outcome: 'error' in first ? first : { error }, isLost: true };
+}
+
+function lossError(table: string, when: string, cause: Error): MigrationLockError {
+  const message = `the connection that held the migration lock of ${table} was lost ${when}, and with it the lock`;
+  return new MigrationLockError(message, { cause });
+}
+
+/** Another runner may have the lock by now: the work does nothing more on the database, however long it goes on. */
+async function stop(instance: Instance, running: Promise<Outcome<unknown>>, error: MigrationLockError): Promise<void> {
+  const { bars } = instance.pool.queue;
+  const bar = () =>
+    new MigrationLockError(`${error.message}: nothing more is asked until it has ended`, { cause: error });
+  bars.add(bar);
+  inBackground(running.finally(() => bars.delete(bar)));
+  // Not where the work has destroyed the instance, which a reset would open again.
+  if (!instance.pool.queue.isClosed) await instance.reset({ reason: 'the migration lock was lost' });
+  const late = await within(AFTER_LOSS_MILLIS, running);
+  if (late && 'error' in late) suppress(error, late.error);
 }
 
 /** No connection from before is lent again. What runs goes on: it may be another tenant's migration, or the app. */
-async function evict(db: Knex & Resettable): Promise<void> {
+async function evict({ pool }: Instance): Promise<void> {
   // The last query of the work gives its connection back in the next turn.
   await nextTurn();
-  const pool = instanceOf(db)?.pool;
-  if (pool && !pool.queue.isClosed) await pool.evict();
+  if (!pool.queue.isClosed) await pool.evict();
 }
 
 async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {
@@ -142,9 +197,4 @@ async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {
   } catch (error) {
     return { error };
   }
-}
-
-/** Not where the work has destroyed the instance, which a reset would open again. */
-async function reset(db: Knex & Resettable, reason: string): Promise<void> {
-  if ((db.client as Knex.Client).pool) await db.resetConnection({ reason });
 }

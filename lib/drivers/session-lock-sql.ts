@@ -6,6 +6,7 @@ export interface SessionLock {
   prepare: string;
   /** Keeps the server from ending a session that is idle for long, where that takes a statement of its own. */
   stay?: string;
+  /** Takes the lock with a key and a session as bindings: in that session only, and tells which one has answered. */
   take: string;
   /** Describes the holder. */
   holder: string;
@@ -20,7 +21,7 @@ export const SESSION_LOCKS: Record<'postgres' | 'mysql', SessionLock> = {
   postgres: {
     prepare: `select current_schema() as home,
       (select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout') as unlimited`,
-    take: 'select pg_try_advisory_lock($1::bigint) as taken',
+    take: `select case when pg_backend_pid() = $2::int then pg_try_advisory_lock($1::bigint) end as taken, pg_backend_pid() as id`,
     holder: `select format('backend %s (%s)', l.pid, concat_ws(', ',
         case when a.application_name <> '' then format('application "%s"', a.application_name) else 'no application name' end,
         'from ' || host(a.client_addr),
@@ -34,7 +35,7 @@ export const SESSION_LOCKS: Record<'postgres' | 'mysql', SessionLock> = {
   mysql: {
     prepare: 'select database() as home',
     stay: 'set session wait_timeout = 2147483',
-    take: 'select get_lock(?, 0) as taken',
+    take: 'select if(s.id = connection_id(), get_lock(s.name, 0), null) as taken, connection_id() as id from (select ? as name, ? as id) s',
     holder: `select concat('connection ', id, ' (user ', user, ', from ', host, ', since ', time, ' s)') as who
       from information_schema.processlist where id = is_used_lock(?)`,
     key: (schema, table) => `knex-reset ${digest(schema, table).toString('hex').slice(0, 40)}`,

@@ -1,5 +1,6 @@
 // A connection opened the way a config says, outside of any pool.
 import knex, { type Knex } from 'knex';
+import { hasExternalPool } from './client-facts';
 import { read } from '../words/foreign';
 import type { KnexClient } from './client-shape';
 
@@ -17,14 +18,20 @@ export async function openRawConnection(config: Knex.Config, connection: unknown
 
 /** Whether the config says how to open a connection: with `connectionPool` it need not. */
 export function canOpenBesidePool({ client }: Knex): boolean {
-  const { connectionSettings, connectionConfigProvider } = client as KnexClient;
+  const { config, connectionSettings, connectionConfigProvider } = client as KnexClient;
+  // Knex has settings there too, which say nothing.
+  if (hasExternalPool(client as KnexClient) && !read(config, 'connection')) return false;
   return Boolean(connectionSettings ?? connectionConfigProvider);
 }
 
-/** Opens a connection as the pool would: the connection provider is asked, the search path set, `afterCreate` called. */
-export function openBesidePool({ client }: Knex): Promise<object> {
+/**
+ * Opens a connection as the pool would: the connection provider is asked, the search path set, `afterCreate` called.
+ * @param observed the driver's module, made to tell of what is opened through it
+ */
+export function openBesidePool({ client }: Knex, observed: (module: unknown) => unknown): Promise<object> {
   // What is asked of a connection provider is for this connection alone.
   const opener = Object.create(client as KnexClient) as KnexClient;
+  Object.defineProperty(opener, 'driver', { value: observed(opener.driver) });
   return opener.getPoolSettings(opener.config.pool ?? {}).create();
 }
 

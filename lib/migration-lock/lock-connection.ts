@@ -1,27 +1,30 @@
-// A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed at once.
+// A connection outside the pool that holds a session lock: no reset touches it, and its end is noticed.
 import type { Knex } from 'knex';
-import { driverOf } from '../drivers/index';
-import type { SessionEnd } from '../drivers/session-end';
-import type { StatementTap } from '../drivers/statement-sink';
+import { Connection, type SessionEvents } from '../connection/connection';
+import { closeConnection } from '../connection/close';
+import type { Lendable } from '../connection/lendable';
+import type { Ending } from '../connection/state';
+import { Terminator } from '../connection/terminator';
+import { SESSION_ID } from '../drivers/session-id';
 import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
-import { factsOf } from '../knex/client-facts';
+import type { PoolHost } from '../pool/pool-host';
 import { canOpenBesidePool, openBesidePool } from '../knex/raw-connection';
 import { DEFAULTS } from '../words/options';
+import { SharedWork } from '../words/shared-work';
 import { defer, within } from '../words/waiting';
 
 export type Rows = Record<string, string | number | boolean | null>[];
 
-export interface LockConnection {
-  readonly kind: 'postgres' | 'mysql';
-  /** The server's id of the session, as the driver was told at login. */
-  readonly backendId: number | undefined;
-  /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
-  ask(sql: string, bindings?: readonly unknown[]): Promise<Rows>;
-  /** Resolves with the reason when the connection ends before `close()`. */
-  readonly whenLost: Promise<Error>;
-  /** Resolves when the server has ended the session, or does not answer. */
-  close(): Promise<void>;
+type Driver = PoolHost['driver'];
+
+/** The instance that it is opened for. */
+export interface LockHost {
+  readonly driver: Driver;
+  readonly recovery: {
+    /** Rejects where it must not be used, as with the wrong kind of server. */
+    opened(connection: Lendable): Promise<unknown> | undefined;
+  };
 }
 
 interface Socket {
@@ -34,91 +37,119 @@ interface RawConnection {
   stream?: Socket;
 }
 
-const KINDS: Record<string, LockConnection['kind']> = { pg: 'postgres', mysql: 'mysql', mysql2: 'mysql' };
-const KEEP_ALIVE_MILLIS = 10_000;
-const CLOSE_MILLIS = 1000;
+type Kind = 'postgres' | 'mysql';
 
-/** Opens it the way the pool would. */
-export async function openLockConnection(knex: Knex, waitMillis: number): Promise<LockConnection> {
-  const facts = factsOf(knex.client as Knex.Client);
-  const kind = KINDS[facts.driverName];
+const KINDS: Record<string, Kind> = { pg: 'postgres', mysql: 'mysql', mysql2: 'mysql' };
+const KEEP_ALIVE_MILLIS = 10_000;
+/** How long the goodbye of one may take, and the end of its session from outside if need be. */
+const CLOSE_MILLIS = 3000;
+/** No reset or eviction counts for it. */
+const STAMP = Object.freeze({ generation: 0, evictionCount: 0 });
+
+/** Opens it the way the pool would. What fails meanwhile leaves nothing. */
+export async function openLockConnection(host: LockHost, knex: Knex, waitMillis: number): Promise<LockConnection> {
+  const { driver } = host;
+  const kind = KINDS[driver.name];
   if (!kind) {
     throw new Error(
-      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${facts.driverName}`,
+      `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${driver.name}`,
     );
   }
   if (!canOpenBesidePool(knex)) {
     throw new Error('withMigrationLock opens a connection of its own: next to connectionPool, give connection as well');
   }
-  const driver = driverOf(facts);
   // A server that is there answers in this time, however short the caller's patience with other runners.
   const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
-  const opening = openBesidePool(knex) as Promise<RawConnection>;
+  const made = new Set<object>();
+  const opening = openBesidePool(knex, (module) => driver.observeOpening?.(module, made) ?? module);
   try {
-    const connection = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
-    return new OwnConnection(kind, driver, connection, answerMillis);
+    const raw = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
+    made.add(raw);
+    const lock = new LockConnection(kind, driver, raw as RawConnection, answerMillis);
+    made.delete(raw);
+    await lock.prepared(host);
+    return lock;
   } catch (error) {
-    opening.then(
-      (late) => driver.destroySocket(late),
-      () => {},
-    );
+    await Promise.all([...made].map((raw) => discard(driver, raw)));
+    // A driver that does not tell what it opens.
+    opening.then((late) => driver.destroySocket(late)).catch(() => {});
     throw error;
   }
 }
 
-class OwnConnection implements LockConnection {
-  readonly kind: LockConnection['kind'];
+/** Of no use, or not open yet. */
+async function discard(driver: Driver, raw: object): Promise<void> {
+  const isOpen = driver.backendId(raw) !== undefined && !driver.isGone(raw);
+  if (isOpen) await within(CLOSE_MILLIS, Promise.resolve(driver.closeGracefully(raw)));
+  driver.destroySocket(raw);
+}
+
+export class LockConnection implements SessionEvents {
+  readonly kind: Kind;
+  /** Resolves with the reason when the connection ends before `close()`. */
   readonly whenLost: Promise<Error>;
-  readonly #driver: SessionEnd<unknown>;
-  readonly #connection: RawConnection;
+  /** Resolves with true when it ends, by `close()` or before. */
+  readonly whenOver: Promise<true>;
+  readonly #over = defer<true>();
+  readonly #lost = defer<Error>();
+  readonly #connection: Connection;
+  readonly #raw: RawConnection;
   readonly #answerMillis: number;
-  readonly #ended = defer();
 
-  constructor(
-    kind: LockConnection['kind'],
-    driver: SessionEnd<unknown> & StatementTap<unknown>,
-    connection: RawConnection,
-    answerMillis: number,
-  ) {
+  constructor(kind: Kind, driver: Driver, raw: RawConnection, answerMillis: number) {
     this.kind = kind;
-    this.#driver = driver;
-    this.#connection = connection;
+    this.#raw = raw;
     this.#answerMillis = answerMillis;
-    const lost = defer<Error>();
-    this.whenLost = lost.promise;
-    driver.tap(connection, {
-      refusal: undefined,
-      ask: (statement) => statement.start(),
-      answered: (error) => error,
-      next: () => {},
-      died: (error) => lost.resolve(error),
-      ended: () => {
-        lost.resolve(new Error('Connection terminated unexpectedly'));
-        this.#ended.resolve();
-      },
-    });
+    this.whenLost = this.#lost.promise;
+    this.whenOver = this.#over.promise;
+    this.#connection = new Connection(raw, driver, STAMP, this);
     // Idle for as long as the work runs: keep-alive keeps middleboxes from forgetting it, and shows when it has ended.
-    (connection.connection?.stream ?? connection.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
+    (raw.connection?.stream ?? raw.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
   }
 
+  /** Rejects where the instance would not lend it, and closes it then. */
+  async prepared({ recovery }: LockHost): Promise<void> {
+    try {
+      await recovery.opened(this.#connection);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  onDeath(_connection: Connection, error: Error): void {
+    this.#lost.resolve(error);
+    this.#over.resolve(true);
+  }
+
+  onError(): void {}
+
+  /** The server's id of the session, as the driver was told at login. */
   get backendId(): number | undefined {
-    return this.#driver.backendId(this.#connection);
+    return this.#connection.backendId;
   }
 
-  async ask(sql: string, bindings: readonly unknown[] = []): Promise<Rows> {
+  /** The server's id of the session that answers. Behind a pooler it is another one. */
+  async session(limitMillis = this.#answerMillis): Promise<number> {
+    const [row] = await this.ask(SESSION_ID[this.kind], [], limitMillis);
+    return Number(row?.id);
+  }
+
+  /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
+  async ask(sql: string, bindings: readonly unknown[] = [], limitMillis = this.#answerMillis): Promise<Rows> {
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#connection.query(sql, bindings, (error, result) => (error ? reject(lossOr(error)) : resolve(result)));
+      this.#raw.query(sql, bindings, (error, result) => (error ? reject(lossOr(error)) : resolve(result)));
     });
-    const result = await bounded(answer, this.#answerMillis, 'the server did not answer the migration lock');
+    const result = await bounded(answer, limitMillis, 'the server did not answer the migration lock');
     return (Array.isArray(result) ? result : ((result as { rows?: Rows }).rows ?? [])) as Rows;
   }
 
+  /** Resolves when the server has ended the session, what runs on it included, or does not answer. */
   async close(): Promise<void> {
-    if (!this.#driver.isGone(this.#connection)) {
-      const asked = this.#driver.closeGracefully(this.#connection);
-      await within(CLOSE_MILLIS, Promise.all([asked, this.#ended.promise]));
-    }
-    this.#driver.destroySocket(this.#connection);
+    this.#over.resolve(true);
+    const connection = this.#connection;
+    const end = () => new SharedWork<Ending>((time) => closeConnection(connection, time, new Terminator()));
+    await connection.close(end).join(CLOSE_MILLIS);
   }
 }
 

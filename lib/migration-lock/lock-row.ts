@@ -3,10 +3,9 @@ import type { Knex } from 'knex';
 import { means } from '../drivers/error-codes';
 import { MigrationLockError } from '../words/errors';
 import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
-import type { Deadline } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
-import { pause } from './session-lock';
 import { TableName } from './table-name';
+import { type Wait, holdOn, pause } from './wait';
 
 const FREE = 0;
 const PLAIN = 1;
@@ -59,30 +58,31 @@ export class LockRow {
     };
   }
 
-  /** Resolves when the row is free. The connection has the lock, so a guarded runner that holds the row is dead. */
-  async wait(
-    connection: LockConnection,
-    deadline: Deadline,
-    { waitMillis, force }: { waitMillis: number; force: boolean },
-  ): Promise<void> {
+  /**
+   * Resolves when the row is free. The connection has the lock, so a guarded runner that holds the row is dead, or has lost its lock and
+   * stops: it gets the time for that.
+   */
+  async wait(connection: LockConnection, wait: Wait, force: boolean): Promise<void> {
+    if ((await this.#values(connection)).includes(GUARDED)) await holdOn(wait);
     for (;;) {
+      await this.freeMarked(connection);
       const values = await this.#values(connection);
-      if (values.includes(GUARDED)) await this.freeMarked(connection);
-      if (values.every((value) => value === FREE || value === GUARDED)) return;
-      if (deadline.leftMillis === 0) break;
-      await pause(deadline);
+      if (values.every((value) => value === FREE)) return;
+      if (wait.deadline.leftMillis === 0) break;
+      await pause(wait);
     }
     if (!force) {
       throw new MigrationLockError(
-        `the row in ${this.table.text}_lock was not free within ${waitMillis} ms: a plain runner holds it (\`knex migrate\`, or db.migrate ` +
+        `the row in ${this.table.text}_lock was not free within ${wait.waitMillis} ms: a plain runner holds it (\`knex migrate\`, or db.migrate ` +
           'outside of withMigrationLock). If that runner is dead, free the row with `knex migrate:unlock` or force: true',
       );
     }
     await send(connection, this.#freeingAll);
   }
 
-  /** Frees a row that a guarded runner has left locked. */
+  /** Frees a row that a guarded runner has left locked. One that looks free may still be locked by a transaction, and is left alone. */
   async freeMarked(connection: LockConnection): Promise<void> {
+    if (!(await this.#values(connection)).includes(GUARDED)) return;
     await send(connection, this.#freeing).catch(unlessNoTable);
   }
 

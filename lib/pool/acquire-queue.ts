@@ -35,17 +35,21 @@ export class AcquireQueue {
   #heldAtGate = 0;
   /** After `destroy()`, until the instance is opened again. */
   isClosed = false;
+  /** While there is one, each request is rejected with it. */
+  readonly bars = new Set<() => Error>();
 
   /** What becomes of a request: asked when it is made, and again when the real pool has answered it. */
   admissionOf({ enclosing, verdict }: Request): Admission {
     if (enclosing !== undefined) return 'inside';
-    if (this.isClosed || (verdict !== undefined && verdict !== REQUEUE)) return 'rejected';
+    if (this.isClosed || this.bars.size > 0 || (verdict !== undefined && verdict !== REQUEUE)) return 'rejected';
     return this.#gate !== undefined || verdict === REQUEUE ? 'held' : 'now';
   }
 
   /** The error of a request that is rejected. */
   refusalOf({ verdict }: Request): Error {
-    return verdict instanceof Error ? verdict : new Error('Unable to acquire a connection');
+    if (verdict instanceof Error) return verdict;
+    const [bar] = this.bars;
+    return bar?.() ?? new Error('Unable to acquire a connection');
   }
 
   get isGateClosed(): boolean {

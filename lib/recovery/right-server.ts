@@ -8,8 +8,14 @@ import {
   type TargetSessionAttrs,
 } from '../drivers/server-kind';
 import type { Lendable } from '../connection/lendable';
+import { read } from '../words/foreign';
 import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
 import { within } from '../words/waiting';
+
+/** Whether no connection was made because the server is of another kind. */
+export function saysWrongServer(error: unknown): boolean {
+  return read(error, 'code') === NOT_ESTABLISHED;
+}
 
 export class RightServer {
   readonly #wanted: TargetSessionAttrs;

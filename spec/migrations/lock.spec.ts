@@ -375,8 +375,9 @@ describe('withMigrationLock()', () => {
     });
 
     it('says which databases it works with', async () => {
-      const db = stage.resettable();
-      Object.defineProperty(db.client, 'driverName', { value: 'better-sqlite3' });
+      const plain = stage.knex();
+      Object.defineProperty(plain.client, 'driverName', { value: 'better-sqlite3' });
+      const db = stage.adopt(resettable(plain));
       const error = await failure(withMigrationLock(db, work));
       expect(error.message).to.include('works with pg, mysql and mysql2, not with better-sqlite3');
     });

@@ -61,6 +61,14 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     await until('nobody is connected', async () => (await connections()).length === 0);
   });
 
+  it('does not wait for its own sandbox', async () => {
+    const db = open();
+    await db.migrate.latest(sourceOf({}));
+    const rename = { up: (knex: Knex) => knex.raw('select 1') };
+    await db.sandbox(() => withMigrationLock(db, () => db.migrate.latest(sourceOf({ rename }))));
+    expect(await lockRow()).to.deep.equal([0]);
+  });
+
   it('frees the row of a dead guarded runner, and not that of a plain one', async () => {
     const db = open();
     await db.migrate.latest(sourceOf({}));

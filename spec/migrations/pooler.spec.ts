@@ -38,6 +38,25 @@ describe(`withMigrationLock() through PgBouncer${reason ? ` (skipped: ${reason})
     });
   }
 
+  it('is refused again and again while other clients use the pooler', async () => {
+    bouncer = await PgBouncer.before(stage.database, { pool_mode: 'transaction', default_pool_size: '2' });
+    const connection = bouncer.through(stage.database.connection);
+    const [db, app] = [stage.resettable({ connection }), stage.knex({ connection })];
+    let isOver = false;
+    const traffic = async () => {
+      while (!isOver) await app.raw('select 1');
+    };
+    const clients = [traffic(), traffic()];
+    const outcomes: string[] = [];
+    for (let i = 0; i < 15; i++) {
+      outcomes.push(await withMigrationLock(db, () => 'let through').catch((error: Error) => error.message));
+    }
+    isOver = true;
+    await Promise.all(clients);
+    expect(outcomes.filter((outcome) => !outcome.includes('pooler'))).to.be.empty;
+    expect((await stage.database.locks()).filter(({ locktype }) => locktype === 'advisory')).to.be.empty;
+  });
+
   for (const size of ['1', '5']) {
     it(`works with pool_mode = session and ${size} connections`, async () => {
       bouncer = await PgBouncer.before(stage.database, { pool_mode: 'session', default_pool_size: size });
