@@ -25,6 +25,8 @@ export interface AskOptions {
 }
 
 export interface TableEmptier {
+  /** What knex hands to the driver with each statement, so that rows are read as they are here. */
+  readonly plainRows?: object;
   /** All statements must go to one connection: they set something of the session. */
   readonly needsOneConnection: boolean;
   /**

@@ -1,7 +1,7 @@
 // Deletes what tests have stored: finds the tables that hold rows, empties them, and says what is in the way of that.
 import type { Knex } from 'knex';
 import { means } from '../drivers/error-codes';
-import type { Ask, AskOptions, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
+import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../drivers/table-emptier';
 import { tableEmptierOf } from '../drivers/table-emptiers';
 import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
 import { acquireTimeoutMillisOf } from '../knex/client-facts';
@@ -103,19 +103,17 @@ async function withAsk<T>(db: Knex, emptier: TableEmptier, work: (ask: Ask) => P
   const client = db.client as Knex.Client;
   // The rows as the driver gives them, without the user's postProcessResponse.
   const sender = client.config.postProcessResponse ? unprocessedCopy(db) : db;
-  if (!emptier.needsOneConnection) return work(async (sql, how) => query(sender, sql, how));
+  const query: (...asked: Parameters<Ask>) => Knex.Raw = (sql, { name, timeoutMillis } = {}) => {
+    const raw = sender.raw(sql).options({ ...emptier.plainRows, ...(name !== undefined && { name }) });
+    return timeoutMillis === undefined ? raw : raw.timeout(timeoutMillis, { cancel: true });
+  };
+  if (!emptier.needsOneConnection) return work(async (sql, how) => query(sql, how));
   const connection = await client.acquireConnection();
   try {
-    return await work(async (sql) => sender.raw(sql).connection(connection));
+    return await work(async (sql) => query(sql).connection(connection));
   } finally {
     await client.releaseConnection(connection);
   }
-}
-
-function query(db: Knex, sql: string, { name, timeoutMillis }: AskOptions = {}): Knex.Raw {
-  const raw = db.raw(sql);
-  if (name !== undefined) raw.options({ name });
-  return timeoutMillis === undefined ? raw : raw.timeout(timeoutMillis, { cancel: true });
 }
 
 interface LockFailure {

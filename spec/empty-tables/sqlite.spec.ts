@@ -48,6 +48,21 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       expect(await db.raw('select a.id as a, c.id as c from a, c')).to.deep.equal([{ a: 1, c: 8 }]);
     });
 
+    it('empties the tables where all integers are read as bigints', async function () {
+      const afterCreate = (raw: { defaultSafeIntegers?(): void }, done: (error: null, raw: unknown) => void) => {
+        raw.defaultSafeIntegers?.();
+        done(null, raw);
+      };
+      const own = open({ pool: { min: 1, max: 1, afterCreate } });
+      try {
+        await own.raw('create table a (id integer primary key)');
+        await own.raw('insert into a (id) values (5)');
+        expect(await emptyTables(own)).to.deep.equal(['a']);
+      } finally {
+        await own.destroy();
+      }
+    });
+
     for (const where of ['outside of a transaction', 'in a sandbox']) {
       for (const action of ['no action', 'restrict', 'cascade', 'set null']) {
         it(`foreign keys in chains and circles, and of tables that stay, ON DELETE ${action}, ${where}`, async () => {

@@ -1,4 +1,5 @@
 // emptyTables() on MySQL and MariaDB: TRUNCATE where a trigger or a counter asks for it, DELETE elsewhere, with the checks of foreign keys off.
+import { PLAIN_ROWS } from './plain-rows';
 import { readTables, tableName } from './tables';
 import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../table-emptier';
 import { refuseReference } from '../table-emptier';
@@ -103,6 +104,7 @@ async function holders(ask: Ask): Promise<LockHolder[]> {
 }
 
 export const mysqlTableEmptier: TableEmptier = {
+  plainRows: PLAIN_ROWS,
   needsOneConnection: true,
   empty,
   holders,

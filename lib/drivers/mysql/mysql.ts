@@ -5,6 +5,7 @@ import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import { isSameServer, openSideConnection, SecondConnection } from './side-connection';
 import { endsInBetween, Watch } from './watch';
+import { PLAIN_ROWS } from './plain-rows';
 import { askServerKind } from './server-kind';
 import { tapConnection } from './tap';
 import { isControl, isRestart, isRollback } from '../statement-text';
@@ -24,11 +25,15 @@ function watchOf(connection: MysqlConnection): Watch {
 /** Sends one statement past the tap. */
 function send(connection: MysqlConnection, sql: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    classOf(connection).prototype.query.call(connection, sql, (error: Error | null, result: unknown) => {
-      watchOf(connection).note(error, result);
-      if (error) reject(error);
-      else resolve(result);
-    });
+    classOf(connection).prototype.query.call(
+      connection,
+      { sql, ...PLAIN_ROWS },
+      (error: Error | null, result: unknown) => {
+        watchOf(connection).note(error, result);
+        if (error) reject(error);
+        else resolve(result);
+      },
+    );
   });
 }
 

@@ -2,6 +2,7 @@
 import { type TimeLimit, within } from '../../words/waiting';
 import { means } from '../error-codes';
 import type { SideConnection } from '../side-connection';
+import { PLAIN_ROWS } from './plain-rows';
 import { classOf, cut, type MysqlConnection, quit, socketOf } from './wire';
 
 const ignore = () => {};
@@ -37,7 +38,7 @@ export class SecondConnection {
     await this.connected;
     return new Promise((resolve, reject) => {
       const answered = (error: Error | null, result: unknown) => (error ? reject(error) : resolve(result));
-      this.#connection.query(sql, answered);
+      this.#connection.query({ sql, ...PLAIN_ROWS }, answered);
     });
   }
 
@@ -83,7 +84,8 @@ async function sessionsThere(
   const ids = sessions.map(({ id }) => id).join(', ');
   const own = "user = SUBSTRING_INDEX(CURRENT_USER(), '@', 1) OR user = SUBSTRING_INDEX(USER(), '@', 1)";
   const sql = `SELECT id AS id, info AS info FROM information_schema.processlist WHERE id IN (${ids}) AND (${own})`;
-  return (await second.send(sql)) as { id: number; info: string | null }[];
+  const rows = (await second.send(sql)) as { id: number | string; info: string | null }[];
+  return rows.map(({ id, info }) => ({ id: Number(id), info }));
 }
 
 export function isSameServer(one: MysqlConnection, other: MysqlConnection): boolean {

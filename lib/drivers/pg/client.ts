@@ -15,6 +15,8 @@ export interface Submittable {
 
 export interface QueryConfig {
   text: string;
+  /** Whose parsers read the rows. Absent: the connection's. */
+  types?: { getTypeParser(type: number, format?: string): (value: string | Buffer) => unknown };
   callback?: Callback;
 }
 

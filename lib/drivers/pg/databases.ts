@@ -3,6 +3,7 @@ import { sleep } from '../../words/waiting';
 import { createHash } from 'node:crypto';
 import { means } from '../error-codes';
 import type { PgConnection } from './client';
+import { PLAIN_ROWS } from './plain-rows';
 
 type Row = Record<string, unknown>;
 
@@ -135,7 +136,7 @@ export class PgDatabases {
 
   #ask(sql: string, values?: unknown[]): Promise<Row[]> {
     return new Promise((resolve, reject) => {
-      this.#connection.query(sql, values, (error, result) => {
+      this.#connection.query({ text: sql, ...PLAIN_ROWS }, values, (error, result) => {
         if (error) reject(error);
         else resolve((result as { rows: Row[] }).rows);
       });

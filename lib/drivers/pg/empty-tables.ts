@@ -12,6 +12,7 @@ import {
   regclass,
   tableName,
 } from './tables';
+import { PLAIN_ROWS } from './plain-rows';
 
 /**
  * In force for one message to the server, or for the rest of the caller's transaction. With row_security off, a statement fails that
@@ -126,6 +127,7 @@ async function holders(ask: Ask, { schemas }: EmptyRequest): Promise<LockHolder[
 }
 
 export const pgTableEmptier: TableEmptier = {
+  plainRows: PLAIN_ROWS,
   needsOneConnection: false,
   empty,
   holders,

@@ -9,6 +9,7 @@ import { checkConstraints } from './constraints';
 import { endedBefore, endHeard, watchCut } from './heard';
 import { isInStep } from './ledger';
 import { askServerKind, keepParameters, toldServerKind } from './server-kind';
+import { PLAIN_ROWS } from './plain-rows';
 import { ready } from './statements';
 import { openSideConnection, PLAIN } from './side-connection';
 import { tap } from './tap';
@@ -95,7 +96,7 @@ export const pgDriver: Driver<PgConnection> = {
   send(connection, sql) {
     const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
     return new Promise((resolve, reject) => {
-      query.call(connection, sql, undefined, (error, result) => {
+      query.call(connection, { text: sql, ...PLAIN_ROWS }, undefined, (error, result) => {
         if (!error) return resolve(result);
         // An error comes before the server is ready for the next statement.
         inBackground((ready(connection) ?? Promise.resolve()).then(() => reject(error)));

@@ -36,12 +36,14 @@ export async function askServerKind(
   connection: PgConnection,
   ask: (sql: string) => Promise<unknown>,
 ): Promise<AskedServerKind> {
-  const { rows } = (await ask(ASK)) as { rows: [{ id: unknown; standby: boolean | string; readOnly: string }] };
-  const [row] = rows;
-  // A type parser of the user's may have left it as text.
-  const isStandby = row.standby === true || row.standby === 't';
-  const isDirect = Number(row.id) === connection.processID;
-  return { isStandby, isReadOnly: isStandby || row.readOnly === 'on', address: addressOf(connection), isDirect };
+  const { rows } = (await ask(ASK)) as { rows: [{ id: number; standby: boolean; readOnly: string }] };
+  const [{ id, standby, readOnly }] = rows;
+  return {
+    isStandby: standby,
+    isReadOnly: standby || readOnly === 'on',
+    address: addressOf(connection),
+    isDirect: id === connection.processID,
+  };
 }
 
 /** The socket's: behind a stream factory the settings tell nothing. */

@@ -3,6 +3,7 @@ import { Deadline, type TimeLimit, within } from '../../words/waiting';
 import { promised } from '../../words/foreign';
 import type { ServerSession, SideConnection } from '../side-connection';
 import type { PgConnection } from './client';
+import { PLAIN_ROWS } from './plain-rows';
 import { factoryOf } from './way';
 
 const ignore = () => {};
@@ -55,7 +56,7 @@ class PgSideConnection implements SideConnection {
   }
 
   #ask(sql: string): Promise<unknown> {
-    const answer = this.#client.query(sql) as Promise<unknown>;
+    const answer = this.#client.query({ text: sql, ...PLAIN_ROWS }) as Promise<unknown>;
     this.#asking = answer.catch(ignore);
     return answer;
   }

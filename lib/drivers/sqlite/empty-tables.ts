@@ -109,7 +109,8 @@ function choose(all: Table[], { except, migrations }: EmptyRequest): { candidate
 
 async function holdsRows(ask: Ask, from: string): Promise<boolean> {
   const [row] = (await ask(`select exists (select 1 from ${from}) as found`)) as { found: number }[];
-  return row?.found === 1;
+  // A bigint, where the user has asked for them.
+  return Boolean(row?.found);
 }
 
 async function readReferences(ask: Ask, tables: Table[]): Promise<Reference[]> {
