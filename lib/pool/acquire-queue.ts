@@ -15,7 +15,7 @@ export interface Request {
   verdict: Verdict | undefined;
 }
 
-/** What an opening ends with that a reset has ended. A request that came behind that reset, and relied on it, is made again. */
+/** What an opening ends with that a reset, or the death of another connection, has ended. A request that relied on it is made again. */
 export class EndedOpening extends Error {}
 
 /** The verdict on a request that is to be made again behind the gate. */

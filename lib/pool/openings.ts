@@ -1,4 +1,5 @@
 // Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
+import { isFatal } from '../drivers/fatal-errors';
 import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
@@ -133,8 +134,8 @@ export class Openings implements RawOpenings {
       throw new EndedOpening('opened for a generation that a reset has ended');
     } catch (error) {
       this.invalidateSettings();
-      if (!isEnded()) this.failure = error;
-      // A reset that kept the pool has ended this opening, but a later request relies on it.
+      if (!isEnded() && !(error instanceof EndedOpening)) this.failure = error;
+      // A reset that kept the pool has ended this opening, or the death of another one, but a request relies on it.
       else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.#open(make);
       throw error;
     }
@@ -152,7 +153,9 @@ export class Openings implements RawOpenings {
       await preparing;
     } catch (error) {
       inBackground(this.#pool.register.discard(connection));
-      throw error;
+      // Its own death would be fatal.
+      const isEvicted = this.#pool.register.isEvicted(connection) && !isFatal(error);
+      throw isEvicted ? new EndedOpening('closed because another connection has died', { cause: error }) : error;
     }
   }
 
