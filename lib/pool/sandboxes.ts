@@ -41,3 +41,17 @@ export interface Guest {
   /** The user's frames where it was asked. */
   readonly stack: string;
 }
+
+const ends = new WeakMap<object, SandboxOwner>();
+
+/** What is asked of a sandbox that has ended is refused with this. */
+export function refusalOf(owner: SandboxOwner): Error {
+  const error = owner.closed();
+  ends.set(error, owner);
+  return error;
+}
+
+/** The sandbox whose end is why this error refuses something. */
+export function endedSandbox(error: object): SandboxOwner | undefined {
+  return ends.get(error);
+}

@@ -1,7 +1,22 @@
 // A promise that these hooks abort may have no handler. The test reports that leak already, so no unhandled rejection may follow.
-import { ResetError, SandboxError } from '../words/errors';
+import { endedSandbox, type SandboxOwner } from '../pool/sandboxes';
+import { ResetError } from '../words/errors';
+import { read, valueOr } from '../words/foreign';
 
 export const REASON = 'the test that asked for it is over';
+
+const sandboxes = new WeakSet<SandboxOwner>();
+
+/** The transaction of a sandbox, which knows whose it is. */
+interface SandboxRoot {
+  readonly sandbox?: SandboxOwner | undefined;
+}
+
+/** The sandbox that is pinned now is these hooks' own: its end is their doing. That of a test's own sandbox is the test's. */
+export function ownSandbox(pinned: object | undefined): void {
+  const owner = (pinned as SandboxRoot | undefined)?.sandbox;
+  if (owner) sandboxes.add(owner);
+}
 
 let wanted = 0;
 let unmute = () => {};
@@ -31,10 +46,18 @@ function mute(): () => void {
   };
 }
 
+/** More causes than that are of no use to anybody: errors may well be each other's cause, or have a getter that makes ever new ones. */
+const LONGEST_CHAIN = 20;
+
 function isOurDoing(error: unknown): boolean {
-  // Also errors of other realms, as in jest and `vm`.
-  for (let each = error; typeof each === 'object' && each !== null; each = (each as { cause?: unknown }).cause) {
-    if (each instanceof SandboxError || (each instanceof ResetError && each.reason === REASON)) return true;
+  let each = error;
+  for (let link = 0; link < LONGEST_CHAIN && typeof each === 'object' && each !== null; link++) {
+    const one = each;
+    // Also errors of other realms, as in jest and `vm`.
+    if (valueOr(false, () => one instanceof ResetError && one.reason === REASON)) return true;
+    const ended = endedSandbox(one);
+    if (ended && sandboxes.has(ended)) return true;
+    each = read(one, 'cause');
   }
   return false;
 }

@@ -1,5 +1,5 @@
 // Holds a transaction open for its owner, until the owner lets go of it.
-import type { SandboxOwner } from '../pool/sandboxes';
+import { refusalOf, type SandboxOwner } from '../pool/sandboxes';
 import type { CallSite } from '../words/call-site';
 import type { Failure } from '../words/failure';
 import type { ControlledTransaction } from './controlled-transaction';
@@ -33,7 +33,7 @@ export class Hold<T extends ControlledTransaction> {
 
   /** What is asked in a sandbox that was closed. Made only if it is used: an error costs as much as the way of a query through here. */
   refusal({ state, isOver }: ControlledTransaction): Failure | undefined {
-    if (state.is === 'rollingBack' || isOver) this.#closed ??= { error: this.owner.closed() };
+    if (state.is === 'rollingBack' || isOver) this.#closed ??= { error: refusalOf(this.owner) };
     return this.#closed;
   }
 }
