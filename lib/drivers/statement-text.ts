@@ -7,6 +7,26 @@ function firstWord(sql: string): string {
   return (FIRST_WORD.exec(sql)?.[1] ?? '').toUpperCase();
 }
 
+const OF_ROWS = new Set([
+  'SELECT',
+  'INSERT',
+  'UPDATE',
+  'DELETE',
+  'REPLACE',
+  'WITH',
+  'VALUES',
+  'TABLE',
+  'SET',
+  'SHOW',
+  'DO',
+]);
+
+/** Whether it leaves a transaction as it is, whatever becomes of it: a single statement about rows or settings, or of this package's savepoints. */
+export function isOfRows(sql: string): boolean {
+  const word = firstWord(sql.replace(/^[\s(]+/, ''));
+  return (OF_ROWS.has(word) || word === 'SAVEPOINT' || word === 'RELEASE') && !/;\s*\S/.test(sql);
+}
+
 /** ROLLBACK of the whole transaction. */
 export function isRollback(sql = ''): boolean {
   return firstWord(sql) === 'ROLLBACK' && !/\bto\b/i.test(sql);

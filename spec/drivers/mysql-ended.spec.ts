@@ -83,6 +83,48 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1, 2, 3]);
   });
 
+  const FAILING = [
+    'create table t (id int)',
+    'drop table nowhere',
+    'alter table t add column id int',
+    'truncate table nowhere',
+  ];
+  const WITH_ROWS = ['analyze table t', 'check table t', 'optimize table t'];
+
+  for (const sql of [...FAILING, ...WITH_ROWS]) {
+    it(`notices that ${sql.toUpperCase()} has committed, whose answer does not say so`, async () => {
+      let later: Error | undefined;
+      const block = db.atomic(async (trx) => {
+        await trx('t').insert({ id: 3 });
+        await trx.raw(sql).catch(() => {});
+        later = await failure(trx('t').insert({ id: 4 }));
+        throw new Error('of the block');
+      });
+      const error = await failure(block);
+      expect(`${later?.message} ${error.message}`).to.include(sql);
+      expect(await ids()).to.deep.equal([1, 2, 3]);
+    });
+
+    it(`fails a sandbox for ${sql.toUpperCase()} inside it`, async () => {
+      const sandbox = await db.openSandbox();
+      await db('t').insert({ id: 3 });
+      await db.raw(sql).catch(() => {});
+      const error = await failure(sandbox.close());
+      expect(error).to.be.instanceOf(SandboxError).with.property('message').that.includes(sql);
+    });
+  }
+
+  it('asks nothing behind a statement about rows that fails', async () => {
+    await db.atomic(async (trx) => {
+      await failure(trx('t').insert({ id: 1 }));
+      await trx('t').insert({ id: 3 });
+      const [{ Value: before }] = (await trx.raw("show session status like 'Com_do'"))[0];
+      await failure(trx.raw('select * from nowhere'));
+      const [{ Value: after }] = (await trx.raw("show session status like 'Com_do'"))[0];
+      expect(after).to.equal(before);
+    });
+  });
+
   it('rejects in a sandbox with the hint that a schema change commits by itself', async () => {
     const error = await failure(
       db.sandbox(async () => {

@@ -3,6 +3,7 @@ import { callUser, inBackground, throwLater, nextTick } from '../../words/foreig
 import { means } from '../error-codes';
 import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
+import { isOfRows } from '../statement-text';
 import type { Watch } from './watch';
 import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './wire';
 
@@ -63,10 +64,13 @@ export class CallbackStatement implements PendingStatement {
     sink.next();
   }
 
-  /** An error has no status flags. The answer to a statement that does nothing has them. */
+  /**
+   * Errors and rows have no status flags. The answer to a statement that does nothing has them. DDL commits before it runs, and may fail
+   * then; ANALYZE TABLE and the like commit and return rows.
+   */
   #askWhetherOpen(error: unknown): Promise<void> | undefined {
     const { connection, watch } = this.tap;
-    if (!means(error, 'mayBeRolledBack') || watch.status !== 'open') return undefined;
+    if (!watch.isInDoubt || (isOfRows(this.sql) && !means(error, 'mayBeRolledBack'))) return undefined;
     return new Promise((resolve) => {
       classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
         watch.note(failure, result);

@@ -16,6 +16,12 @@ export class Watch {
   charsetNumber: number | undefined;
   #isOpen: boolean | undefined;
   #isAutocommit = true;
+  #hasFlags = false;
+
+  /** The latest answer had no status flags, and the transaction was open before it: a statement that commits may have ended it. */
+  get isInDoubt(): boolean {
+    return !this.#hasFlags && this.#isOpen === true;
+  }
 
   get status(): TransactionStatus {
     if (this.#isOpen === undefined) return 'unknown';
@@ -30,12 +36,14 @@ export class Watch {
 
   /** mysql2 reports status flags only for results without rows. A SELECT can start a transaction (autocommit off), but never ends one. */
   note(error: unknown, result: unknown): void {
+    this.#hasFlags = false;
     if (error) {
       if (means(error, 'rolledBack')) this.#isOpen = false;
       return;
     }
     const flags = flagsOf(result);
     if (flags !== undefined) {
+      this.#hasFlags = true;
       this.#isOpen = (flags & IN_TRANSACTION) !== 0;
       this.#isAutocommit = (flags & AUTOCOMMIT) !== 0;
     } else if (!this.#isAutocommit) {
