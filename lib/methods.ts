@@ -16,7 +16,10 @@ type MethodsHost = TransactionHost & SandboxHost & Observed & { reset(options: R
 
 export function methodsOf(instance: MethodsHost): Resettable {
   return {
-    resetConnection: (...args: unknown[]) => instance.reset(args[0] as ResetOptions),
+    // Where all arguments are optional no parameter is written: vitest reads the source of its hooks, and refuses a rest parameter.
+    resetConnection: function resetConnection() {
+      return instance.reset(arguments[0] as ResetOptions);
+    },
     // A copy has the same function, and its transactions the copy's parameters.
     atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
       return runOutermost(instance, { block, options, stack: captureCallSite(atomic), userParams: this?.userParams });
@@ -24,8 +27,8 @@ export function methodsOf(instance: MethodsHost): Resettable {
     sandbox: function sandbox(body, options) {
       return runInSandbox(instance, body, { options, stack: captureCallSite(sandbox) });
     },
-    openSandbox: function openSandbox(...args: unknown[]) {
-      return openSandboxIn(instance, { options: args[0], stack: captureCallSite(openSandbox) });
+    openSandbox: function openSandbox() {
+      return openSandboxIn(instance, { options: arguments[0] as unknown, stack: captureCallSite(openSandbox) });
     },
     outside: (work) => runOutside(instance.ambient, work),
     connectionState: () => connectionState(instance),

@@ -39,6 +39,18 @@ describe('the built package', () => {
     await db.destroy();
   });
 
+  it('has hooks and methods without a written parameter, so that vitest takes them as hooks', async () => {
+    const { resettable } = load(dist, 'index') as unknown as typeof Library;
+    const { resetHooks } = load(dist, 'mocha') as unknown as typeof Mocha;
+    const db = resettable(makeKnex({ host: '127.0.0.1', port: 1 }));
+    const { resetConnection, openSandbox, connectionState } = db;
+    for (const each of [resetConnection, openSandbox, connectionState, ...Object.values(resetHooks(db))]) {
+      expect(Function.prototype.toString.call(each)).to.match(/^[^(]*\(\)/);
+      expect(each).to.have.lengthOf(0);
+    }
+    await db.destroy();
+  });
+
   it('has renamed no error', () => {
     for (const [key, value] of Object.entries(load(dist, 'index'))) {
       if ('code' in (value as object)) expect((value as { name: string }).name).to.equal(key);

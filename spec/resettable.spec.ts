@@ -8,6 +8,9 @@ import { type ResettableKnex, useStage } from './support/stage';
 
 const METHODS = ['resetConnection', 'atomic', 'sandbox', 'openSandbox', 'connectionState'] as const;
 
+/** As vitest reads them, which wants an object pattern or nothing there. */
+const writtenParameters = (method: object) => /^[^(]*\(([^)]*)/.exec(Function.prototype.toString.call(method))?.[1];
+
 describe('resettable()', () => {
   const stage = useStage();
 
@@ -37,6 +40,15 @@ describe('resettable()', () => {
     for (const name of ['resetConnection', 'openSandbox', 'connectionState'] as const) {
       expect(db[name], name).to.have.lengthOf(0);
     }
+  });
+
+  it('gives them no parameter that a runner could read', async () => {
+    const db = stage.resettable();
+    const sandbox = await db.openSandbox();
+    for (const method of [db.resetConnection, db.openSandbox, db.connectionState, sandbox.close]) {
+      expect(writtenParameters(method)).to.equal('');
+    }
+    await sandbox.close();
   });
 
   it('leaves other instances and knex’s classes alone', () => {
