@@ -6,6 +6,8 @@ import type { Lendable } from '../connection/lendable';
 import type { Ending } from '../connection/state';
 import { Terminator } from '../connection/terminator';
 import { SESSION_ID } from '../drivers/session-id';
+import { PLAIN_ROWS as MYSQL_ROWS } from '../drivers/mysql/plain-rows';
+import { PLAIN_ROWS as PG_ROWS } from '../drivers/pg/plain-rows';
 import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
 import type { PoolHost } from '../pool/pool-host';
@@ -32,7 +34,11 @@ interface Socket {
 }
 
 interface RawConnection {
-  query(sql: string, bindings: readonly unknown[], callback: (error: Error | null, result: unknown) => void): unknown;
+  query(
+    config: object,
+    bindings: readonly unknown[],
+    callback: (error: Error | null, result: unknown) => void,
+  ): unknown;
   connection?: { stream?: Socket };
   stream?: Socket;
 }
@@ -138,7 +144,9 @@ export class LockConnection implements SessionEvents {
   /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
   async ask(sql: string, bindings: readonly unknown[] = [], limitMillis = this.#answerMillis): Promise<Rows> {
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#raw.query(sql, bindings, (error, result) => (error ? reject(lossOr(error)) : resolve(result)));
+      this.#raw.query(configOf(this.kind, sql), bindings, (error, result) =>
+        error ? reject(lossOr(error)) : resolve(result),
+      );
     });
     const result = await bounded(answer, limitMillis, 'the server did not answer the migration lock');
     return (Array.isArray(result) ? result : ((result as { rows?: Rows }).rows ?? [])) as Rows;
@@ -151,6 +159,11 @@ export class LockConnection implements SessionEvents {
     const end = () => new SharedWork<Ending>((time) => closeConnection(connection, time, new Terminator()));
     await connection.close(end).join(CLOSE_MILLIS);
   }
+}
+
+/** Made anew for each statement: the driver writes into it. Its rows are plain, whatever the user has set. */
+function configOf(kind: Kind, sql: string): object {
+  return kind === 'postgres' ? { text: sql, ...PG_ROWS } : { sql, ...MYSQL_ROWS };
 }
 
 /** A fatal error means that the lock, or the place in the queue for it, is lost with the connection. */

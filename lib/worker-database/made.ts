@@ -21,7 +21,7 @@ export interface WorkerDatabase {
    * await worker.restore(db);
    * @throws Error when the clone was dropped, also while this waits, and when a later load of the package in this process has it
    */
-  restore(db: Knex & Resettable): Promise<void>;
+  restore<K extends Knex = Knex>(db: K & Resettable): Promise<void>;
   /**
    * Drops the clone, after a restore that is under way. Without this call, a later run drops it when this process is gone. One that a later
    * load of the package in this process has stays.

@@ -3,7 +3,8 @@ import knex, { type Knex } from 'knex';
 import { driverNameOf } from '../knex/raw-connection';
 import { describe, isPlainObject } from '../words/describe';
 import { read } from '../words/foreign';
-import { callable, checkOptions, count, refuse, text } from '../words/options';
+import { callable, checkOptions, count, DEFAULTS, refuse, text } from '../words/options';
+import { within } from '../words/waiting';
 import { Place } from './inheritance';
 import { Keeper } from './keeper';
 import { made, WHERE, type WorkerDatabase } from './made';
@@ -107,6 +108,7 @@ async function runPrepare(
   prepare: WorkerDatabaseOptions['prepare'],
 ): Promise<void> {
   const db = knex(redirect(config, making));
+  let isEnded: boolean | undefined;
   try {
     await prepare(db);
   } catch (error) {
@@ -115,6 +117,12 @@ async function runPrepare(
       cause: error,
     });
   } finally {
-    await db.destroy();
+    // Knex waits for ever for a connection that is not given back.
+    const ending = db.destroy().then(() => true);
+    isEnded = await within(DEFAULTS.timeoutMillis, ending);
   }
+  if (isEnded) return;
+  throw new Error(
+    `${WHERE}: prepare has left a transaction or a connection open, and nothing of its template is left: end what it begins, and await it`,
+  );
 }

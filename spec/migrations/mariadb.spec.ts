@@ -36,8 +36,8 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     await server?.dispose();
   });
 
-  const open = (): Knex & Resettable => {
-    const db = resettable(makeKnex({ ...server?.root, ...ACCOUNT }, { client: 'mysql2' }));
+  const open = (settings: object = {}): Knex & Resettable => {
+    const db = resettable(makeKnex({ ...server?.root, ...ACCOUNT, ...settings }, { client: 'mysql2' }));
     instances.push(db);
     return db;
   };
@@ -60,6 +60,12 @@ describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}
     expect(await lockRow()).to.deep.equal([0]);
     await until('nobody is connected', async () => (await connections()).length === 0);
   });
+
+  for (const settings of [{ rowsAsArray: true }, { nestTables: true }, { typeCast: () => false }]) {
+    it(`reads its own rows with ${Object.keys(settings)[0]}`, async () => {
+      expect(await withMigrationLock(open(settings), () => 'done')).to.equal('done');
+    });
+  }
 
   it('does not wait for its own sandbox', async () => {
     const db = open();

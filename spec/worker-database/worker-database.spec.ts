@@ -125,6 +125,13 @@ describe('workerDatabase()', () => {
   });
 
   describe('where prepare fails', () => {
+    it('rejects where it has left a transaction open, and lets the next one try again', async () => {
+      const prepare: WorkerDatabaseOptions['prepare'] = async (db) => void (await db.transaction());
+      expect((await failure(make({ prepare }))).message).to.include('left a transaction or a connection open');
+      expect(await databases()).to.be.empty;
+      await make();
+    });
+
     it('leaves nothing, rejects with the reason, and lets the next one try again', async () => {
       const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
         await createTable(db);
