@@ -1,7 +1,11 @@
 // Waits with a bound, and leaves no timer behind.
 
-// Taken when this is loaded: a test may fake the clock, while what is waited for here goes on.
-const { clearTimeout, setImmediate, setTimeout } = globalThis;
+import { performance } from 'node:perf_hooks';
+import timers from 'node:timers';
+
+// Taken when this is loaded: a test may fake the clock, while what is waited for here goes on. Not from the global object, where jest
+// has faked it before anything is loaded (`fakeTimers: { enableGlobally: true }`).
+const { clearTimeout, setImmediate, setTimeout } = timers;
 const now = performance.now.bind(performance);
 
 /** The next turn of the event loop. */

@@ -4,6 +4,7 @@ import sinon from 'sinon';
 import { ResetError } from '../../lib';
 import { resetHooks } from '../../lib/mocha';
 import { defer } from '../../lib/words/waiting';
+import type * as Waiting from '../../lib/words/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -65,6 +66,26 @@ describe('while the clock is faked', () => {
       });
     });
   }
+
+  it('waits by the clock of Node where a runner had faked the global one before this package was loaded', async () => {
+    const file = require.resolve('../../lib/words/waiting');
+    const loaded = require.cache[file];
+    delete require.cache[file];
+    // As jest does with `fakeTimers: { enableGlobally: true }`: only the global object, not the modules of Node.
+    for (const name of ['setTimeout', 'clearTimeout', 'setImmediate'] as const) sinon.stub(globalThis, name);
+    sinon.stub(globalThis, 'performance').value({ now: () => 0 });
+    let fresh: typeof Waiting;
+    try {
+      fresh = require(file) as typeof Waiting;
+    } finally {
+      require.cache[file] = loaded;
+      sinon.restore();
+    }
+    const waits = watch(Promise.all([fresh.nextTurn(), fresh.sleep(1)]));
+    await until('it is done', () => waits.state === 'resolved', { timeoutMillis: 2000 });
+    const deadline = new fresh.Deadline(0);
+    await until('time goes on', () => deadline.lateMillis > 0, { timeoutMillis: 2000 });
+  });
 
   describe('db.atomic()', () => {
     it('waits for a query that was not awaited', async () => {
