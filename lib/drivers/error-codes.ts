@@ -91,6 +91,8 @@ const SQLSTATES: CodeTable = {
 const MYSQL_CODES: CodeTable = {
   ER_SERVER_SHUTDOWN: { errno: 1053, is: ['fatal', 'endsSession'], because: 'the server is being shut down' },
   ER_CONNECTION_KILLED: { errno: 1927, is: ['fatal', 'endsSession'], because: 'the session was killed' },
+  ER_CON_COUNT_ERROR: { errno: 1040, is: ['fatal'], because: 'the server has too many connections' },
+  ER_CLIENT_INTERACTION_TIMEOUT: { errno: 4031, is: ['fatal', 'endsSession'], because: 'it was idle for too long' },
   ER_LOCK_DEADLOCK: {
     errno: 1213,
     is: ['retry', 'rolledBack', 'mayBeRolledBack'],
@@ -153,12 +155,12 @@ const WITHOUT_CODE: readonly Entry[] = [
     is: ['fatal'],
     because: 'the connection was closed before',
   },
+  { text: /Client (was closed|has .* error) and is not queryable$/, is: ['fatal'], because: 'it was closed before' },
   {
-    text: /Client has encountered a connection error and is not queryable$/,
+    text: /^(timeout expired|.* due to connection timeout)$/,
     is: ['fatal'],
-    because: 'the connection had a fatal error before',
+    because: 'it was not established in time',
   },
-  { text: /Client was closed and is not queryable$/, is: ['fatal'], because: 'the connection was closed before' },
 ];
 
 /** The code of an error of ours: a connection to the right server could not be established. */

@@ -38,6 +38,8 @@ const FATAL = [
   'EHOSTUNREACH',
   'ENETUNREACH',
   '53300',
+  'ER_CON_COUNT_ERROR',
+  'ER_CLIENT_INTERACTION_TIMEOUT',
 ];
 const NOT_FATAL = [
   '57014',
@@ -84,6 +86,8 @@ describe('isFatal()', () => {
     'Connection terminated unexpectedly',
     'Client has encountered a connection error and is not queryable',
     'Client was closed and is not queryable',
+    'timeout expired',
+    'Connection terminated due to connection timeout',
     'select 1 - Connection terminated unexpectedly',
     'ROLLBACK - Client has encountered a connection error and is not queryable',
   ];
