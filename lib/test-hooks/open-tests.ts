@@ -20,8 +20,10 @@ export class OpenTests {
   async begin(test: RunningTest, make: (outer: Attempt | undefined) => Attempt): Promise<Attempt> {
     for (;;) {
       const latest = this.#tests.at(-1);
-      if (!latest || test.isInside(latest.test)) break;
+      if (!latest) break;
+      // First: a test that is over has nothing inside, whatever its name is.
       const isOver = latest.attempt.isOver || latest.test.isOver() || isSame(latest.test, test);
+      if (!isOver && test.isInside(latest.test)) break;
       if (!isOver) throw overlap(test, latest.test);
       // Its own hook for that was not called, or is at it.
       await latest.attempt.discard();

@@ -66,12 +66,20 @@ interface NodeContext {
 
 /** Runs the hooks around a test again for each test inside it. */
 function ofNode(context: NodeContext, title: string): RunningTest {
+  const around = nameAround(context);
   return {
     title,
     key: context,
     isOver: () => context.passed === true || (context.error ?? null) !== null,
-    isInside: (outer) => title.startsWith(`${outer.title} > `),
+    // A suite may be between them.
+    isInside: (outer) => `${around} > `.startsWith(`${outer.title} > `),
   };
+}
+
+/** The full name of what a test is in. It is joined with " > ", which may be in the names, too: so the test's own name is taken off. */
+function nameAround({ name, fullName = name }: NodeContext): string {
+  const own = ` > ${name}`;
+  return fullName.endsWith(own) ? fullName.slice(0, -own.length) : '';
 }
 
 interface AvaContext {

@@ -50,6 +50,16 @@ describe('resetHooks() for tests at the same time', () => {
     });
   }
 
+  it('names with " > " are not taken for a test inside a test of node:test', async () => {
+    const env = { HOOKS: JSON.stringify({ isolation: 'sandbox' }) };
+    const { output } = await project().node(['--test', '--test-reporter=tap', 'names.node.js'], env);
+    expect(output).to.match(/ {4}ok \d+ - price > 100\n/);
+    expect(output).to.match(/not ok \d+ - total > 0[^]*?SandboxError/);
+    expect(output).to.match(/at once > total > 0" begins while "at once > total" runs/);
+    // node:test may fail both for what a hook of one of them throws.
+    expect(output).to.match(/# pass [12]\n# fail [23]\n/);
+  });
+
   for (const isolation of ['sandbox', 'reset', 'recycle']) {
     it(`files of vitest that share their modules go on after each other (${isolation}) (with RUNNERS=1, as in CI)`, async function () {
       if (!process.env.RUNNERS) this.skip();
