@@ -12,6 +12,8 @@ export interface EmptyRequest {
   readonly isInside: boolean;
   /** How long to wait for a lock. */
   readonly lockMillis: number;
+  /** Whether an error says that a lock was not to be had. */
+  isLockTimeout(this: void, error: unknown): boolean;
 }
 
 /** Runs one statement, or a script where the driver takes scripts. Resolves with what the driver answers. */

@@ -43,7 +43,14 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
   const emptier = emptierOf(WHERE, client);
   const lockMillis = lockMillisOf(db);
-  const request: EmptyRequest = { except, schemas, migrations: migrationTables(db), lockMillis, isInside };
+  const request: EmptyRequest = {
+    except,
+    schemas,
+    migrations: migrationTables(db),
+    lockMillis,
+    isLockTimeout,
+    isInside,
+  };
   const layouts = valueOf(memories, client.pool ?? client, () => new Map<string, { layout?: unknown }>());
   const memory = valueOf(layouts, JSON.stringify([except, schemas, request.migrations]), () => ({}));
   return withAsk(db, emptier, async (ask) => {

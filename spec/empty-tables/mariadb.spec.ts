@@ -66,7 +66,14 @@ for (const driver of ['mysql2', 'mysql']) {
         await run('insert into a values (5)', 'insert into b values (1, 5)');
         const connection: unknown = await db.client.acquireConnection();
         const ask = async (sql: string) => db.raw(sql).connection(connection);
-        const request = { except: [], migrations: [], schemas: undefined, lockMillis: 1000, isInside: false };
+        const request = {
+          except: [],
+          migrations: [],
+          schemas: undefined,
+          lockMillis: 1000,
+          isInside: false,
+          isLockTimeout: () => false,
+        };
         const memory = { layout: [[{ version: '8.4.0' }]] };
         expect(await mysqlTableEmptier.empty(ask, request, memory)).to.deep.equal(['a', 'b']);
         await run('insert into a values (5)', 'insert into b values (1, 5)');

@@ -1,8 +1,12 @@
 // emptyTables() on SQLite, with the drivers that are installed.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { type Resettable, resettable } from '../../lib';
 import { emptyTables } from '../../lib/testing';
+import { nextTurn } from '../../lib/words/waiting';
 import { failure } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 
@@ -46,6 +50,32 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       expect(await emptyTables(db)).to.deep.equal([]);
       await run('insert into a default values', 'insert into c default values');
       expect(await db.raw('select a.id as a, c.id as c from a, c')).to.deep.equal([{ a: 1, c: 8 }]);
+    });
+
+    // libsql tells nobody that a database is locked.
+    const itTells = engine === 'libsql' ? () => {} : it;
+    itTells('waits for another writer, and not for longer than acquireConnectionTimeout', async () => {
+      const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'knex-reset-'));
+      const config = (acquireConnectionTimeout: number) => ({
+        connection: { filename: path.join(folder, 'a.db'), options: { timeout: 1 } } as Knex.StaticConnectionConfig,
+        acquireConnectionTimeout,
+      });
+      const [one, impatient, writer] = [open(config(10_000)), open(config(50)), open(config(10_000))];
+      try {
+        await one.raw('pragma journal_mode = wal');
+        await one.raw('create table a (id integer primary key)');
+        await one.raw('insert into a values (1)');
+        const trx = await writer.transaction();
+        await trx('a').insert({ id: 2 });
+        expect((await failure(emptyTables(impatient))).message).to.include('locked for longer than 50 ms');
+        const emptying = emptyTables(one);
+        await nextTurn();
+        await trx.commit();
+        expect(await emptying).to.deep.equal(['a']);
+      } finally {
+        await Promise.all([one, impatient, writer].map((each) => each.destroy()));
+        fs.rmSync(folder, { recursive: true });
+      }
     });
 
     it('empties the tables where all integers are read as bigints', async function () {

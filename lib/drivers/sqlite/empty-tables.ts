@@ -1,5 +1,6 @@
 // emptyTables() on SQLite: one transaction, in which foreign keys are not checked and triggers are dropped and made again.
 import type { Ask, EmptyRequest, TableEmptier } from '../table-emptier';
+import { inTransaction } from './write-transaction';
 import { refuseMissing, refuseMissingSchemas, refuseReference } from '../table-emptier';
 
 interface Table {
@@ -25,8 +26,6 @@ interface Trigger {
   sql: string;
 }
 
-const SAVEPOINT = 'knex_reset_empty_tables';
-
 const quoteName = (name: string) => `"${name.replaceAll('"', '""')}"`;
 const quoteText = (text: string) => `'${text.replaceAll("'", "''")}'`;
 const tableName = ({ schema, name }: { schema: string; name: string }) => `${quoteName(schema)}.${quoteName(name)}`;
@@ -42,16 +41,10 @@ async function empty(ask: Ask, request: EmptyRequest): Promise<string[]> {
   // Without effect in a transaction of the caller's: there they are checked when all is deleted, children first.
   await ask('pragma foreign_keys = off');
   try {
-    await ask(`savepoint ${SAVEPOINT}`);
-    try {
+    return await inTransaction(ask, request, async () => {
       await ask('pragma defer_foreign_keys = on');
-      return await emptyInside(ask, request);
-    } catch (error) {
-      await ask(`rollback to ${SAVEPOINT}`).catch(() => {});
-      throw error;
-    } finally {
-      await ask(`release ${SAVEPOINT}`);
-    }
+      return emptyInside(ask, request);
+    });
   } finally {
     if (checks?.foreign_keys) await ask('pragma foreign_keys = on');
   }
