@@ -227,6 +227,17 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await stage.rows('select id from t')).to.deep.equal([{ id: 1 }]);
       });
 
+      it('is rolled back when a transaction was begun by hand, without a callback', async () => {
+        const db = stage.resettable(client, { pool: { max: 1 } });
+        const raw = (await db.client.acquireConnection()) as { query(sql: string, done?: () => void): unknown };
+        raw.query('begin');
+        await new Promise<void>((resolve) => void raw.query('select 1', resolve));
+        await db.client.releaseConnection(raw);
+        await db('t').insert({ id: 1 });
+        expect(await stage.transactions()).to.equal(0);
+        expect(await stage.rows('select id from t')).to.deep.equal([{ id: 1 }]);
+      });
+
       it('is rolled back when autocommit was off and no transaction was begun', async () => {
         const db = stage.resettable(client, { pool: { max: 1 } });
         await db.raw('set autocommit = 0');

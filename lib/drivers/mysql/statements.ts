@@ -49,7 +49,7 @@ export class CallbackStatement implements PendingStatement {
     this.#isDone = true;
     const { sink, watch } = this.tap;
     watch.note(error, results[0]);
-    const ready = means(error, 'clientTimeout') && command ? ended(command) : this.#askWhetherOpen(error);
+    const ready = means(error, 'clientTimeout') && command ? ended(command) : this.#statusAfter(error);
     const stopped = () => {
       watch.running = undefined;
     };
@@ -64,20 +64,21 @@ export class CallbackStatement implements PendingStatement {
     sink.next();
   }
 
-  /**
-   * Errors and rows have no status flags. The answer to a statement that does nothing has them. DDL commits before it runs, and may fail
-   * then; ANALYZE TABLE and the like commit and return rows.
-   */
-  #askWhetherOpen(error: unknown): Promise<void> | undefined {
-    const { connection, watch } = this.tap;
-    if (!watch.isInDoubt || (isOfRows(this.sql) && !means(error, 'mayBeRolledBack'))) return undefined;
-    return new Promise((resolve) => {
-      classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
-        watch.note(failure, result);
-        resolve();
-      });
-    });
+  /** DDL commits before it runs, and may fail then; ANALYZE TABLE and the like commit and return rows. */
+  #statusAfter(error: unknown): Promise<void> | undefined {
+    if (!this.tap.watch.isInDoubt || (isOfRows(this.sql) && !means(error, 'mayBeRolledBack'))) return undefined;
+    return askStatus(this.tap);
   }
+}
+
+/** Errors and rows have no status flags. The answer to a statement that does nothing has them. */
+function askStatus({ connection, watch }: Tap): Promise<void> {
+  return new Promise((resolve) => {
+    classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
+      watch.note(failure, result);
+      resolve();
+    });
+  });
 }
 
 function ended(command: Command): Promise<void> {
@@ -137,10 +138,16 @@ export class StreamStatement implements PendingStatement {
   #done(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    const { sink, watch } = this.tap;
+    const { connection, sink, watch } = this.tap;
     watch.note(this.#error, undefined);
-    watch.running = undefined;
-    sink.answered(this.#error, undefined, undefined);
+    // Its flags are not told: it may have begun a transaction, or ended one.
+    const ready = isOfRows(this.sql) || reasonOf(connection) ? undefined : askStatus(this.tap);
+    const stopped = () => {
+      watch.running = undefined;
+    };
+    if (ready) inBackground(ready.then(stopped));
+    else stopped();
+    sink.answered(this.#error, undefined, ready);
     sink.next();
   }
 }
