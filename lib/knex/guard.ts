@@ -1,11 +1,14 @@
 // The gate before the queries of a transaction's client.
 import { errorMonitor } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { nextTick } from '../words/foreign';
 
 /** Decides which queries may go through a transaction's client. */
 export interface Guard {
   /** The error that a query asked now gets, as it is, without knex's prefix; undefined: none. */
   refuse(): { readonly error: unknown } | undefined;
+  /** The transaction is over: its connection may be another borrower's. */
+  isCompleted(): boolean;
   /** The transaction's connection is taken, by a query or by hand. */
   taken(): void;
   /** It is given back. */
@@ -51,10 +54,7 @@ export function guardClient(client: GuardedClient, guard: Guard): void {
   Object.assign(client, {
     query: (connection: object, statement: unknown) => guardedQuery(guard, query, connection, statement),
     stream: (...args: Parameters<Stream>) => guardedStream(guard, stream, query, args),
-    acquireConnection: () => {
-      guard.taken();
-      return acquireConnection();
-    },
+    acquireConnection: () => acquired(guard, acquireConnection),
     releaseConnection: (connection: object) => {
       guard.givenBack();
       return releaseConnection(connection);
@@ -62,7 +62,15 @@ export function guardClient(client: GuardedClient, guard: Guard): void {
   });
 }
 
-export function guardedQuery(guard: Guard, query: Query, connection: object, statement: unknown): Promise<unknown> {
+/** Takes the connection of a transaction, by a query or by hand. */
+export async function acquired(guard: Guard, acquire: () => Promise<object>): Promise<object> {
+  guard.taken();
+  const connection = await acquire();
+  return guard.isCompleted() ? fenced(connection) : connection;
+}
+
+export function guardedQuery(guard: Guard, query: Query, given: object, statement: unknown): Promise<unknown> {
+  const connection = unfenced(given);
   const refusal = guard.refuse();
   if (refusal) return refused(refusal.error);
   const turn = guard.takeTurn();
@@ -70,14 +78,15 @@ export function guardedQuery(guard: Guard, query: Query, connection: object, sta
 }
 
 export function guardedStream(guard: Guard, stream: Stream, query: Query, args: Parameters<Stream>): Promise<unknown> {
-  const [connection, statement, target] = args;
+  const [given, statement, target, options] = args;
+  const connection = unfenced(given);
   const refusal = guard.refuse();
   if (refusal) {
     target.emit('error', refusal.error);
     return refused(refusal.error);
   }
   const turn = guard.takeTurn();
-  if (!turn) return tellingReader(target, () => stream(...args));
+  if (!turn) return tellingReader(target, () => stream(connection, statement, target, options));
   return streamWhole(target, () => inTurn(turn, guard, () => query(connection, statement)));
 }
 
@@ -128,4 +137,29 @@ function rowsOf(response: unknown): unknown[] {
   if (rows) return rows;
   const list = response as unknown[];
   return Array.isArray(list[0]) ? list[0] : list;
+}
+
+// What code gets that takes the connection by hand when the transaction is over: the pool may have lent the connection to others.
+
+const RAW = Symbol('knex-reset.raw');
+
+/** How statements are sent on the connections of the drivers. */
+const SENDERS = ['query', 'execute', 'prepare', 'exec', 'run', 'all', 'get', 'each'];
+
+/** Looks like the connection, and sends nothing. */
+export function fenced(raw: object): object {
+  const refuse = (...given: unknown[]) => {
+    const error = new Error('Transaction query already complete: its connection may be used by others');
+    const done = given.at(-1);
+    if (typeof done !== 'function') return Promise.reject(error);
+    return nextTick(() => (done as (error: Error) => void)(error));
+  };
+  const fence = Object.create(raw, { [RAW]: { value: raw } }) as object;
+  for (const name of SENDERS) if (name in raw) Object.defineProperty(fence, name, { value: refuse });
+  return fence;
+}
+
+/** The connection itself, for knex, which refuses a query of a transaction that is over by itself. */
+export function unfenced(connection: object): object {
+  return (connection as { [RAW]?: object })[RAW] ?? connection;
 }

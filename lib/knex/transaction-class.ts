@@ -3,7 +3,7 @@ import { knexPrototypeOf } from './identity';
 import { valueOr } from '../words/foreign';
 import { markTransaction, transactionIdOf } from './connection-mark';
 import { FastHandles } from './fast-handle/fast-handles';
-import { guardClient } from './guard';
+import { guardClient, unfenced } from './guard';
 import { missing } from './shape';
 import { runCallback, CONTROLLER, type TransactionController } from './transaction-controller';
 import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
@@ -101,7 +101,7 @@ function withLife(Base: TransactionClass, handles: FastHandles): TransactionClas
         const preparing = handles.prepare(this.client);
         if (preparing) await preparing;
         controller.ask();
-        const connection = given ?? (await this.client.acquireConnection());
+        const connection = given ?? unfenced(await this.client.acquireConnection());
         await use(this, { connection, isCallers: given !== undefined && given !== null }, work);
       } catch (error) {
         failure = { error };

@@ -2,7 +2,7 @@
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Duplex } from 'node:stream';
 import { markClaimed } from '../identity';
-import { type Guard, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
+import { type Guard, fenced, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
 import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
 
 export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
@@ -79,8 +79,10 @@ function methodsOn(base: TransactionMaker, refuse: Refuse) {
       return guardedStream(guardOf(this) as Guard, stream, query, args);
     },
     acquireConnection(this: TransactionClient) {
-      guardOf(this)?.taken();
-      return Promise.resolve(this[CONNECTION]);
+      const guard = guardOf(this) as Guard;
+      guard.taken();
+      const connection = this[CONNECTION];
+      return Promise.resolve(guard.isCompleted() ? fenced(connection) : connection);
     },
     releaseConnection(this: TransactionClient) {
       guardOf(this)?.givenBack();
