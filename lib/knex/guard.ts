@@ -54,19 +54,15 @@ export function guardClient(client: GuardedClient, guard: Guard): void {
   Object.assign(client, {
     query: (connection: object, statement: unknown) => guardedQuery(guard, query, connection, statement),
     stream: (...args: Parameters<Stream>) => guardedStream(guard, stream, query, args),
-    acquireConnection: () => acquired(guard, acquireConnection),
+    acquireConnection: () => {
+      guard.taken();
+      return guard.isCompleted() ? acquireConnection().then(fenced) : acquireConnection();
+    },
     releaseConnection: (connection: object) => {
       guard.givenBack();
       return releaseConnection(connection);
     },
   });
-}
-
-/** Takes the connection of a transaction, by a query or by hand. */
-export async function acquired(guard: Guard, acquire: () => Promise<object>): Promise<object> {
-  guard.taken();
-  const connection = await acquire();
-  return guard.isCompleted() ? fenced(connection) : connection;
 }
 
 export function guardedQuery(guard: Guard, query: Query, given: object, statement: unknown): Promise<unknown> {
