@@ -2,11 +2,10 @@
 import net from 'node:net';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { Client } from 'pg';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { FaultProxy } from '../support/fault-proxy';
 import { knexBuild, makeKnex } from '../support/quiet-knex';
-import { failure, outcome } from '../support/outcome';
+import { failure } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
 import { until } from '../support/until';
@@ -297,37 +296,6 @@ describe('targetSessionAttrs', () => {
       const error = await failure(db.raw('select 1'));
       expect(error).to.match(/expected a 'primary' server, but the server is one that did not say within 200 ms/);
       await db.raw('select 1');
-    });
-
-    it('opens another one for the waiting query where the death of a connection closes it (from PostgreSQL 17 on)', async function () {
-      const [version] = await superuser(servers.primary, "select current_setting('server_version_num')::int as number");
-      if (Number((version as { number: number }).number) < 170_000) return this.skip();
-      const there = new URL(servers.primary.url);
-      there.pathname = new URL(url).pathname;
-      const locker = new Client({ connectionString: there.href });
-      await locker.connect();
-      let opened = 0;
-      // While the functions are locked, the question is not answered.
-      const afterCreate = (raw: unknown, done: (error: Error | null, raw: unknown) => void) => {
-        if (++opened !== 2) return done(null, raw);
-        locker.query('begin; lock table pg_catalog.pg_proc').then(
-          () => done(null, raw),
-          (error: Error) => done(error, raw),
-        );
-      };
-      const db = make('primary', through(), { pool: { min: 0, max: 2, afterCreate } });
-      const trx = await db.transaction();
-      const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
-      const waiting = outcome(db.raw('select 1'));
-      const asks = "select 1 from pg_stat_activity where state = 'active' and query ilike '%in_recovery() as standby%'";
-      const isAsked = async () => (await superuser(servers.primary, `${asks} and pid <> pg_backend_pid()`)).length > 0;
-      await until('it is asked', isAsked);
-      await superuser(servers.primary, `select pg_terminate_backend(${rows[0].pid})`);
-      await until('the question is stopped', async () => !(await isAsked()));
-      await locker.end();
-      expect(await waiting).to.have.property('value');
-      expect(opened).to.equal(3);
-      await outcome(trx.rollback());
     });
 
     it('lets a reset resolve in time, and rejects the waiting queries', async () => {

@@ -21,7 +21,7 @@ const NAMED_SKIPS: NamedSkip[] = [
   },
   {
     title: /\(from PostgreSQL 17 on\)/,
-    reason: 'an older PostgreSQL has no transaction_timeout, and looks up in a locked catalog what a spec asks',
+    reason: 'an older PostgreSQL has no transaction_timeout',
     holds: () => /\/1[3-6]\//.test(process.env.PG_BIN ?? ''),
   },
   {
