@@ -126,7 +126,7 @@ function start(transaction: ControlledTransaction, handle: Knex.Transaction, con
   const { instance, block, work } = transaction;
   if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
   if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
-  work.isCallbackRunning = true;
+  work.callbackStarts();
   if (!transaction.hasHooks) return run(transaction, handle, container);
   return afterHooks(afterBegin(transaction), () => run(transaction, handle, container));
 }
@@ -148,7 +148,7 @@ function run(transaction: ControlledTransaction, handle: Knex.Transaction, conta
   if (state.is !== 'open' || refusal) throw refusal ? refusal.error : transaction.endReason;
   const result = transaction.inContext(() => started(container(handle)));
   if (isThenable(result)) return result;
-  transaction.work.isCallbackRunning = false;
+  transaction.work.callbackEnds();
   transaction.port.endsByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.
   transaction.leaveParent();

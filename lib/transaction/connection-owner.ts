@@ -163,12 +163,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     if (!this.view.isFatal) this.view.fatal = 'met';
     this.abort(error);
     // One turn, so that the callback can react to its query's error: what it throws then is what comes out.
-    inBackground(
-      nextTurn().then(() => {
-        // A callback must not run twice at a time: where it will be tried again, its end is waited for.
-        if (!(this.block?.mayRetry && this.work.isCallbackRunning)) this.settle();
-      }),
-    );
+    inBackground(nextTurn().then(() => this.settle()));
   }
 }
 

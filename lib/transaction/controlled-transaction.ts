@@ -26,12 +26,12 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   // How the callback ends.
 
   returned(value: unknown): void {
-    this.work.isCallbackRunning = false;
+    this.work.callbackEnds();
     this.#go(this.isAborted ? settleAborted(this) : commit(this, value));
   }
 
   threw(error: unknown): void {
-    this.work.isCallbackRunning = false;
+    this.work.callbackEnds();
     if (this.isAborted) this.#go(settleAborted(this, { error }));
     else if (this.isOpen) this.#go(rollBack(this, error));
   }

@@ -7,6 +7,7 @@ import type { AtomicOptions, RetryOptions } from '../words/block-types';
 import type { Limit } from './limit';
 import { HookRegister, type HookSite } from './hooks';
 import type { State } from './state';
+import { Deadline, within } from '../words/waiting';
 import type { TransactionHost } from './transaction-host';
 
 /** The transaction of an attempt, as what follows from its failure sees it. */
@@ -14,6 +15,7 @@ interface Attempted extends HookSite {
   readonly state: State;
   readonly connection: { readonly death: Error | undefined; readonly fatal: unknown } | undefined;
   readonly view: { readonly endedBy: unknown };
+  readonly work: { readonly isCallbackRunning: boolean; readonly whenCallbackOver: Promise<void> };
   /** Refuses what is asked from now on. */
   doom(error: unknown): void;
   /** Whether an error is fatal to it. */
@@ -52,7 +54,7 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
       if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;
-      if (resets.count !== earlier) throw error;
+      if (resets.count !== earlier || !(await isCallbackOver(instance, attempt, limit))) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       for (const later of await hooksOf(instance, options, attempt.transaction).runAll('onRetry', occasion))
         suppress(error, later);
@@ -61,6 +63,26 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
       await resets.pause((alarm) => limit.sleep(backoff(retry, number), alarm));
     }
   }
+}
+
+/**
+ * Whether the attempt's callback has ended, which is waited for within the instance's time: it never runs twice at a time. Rejects where a
+ * reset begins meanwhile.
+ */
+async function isCallbackOver(
+  { resets, settings }: TransactionHost,
+  { transaction }: Attempt,
+  limit: Limit,
+): Promise<boolean> {
+  const { work } = transaction ?? {};
+  if (!work?.isCallbackRunning) return true;
+  const deadline = new Deadline(settings.timeoutMillis);
+  try {
+    await resets.pause((alarm) => Promise.race([within(deadline, work.whenCallbackOver), limit.reached, alarm]));
+  } finally {
+    deadline.hurry(0);
+  }
+  return !work.isCallbackRunning;
 }
 
 /** A later attempt. While it has no connection a reset ends it, whatever that does with other waiters. */

@@ -1,6 +1,10 @@
 // The whole outermost block again, after a real rollback and for what another attempt may cure.
 import { expect } from 'chai';
-import type { AtomicTransaction } from '../../lib';
+import { type AtomicTransaction, ResetError, resettable } from '../../lib';
+import { defer, nextTurn } from '../../lib/words/waiting';
+import { failure, never } from '../support/outcome';
+import { makeKnex } from '../support/quiet-knex';
+import { until } from '../support/until';
 import { type AnyError, later, pidOf, rejection, useStage } from './stage';
 
 describe('a block with retry', () => {
@@ -163,6 +167,44 @@ describe('a block with retry', () => {
       },
       { retry },
     );
+  });
+
+  it('rejects within the instance’s time where the callback of the lost attempt never ends, and does not run it again', async () => {
+    const db = resettable(makeKnex(stage.database.connection, { pool: { max: 1 } }), { timeoutMillis: 200 });
+    let calls = 0;
+    const block = db.atomic(
+      async (trx) => {
+        calls++;
+        await stage.database.terminate(await pidOf(trx));
+        await never();
+      },
+      { retry: { attempts: 3, when: () => true } },
+    );
+    // Its place in the pool is free before that.
+    await until('the connection is gone', () => calls === 1 && db.connectionState().connections.inUse === 0);
+    await db.raw('select 1');
+    expect(await failure(block)).to.include({ code: '57P01' });
+    expect(calls).to.equal(1);
+    await db.destroy();
+  });
+
+  it('rejects with ResetError where a reset comes while it waits for the callback to end', async () => {
+    const isLost = defer();
+    const block = later(
+      stage.db.atomic(
+        async (trx) => {
+          await stage.database.terminate(await pidOf(trx));
+          await until('the transaction is over', () => trx.isCompleted());
+          isLost.resolve();
+          await never();
+        },
+        { retry },
+      ),
+    );
+    await isLost.promise;
+    await nextTurn();
+    await stage.db.resetConnection();
+    expect(await rejection(block)).to.be.instanceOf(ResetError);
   });
 
   describe('when a condition is given', () => {
