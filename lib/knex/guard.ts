@@ -144,15 +144,21 @@ const SENDERS = ['query', 'execute', 'prepare', 'exec', 'run', 'all', 'get', 'ea
 
 /** Looks like the connection, and sends nothing. */
 export function fenced(raw: object): object {
-  const refuse = (...given: unknown[]) => {
-    const error = new Error('Transaction query already complete: its connection may be used by others');
-    const done = given.at(-1);
-    if (typeof done !== 'function') return Promise.reject(error);
-    return nextTick(() => (done as (error: Error) => void)(error));
-  };
   const fence = Object.create(raw, { [RAW]: { value: raw } }) as object;
-  for (const name of SENDERS) if (name in raw) Object.defineProperty(fence, name, { value: refuse });
+  for (const name of SENDERS) {
+    if (name in raw) Object.defineProperty(fence, name, { value: (...given: unknown[]) => refuseSending(name, given) });
+  }
   return fence;
+}
+
+/** As the driver would fail: by the callback, or by the promise that its caller waits for; a cursor and what is not asynchronous at once. */
+function refuseSending(name: string, given: unknown[]): unknown {
+  const error = new Error('Transaction query already complete: its connection may be used by others');
+  const done = given.at(-1);
+  if (typeof done === 'function') return nextTick(() => (done as (error: Error) => void)(error));
+  const isCursor = typeof (given[0] as { submit?: unknown } | undefined)?.submit === 'function';
+  if (name === 'query' && !isCursor) return Promise.reject(error);
+  throw error;
 }
 
 /** The connection itself, for knex, which refuses a query of a transaction that is over by itself. */

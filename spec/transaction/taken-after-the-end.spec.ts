@@ -60,6 +60,8 @@ describe('the connection of a transaction that is over', () => {
         expect((await failure(raw.query('insert into t values (666)'))).message).to.match(OVER);
         const told = await new Promise((resolve) => void raw.query('insert into t values (667)', resolve));
         expect(told).to.be.an('error');
+        // A reader of a cursor would wait for ever.
+        expect(() => raw.query({ submit: nothing } as never)).to.throw(OVER);
       });
       expect(await db('t').where('id', '>', 600)).to.be.empty;
       const query = await failure(trx('t'));
