@@ -3,24 +3,18 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { BlockControlError, TransactionFailedError, SandboxError } from '../../lib';
 import { whyNoMariadb } from '../support/mariadb-server';
-import { MysqlStage, type ResettableKnex } from '../support/mysql-stage';
+import { useMysqlStage, type ResettableKnex } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
 
 const reason = whyNoMariadb();
 
 describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason})` : ''}`, () => {
-  const stage = new MysqlStage();
+  const stage = useMysqlStage({ 'innodb-rollback-on-timeout': 'ON' });
   let db: ResettableKnex;
-  before(async function () {
-    if (reason) this.skip();
-    await stage.open({ 'innodb-rollback-on-timeout': 'ON' });
-  });
   beforeEach(async () => {
     db = stage.resettable('mysql2');
     await db('t').insert([{ id: 1 }, { id: 2 }]);
   });
-  afterEach(() => (reason ? undefined : stage.clear()));
-  after(() => stage.close());
 
   const ids = async () => (await stage.rows('select id from t order by id')).map(({ id }) => id as number);
   const lock = (trx: Knex, id: number) => trx('t').where({ id }).forUpdate();

@@ -7,7 +7,7 @@ import { ResetError, resettable, TransactionFailedError } from '../../lib';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { FaultProxy } from '../support/fault-proxy';
 import { Middlebox } from '../support/middlebox';
-import { MysqlStage } from '../support/mysql-stage';
+import { useMysqlStage } from '../support/mysql-stage';
 import { failure, never, nextTurn, outcome, watch } from '../support/outcome';
 import { logOf } from '../support/quiet-knex';
 import { until } from '../support/until';
@@ -25,13 +25,7 @@ for (const client of ['mysql2', 'mysql']) {
   const reason = isInstalled(client) ? whyNoMariadb() : `the package ${client} is not installed`;
 
   describe(`the driver for ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
-    const stage = new MysqlStage();
-    before(async function () {
-      if (reason) this.skip();
-      await stage.open();
-    });
-    afterEach(() => (reason ? undefined : stage.clear()));
-    after(() => stage.close());
+    const stage = useMysqlStage();
 
     const idOf = async (db: Knex) => (await db.raw('select connection_id() as id'))[0][0].id as number;
 

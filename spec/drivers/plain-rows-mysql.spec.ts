@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { emptyTables } from '../../lib/testing';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { Middlebox } from '../support/middlebox';
-import { MysqlStage } from '../support/mysql-stage';
+import { useMysqlStage } from '../support/mysql-stage';
 import { failure, outcome } from '../support/outcome';
 
 const reason = whyNoMariadb();
@@ -32,17 +32,7 @@ const COLLATIONS =
 
 for (const client of ['mysql2', 'mysql']) {
   describe(`own statements with ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
-    const stage = new MysqlStage();
-    before(async function () {
-      if (reason) this.skip();
-      await stage.open();
-    });
-    afterEach(async () => {
-      if (reason) return;
-      await stage.rows('set global read_only = 0');
-      await stage.clear();
-    });
-    after(() => stage.close());
+    const stage = useMysqlStage();
 
     const make = (settings: object, options = {}) =>
       stage.resettable(client, { connection: { ...stage.connection, ...settings } }, options);

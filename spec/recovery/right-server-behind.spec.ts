@@ -1,5 +1,4 @@
 // `targetSessionAttrs` where another program stands before the server and repeats what an earlier connection was told.
-import net from 'node:net';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { Client } from 'pg';
@@ -7,6 +6,7 @@ import sinon from 'sinon';
 import { type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { ordinaryUrl } from '../support/database';
 import { FaultProxy } from '../support/fault-proxy';
+import { AlteredSocket } from '../support/altered-socket';
 import { failure } from '../support/outcome';
 import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
 import { makeKnex } from '../support/quiet-knex';
@@ -16,14 +16,7 @@ import { until } from '../support/until';
 type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
 
 /** Passes on the server's id of the session, but says of each server that it takes writes. */
-class Flatterer extends net.Socket {
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const [chunk] = args;
-    if (event !== 'data' || !Buffer.isBuffer(chunk)) return super.emit(event, ...args);
-    const told = chunk.toString('latin1').replaceAll('transaction_read_only\0on\0', 'transaction_read_only\0no\0');
-    return super.emit(event, Buffer.from(told, 'latin1'));
-  }
-}
+const flatterer = () => new AlteredSocket('transaction_read_only\0on\0', 'transaction_read_only\0no\0');
 
 describe('targetSessionAttrs, where what is told at login may be old', () => {
   let servers: ReplicatedServers;
@@ -140,7 +133,7 @@ describe('targetSessionAttrs, where what is told at login may be old', () => {
   });
 
   it('asks on each later connection once a write was refused against what was told', async () => {
-    const db = make('read-write', servers.primary.port, { stream: () => new Flatterer() });
+    const db = make('read-write', servers.primary.port, { stream: flatterer });
     await db('t').insert({ id: 1 });
     await setReadOnly('on');
     await db.resetConnection();

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { whyNoMariadb } from '../support/mariadb-server';
-import { MysqlStage } from '../support/mysql-stage';
+import { useMysqlStage } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
 import { until } from '../support/until';
 
@@ -10,17 +10,7 @@ const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
   describe(`targetSessionAttrs with ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
-    const stage = new MysqlStage();
-    before(async function () {
-      if (reason) this.skip();
-      await stage.open();
-    });
-    afterEach(async () => {
-      if (reason) return;
-      await setReadOnly(0);
-      await stage.clear();
-    });
-    after(() => stage.close());
+    const stage = useMysqlStage();
 
     const setReadOnly = (value: 0 | 1) => stage.rows(`set global read_only = ${value}`);
     const make = (wanted: 'read-write' | 'read-only', config: Knex.Config = {}) =>

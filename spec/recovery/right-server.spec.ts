@@ -1,10 +1,10 @@
 // `targetSessionAttrs` on a real primary and a real hot standby: where connections lead, and what follows when a server changes.
-import net from 'node:net';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { FaultProxy } from '../support/fault-proxy';
 import { knexBuild, makeKnex } from '../support/quiet-knex';
+import { AlteredSocket } from '../support/altered-socket';
 import { failure } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
@@ -13,14 +13,7 @@ import { until } from '../support/until';
 type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
 
 /** What the server sends, with the names of what it tells in letters that nobody knows. */
-class Mute extends net.Socket {
-  override emit(event: string | symbol, ...args: unknown[]): boolean {
-    const [chunk] = args;
-    if (event !== 'data' || !Buffer.isBuffer(chunk)) return super.emit(event, ...args);
-    const told = chunk.toString('latin1').replaceAll('in_hot_standby', 'xx_hot_standby');
-    return super.emit(event, Buffer.from(told, 'latin1'));
-  }
-}
+const mute = () => new AlteredSocket('in_hot_standby', 'xx_hot_standby');
 
 describe('targetSessionAttrs', () => {
   let servers: ReplicatedServers;
@@ -262,7 +255,7 @@ describe('targetSessionAttrs', () => {
   describe('on a server before 14, which does not report its kind', () => {
     for (const name of ['primary', 'standby'] as const) {
       it(`asks the ${name}`, async () => {
-        const connection = { connectionString: urlOf(servers[name]), stream: () => new Mute() } as never;
+        const connection = { connectionString: urlOf(servers[name]), stream: mute } as never;
         const other = name === 'primary' ? 'standby' : 'primary';
         expect(await failure(make(other, connection).raw('select 1'))).to.match(new RegExp(`is '${name}'$`));
         await make(name, connection).raw('select 1');
@@ -276,7 +269,7 @@ describe('targetSessionAttrs', () => {
   describe('while a server is asked for its kind', () => {
     let proxy: FaultProxy;
     /** The names of what the server tells are not known, so that it has to be asked. */
-    const through = () => ({ ...proxy.through(parsed(url)), stream: () => new Mute() }) as never;
+    const through = () => ({ ...proxy.through(parsed(url)), stream: mute }) as never;
     beforeEach(async () => {
       proxy = await FaultProxy.to({ host: '127.0.0.1', port: servers.primary.port });
     });

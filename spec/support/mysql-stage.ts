@@ -4,7 +4,7 @@ import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
 import type { ResettableOptions } from '../../lib';
 import { Instances, type ResettableKnex } from './instances';
-import { MariadbServer } from './mariadb-server';
+import { MariadbServer, whyNoMariadb } from './mariadb-server';
 import { makeKnex } from './quiet-knex';
 import { until } from './until';
 
@@ -13,6 +13,19 @@ export type { ResettableKnex } from './instances';
 interface Process extends RowDataPacket {
   id: number;
   info: string | null;
+}
+
+/** Opens one before the specs of a suite, clears it after each, and closes it. Where no MariaDB is installed the suite is skipped: its title says so. */
+export function useMysqlStage(settings?: Record<string, string>): MysqlStage {
+  const stage = new MysqlStage();
+  const isMissing = whyNoMariadb() !== undefined;
+  before(async function () {
+    if (isMissing) this.skip();
+    await stage.open(settings);
+  });
+  afterEach(() => (isMissing ? undefined : stage.clear()));
+  after(() => stage.close());
+  return stage;
 }
 
 export class MysqlStage {
@@ -40,9 +53,10 @@ export class MysqlStage {
     await this.#server?.dispose();
   }
 
-  /** Ends the instances made since the last time, and what they could not end on the server; empties the table. */
+  /** Ends the instances made since the last time, and what they could not end on the server; takes writes again, and empties the table. */
   async clear(): Promise<void> {
     await this.#instances.end();
+    await this.rows('set global read_only = 0');
     for (const { id } of await this.processes()) await this.kill(id);
     await this.rows('delete from t');
   }
