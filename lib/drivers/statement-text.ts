@@ -7,24 +7,15 @@ function firstWord(sql: string): string {
   return (FIRST_WORD.exec(sql)?.[1] ?? '').toUpperCase();
 }
 
-const OF_ROWS = new Set([
-  'SELECT',
-  'INSERT',
-  'UPDATE',
-  'DELETE',
-  'REPLACE',
-  'WITH',
-  'VALUES',
-  'TABLE',
-  'SET',
-  'SHOW',
-  'DO',
-]);
+const OF_ROWS = new Set(
+  'SELECT INSERT UPDATE DELETE REPLACE WITH VALUES TABLE SET SHOW DO EXPLAIN DESCRIBE DESC SAVEPOINT RELEASE'.split(
+    ' ',
+  ),
+);
 
-/** Whether it leaves a transaction as it is, whatever becomes of it: a single statement about rows or settings, or of this package's savepoints. */
+/** Whether it leaves a transaction as it is, whatever becomes of it: a single statement about rows, settings or savepoints. */
 export function isOfRows(sql: string): boolean {
-  const word = firstWord(sql.replace(/^[\s(]+/, ''));
-  return (OF_ROWS.has(word) || word === 'SAVEPOINT' || word === 'RELEASE') && !/;\s*\S/.test(sql);
+  return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, ''))) && !/;\s*\S|^\s*set\b.*\bautocommit\b/is.test(sql);
 }
 
 /** ROLLBACK of the whole transaction. */

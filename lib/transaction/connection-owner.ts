@@ -119,9 +119,9 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     if (verdict) this.follow(verdict);
   }
 
-  /** What the server says of it matters. */
+  /** What the server says of it matters: while it is rolled back too, since what a statement has stored before is not undone. */
   protected get isHeard(): boolean {
-    return this.isOpen;
+    return this.isOpen || this.state.is === 'rollingBack';
   }
 
   protected follow(verdict: Verdict): void {

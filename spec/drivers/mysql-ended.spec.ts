@@ -99,6 +99,21 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
       expect(await ids()).to.deep.equal([1, 2, 3]);
     });
 
+    it(`runs a block no second time whose last statement, ${sql.toUpperCase()}, has committed`, async () => {
+      let calls = 0;
+      const block = db.atomic(
+        async (trx) => {
+          await trx('t').insert({ id: 10 + ++calls });
+          await trx.raw(sql);
+          throw new Error('of the block');
+        },
+        { retry: { attempts: 2, minDelayMillis: 0, when: () => true } },
+      );
+      await failure(block);
+      expect(calls).to.equal(1);
+      expect(await ids()).to.deep.equal([1, 2, 11]);
+    });
+
     it(`fails a sandbox for ${sql.toUpperCase()} inside it`, async () => {
       const sandbox = await db.openSandbox();
       await db('t').insert({ id: 3 });

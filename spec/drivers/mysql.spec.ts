@@ -221,15 +221,26 @@ for (const client of ['mysql2', 'mysql']) {
         expect(await stage.rows('select id from t')).to.deep.equal([{ id: 1 }]);
       });
 
+      const giveBackAfter = async (db: Knex, ...statements: string[]) => {
+        const raw = (await db.client.acquireConnection()) as { query(sql: string, done?: () => void): unknown };
+        for (const sql of statements) raw.query(sql);
+        await new Promise<void>((resolve) => void raw.query('select * from t', resolve));
+        await db.client.releaseConnection(raw);
+      };
+
       it('is rolled back when a transaction was begun by hand, without a callback', async () => {
         const db = stage.resettable(client, { pool: { max: 1 } });
-        const raw = (await db.client.acquireConnection()) as { query(sql: string, done?: () => void): unknown };
-        raw.query('begin');
-        await new Promise<void>((resolve) => void raw.query('select 1', resolve));
-        await db.client.releaseConnection(raw);
+        await giveBackAfter(db, 'begin');
         await db('t').insert({ id: 1 });
         expect(await stage.transactions()).to.equal(0);
         expect(await stage.rows('select id from t')).to.deep.equal([{ id: 1 }]);
+      });
+
+      it('is rolled back when autocommit was switched off, without a callback', async () => {
+        const db = stage.resettable(client, { pool: { max: 1 } });
+        await giveBackAfter(db, 'set autocommit = 0');
+        await db.raw('do 0');
+        expect(await stage.transactions()).to.equal(0);
       });
 
       it('is rolled back when autocommit was off and no transaction was begun', async () => {

@@ -5,7 +5,7 @@ import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
 import { isOfRows } from '../statement-text';
 import type { Watch } from './watch';
-import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf } from './wire';
+import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf, socketOf } from './wire';
 
 const ignore = () => {};
 
@@ -49,32 +49,51 @@ export class CallbackStatement implements PendingStatement {
     this.#isDone = true;
     const { sink, watch } = this.tap;
     watch.note(error, results[0]);
-    const ready = means(error, 'clientTimeout') && command ? ended(command) : this.#statusAfter(error);
-    const stopped = () => {
-      watch.running = undefined;
-    };
-    if (ready) inBackground(ready.then(stopped));
-    else stopped();
+    const isGivenUp = means(error, 'clientTimeout') && command !== undefined;
+    const ready = isGivenUp
+      ? ended(command).then(() => statusAfter(this.tap, this.sql, error))
+      : statusAfter(this.tap, this.sql, error);
+    answeredWhen(ready, this.tap);
     const told = sink.answered(error, results[0], ready);
-    try {
-      this.callback(told as Error, ...results);
-    } catch (thrown) {
-      throwLater(thrown);
-    }
+    // What the statement has done to its transaction is known before its asker goes on: but for the one that waits no longer.
+    if (ready && !isGivenUp) inBackground(ready.then(() => this.#tell(told, results)));
+    else this.#tell(told, results);
     sink.next();
   }
 
-  /** DDL commits before it runs, and may fail then; ANALYZE TABLE and the like commit and return rows. */
-  #statusAfter(error: unknown): Promise<void> | undefined {
-    if (!this.tap.watch.isInDoubt || (isOfRows(this.sql) && !means(error, 'mayBeRolledBack'))) return undefined;
-    return askStatus(this.tap);
+  #tell(error: unknown, results: unknown[]): void {
+    try {
+      this.callback(error as Error, ...results);
+    } catch (thrown) {
+      throwLater(thrown);
+    }
   }
 }
 
-/** Errors and rows have no status flags. The answer to a statement that does nothing has them. */
-function askStatus({ connection, watch }: Tap): Promise<void> {
+/** It may be cancelled until then. */
+function answeredWhen(ready: Promise<void> | undefined, { watch }: Tap): void {
+  const stopped = () => {
+    watch.running = undefined;
+  };
+  if (ready) inBackground(ready.then(stopped));
+  else stopped();
+}
+
+/**
+ * Errors, rows, and statements without a callback have no status flags. Where one of these may have begun or ended a transaction, the answer to
+ * a statement that does nothing tells: DDL commits before it runs, and may fail then; ANALYZE TABLE and the like commit and return rows.
+ * Undefined: it is known already, or the connection has ended.
+ */
+function statusAfter({ connection, watch }: Tap, sql: string, error: unknown): Promise<void> | undefined {
+  const mayHaveEnded = isOfRows(sql) ? means(error, 'mayBeRolledBack') && watch.status === 'open' : true;
+  if (watch.hasFlags || !mayHaveEnded || reasonOf(connection)) return undefined;
   return new Promise((resolve) => {
+    const socket = socketOf(connection);
+    const closed = () => resolve();
+    // A driver that has ended answers nothing.
+    socket.once('close', closed);
     classOf(connection).prototype.query.call(connection, 'DO 0', (failure: Error | null, result: unknown) => {
+      socket.off('close', closed);
       watch.note(failure, result);
       resolve();
     });
@@ -138,15 +157,10 @@ export class StreamStatement implements PendingStatement {
   #done(): void {
     if (this.#isDone) return;
     this.#isDone = true;
-    const { connection, sink, watch } = this.tap;
+    const { sink, watch } = this.tap;
     watch.note(this.#error, undefined);
-    // Its flags are not told: it may have begun a transaction, or ended one.
-    const ready = isOfRows(this.sql) || reasonOf(connection) ? undefined : askStatus(this.tap);
-    const stopped = () => {
-      watch.running = undefined;
-    };
-    if (ready) inBackground(ready.then(stopped));
-    else stopped();
+    const ready = statusAfter(this.tap, this.sql, this.#error);
+    answeredWhen(ready, this.tap);
     sink.answered(this.#error, undefined, ready);
     sink.next();
   }

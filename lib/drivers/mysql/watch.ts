@@ -18,9 +18,9 @@ export class Watch {
   #isAutocommit = true;
   #hasFlags = false;
 
-  /** The latest answer had no status flags, and the transaction was open before it: a statement that commits may have ended it. */
-  get isInDoubt(): boolean {
-    return !this.#hasFlags && this.#isOpen === true;
+  /** The latest answer had status flags. */
+  get hasFlags(): boolean {
+    return this.#hasFlags;
   }
 
   get status(): TransactionStatus {
