@@ -8,7 +8,7 @@ export interface Openings<C = unknown> {
 export interface OpeningObserver<C> {
   /**
    * The driver's module, changed so that it reports every raw connection that it starts to open. Absent: it cannot report that.
-   * @param keepsServerKind whether what the server tells of its kind meanwhile is kept for `serverKind()`
+   * @param keepsServerKind whether what the server tells of its kind meanwhile is kept for `toldServerKind()`
    */
   observeOpening?(module: unknown, openings: Openings<C>, keepsServerKind?: boolean): unknown;
 }

@@ -21,7 +21,7 @@ export const SESSION_LOCKS: Record<'postgres' | 'mysql', SessionLock> = {
   postgres: {
     prepare: `select current_schema() as home,
       (select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout') as unlimited`,
-    take: `select case when pg_backend_pid() = $2::int then pg_try_advisory_lock($1::bigint) end as taken, pg_backend_pid() as id`,
+    take: `select case when pg_backend_pid() = $2::int then pg_try_advisory_lock($1::bigint) end as taken, pg_backend_pid()::text as id`,
     holder: `select format('backend %s (%s)', l.pid, concat_ws(', ',
         case when a.application_name <> '' then format('application "%s"', a.application_name) else 'no application name' end,
         'from ' || host(a.client_addr),

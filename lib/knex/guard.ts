@@ -139,26 +139,22 @@ function rowsOf(response: unknown): unknown[] {
 
 const RAW = Symbol('knex-reset.raw');
 
-/** How statements are sent on the connections of the drivers. */
-const SENDERS = ['query', 'execute', 'prepare', 'exec', 'run', 'all', 'get', 'each'];
-
-/** Looks like the connection, and sends nothing. */
+/** Looks like the connection, and does nothing: its methods fail, by their callback where they are given one. */
 export function fenced(raw: object): object {
-  const fence = Object.create(raw, { [RAW]: { value: raw } }) as object;
-  for (const name of SENDERS) {
-    if (name in raw) Object.defineProperty(fence, name, { value: (...given: unknown[]) => refuseSending(name, given) });
-  }
-  return fence;
+  return new Proxy(raw, {
+    get(target, key) {
+      if (key === RAW) return target;
+      const value = (target as Record<string | symbol, unknown>)[key];
+      return typeof value === 'function' ? refuse : value;
+    },
+  });
 }
 
-/** As the driver would fail: by the callback, or by the promise that its caller waits for; a cursor and what is not asynchronous at once. */
-function refuseSending(name: string, given: unknown[]): unknown {
+function refuse(...given: unknown[]): void {
   const error = new Error('Transaction query already complete: its connection may be used by others');
   const done = given.at(-1);
-  if (typeof done === 'function') return nextTick(() => (done as (error: Error) => void)(error));
-  const isCursor = typeof (given[0] as { submit?: unknown } | undefined)?.submit === 'function';
-  if (name === 'query' && !isCursor) return Promise.reject(error);
-  throw error;
+  if (typeof done !== 'function') throw error;
+  nextTick(() => (done as (error: Error) => void)(error));
 }
 
 /** The connection itself, for knex, which refuses a query of a transaction that is over by itself. */

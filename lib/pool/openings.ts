@@ -1,5 +1,4 @@
 // Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
-import { isFatal } from '../drivers/fatal-errors';
 import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
@@ -153,8 +152,9 @@ export class Openings implements RawOpenings {
       await preparing;
     } catch (error) {
       inBackground(this.#pool.register.discard(connection));
-      // Its own death would be fatal.
-      const isEvicted = this.#pool.register.isEvicted(connection) && !isFatal(error);
+      // What it fails of itself evicts it too, and would be met by the next one as well.
+      const isItsOwn = connection.death !== undefined || connection.fatal !== undefined;
+      const isEvicted = this.#pool.register.isEvicted(connection) && !isItsOwn;
       throw isEvicted ? new EndedOpening('closed because another connection has died', { cause: error }) : error;
     }
   }

@@ -23,7 +23,7 @@ export class RightServer {
   /** Errors of statements that a server refused which has become read-only: from then on it is the wrong one. */
   readonly #refusals = new WeakSet<object>();
   /** By address: whether what is told at login is believed, as it is once an asked connection led to the server itself. A false stays. */
-  readonly #believed = new Map<string | undefined, boolean>();
+  readonly #believed = new Map<string, boolean>();
 
   /** @throws TypeError where the database has no such kind of server, or the pool is the user's */
   constructor(
@@ -56,7 +56,7 @@ export class RightServer {
     const takesWrites = this.#wanted === 'read-write' || this.#wanted === 'primary';
     if (takesWrites && means(error, 'readOnly') && !connection.user?.isReadOnly) {
       this.#refusals.add(error as object);
-      this.#believed.set(toldBy(connection)?.address, false);
+      this.#believe(toldBy(connection)?.address, false);
     }
     return error;
   }
@@ -91,9 +91,13 @@ export class RightServer {
     const { driver, raw } = connection;
     if (!driver.askServerKind) throw new Error('the driver cannot tell');
     const kind = await driver.askServerKind(raw, (sql) => connection.send(sql));
-    const wasNot = this.#believed.get(kind.address) === false;
-    this.#believed.set(kind.address, kind.isDirect === true && !wasNot);
+    this.#believe(kind.address, kind.isDirect === true);
     return kind;
+  }
+
+  /** For good, once it is false. */
+  #believe(address: string | undefined, isTrue: boolean): void {
+    if (address !== undefined && this.#believed.get(address) !== false) this.#believed.set(address, isTrue);
   }
 }
 

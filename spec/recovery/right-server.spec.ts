@@ -5,7 +5,7 @@ import { isFatal, type Resettable, resettable, type ResettableOptions } from '..
 import { FaultProxy } from '../support/fault-proxy';
 import { knexBuild, makeKnex } from '../support/quiet-knex';
 import { AlteredSocket } from '../support/altered-socket';
-import { failure } from '../support/outcome';
+import { failure, outcome } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
 import { until } from '../support/until';
@@ -289,6 +289,37 @@ describe('targetSessionAttrs', () => {
       const error = await failure(db.raw('select 1'));
       expect(error).to.match(/expected a 'primary' server, but the server is one that did not say within 200 ms/);
       await db.raw('select 1');
+    });
+
+    /** The server is asked something else, from the second question on or each time. Returns how often it was. */
+    const replaceQuestion = (sql: string, from: number) => {
+      let asks = 0;
+      proxy.onMessage(({ bytes }) => {
+        if (!bytes.includes('pg_is_in_recovery') || ++asks < from || (from > 1 && asks > from)) return;
+        bytes.write(sql.padEnd(bytes.length - 6), 5, 'latin1');
+      });
+      return () => asks;
+    };
+
+    it('opens another one for the waiting query where the death of a connection closes it', async () => {
+      const db = make('primary', through());
+      const asks = replaceQuestion('select pg_sleep(60)', 2);
+      const trx = await db.transaction();
+      const { rows } = await trx.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');
+      const waiting = outcome(db.raw('select 1'));
+      const sleeping = "select 1 from pg_stat_activity where state = 'active' and query like 'select pg_sleep(60)%'";
+      await until('it is asked', async () => (await superuser(servers.primary, sleeping)).length > 0);
+      await superuser(servers.primary, `select pg_terminate_backend(${rows[0].pid})`);
+      expect(await waiting).to.have.property('value');
+      expect(asks()).to.equal(3);
+      await outcome(trx.rollback());
+    });
+
+    it('rejects the query with what its own question failed of, also where the user calls that fatal', async () => {
+      const db = make('primary', through(), {}, { isFatal: () => true });
+      const asks = replaceQuestion('select 1/0', 1);
+      expect(await failure(db.raw('select 1'))).to.include({ code: '22012' });
+      expect(asks()).to.equal(1);
     });
 
     it('lets a reset resolve in time, and rejects the waiting queries', async () => {

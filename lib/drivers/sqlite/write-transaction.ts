@@ -13,12 +13,12 @@ export function inTransaction<T>(ask: Ask, request: EmptyRequest, work: () => Pr
 async function inSavepoint<T>(ask: Ask, work: () => Promise<T>): Promise<T> {
   await ask(`savepoint ${SAVEPOINT}`);
   try {
-    return await work();
-  } catch (error) {
-    await ask(`rollback to ${SAVEPOINT}`).catch(() => {});
-    throw error;
-  } finally {
+    const result = await work();
     await ask(`release ${SAVEPOINT}`);
+    return result;
+  } catch (error) {
+    for (const sql of [`rollback to ${SAVEPOINT}`, `release ${SAVEPOINT}`]) await ask(sql).catch(() => {});
+    throw error;
   }
 }
 
