@@ -1,20 +1,19 @@
 // The entry point `knex-reset/migrations`: one migration runner at a time.
 import type { Knex } from 'knex';
 import type { Instance } from './instance';
-import { type LockConnection, openLockConnection } from './migration-lock/lock-connection';
+import { runGuarded } from './migration-lock/guarded-work';
+import { beforeWork, type LockConnection, openLockConnection } from './migration-lock/lock-connection';
 import { LockRow } from './migration-lock/lock-row';
 import { refusePooler } from './migration-lock/refuse-pooler';
 import { SessionLock } from './migration-lock/session-lock';
-import type { TableName } from './migration-lock/table-name';
 import { pause, type Wait } from './migration-lock/wait';
 import { saysWrongServer } from './recovery/right-server';
 import { registeredOf } from './registry';
 import type { Awaitable } from './words/block-types';
-import { MigrationLockError, suppress } from './words/errors';
-import { inBackground } from './words/foreign';
+import { MigrationLockError } from './words/errors';
 import { checkCallable, checkOptions, DEFAULTS, flag, millis, text } from './words/options';
 import type { Resettable } from './words/types';
-import { Deadline, nextTurn, within } from './words/waiting';
+import { Deadline } from './words/waiting';
 
 /**
  * Options of `withMigrationLock()`.
@@ -43,12 +42,8 @@ export interface MigrationLockOptions {
   schemaName?: string | undefined;
 }
 
-/** How long a work that has lost its lock may take to notice, once its connections are reset. */
-const AFTER_LOSS_MILLIS = 1000;
 /** How long the right kind of server is looked for, as long as the connection leads to another. */
 const RIGHT_SERVER_MILLIS = 5000;
-
-type Outcome<T> = { value: T } | { error: unknown };
 
 /**
  * Runs `work`, which calls `db.migrate`, while no other process does the same under this lock. The lock belongs to a
@@ -85,14 +80,17 @@ export async function withMigrationLock<T, K extends Knex = Knex>(
   const open = () => openLockConnection(instance, knex, waitMillis);
   const connection = await openRight(open, wait);
   try {
-    const lock = new SessionLock(connection, await refusePooler(connection, open));
-    await lock.take(row.table, wait);
-    await row.wait(connection, wait, force);
+    const lock = await beforeWork(async () => {
+      const session = await refusePooler(connection, () => openRight(open, wait));
+      const taken = new SessionLock(connection, session);
+      await taken.take(row.table, wait);
+      await row.wait(connection, wait, force);
+      return taken;
+    });
     wait.goOn();
     const unmark = row.mark(knex);
-    const { outcome, isLost } = await run(instance, work, lock, row.table);
+    const { outcome, isLost } = await runGuarded(instance, work, lock, row.table);
     unmark();
-    await evict(instance);
     // Knex frees its row by itself, unless the connection that it would do so with broke. What stays is freed by the next run.
     if (!isLost) await row.freeMarked(connection).catch(() => {});
     if ('error' in outcome) throw outcome.error;
@@ -137,64 +135,5 @@ async function openRight(open: () => Promise<LockConnection>, wait: Wait): Promi
       if (!saysWrongServer(error) || deadline.leftMillis === 0) throw error;
     }
     await pause(wait);
-  }
-}
-
-interface Ended<T> {
-  readonly outcome: Outcome<T>;
-  /** The lock is, so that the row may be another runner's by now. */
-  readonly isLost: boolean;
-}
-
-async function run<T>(
-  instance: Instance,
-  work: () => Awaitable<T>,
-  lock: SessionLock,
-  { text: name }: TableName,
-): Promise<Ended<T>> {
-  const running = outcomeOf(work);
-  const whenLost = lock.whenLost().then((loss) => ({ loss }));
-  const first = await Promise.race([running, whenLost]);
-  if ('loss' in first) {
-    const error = lossError(name, 'while the work ran', first.loss);
-    await stop(instance, running, error);
-    return { outcome: { error }, isLost: true };
-  }
-  const loss = await lock.lossAtTheEnd();
-  if (!loss) return { outcome: first, isLost: false };
-  const error = lossError(name, 'by the end of the work, which has done all that it does', loss);
-  return { outcome: 'error' in first ? first : { error }, isLost: true };
-}
-
-function lossError(table: string, when: string, cause: Error): MigrationLockError {
-  const message = `the connection that held the migration lock of ${table} was lost ${when}, and with it the lock`;
-  return new MigrationLockError(message, { cause });
-}
-
-/** Another runner may have the lock by now: the work does nothing more on the database, however long it goes on. */
-async function stop(instance: Instance, running: Promise<Outcome<unknown>>, error: MigrationLockError): Promise<void> {
-  const { bars } = instance.pool.queue;
-  const bar = () =>
-    new MigrationLockError(`${error.message}: nothing more is asked until it has ended`, { cause: error });
-  bars.add(bar);
-  inBackground(running.finally(() => bars.delete(bar)));
-  // Not where the work has destroyed the instance, which a reset would open again.
-  if (!instance.pool.queue.isClosed) await instance.reset({ reason: 'the migration lock was lost' });
-  const late = await within(AFTER_LOSS_MILLIS, running);
-  if (late && 'error' in late) suppress(error, late.error);
-}
-
-/** No connection from before is lent again. What runs goes on: it may be another tenant's migration, or the app. */
-async function evict({ pool }: Instance): Promise<void> {
-  // The last query of the work gives its connection back in the next turn.
-  await nextTurn();
-  if (!pool.queue.isClosed) await pool.evict();
-}
-
-async function outcomeOf<T>(work: () => Awaitable<T>): Promise<Outcome<T>> {
-  try {
-    return { value: await work() };
-  } catch (error) {
-    return { error };
   }
 }

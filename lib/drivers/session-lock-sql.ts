@@ -1,7 +1,11 @@
 // The session lock of a migrations table, as each server takes it.
 import { createHash } from 'node:crypto';
+import { PLAIN_ROWS as MYSQL_ROWS } from './mysql/plain-rows';
+import { PLAIN_ROWS as PG_ROWS } from './pg/plain-rows';
 
 export interface SessionLock {
+  /** What query() takes for a statement, made anew for each, since the driver writes into it. Its rows are plain, whatever the user has set. */
+  config(sql: string): object;
   /** Where the table is, if the config does not say; and what keeps the server from ending a session that is idle for long. */
   prepare: string;
   /** Keeps the server from ending a session that is idle for long, where that takes a statement of its own. */
@@ -19,6 +23,7 @@ const digest = (schema: string, table: string) =>
 
 export const SESSION_LOCKS: Record<'postgres' | 'mysql', SessionLock> = {
   postgres: {
+    config: (sql) => ({ text: sql, ...PG_ROWS }),
     prepare: `select current_schema() as home,
       (select set_config(name, '0', false) from pg_settings where name = 'idle_session_timeout') as unlimited`,
     take: `select case when pg_backend_pid() = $2::int then pg_try_advisory_lock($1::bigint) end as taken, pg_backend_pid()::text as id`,
@@ -33,6 +38,7 @@ export const SESSION_LOCKS: Record<'postgres' | 'mysql', SessionLock> = {
     key: (schema, table) => digest(schema, table).readBigInt64BE().toString(),
   },
   mysql: {
+    config: (sql) => ({ sql, ...MYSQL_ROWS }),
     prepare: 'select database() as home',
     stay: 'set session wait_timeout = 2147483',
     take: 'select if(s.id = connection_id(), get_lock(s.name, 0), null) as taken, connection_id() as id from (select ? as name, ? as id) s',

@@ -2,12 +2,10 @@
 import type { Knex } from 'knex';
 import { Connection, type SessionEvents } from '../connection/connection';
 import { closeConnection } from '../connection/close';
-import type { Lendable } from '../connection/lendable';
 import type { Ending } from '../connection/state';
 import { Terminator } from '../connection/terminator';
 import { SESSION_ID } from '../drivers/session-id';
-import { PLAIN_ROWS as MYSQL_ROWS } from '../drivers/mysql/plain-rows';
-import { PLAIN_ROWS as PG_ROWS } from '../drivers/pg/plain-rows';
+import { SESSION_LOCKS } from '../drivers/session-lock-sql';
 import { isFatal } from '../drivers/fatal-errors';
 import { MigrationLockError } from '../words/errors';
 import type { PoolHost } from '../pool/pool-host';
@@ -18,16 +16,9 @@ import { defer, within } from '../words/waiting';
 
 export type Rows = Record<string, string | number | boolean | null>[];
 
-type Driver = PoolHost['driver'];
-
 /** The instance that it is opened for. */
-export interface LockHost {
-  readonly driver: Driver;
-  readonly recovery: {
-    /** Rejects where it must not be used, as with the wrong kind of server. */
-    opened(connection: Lendable): Promise<unknown> | undefined;
-  };
-}
+type LockHost = Pick<PoolHost, 'driver' | 'recovery'>;
+type Driver = LockHost['driver'];
 
 interface Socket {
   setKeepAlive(enable: boolean, delayMillis: number): void;
@@ -66,37 +57,55 @@ export async function openLockConnection(host: LockHost, knex: Knex, waitMillis:
   }
   // A server that is there answers in this time, however short the caller's patience with other runners.
   const answerMillis = Math.max(waitMillis, DEFAULTS.timeoutMillis);
-  const made = new Set<object>();
+  const made = new Made(driver);
   const opening = openBesidePool(knex, (module) => driver.observeOpening?.(module, made) ?? module);
   try {
     const raw = await bounded(opening, answerMillis, 'no connection could be opened for the migration lock');
-    made.add(raw);
     const lock = new LockConnection(kind, driver, raw as RawConnection, answerMillis);
-    made.delete(raw);
     await lock.prepared(host);
     return lock;
   } catch (error) {
-    await Promise.all([...made].map((raw) => discard(driver, raw)));
-    // A driver that does not tell what it opens.
-    opening.then((late) => driver.destroySocket(late)).catch(() => {});
+    await made.giveUp();
     throw error;
   }
 }
 
-/** Of no use, or not open yet. */
-async function discard(driver: Driver, raw: object): Promise<void> {
-  const isOpen = driver.backendId(raw) !== undefined && !driver.isGone(raw);
-  if (isOpen) await within(CLOSE_MILLIS, Promise.resolve(driver.closeGracefully(raw)));
-  driver.destroySocket(raw);
+/** What the driver has made for an opening. Where that is given up nothing of it stays, whenever it comes. */
+class Made {
+  readonly #driver: Driver;
+  readonly #raws = new Set<object>();
+  #isGivenUp = false;
+
+  constructor(driver: Driver) {
+    this.#driver = driver;
+  }
+
+  add(raw: object): void {
+    if (this.#isGivenUp) this.#driver.destroySocket(raw);
+    else this.#raws.add(raw);
+  }
+
+  delete(raw: object): void {
+    this.#raws.delete(raw);
+  }
+
+  async giveUp(): Promise<void> {
+    this.#isGivenUp = true;
+    await Promise.all([...this.#raws].map((raw) => this.#close(raw)));
+  }
+
+  async #close(raw: object): Promise<void> {
+    const driver = this.#driver;
+    const isOpen = driver.backendId(raw) !== undefined && !driver.isGone(raw);
+    if (isOpen) await within(CLOSE_MILLIS, Promise.resolve(driver.closeGracefully(raw)));
+    driver.destroySocket(raw);
+  }
 }
 
 export class LockConnection implements SessionEvents {
   readonly kind: Kind;
   /** Resolves with the reason when the connection ends before `close()`. */
   readonly whenLost: Promise<Error>;
-  /** Resolves with true when it ends, by `close()` or before. */
-  readonly whenOver: Promise<true>;
-  readonly #over = defer<true>();
   readonly #lost = defer<Error>();
   readonly #connection: Connection;
   readonly #raw: RawConnection;
@@ -107,7 +116,6 @@ export class LockConnection implements SessionEvents {
     this.#raw = raw;
     this.#answerMillis = answerMillis;
     this.whenLost = this.#lost.promise;
-    this.whenOver = this.#over.promise;
     this.#connection = new Connection(raw, driver, STAMP, this);
     // Idle for as long as the work runs: keep-alive keeps middleboxes from forgetting it, and shows when it has ended.
     (raw.connection?.stream ?? raw.stream)?.setKeepAlive(true, KEEP_ALIVE_MILLIS);
@@ -125,10 +133,15 @@ export class LockConnection implements SessionEvents {
 
   onDeath(_connection: Connection, error: Error): void {
     this.#lost.resolve(error);
-    this.#over.resolve(true);
   }
 
   onError(): void {}
+
+  /** Resolves with true when it has ended, by `close()` or before. */
+  async whenOver(): Promise<true> {
+    await this.#connection.whenEnded();
+    return true;
+  }
 
   /** The server's id of the session, as the driver was told at login. */
   get backendId(): number | undefined {
@@ -144,8 +157,8 @@ export class LockConnection implements SessionEvents {
   /** Runs one statement. Rejects with what the driver says, or when the server takes too long. */
   async ask(sql: string, bindings: readonly unknown[] = [], limitMillis = this.#answerMillis): Promise<Rows> {
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#raw.query(configOf(this.kind, sql), bindings, (error, result) =>
-        error ? reject(lossOr(error)) : resolve(result),
+      this.#raw.query(SESSION_LOCKS[this.kind].config(sql), bindings, (error, result) =>
+        error ? reject(error) : resolve(result),
       );
     });
     const result = await bounded(answer, limitMillis, 'the server did not answer the migration lock');
@@ -154,24 +167,21 @@ export class LockConnection implements SessionEvents {
 
   /** Resolves when the server has ended the session, what runs on it included, or does not answer. */
   async close(): Promise<void> {
-    this.#over.resolve(true);
     const connection = this.#connection;
     const end = () => new SharedWork<Ending>((time) => closeConnection(connection, time, new Terminator()));
     await connection.close(end).join(CLOSE_MILLIS);
   }
 }
 
-/** Made anew for each statement: the driver writes into it. Its rows are plain, whatever the user has set. */
-function configOf(kind: Kind, sql: string): object {
-  return kind === 'postgres' ? { text: sql, ...PG_ROWS } : { sql, ...MYSQL_ROWS };
-}
-
 /** A fatal error means that the lock, or the place in the queue for it, is lost with the connection. */
-function lossOr(error: Error): Error {
-  if (!isFatal(error)) return error;
-  return new MigrationLockError('the connection for the migration lock was lost before the work began', {
-    cause: error,
-  });
+export async function beforeWork<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!isFatal(error)) throw error;
+    const message = 'the connection for the migration lock was lost before the work began';
+    throw new MigrationLockError(message, { cause: error });
+  }
 }
 
 async function bounded<T>(promise: Promise<T>, millis: number, what: string): Promise<T> {

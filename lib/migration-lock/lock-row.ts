@@ -5,7 +5,10 @@ import { MigrationLockError } from '../words/errors';
 import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
 import type { LockConnection } from './lock-connection';
 import { TableName } from './table-name';
-import { type Wait, holdOn, pause } from './wait';
+import { pause, type Wait } from './wait';
+
+/** How long a runner that has lost its lock may take to notice, and to stop. */
+const STOP_MILLIS = 1000;
 
 const FREE = 0;
 const PLAIN = 1;
@@ -63,11 +66,14 @@ export class LockRow {
    * stops: it gets the time for that.
    */
   async wait(connection: LockConnection, wait: Wait, force: boolean): Promise<void> {
-    if ((await this.#values(connection)).includes(GUARDED)) await holdOn(wait);
     for (;;) {
-      await this.freeMarked(connection);
       const values = await this.#values(connection);
       if (values.every((value) => value === FREE)) return;
+      if (values.includes(GUARDED)) {
+        await pause(wait, STOP_MILLIS);
+        await this.freeMarked(connection);
+        continue;
+      }
       if (wait.deadline.leftMillis === 0) break;
       await pause(wait);
     }

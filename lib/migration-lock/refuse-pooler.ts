@@ -25,11 +25,19 @@ export async function refusePooler(lock: LockConnection, openSecond: () => Promi
   const session = await lock.session();
   if (lock.backendId === undefined || session === lock.backendId) return session;
   const opening = openSecond();
-  const second = await within(SECOND_MILLIS, opening);
-  if (!second) {
+  const opened = await within(
+    SECOND_MILLIS,
+    opening.then(
+      (connection) => ({ connection }),
+      (error: unknown) => ({ error }),
+    ),
+  );
+  if (!opened) {
     opening.then((late) => late.close()).catch(() => {});
     return session;
   }
+  if ('error' in opened) throw opened.error;
+  const second = opened.connection;
   try {
     for (let look = 0; look < LOOKS; look++) {
       if ((await second.session()) === session || (await lock.session()) !== session) throw poolerError();

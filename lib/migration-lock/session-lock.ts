@@ -7,21 +7,20 @@ import { poolerError } from './refuse-pooler';
 import type { TableName } from './table-name';
 import { pause, type Wait } from './wait';
 
-/** How often the holder makes sure that it still has the lock, and how long a server that is very busy may take to answer. */
-const CHECK_MILLIS = 10_000;
-const ANSWER_MILLIS = 30_000;
-/** The same when the work has ended. */
-const LAST_ANSWER_MILLIS = 5000;
+/** How often the holder makes sure that it still has the lock; how long a busy server may take to answer, while the work runs and at its end. */
+const TIMES = { checkMillis: 10_000, answerMillis: 30_000, lastAnswerMillis: 5000 };
 
 /** Held by one session until that ends. */
 export class SessionLock {
   readonly #connection: LockConnection;
   readonly #session: number;
+  readonly #times: typeof TIMES;
 
   /** @param session the server's id of the one that takes it */
-  constructor(connection: LockConnection, session: number) {
+  constructor(connection: LockConnection, session: number, times = TIMES) {
     this.#connection = connection;
     this.#session = session;
+    this.#times = times;
   }
 
   /**
@@ -58,10 +57,11 @@ export class SessionLock {
 
   /** Never resolves where the connection is closed before. */
   async #watch(): Promise<Error> {
-    const { whenOver } = this.#connection;
+    const { checkMillis, answerMillis } = this.#times;
+    const whenOver = this.#connection.whenOver();
     for (;;) {
-      const isOver = await within(CHECK_MILLIS, whenOver);
-      const loss = isOver ? undefined : await this.#loss(ANSWER_MILLIS);
+      const isOver = await within(checkMillis, whenOver);
+      const loss = isOver ? undefined : await this.#loss(answerMillis);
       if (loss) return loss;
       if (isOver) return new Promise(() => {});
     }
@@ -69,7 +69,7 @@ export class SessionLock {
 
   /** The work has ended: why the lock was lost meanwhile, if it was. */
   lossAtTheEnd(): Promise<Error | undefined> {
-    return this.#loss(LAST_ANSWER_MILLIS);
+    return this.#loss(this.#times.lastAnswerMillis);
   }
 
   async #loss(limitMillis: number): Promise<Error | undefined> {
