@@ -1,6 +1,6 @@
 // One resettable instance: makes its parts and passes on what they need of each other. Nothing below imports it.
 import type { Knex } from 'knex';
-import { connectionOf } from './connection/connection';
+import { type Connection, connectionOf } from './connection/connection';
 import { explainFullPool } from './diagnostics/holders';
 import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
@@ -25,6 +25,7 @@ import { Resets } from './pool/resets';
 import type { SandboxOwner, SandboxTransaction } from './pool/sandboxes';
 import { Recovery, type RecoveryHost } from './recovery/recovery';
 import { RightServer } from './recovery/right-server';
+import { endSome } from './reset/end-connection';
 import { Lifecycle } from './reset/lifecycle';
 import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
@@ -108,6 +109,10 @@ export class Instance implements Hosts {
 
   reset(options: ResetOptions): Promise<ResetReport> {
     return this.#lifecycle.reset(options);
+  }
+
+  endSome(connections: Connection[], entries: OpenEntry[], reason: string): Promise<void> {
+    return endSome(this, { connections, entries }, reason, this.resets.count);
   }
 
   // For the pool.

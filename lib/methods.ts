@@ -18,7 +18,7 @@ export function methodsOf(instance: MethodsHost): Resettable {
   return {
     // Where all arguments are optional no parameter is written: vitest reads the source of its hooks, and refuses a rest parameter.
     resetConnection: function resetConnection() {
-      return instance.reset(arguments[0] as ResetOptions);
+      return instance.reset(optionsOf(arguments) as ResetOptions);
     },
     // A copy has the same function, and its transactions the copy's parameters.
     atomic: function atomic(this: Partial<Knex> | undefined, block, options) {
@@ -28,7 +28,7 @@ export function methodsOf(instance: MethodsHost): Resettable {
       return runInSandbox(instance, body, { options, stack: captureCallSite(sandbox) });
     },
     openSandbox: function openSandbox() {
-      return openSandboxIn(instance, { options: arguments[0] as unknown, stack: captureCallSite(openSandbox) });
+      return openSandboxIn(instance, { options: optionsOf(arguments), stack: captureCallSite(openSandbox) });
     },
     outside: (work) => runOutside(instance.ambient, work),
     connectionState: () => connectionState(instance),
@@ -40,4 +40,10 @@ async function runOutside<T>(ambient: Ambient, work: () => Awaitable<T>): Promis
   checkCallable('outside', work, 'a function as the work');
   // A builder that is returned runs when it is first waited for, which has to be outside too.
   return ambient.runOutside(async () => await work());
+}
+
+/** vitest passes its context, which has no prototype and the names of fixtures, and the suite. */
+function optionsOf({ length, 0: first }: IArguments): unknown {
+  const isOfRunner = length > 1 && typeof first === 'object' && first !== null && Object.getPrototypeOf(first) === null;
+  return isOfRunner ? undefined : first;
 }

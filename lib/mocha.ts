@@ -11,7 +11,6 @@ import { failOutlived, HooksRun, rootOf } from './test-hooks/hooks-run';
 import type { Hooked, IsolationKind } from './test-hooks/isolation';
 import type { MochaContext } from './test-hooks/mocha-test';
 import { type HookThis, runningTest } from './test-hooks/running-test';
-import { ownSandbox } from './test-hooks/unheard';
 import { captureCallSite } from './words/call-site';
 import type { Resettable, Sandbox } from './words/types';
 
@@ -152,11 +151,7 @@ function hooked<K extends Knex>(
   for (const db of list as (K & Resettable)[]) {
     const instance = registeredOf('resetHooks', db);
     if (clean) checkEmptying("resetHooks with isolation 'clean'", db);
-    const nest = async (outer: Sandbox) => {
-      const inner = await nestSandbox(instance, outer, captureCallSite(nest));
-      ownSandbox(instance.ambient.pinned);
-      return inner;
-    };
+    const nest = (outer: Sandbox) => nestSandbox(instance, outer, captureCallSite(nest));
     // A copy is the same instance.
     byInstance.set(instance, {
       db: db as unknown as Knex & Resettable,

@@ -49,7 +49,7 @@ function clientOf(knex: unknown) {
     );
   }
   refuseOtherCopy('resettable', client);
-  if (!Object.isExtensible(knex) && !registeredFor(client))
+  if (!Object.isExtensible(knex) && !(registeredFor(client) && 'resetConnection' in (knex as object)))
     throw new TypeError(`resettable: expected ${EXPECTED}, but was given one that is frozen or sealed`);
   if (!pool && !registeredFor(client))
     throw new TypeError(

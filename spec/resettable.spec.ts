@@ -51,6 +51,15 @@ describe('resettable()', () => {
     await sandbox.close();
   });
 
+  it('takes no context of vitest’s for options: it has no prototype, and the suite comes with it', async () => {
+    const db = stage.resettable();
+    const context = Object.assign(Object.create(null) as object, { aFixture: 1 });
+    const reset = db.resetConnection as (...given: unknown[]) => Promise<unknown>;
+    await reset(context, { name: 'the suite' });
+    expect(await failure(reset(context))).to.be.instanceOf(TypeError);
+    expect(await failure(reset({ aFixture: 1 }, {}))).to.be.instanceOf(TypeError);
+  });
+
   it('leaves other instances and knex’s classes alone', () => {
     const before = stage.knex();
     stage.resettable();

@@ -1,19 +1,15 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
 import { ResetError } from '../words/errors';
 import { inBackground, step } from '../words/foreign';
-import type { OpenEntry } from '../pool/open-entry';
 import type { Register } from '../pool/register';
 import type { ResettablePool } from '../pool/resettable-pool';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
-import type { Connection } from '../connection/connection';
-import type { Ending } from '../connection/state';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
 import { cancelTogether } from '../connection/quiesce';
-import { abort, COMMIT_SHARE, freeForeign } from './abort';
+import { type Connection, emptyReport, endConnection, type Fate, freeForeign, type OpenEntry } from './end-connection';
 import type { ResetRequest } from './options';
-import { recycle, rollBackInPlace } from './recycle';
 import { type TeardownTime, waitOutGrace } from './teardown-time';
 
 /** What a reset needs from the rest of its instance. */
@@ -113,18 +109,6 @@ function busyAmong(open: Connection[], entries: OpenEntry[], kept: Connection[])
   return open.filter((connection) => connection.running > 0 && !spared.has(connection) && !kept.includes(connection));
 }
 
-/** What became of a connection. `'kept'`: closing it would lose the data, so it is rolled back instead. */
-type Fate = Ending | 'recycled' | 'kept';
-
-interface Victim {
-  readonly connection: Connection;
-  readonly entry: OpenEntry | undefined;
-  readonly how: 'close' | 'recycle' | 'keep';
-  readonly deadline: Deadline;
-  /** When it may be closed, unless that is at once. */
-  readonly turn: Promise<void> | undefined;
-}
-
 /** How many connections are closed in one turn of the event loop. */
 const IN_A_TURN = 4;
 
@@ -138,22 +122,6 @@ function* inTurns(): Generator<Promise<void> | undefined, never> {
     yield turn;
     if (count % IN_A_TURN === 0) turn = turn ? turn.then(nextTurn) : nextTurn();
   }
-}
-
-async function endConnection(instance: ResetHost, victim: Victim, report: ResetReport): Promise<Fate> {
-  const { connection, entry, how, deadline, turn } = victim;
-  const { pool } = instance;
-  // Only a COMMIT may still hear its answer.
-  if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
-  connection.seize();
-  if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
-  if (turn) await turn;
-  if (how === 'keep') {
-    await rollBackInPlace(pool.register, connection, deadline);
-    return 'kept';
-  }
-  if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
-  return pool.register.discard(connection, deadline);
 }
 
 /** Settles the pending acquires. */
@@ -182,19 +150,4 @@ function count(fate: Fate, report: ResetReport): void {
   if (fate === 'recycled' || fate === 'kept') report.recycledConnections++;
   else report.closedConnections++;
   if (fate === 'forced') report.forcedConnections++;
-}
-
-function emptyReport(reason: string | undefined, generation: number): ResetReport {
-  return {
-    reason,
-    generation,
-    durationMillis: 0,
-    abortedTransactions: [],
-    abortedQueries: 0,
-    rejectedWaiters: 0,
-    requeuedWaiters: 0,
-    closedConnections: 0,
-    recycledConnections: 0,
-    forcedConnections: 0,
-  };
 }

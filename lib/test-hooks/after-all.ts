@@ -30,5 +30,8 @@ async function closeIdle(pool: ResettablePool): Promise<void> {
   // The pool tells of a release before the connection is idle.
   await nextTurn();
   // Another event follows for each that waits, and one that is being checked for it is not idle.
-  if (pool.waiting === 0 && listeners.has(pool)) await pool.evict();
+  if (pool.waiting > 0 || !listeners.has(pool)) return;
+  const { register } = pool;
+  const idle = [...register.connections].filter((each) => !each.lent && !register.keeps(each));
+  await Promise.all(idle.map((each) => register.discard(each)));
 }

@@ -26,8 +26,10 @@ export class HooksRun {
   constructor(instances: Hooked[], { isolation, leaks }: HooksOptions, root: MochaSuite | undefined) {
     this.#isolation = isolate(isolation, instances, !hasFailedHook(root));
     this.#leaks = leaks;
+    // A sandbox is closed, and what is outside of it is ended.
+    const ends = isolation === 'sandbox' ? 2 : 1;
     const bounds = instances.map(
-      ({ instance, lockMillis }) => instance.settings.timeoutMillis + (isolation === 'clean' ? lockMillis : 0),
+      ({ instance, lockMillis }) => ends * instance.settings.timeoutMillis + (isolation === 'clean' ? lockMillis : 0),
     );
     this.boundMillis = Math.max(...bounds) + 1000;
     this.root = root;

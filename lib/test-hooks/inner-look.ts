@@ -1,15 +1,15 @@
 // A test inside another where nothing is undone: the outer one keeps what it has, and what the inner one left is told and ended.
 import type { LeakReport } from '../words/types';
-import { type Connection, endUse } from './end-use';
-import type { Hooked, Isolation } from './isolation';
-import { lookForLeaks } from './look-for-leaks';
+import type { Connection, InstanceUnderTest, Isolation } from './isolation';
+import { lookForLeaks, watched } from './look-for-leaks';
+import { REASON } from './unheard';
 
 export class InnerLook implements Isolation {
   readonly hasEnd = false;
-  readonly #instance: Hooked['instance'];
+  readonly #instance: InstanceUnderTest;
   #earlier = new Set<Connection>();
 
-  constructor(instance: Hooked['instance']) {
+  constructor(instance: InstanceUnderTest) {
     this.#instance = instance;
   }
 
@@ -18,8 +18,10 @@ export class InnerLook implements Isolation {
   }
 
   async close(earlier: readonly string[]): Promise<LeakReport> {
-    const leaks = await lookForLeaks(this.#instance, earlier);
-    for (const connection of this.#lent()) if (!this.#earlier.has(connection)) await endUse(this.#instance, connection);
+    const leaks = await lookForLeaks(watched(this.#instance), earlier);
+    const left = this.#lent().filter((connection) => !this.#earlier.has(connection));
+    const entries = [...this.#instance.open].filter(({ connection }) => left.includes(connection));
+    await this.#instance.endSome(left, entries, REASON);
     return leaks;
   }
 

@@ -5,17 +5,17 @@ import type { Hooked, InstanceIsolation, Isolation, IsolationKind } from './isol
 import { ResetIsolation } from './reset-isolation';
 import { SandboxIsolation } from './sandbox-isolation';
 
-/** @param isFirst no hook has failed yet that may have left something open */
-export function isolate(kind: IsolationKind, instances: Hooked[], isFirst: boolean): InstanceIsolation {
-  const isolations = instances.map((each) => isolateOne(kind, each, isFirst));
+/** @param sparesOpen no hook has failed yet: what is open already is the app's */
+export function isolate(kind: IsolationKind, instances: Hooked[], sparesOpen: boolean): InstanceIsolation {
+  const isolations = instances.map((each) => isolateOne(kind, each, sparesOpen));
   const [only] = isolations;
   return only && isolations.length === 1 ? only : new AllIsolations(isolations);
 }
 
-function isolateOne(kind: IsolationKind, hooked: Hooked, isFirst: boolean): InstanceIsolation {
+function isolateOne(kind: IsolationKind, hooked: Hooked, sparesOpen: boolean): InstanceIsolation {
   switch (kind) {
     case 'sandbox':
-      return new SandboxIsolation(hooked, isFirst);
+      return new SandboxIsolation(hooked, sparesOpen);
     case 'clean':
       return new CleanIsolation(hooked);
     default:

@@ -8,6 +8,10 @@ import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
 import type { LeakReport, Resettable, Sandbox } from '../words/types';
 
+/** A connection, as the pool knows it. */
+export type Connection = Parameters<ResettablePool['register']['discard']>[0];
+export type { OpenEntry };
+
 export type IsolationKind = 'reset' | 'recycle' | 'sandbox' | 'clean';
 
 /** What one test begins with, and what is undone after it. */
@@ -41,6 +45,8 @@ export interface InstanceUnderTest {
   readonly resets: Resets;
   readonly ambient: Ambient;
   readonly recording: Recording;
+  /** Ends these uses alone, as a reset does with all. */
+  endSome(connections: Connection[], entries: OpenEntry[], reason: string): Promise<void>;
 }
 
 /** What hooks are made for. */

@@ -3,6 +3,7 @@ import type { OpenEntry } from '../pool/open-entry';
 import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { LeakReport } from '../words/types';
 import { Deadline, nextTurn } from '../words/waiting';
+import type { InstanceUnderTest } from './isolation';
 
 /** A connection, as far as it is looked at. */
 interface Used {
@@ -13,10 +14,16 @@ interface Used {
   readonly lease: { readonly askedAt: QueryOrigin | undefined };
 }
 
-/** What is looked at. */
+/** What is looked at, as it is at that moment. */
 interface Watched {
-  readonly open: Iterable<OpenEntry>;
-  readonly pool: { readonly register: { readonly connections: Iterable<Used> }; readonly waiting: number };
+  readonly open: () => Iterable<OpenEntry>;
+  readonly connections: () => Iterable<Used>;
+  readonly waiting: () => number;
+}
+
+/** All of an instance. */
+export function watched({ open, pool }: Pick<InstanceUnderTest, 'open' | 'pool'>): Watched {
+  return { open: () => open, connections: () => pool.register.connections, waiting: () => pool.waiting };
 }
 
 /** How long a connection may take to come back, or to come for a query that waits. */
@@ -27,20 +34,22 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
 }
 
 /** @param earlier the ids of transactions that were open before the test began: they belong to the hooks of the suite */
-export async function lookForLeaks(instance: Watched, earlier: readonly string[]): Promise<LeakReport> {
+export async function lookForLeaks(
+  { open, connections, waiting }: Watched,
+  earlier: readonly string[],
+): Promise<LeakReport> {
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
-    const open = [...instance.open].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());
-    const transactions = open.filter(({ id }) => !earlier.includes(id));
-    const held = [...instance.pool.register.connections].filter(
-      (connection) => connection.lent && connection.user === undefined,
-    );
+    const described = [...open()].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());
+    const transactions = described.filter(({ id }) => !earlier.includes(id));
+    const held = [...connections()].filter((connection) => connection.lent && connection.user === undefined);
     const queries = held.filter((connection) => connection.running > 0).map(describeQuery);
     if (transactions.length > 0 || queries.length > 0) return { transactions, queries };
     // What was asked last asks for its connection a few steps later. A failed statement is answered before its connection is ready;
     // a query that waits has a connection soon.
-    if (turn > 0 && held.length === 0 && instance.pool.waiting === 0) return { transactions, queries };
-    if (deadline.leftMillis === 0) return { transactions, queries: [...held.map(describeQuery), ...waiting(instance)] };
+    if (turn > 0 && held.length === 0 && waiting() === 0) return { transactions, queries };
+    if (deadline.leftMillis === 0)
+      return { transactions, queries: [...held.map(describeQuery), ...describeWaiting(waiting())] };
     await nextTurn();
   }
 }
@@ -49,6 +58,6 @@ function describeQuery({ lastSql = '', lease }: Used): LeakReport['queries'][num
   return { sql: lastSql, stack: userFrames(lease.askedAt) };
 }
 
-function waiting({ pool }: Watched): LeakReport['queries'] {
-  return pool.waiting > 0 ? [{ sql: `(${pool.waiting} waiting for a connection)`, stack: '' }] : [];
+function describeWaiting(number: number): LeakReport['queries'] {
+  return number > 0 ? [{ sql: `(${number} waiting for a connection)`, stack: '' }] : [];
 }

@@ -2,28 +2,25 @@
 import { ResetError } from '../words/errors';
 import type { LeakReport } from '../words/types';
 import { Deadline, nextTurn } from '../words/waiting';
-import { type Connection, endUse } from './end-use';
-import type { Hooked } from './isolation';
+import type { Connection, InstanceUnderTest, OpenEntry } from './isolation';
 import { lookForLeaks, SETTLE_MILLIS } from './look-for-leaks';
 import { REASON } from './unheard';
 
 export class Outside {
-  readonly #instance: Hooked['instance'];
+  readonly #instance: InstanceUnderTest;
   readonly #reset: () => Promise<void>;
   /** What is not the test's: transactions, and leases of connections. */
   #spared = new Set<object>();
 
   /** @param reset ends everything of the instance */
-  constructor(instance: Hooked['instance'], reset: () => Promise<void>) {
+  constructor(instance: InstanceUnderTest, reset: () => Promise<void>) {
     this.#instance = instance;
     this.#reset = reset;
   }
 
   /** What is open now is not the test's. */
   spare(): void {
-    const { open, pool } = this.#instance;
-    const lent = [...pool.register.connections].filter((connection) => connection.lent);
-    this.#spared = new Set<object>([...open, ...lent.map(({ lease }) => lease)]);
+    this.#spared = new Set<object>([...this.#instance.open, ...this.#allLent().map(({ lease }) => lease)]);
   }
 
   /**
@@ -45,27 +42,11 @@ export class Outside {
   }
 
   /** @param earlier the ids of transactions that are not the test's */
-  look(earlier: readonly string[]): Promise<LeakReport> {
-    const lent = () => this.#lent();
-    const open = () => this.#open();
+  async look(earlier: readonly string[]): Promise<LeakReport> {
     const { pool } = this.#instance;
-    if (pool.waiting + open().length + lent().length === 0) return Promise.resolve({ transactions: [], queries: [] });
-    const outside = {
-      get open() {
-        return open();
-      },
-      pool: {
-        register: {
-          get connections() {
-            return lent();
-          },
-        },
-        get waiting() {
-          return pool.waiting;
-        },
-      },
-    };
-    return lookForLeaks(outside, earlier);
+    if (pool.waiting + this.#open().length + this.#lent().length === 0) return { transactions: [], queries: [] };
+    const watched = { open: () => this.#open(), connections: () => this.#lent(), waiting: () => pool.waiting };
+    return lookForLeaks(watched, earlier);
   }
 
   /** The ids of the transactions that are open. */
@@ -73,27 +54,37 @@ export class Outside {
     return this.#open().map((entry) => entry.describe().id);
   }
 
-  /** Ends what is the test's: by a reset, where nothing else would be ended with it. */
+  /** Ends what is the test's, and every wait for a connection: by a reset, where nothing else would be ended with it. */
   async end(earlier: readonly string[]): Promise<void> {
     for (const entry of this.#open()) {
       if (earlier.includes(entry.describe().id)) this.#spared.add(entry).add(entry.connection.lease);
     }
-    if (this.#spared.size === 0) return this.#reset();
+    if (!this.#hasOthers) return this.#reset();
     const { pool, resets } = this.#instance;
     pool.turnAway(() => new ResetError({ reason: REASON, generation: resets.count }), 'reject');
-    await Promise.all(this.#lent().map((connection) => endUse(this.#instance, connection)));
+    await this.#instance.endSome(this.#lent(), this.#open(), REASON);
   }
 
-  #open() {
-    return [...this.#instance.open].filter(
-      (entry) => !entry.holdsNothing && !this.#spared.has(entry) && !this.#isOfSandbox(entry.connection),
-    );
+  /** Something is still open that is not the test's. */
+  get #hasOthers(): boolean {
+    const isSpared = ({ lease }: Connection) => this.#spared.has(lease);
+    return this.#allOpen().some((entry) => this.#spared.has(entry)) || this.#allLent().some(isSpared);
+  }
+
+  #open(): OpenEntry[] {
+    return this.#allOpen().filter((entry) => !this.#spared.has(entry) && !this.#isOfSandbox(entry.connection));
   }
 
   #lent(): Connection[] {
-    return [...this.#instance.pool.register.connections].filter(
-      (connection) => connection.lent && !this.#spared.has(connection.lease) && !this.#isOfSandbox(connection),
-    );
+    return this.#allLent().filter((each) => !this.#spared.has(each.lease) && !this.#isOfSandbox(each));
+  }
+
+  #allOpen(): OpenEntry[] {
+    return [...this.#instance.open].filter((entry) => !entry.holdsNothing);
+  }
+
+  #allLent(): Connection[] {
+    return [...this.#instance.pool.register.connections].filter(({ lent }) => lent);
   }
 
   #isOfSandbox(connection: Connection): boolean {

@@ -3,7 +3,7 @@ import type { LeakReport } from '../words/types';
 import { closeWhenIdle, keepIdle } from './after-all';
 import { InnerLook } from './inner-look';
 import type { Hooked, InstanceIsolation, Isolation } from './isolation';
-import { isEmpty, lookForLeaks } from './look-for-leaks';
+import { isEmpty, lookForLeaks, watched } from './look-for-leaks';
 import { refuseSecondHooks } from './sandbox-owner';
 import { nextTurn } from '../words/waiting';
 import { REASON } from './unheard';
@@ -29,7 +29,7 @@ export class ResetIsolation implements InstanceIsolation {
   }
 
   async close(earlier: readonly string[] = []): Promise<LeakReport> {
-    const leaks = await lookForLeaks(this.instance, earlier);
+    const leaks = await lookForLeaks(watched(this.instance), earlier);
     // Now, so that the hooks of the suite do not have to wait for the locks.
     if (!isEmpty(leaks)) await this.reset();
     return leaks;

@@ -6,6 +6,7 @@ import { isEmpty } from './look-for-leaks';
 import { Outside } from './outside';
 import { ResetIsolation } from './reset-isolation';
 import { disown, own } from './sandbox-owner';
+import { ownSandbox } from './unheard';
 import { nextTurn } from '../words/waiting';
 
 export class SandboxIsolation extends ResetIsolation {
@@ -14,11 +15,11 @@ export class SandboxIsolation extends ResetIsolation {
 
   protected readonly outside: Outside;
 
-  /** @param isFirst what is open already belongs to the app, not to an earlier test or hook */
-  constructor(hooked: Hooked, isFirst: boolean) {
+  /** @param sparesOpen what is open already belongs to the app, not to an earlier test or hook */
+  constructor(hooked: Hooked, sparesOpen: boolean) {
     super(hooked, 'reset');
     this.outside = new Outside(this.instance, () => this.reset());
-    if (isFirst) this.outside.spare();
+    if (sparesOpen) this.outside.spare();
   }
 
   override async open(): Promise<void> {
@@ -27,6 +28,7 @@ export class SandboxIsolation extends ResetIsolation {
     if (this.instance.pool.queue.isClosed) await this.reset();
     await this.clearOutside();
     this.#sandbox = await this.openSandbox();
+    ownSandbox(this.instance.ambient.pinned);
   }
 
   override async close(earlier: readonly string[] = []): Promise<LeakReport> {
@@ -76,7 +78,7 @@ class InnerSandbox extends SandboxIsolation {
   readonly #outer: () => Sandbox | undefined;
 
   constructor(hooked: Hooked, outer: () => Sandbox | undefined) {
-    super(hooked, true);
+    super(hooked, false);
     this.#outer = outer;
   }
 

@@ -1,13 +1,10 @@
 // Which hooks have a sandbox open for the test of an instance. Other hooks of the same instance must not end it: they are refused.
-import type { Ambient } from '../pool/ambient';
 import { SandboxError } from '../words/errors';
-import { ownSandbox } from './unheard';
 
 const owners = new WeakMap<object, object>();
 
 /** The sandbox that is pinned now is theirs. */
-export function own(instance: { readonly ambient: Ambient }, owner: object): void {
-  ownSandbox(instance.ambient.pinned);
+export function own(instance: object, owner: object): void {
   owners.set(instance, owner);
 }
 

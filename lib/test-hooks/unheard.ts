@@ -1,21 +1,16 @@
 // A promise that these hooks abort may have no handler. The test reports that leak already, so no unhandled rejection may follow.
-import { endedSandbox, type SandboxOwner } from '../pool/sandboxes';
+import type { EnclosingTransaction } from '../pool/ambient';
+import { endedSandbox } from '../pool/sandboxes';
 import { ResetError } from '../words/errors';
 import { read, valueOr } from '../words/foreign';
 
 export const REASON = 'the test that asked for it is over';
 
-const sandboxes = new WeakSet<SandboxOwner>();
-
-/** The transaction of a sandbox, which knows whose it is. */
-interface SandboxRoot {
-  readonly sandbox?: SandboxOwner | undefined;
-}
+const sandboxes = new WeakSet<object>();
 
 /** The sandbox that is pinned now is these hooks' own: its end is their doing. That of a test's own sandbox is the test's. */
-export function ownSandbox(pinned: object | undefined): void {
-  const owner = (pinned as SandboxRoot | undefined)?.sandbox;
-  if (owner) sandboxes.add(owner);
+export function ownSandbox(pinned: EnclosingTransaction | undefined): void {
+  if (pinned?.sandbox) sandboxes.add(pinned.sandbox);
 }
 
 let wanted = 0;

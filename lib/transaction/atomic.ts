@@ -138,7 +138,6 @@ async function runIn<T>(
   const spec: BlockSpec<Transaction> = {
     options,
     attempt: attempt.number,
-    mayRetry: attempt.mayRetry,
     limit,
     stack,
     onTransaction,

@@ -20,8 +20,6 @@ export interface BlockLimit {
 export interface BlockSpec<T> {
   options: AtomicOptions;
   attempt: number;
-  /** More attempts may follow, so the block's callback must have ended before the block may reject. */
-  mayRetry: boolean;
   /** The time that it has. */
   limit: BlockLimit;
   /** Where it was asked for. */

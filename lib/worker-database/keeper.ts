@@ -1,4 +1,5 @@
 // The connection by which other processes know that this one is alive: its locks on the template and on the clone end with it.
+import { setTimeout } from 'node:timers';
 import type { Knex } from 'knex';
 import { isMissing, type LockMode, PgDatabases } from '../drivers/pg/databases';
 import { openRawConnection } from '../knex/raw-connection';

@@ -44,8 +44,8 @@ export function made({ config, template, clone }: Made, keeper: Keeper, place: P
   let dropped: Promise<void> | undefined;
   let isGone = false;
   const checkThere = () => {
-    if (dropped) throw new Error(`${WHERE}: ${clone} is dropped`);
     if (isGone) throw new Error(`${WHERE}: ${clone} belongs to a later load of knex-reset in this process`);
+    if (dropped) throw new Error(`${WHERE}: ${clone} is dropped`);
   };
   const inTurn = oneAfterTheOther();
   const makeAnew = () => {

@@ -68,9 +68,10 @@ export async function workerDatabase(config: Knex.Config, options: WorkerDatabas
     await keeper.hold(names.template, 'shared');
     await keeper.use((databases) => sweep(databases, names, keepTemplates));
     await keeper.use((databases) => ensureTemplate(databases, names, (making) => runPrepare(config, making, prepare)));
+    // Before the earlier load lets go of it: nobody else finds it unlocked.
+    await keeper.hold(clone, 'shared');
     await earlier?.letGo();
-    await keeper.hold(clone, 'exclusive');
-    // Between the two locks, another process may have dropped it.
+    // The user may have dropped it.
     await keeper.use(async (databases) => {
       if (!(await databases.exists(clone))) await databases.create(clone, names.template);
     });
@@ -108,7 +109,7 @@ async function runPrepare(
   prepare: WorkerDatabaseOptions['prepare'],
 ): Promise<void> {
   const db = knex(redirect(config, making));
-  let isEnded: boolean | undefined;
+  let end: { error?: unknown } | undefined;
   try {
     await prepare(db);
   } catch (error) {
@@ -118,11 +119,16 @@ async function runPrepare(
     });
   } finally {
     // Knex waits for ever for a connection that is not given back.
-    const ending = db.destroy().then(() => true);
-    isEnded = await within(DEFAULTS.timeoutMillis, ending);
+    const ending = db.destroy().then(
+      () => ({}),
+      (error: unknown) => ({ error }),
+    );
+    end = await within(DEFAULTS.timeoutMillis, ending);
   }
-  if (isEnded) return;
+  if (end && 'error' in end) throw end.error;
+  if (end) return;
   throw new Error(
-    `${WHERE}: prepare has left a transaction or a connection open, and nothing of its template is left: end what it begins, and await it`,
+    `${WHERE}: the instance of prepare was not closed within ${DEFAULTS.timeoutMillis} ms, and nothing of its template is left: prepare has left ` +
+      'a transaction or a connection open, or the server does not answer',
   );
 }

@@ -57,7 +57,7 @@ describe('an instance after afterAll', () => {
 
   it('closes one that is opened for a query which has given up', async () => {
     const { afterCreate, letIn } = slowAfterFirst();
-    const db = await ended({ pool: { afterCreate }, acquireConnectionTimeout: 100 });
+    const db = await ended({ pool: { afterCreate }, acquireConnectionTimeout: 1000 });
     const trx = await db.transaction();
     await failure(db.raw('select 1'));
     letIn();

@@ -87,7 +87,7 @@ describe('muteAborted()', () => {
     });
 
     it('does not mute what waited for its turn in vain', async () => {
-      const db = stage.resettable({ acquireConnectionTimeout: 20 });
+      const db = stage.resettable({ acquireConnectionTimeout: 1000 });
       const hooks = resetHooks(db, { isolation: 'sandbox' });
       await hooks.beforeEach();
       const connection: unknown = await db.client.acquireConnection();

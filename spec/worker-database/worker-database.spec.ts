@@ -196,12 +196,16 @@ describe('workerDatabase()', () => {
     const mine = await make();
     const keepers = () =>
       database.observer.query<{ pid: number }>(
-        "select pid from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = $1)",
+        "select pid from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = $1)",
         [database.name],
       );
-    const [{ pid } = { pid: 0 }] = (await keepers()).rows;
+    const before = (await keepers()).rows;
+    const [{ pid } = { pid: 0 }] = before;
     await database.observer.query('select pg_terminate_backend($1)', [pid]);
-    await until('it has its lock again', async () => (await keepers()).rows.some((row) => row.pid !== pid));
+    await until('it has its locks again', async () => {
+      const now = (await keepers()).rows;
+      return now.length === before.length && now.every((row) => row.pid !== pid);
+    });
     await (await make()).drop();
     expect(await open(mine.config)('t')).to.be.empty;
   });
