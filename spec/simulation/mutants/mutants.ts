@@ -37,9 +37,9 @@ export const mutants: Mutant[] = [
   },
   {
     slip: 'the answer to a COMMIT in a reset is waited for without a bound',
-    file: 'reset/reset.ts',
-    anchor: 'await within(deadline.part(COMMIT_SHARE), entry.whenDecided);',
-    mutation: 'await entry.whenDecided;',
+    file: 'reset/end-connection.ts',
+    anchor: 'if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);',
+    mutation: 'if (entry?.isCommitting) await entry.whenDecided;',
   },
   {
     slip: 'the gate stays open while a reset runs',
