@@ -9,6 +9,8 @@ export function serverIsTheRightOne({ schedule, journal }: Evidence): Violation[
   for (const { is, pid, text, token } of journal.entries) {
     if (is === 'connected' && text.endsWith('standby')) standbys.add(pid);
     else if (is === 'connected') standbys.delete(pid);
+    // Its sessions go on, and take writes.
+    else if (is === 'fault' && text === 'the primary again') standbys.clear();
     if (is === 'executed' && token !== undefined)
       verdict.hold(!standbys.has(pid), () => `t${token} ran on backend ${pid}, which was opened to a standby`);
   }

@@ -114,6 +114,7 @@ export class SimulatedServer implements Listener {
 
   beStandby(is: boolean): void {
     this.isStandby = is;
+    if (!is) this.journal.write(0, 'fault', 'the primary again');
     this.parameters.in_hot_standby = is ? 'on' : 'off';
   }
 
