@@ -8,6 +8,7 @@ import knex, { type Knex } from 'knex';
 import { resettable } from '../../lib';
 import { type WorkerDatabase, workerDatabase, type WorkerDatabaseOptions } from '../../lib/testing';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { defer } from '../../lib/words/waiting';
 import { failure, outcome } from '../support/outcome';
 import { until } from '../support/until';
 
@@ -377,14 +378,28 @@ describe('workerDatabase()', () => {
       expect(clonesAmong(await databases())).to.be.empty;
     });
 
-    it('gives each call of one load a clone of its own, also when loads overlap', async () => {
+    const names = async (calls: Promise<WorkerDatabase>[]) => (await Promise.all(calls)).map(({ name }) => name);
+
+    it('gives each call of one load a clone of its own', async () => {
       const [load, later] = [loadAnew(), loadAnew()];
-      const names = async (calls: Promise<WorkerDatabase>[]) => (await Promise.all(calls)).map(({ name }) => name);
       const ours = await names([makeIn(load), makeIn(load)]);
       expect(new Set(ours)).to.have.lengthOf(2);
       expect(await names([makeIn(later), makeIn(later)])).to.have.members(ours);
-      const both = await names([makeIn(loadAnew()), makeIn(loadAnew())]);
-      expect(new Set(both)).to.have.lengthOf(2);
+    });
+
+    it('gives loads that overlap a clone each', async () => {
+      const isLetIn = defer();
+      const prepare: WorkerDatabaseOptions['prepare'] = async (db) => {
+        await isLetIn.promise;
+        await createTable(db);
+      };
+      const both = names([makeIn(loadAnew(), { key: 'two', prepare }), makeIn(loadAnew(), { key: 'two', prepare })]);
+      const waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted and database = $1";
+      await until('the later one waits for the template', async () => {
+        return (await database.observer.query(waiting, [await oidOf(database.name)])).rows.length > 0;
+      });
+      isLetIn.resolve();
+      expect(new Set(await both)).to.have.lengthOf(2);
     });
 
     it('makes another clone where that is dropped, of another template, or lost', async () => {
