@@ -17,7 +17,7 @@ export { resetHooks, type ResetHooks, type ResetHooksOptions } from './mocha';
  * afterEach(() => emptyTables(db, { except: ['countries'] }));
  *
  * @returns the names of the tables that held rows, with their schema if a query would need it
- * @throws Error for an unknown name in `except` or `schemas`, for a table that stays and has rows that refer to a table that is emptied,
+ * @throws Error in a sandbox or an ambient block on MySQL or MariaDB, where it would commit; for an unknown name in `except` or `schemas`, for a table that stays and has rows that refer to a table that is emptied,
  * and for a table that is locked for longer than `acquireConnectionTimeout`; the message names the holder of the lock
  * @throws TypeError for bad arguments, for an instance that another copy of the package has made resettable, and on other databases than PostgreSQL, MySQL, MariaDB and SQLite
  * @see docs/tests.md#empty-tables

@@ -31,6 +31,8 @@ export interface TableEmptier {
   readonly plainRows?: object;
   /** All statements must go to one connection: they set something of the session. */
   readonly needsOneConnection: boolean;
+  /** What it sends commits a transaction that it is sent in, so it is sent in none. */
+  readonly commits?: boolean;
   /**
    * Resolves with the names of the tables that held rows.
    * @param memory for what stays true between two calls with the same request

@@ -42,6 +42,7 @@ export async function emptyTablesOf(db: Knex, options: unknown, isInside: boolea
   const { except = [], schemas } = checkEmptyOptions(WHERE, options);
   if (schemas?.length === 0) refuse(`${WHERE}: schemas`, schemas, 'the name of at least one schema');
   const emptier = emptierOf(WHERE, client);
+  if (isInside && emptier.commits) refuseInside(client);
   const lockMillis = lockMillisOf(db);
   const request: EmptyRequest = {
     except,
@@ -78,6 +79,13 @@ function emptierOf(where: string, client: Knex.Client): TableEmptier {
   if (emptier) return emptier;
   throw new TypeError(
     `${where}: tables are emptied on PostgreSQL, MySQL, MariaDB and SQLite, not with ${client.driverName}`,
+  );
+}
+
+function refuseInside({ driverName }: Knex.Client): never {
+  throw new Error(
+    `${WHERE}: with ${driverName} it commits, and so would store what is in the sandbox or block around it: ` +
+      'call it before, or by db.outside()',
   );
 }
 

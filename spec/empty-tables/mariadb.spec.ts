@@ -171,6 +171,28 @@ for (const driver of ['mysql2', 'mysql']) {
         await run('drop database other');
       });
 
+      it('deletes nothing in a sandbox or in an ambient block, whose work it would commit', async () => {
+        await run('create table a (id int auto_increment primary key) engine innodb', 'insert into a values (1)');
+        const ambient = stage.resettable(driver, {}, { ambient: true });
+        const tryInside = async (each: ResettableKnex) => {
+          await each('t').insert({ id: 2 });
+          expect((await failure(emptyTables(each))).message).to.include('it commits');
+          expect(await count('a')).to.equal(1);
+          await each.outside(async () => expect(await emptyTables(each, { except: ['t'] })).to.deep.equal(['a']));
+          await run('insert into a values (1)');
+        };
+        const sandbox = await db.openSandbox();
+        await tryInside(db);
+        await sandbox.close();
+        await db.sandbox(() => tryInside(db));
+        const undone = ambient.atomic(async () => {
+          await tryInside(ambient);
+          throw new Error('undo');
+        });
+        expect((await failure(undone)).message).to.equal('undo');
+        expect([await count('a'), await count('t')]).to.deep.equal([1, 0]);
+      });
+
       it('waits for a lock no longer than acquireConnectionTimeout', async () => {
         await run('create table a (id int primary key) engine innodb', 'insert into a values (1)');
         const other = stage.resettable(driver);
