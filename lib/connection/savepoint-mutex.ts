@@ -109,11 +109,12 @@ export class SavepointMutex implements Mutex {
     return undefined;
   }
 
-  /** For what ends everything, in one message with the savepoint's end. */
+  /** For what ends everything, in one message with the savepoint's end. How long the server may take is its caller's to say. */
   async finish(holder: TurnHolder, statements: string[]): Promise<void> {
     await this.#queue.next(holder);
     const release = this.#savepoint === 'none' ? [] : [RELEASE];
-    await this.#send('none', ...release, ...statements).finally(() => this.#queue.end());
+    const sent = this.#connection.sendAll([...release, ...statements]);
+    await this.#sent('none', sent).finally(() => this.#queue.end());
   }
 
   close(error: Error): void {
@@ -152,10 +153,15 @@ export class SavepointMutex implements Mutex {
     else if (connection.status === 'failed') await this.#send('unused', UNDO).catch(() => {});
   }
 
-  async #send(savepoint: 'none' | 'unused', ...statements: string[]): Promise<void> {
+  #send(savepoint: 'none' | 'unused', ...statements: string[]): Promise<void> {
+    return this.#sent(savepoint, this.#answered(this.#connection.sendAll(statements)));
+  }
+
+  /** @param savepoint what there is once it is answered */
+  async #sent(savepoint: 'none' | 'unused', answered: Promise<unknown>): Promise<void> {
     this.#savepoint = 'none';
     try {
-      await this.#answered(this.#connection.sendAll(statements));
+      await answered;
     } catch (error) {
       if (means(error, 'noSavepoint')) this.#settings.onEscape(this.#lastSql);
       throw error;

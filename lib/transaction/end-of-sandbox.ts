@@ -1,11 +1,20 @@
 // The end of a transaction that is held open for a sandbox.
+import { stop } from '../connection/quiesce';
 import { release, ROLLBACK, rollbackTo } from '../drivers/sql';
 import type { SavepointMutex } from '../connection/savepoint-mutex';
-import { within } from '../words/waiting';
+import { SandboxError } from '../words/errors';
+import { Deadline, within } from '../words/waiting';
+import { giveUp } from './control-statements';
 import { endWithin, rollBackNow } from './roll-back';
 import type { Transaction } from './transaction';
 
-/** Ends it and all that is open inside: what runs is cancelled, what was done is undone. Returns what the check found, if it was made. */
+/** How much of the time the check has: what runs longer is still cancelled and rolled back in the rest. */
+const SHARE_OF_CHECK = 3 / 4;
+
+/**
+ * Ends it and all that is open inside, within the instance's time: what runs is cancelled, what was done is undone. Returns what the check
+ * found, or why it could not be made, if it was asked for.
+ */
 export async function letGo(
   transaction: Transaction,
   mutex: SavepointMutex,
@@ -18,30 +27,42 @@ export async function letGo(
     const error = transaction.ownRefusal?.error;
     transaction.move({ is: 'rollingBack', error });
     if (transaction.children.size > 0) endWithin(transaction, transaction.refusal?.error);
-    if (constraintCheck !== undefined) violation = await checkAndUndo(transaction, mutex, constraintCheck);
-    if (!transaction.isOver) await rollBackNow(transaction, error);
+    const deadline = new Deadline(transaction.instance.settings.timeoutMillis);
+    if (constraintCheck !== undefined) {
+      const finished = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]);
+      violation = await checked(transaction, finished, deadline);
+    }
+    if (!transaction.isOver) await rollBackNow(transaction, error, deadline);
   }
   await transaction.whenOver;
   return violation;
 }
 
-/** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checkAndUndo(
-  transaction: Transaction,
-  mutex: SavepointMutex,
-  constraintCheck: string,
-): Promise<unknown> {
+/** Both come in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
+async function checked(transaction: Transaction, finished: Promise<void>, deadline: Deadline): Promise<unknown> {
   const { connection, instance } = transaction;
-  const sent = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]).then(
+  const sent = finished.then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );
-  const answer = await within(instance.settings.timeoutMillis, sent);
-  if (answer && answer.error === undefined && !transaction.isOver) {
+  const answer = await within(deadline.part(SHARE_OF_CHECK), sent);
+  if (!answer) {
+    // Its turn lasts until it is answered.
+    await stop(connection, deadline);
+    if (!connection.isQuiet) giveUp(transaction);
+    return connection.fatal ?? unchecked(instance.settings.timeoutMillis);
+  }
+  if (answer.error === undefined && !transaction.isOver) {
     const error = transaction.ownRefusal?.error;
     transaction.move({ is: 'ended', outcome: { kind: 'rolledBack', error, resolves: true } });
   }
-  return answer && (connection.fatal ?? answer.error);
+  return connection.fatal ?? answer.error;
+}
+
+function unchecked(timeoutMillis: number): SandboxError {
+  return new SandboxError(
+    `the deferred constraints could not be checked in time: the end of a sandbox has ${timeoutMillis} ms (timeoutMillis)`,
+  );
 }
 
 function undoing({ parent, id }: Transaction): string[] {

@@ -35,9 +35,12 @@ function enterAround({ parent }: Transaction): () => void {
 }
 
 /** Its state says already that it is rolled back. */
-export async function rollBackNow(transaction: Transaction, error: unknown): Promise<void> {
+export async function rollBackNow(
+  transaction: Transaction,
+  error: unknown,
+  deadline = new Deadline(stepMillis(transaction)),
+): Promise<void> {
   const { connection, port } = transaction;
-  const deadline = new Deadline(stepMillis(transaction));
   port.refuseQueries();
   await runFatalHooks(transaction, error, deadline);
   const rolledBack = rolledBackFor(transaction, error);

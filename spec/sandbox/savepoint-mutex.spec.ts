@@ -148,7 +148,6 @@ describe('SavepointMutex', () => {
   describe('when the server does not answer', () => {
     for (const [statement, ask] of [
       ['RELEASE', () => mutex.take(anybody)],
-      ['ROLLBACK', () => mutex.finish(anybody, ['ROLLBACK'])],
       [
         'SAVEPOINT',
         async () => {
