@@ -50,9 +50,12 @@ export class HooksRun {
   }
 
   async finish(): Promise<void> {
-    await this.#tests.discardAll();
-    await this.#isolation.end();
-    for (const stop of this.#stops.splice(0)) stop();
+    try {
+      await this.#tests.discardAll();
+      await this.#isolation.end();
+    } finally {
+      for (const stop of this.#stops.splice(0)) stop();
+    }
   }
 }
 

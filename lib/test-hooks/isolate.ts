@@ -24,14 +24,26 @@ function isolateOne(kind: IsolationKind, hooked: Hooked, sparesOpen: boolean): I
 }
 
 class AllIsolations<I extends Isolation> implements Isolation {
+  #opening: Promise<unknown> | undefined;
+
   constructor(protected readonly isolations: readonly I[]) {}
 
   get hasEnd(): boolean {
     return this.isolations.some(({ hasEnd }) => hasEnd);
   }
 
+  /** Where one cannot be made clean there is no test: what is open for it of the others is closed. */
   async open(): Promise<void> {
-    await all(this.isolations, (each) => each.open());
+    const opened: I[] = [];
+    const opening = all(this.isolations, (each) => each.open().then(() => opened.push(each)));
+    this.#opening = opening;
+    try {
+      await opening;
+    } catch (error) {
+      // A test that was given up may learn of it when the next one has them.
+      if (this.#opening === opening) await Promise.allSettled(opened.map((each) => each.close([])));
+      throw error;
+    }
   }
 
   async close(earlier: readonly string[]): Promise<LeakReport> {

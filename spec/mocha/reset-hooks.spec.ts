@@ -3,9 +3,11 @@ import { expect } from 'chai';
 import type { Context } from 'mocha';
 import type { OpenTransaction } from '../../lib';
 import { type ResetHooks, resetHooks, type ResetHooksOptions } from '../../lib/mocha';
+import { registeredOf } from '../../lib/registry';
 import { failure, nextTurn } from '../support/outcome';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { expectWarning } from '../support/process-problems';
+import { until } from '../support/until';
 
 describe('resetHooks()', () => {
   const stage = useStage();
@@ -134,6 +136,36 @@ describe('resetHooks()', () => {
       await hooks.afterEach();
       await hooks.afterAll();
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+    });
+
+    it('opens no sandbox where one of them cannot have one', async () => {
+      const lost = stage.resettable({ connection: { ...stage.database.connection, database: 'nowhere' } });
+      hooks = resetHooks([db, other, lost], { isolation: 'sandbox' });
+      expect(await failure(hooks.beforeEach())).to.include({ code: '3D000' });
+      for (const each of [db, other]) {
+        expect(each.connectionState().transactions).to.be.empty;
+        expect(each.connectionState().connections).to.include({ inUse: 0 });
+        await (await each.openSandbox()).close();
+      }
+      await hooks.afterAll();
+    });
+
+    it('leaves the next test its sandbox, when one that was given up fails later', async () => {
+      const full = stage.resettable({ pool: { min: 0, max: 1 } });
+      const held: unknown = await full.client.acquireConnection();
+      hooks = resetHooks([db, full], { isolation: 'sandbox' });
+      const givenUp = failure(hooks.beforeEach());
+      const pinned = () => registeredOf('spec', db).ambient.pinned;
+      const first = await until('it has its sandbox', pinned);
+      const next = hooks.beforeEach();
+      await until('the next test has another sandbox', () => pinned() && pinned() !== first);
+      expect(await givenUp).to.include({ code: 'ERR_RESET' });
+      await full.client.releaseConnection(held);
+      await next;
+      await db('t').insert({ id: 1 });
+      await hooks.afterEach();
+      expect(await stage.database.query('select * from t')).to.be.empty;
+      await hooks.afterAll();
     });
 
     it('calls a function for them at each run', async () => {
