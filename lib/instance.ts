@@ -6,6 +6,7 @@ import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
 import { driverOf } from './drivers';
 import type { Driver } from './drivers/driver';
+import { watchBatchInserts } from './knex/batch-insert';
 import type { Runner } from './knex/builders';
 import type { ClientHost } from './knex/client-class';
 import { factsOf, acquireTimeoutMillisOf, hasExternalPool, lendsUnasked } from './knex/client-facts';
@@ -80,7 +81,10 @@ export class Instance implements Hosts {
       acquireRaw: (open) => pool.openings.acquireRaw(open),
       forsake: (raw) => pool.openings.forsake(raw),
     });
-    this.recording = new Recording((made) => this.#clients.watchBuilders(made));
+    this.recording = new Recording((made, batch) => {
+      this.#clients.watchBuilders(made);
+      watchBatchInserts(knex, batch);
+    });
     this.transactionLimit = sharedLimit(settings);
     this.#leakWatch = new LeakWatch(settings);
     this.#lifecycle = new Lifecycle(this, () => this.#clients.wake());

@@ -1,10 +1,15 @@
-// Records where queries are asked. Only on demand, because a stack costs more than the rest of this package together.
+// Records where queries are asked, and what is about to begin. Only on demand, because a stack costs more than the rest of this package together.
 import type { QueryOrigin } from '../words/call-site';
-import { captureCallSite } from '../words/call-site';
+import { ASKED_AT, captureCallSite } from '../words/call-site';
+import type { AskedBatch, BatchAsked } from '../knex/batch-insert';
 import { nextTick } from '../words/foreign';
+import { type Deferred, defer, within } from '../words/waiting';
 
-/** Tells of each builder that is made from now on, by whatever entry. */
-export type WatchBuilders = (made: (builder: object, entry: unknown) => void) => void;
+/** Tells of each builder that is made from now on, by whatever entry, and of each batch insert. */
+export type WatchAsked = (made: (builder: object, entry: unknown) => void, batch: BatchAsked) => void;
+
+/** Knex waits for a millisecond, where the event loop is free. */
+const BEGIN_MILLIS = 200;
 
 /** On the builder itself: a WeakMap's entry costs as much as the stack, and keeps what it is about over collections. */
 const ASKED = Symbol('knex-reset.asked');
@@ -14,12 +19,13 @@ interface Builder {
 }
 
 export class Recording {
-  readonly #watch: WatchBuilders;
+  readonly #watch: WatchAsked;
   #wanted = 0;
   #isWatching = false;
   #asking: QueryOrigin | undefined;
+  readonly #beginning = new Set<Deferred<void>>();
 
-  constructor(watch: WatchBuilders) {
+  constructor(watch: WatchAsked) {
     this.#watch = watch;
   }
 
@@ -28,7 +34,10 @@ export class Recording {
     this.#wanted++;
     if (!this.#isWatching) {
       this.#isWatching = true;
-      this.#watch((builder, entry) => this.#made(builder, entry));
+      this.#watch(
+        (builder, entry) => this.#made(builder, entry),
+        (entry) => this.#batch(entry),
+      );
     }
     let isOn = true;
     return () => {
@@ -43,6 +52,26 @@ export class Recording {
     const asked: QueryOrigin = captureCallSite(entry);
     asked.builder = builder;
     (builder as Builder)[ASKED] = asked;
+  }
+
+  #batch(entry: unknown): AskedBatch {
+    const beginning = defer();
+    if (this.#wanted > 0) this.#beginning.add(beginning);
+    const begun = () => {
+      this.#beginning.delete(beginning);
+      beginning.resolve();
+    };
+    return { config: { [ASKED_AT]: captureCallSite(entry) }, begun };
+  }
+
+  /** Resolves when what was asked so far has begun, or does not begin. Undefined: nothing is to be waited for. */
+  get allBegun(): Promise<unknown> | undefined {
+    const beginning = [...this.#beginning];
+    if (beginning.length === 0) return undefined;
+    const begun = within(BEGIN_MILLIS, Promise.all(beginning.map(({ promise }) => promise)));
+    return begun.finally(() => {
+      for (const each of beginning) this.#beginning.delete(each);
+    });
   }
 
   /** A builder is about to ask for a connection, before anything else happens. One that was given its connection asks for none. */

@@ -100,6 +100,8 @@ export class OpenSandbox implements SandboxOwner {
 
   async #close(): Promise<LeakReport> {
     const held = this.#held;
+    const { allBegun } = this.#instance.recording;
+    if (allBegun) await allBegun;
     const leaks = this.#leaks();
     const { doom } = held;
     const violation = await held.letGo(this.#constraintCheck);

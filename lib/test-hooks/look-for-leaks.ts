@@ -19,11 +19,17 @@ interface Watched {
   readonly open: () => Iterable<OpenEntry>;
   readonly connections: () => Iterable<Used>;
   readonly waiting: () => number;
+  readonly allBegun?: Promise<unknown> | undefined;
 }
 
 /** All of an instance. */
-export function watched({ open, pool }: Pick<InstanceUnderTest, 'open' | 'pool'>): Watched {
-  return { open: () => open, connections: () => pool.register.connections, waiting: () => pool.waiting };
+export function watched({ open, pool, recording }: Pick<InstanceUnderTest, 'open' | 'pool' | 'recording'>): Watched {
+  return {
+    open: () => open,
+    connections: () => pool.register.connections,
+    waiting: () => pool.waiting,
+    allBegun: recording.allBegun,
+  };
 }
 
 /** How long a connection may take to come back, or to come for a query that waits. */
@@ -35,9 +41,10 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
 
 /** @param earlier the ids of transactions that were open before the test began: they belong to the hooks of the suite */
 export async function lookForLeaks(
-  { open, connections, waiting }: Watched,
+  { open, connections, waiting, allBegun }: Watched,
   earlier: readonly string[],
 ): Promise<LeakReport> {
+  await allBegun;
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
     const described = [...open()].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());

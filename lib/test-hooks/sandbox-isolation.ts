@@ -38,6 +38,7 @@ export class SandboxIsolation extends ResetIsolation {
     if (!sandbox) return { transactions: [], queries: [] };
     // What was asked last gets into the sandbox, or to the pool, a few steps later.
     await nextTurn();
+    await this.instance.recording.allBegun;
     // While it is pinned, nothing gets to the pool but what was asked outside.
     const outside = await this.outside.look(earlier);
     if (isEmpty(outside)) return sandbox.close();

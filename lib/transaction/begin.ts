@@ -8,7 +8,7 @@ import type { Container, TransactionConfig } from '../knex/transaction-request';
 import type { KnexTransaction } from '../knex/transaction-shape';
 import { connectionOf } from '../connection/connection';
 import type { StatementQueue } from '../connection/statement-queue';
-import { captureCallSite } from '../words/call-site';
+import { ASKED_AT, type CallSite, captureCallSite } from '../words/call-site';
 import { prepareBlock } from './block';
 import { borrowTurn } from './control-statements';
 import type { ControlledTransaction } from './controlled-transaction';
@@ -52,7 +52,8 @@ export function beginTransaction(
   const emulatesRoot = config?.[STANDS_ALONE] === true;
   const held = config?.[HELD] as HeldConfig | undefined;
   if (block && parent && !emulatesRoot) prepareBlock(parent, block.options);
-  const stack = (block ?? held?.outermost ?? held?.inside)?.stack ?? captureCallSite(asked.entry);
+  const askedAt = config?.[ASKED_AT] as CallSite | undefined;
+  const stack = (block ?? held?.outermost ?? held?.inside)?.stack ?? askedAt ?? captureCallSite(asked.entry);
 
   const borrowsTurn = config?.[BORROWS_TURN] === true;
   const { outer = null } = asked;

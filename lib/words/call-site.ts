@@ -22,6 +22,9 @@ export interface CallSite {
   stack?: string;
 }
 
+/** Rides in the config of a transaction that begins later than it was asked for: where that was. */
+export const ASKED_AT = Symbol('knex-reset.asked-at');
+
 /** Captures the frames above `entry`. They are formatted when `stack` is read. */
 export function captureCallSite(entry: unknown): CallSite {
   const holder: CallSite = {};

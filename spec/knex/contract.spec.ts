@@ -52,6 +52,18 @@ describe('knex’s client', () => {
     await client.destroyRawConnection(connection);
   });
 
+  it('has `batchInsert()` in its `context`, which asks that for a transaction, later, and for nothing else', async () => {
+    const { context } = db as unknown as { context: { batchInsert(...args: unknown[]): Promise<unknown> } };
+    const asked: unknown[] = [];
+    const inserting = context.batchInsert.call({ transaction: (work: unknown) => void asked.push(work) }, 't', [{}]);
+    await Promise.resolve();
+    expect(asked).to.be.empty;
+    await inserting;
+    expect(asked).to.have.lengthOf(1);
+    const copy = db.withUserParams({}) as unknown as { context: object };
+    expect(copy.context).not.to.equal(context);
+  });
+
   it('closes them with `destroyRawConnection()`', async () => {
     const connection = await client.acquireRawConnection();
     expect(await stage.database.backends()).to.have.lengthOf(1);

@@ -1,0 +1,46 @@
+// Knex's `batchInsert()`, which begins its transaction a moment after it was asked.
+
+interface Context {
+  transaction(container: unknown, config?: object): unknown;
+  batchInsert(...args: unknown[]): BatchInsert;
+}
+
+interface BatchInsert extends Promise<unknown> {
+  transacting(transaction: unknown): this;
+}
+
+/** What is made of one that was asked by `entry`. */
+export interface AskedBatch {
+  /** Of its transaction. */
+  config: object;
+  /** Told when it has begun its transaction, or was given one. */
+  begun(): void;
+}
+
+export type BatchAsked = (entry: unknown) => AskedBatch;
+
+/** Tells of each that the instance is asked for from now on. One of a copy is not told of: its methods are its own. */
+export function watchBatchInserts(knex: object, asked: BatchAsked): void {
+  const { context } = knex as { context?: Context };
+  const insert = context?.batchInsert;
+  if (!context || typeof insert !== 'function') return;
+  const watched = function (this: Context, ...args: unknown[]) {
+    // It asks this for its transaction, and for nothing else.
+    const asking = {
+      transaction: (container: unknown) => {
+        batch.begun();
+        return this.transaction(container, batch.config);
+      },
+    };
+    const inserting = insert.apply(asking as Context, args);
+    const batch = asked(watched);
+    const { transacting } = inserting;
+    return Object.assign(inserting, {
+      transacting(this: BatchInsert, transaction: unknown) {
+        batch.begun();
+        return transacting.call(this, transaction);
+      },
+    });
+  };
+  context.batchInsert = watched;
+}
