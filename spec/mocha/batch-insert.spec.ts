@@ -56,7 +56,7 @@ describe('a batchInsert() that was not awaited', () => {
 
   it('is in the report of a sandbox', async () => {
     const sandbox = await db.openSandbox();
-    const inserted = failure(db.batchInsert('t', rows));
+    const inserted = failure(db.batchInsert('t', rows, 1));
     const { transactions } = await sandbox.close();
     expect(transactions.map(({ stack }) => stack.includes('batch-insert.spec.ts'))).to.deep.equal([true]);
     expect(await inserted).to.include({ code: 'ERR_SANDBOX' });
