@@ -6,7 +6,6 @@ import { LeakWatch } from './diagnostics/leaks';
 import { Recording } from './diagnostics/recording';
 import { driverOf } from './drivers';
 import type { Driver } from './drivers/driver';
-import { watchBatchInserts } from './knex/batch-insert';
 import type { Runner } from './knex/builders';
 import type { ClientHost } from './knex/client-class';
 import { factsOf, acquireTimeoutMillisOf, hasExternalPool, lendsUnasked } from './knex/client-facts';
@@ -31,6 +30,7 @@ import { Lifecycle } from './reset/lifecycle';
 import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { beginTransaction } from './transaction/begin';
+import type { Interruptible } from './transaction/interruptible';
 import { watchRunner } from './transaction/watch-queries';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit, type SharedLimit } from './transaction/shared-limit';
@@ -81,10 +81,7 @@ export class Instance implements Hosts {
       acquireRaw: (open) => pool.openings.acquireRaw(open),
       forsake: (raw) => pool.openings.forsake(raw),
     });
-    this.recording = new Recording((made, batch) => {
-      this.#clients.watchBuilders(made);
-      watchBatchInserts(knex, batch);
-    });
+    this.recording = new Recording((...told) => this.#clients.watchAsked(knex, ...told));
     this.transactionLimit = sharedLimit(settings);
     this.#leakWatch = new LeakWatch(settings);
     this.#lifecycle = new Lifecycle(this, () => this.#clients.wake());
@@ -182,12 +179,16 @@ export class Instance implements Hosts {
 
   opened(entry: OpenEntry): void {
     this.open.add(entry);
-    this.#leakWatch.opened(entry);
+  }
+
+  begun(transaction: Interruptible): void {
+    this.transactionLimit?.begun(transaction);
+    this.#leakWatch.begun(transaction);
   }
 
   closed(entry: OpenEntry): void {
     this.open.delete(entry);
-    this.#leakWatch.closed(entry);
+    this.#leakWatch.ended(entry);
     this.transactionLimit?.ended(entry);
   }
 

@@ -4,9 +4,15 @@ import type { OpenEntry } from '../pool/open-entry';
 import { inBackground } from '../words/foreign';
 import type { Settings } from '../words/options';
 
+/** A transaction as it is watched. */
+interface WatchedEntry extends OpenEntry {
+  /** For the user: in a sandbox it is a savepoint. */
+  readonly isOutermost: boolean;
+}
+
 /** Calls `onLeak` once for each transaction that is open for longer than `leakAfterMillis`. */
 export class LeakWatch {
-  readonly #watch: AgeWatch<OpenEntry> | undefined;
+  readonly #watch: AgeWatch<WatchedEntry> | undefined;
 
   constructor({ leakAfterMillis, onLeak }: Settings) {
     if (leakAfterMillis === undefined || !onLeak) return;
@@ -17,13 +23,13 @@ export class LeakWatch {
     });
   }
 
-  /** A sandbox that is open is no leak. */
-  opened(entry: OpenEntry): void {
-    if (!entry.sandbox) this.#watch?.add(entry, entry.openedAt);
+  /** A sandbox that is open is no leak. What the app has open in it may be one. */
+  begun(entry: WatchedEntry): void {
+    if (entry.isOutermost && !entry.sandbox) this.#watch?.add(entry, entry.openedAt);
   }
 
-  closed(entry: OpenEntry): void {
-    this.#watch?.delete(entry);
+  ended(entry: object): void {
+    this.#watch?.delete(entry as WatchedEntry);
   }
 }
 

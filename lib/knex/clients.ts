@@ -1,4 +1,5 @@
 // The clients of one instance: its own, and those of its copies and transactions. All are of one class, and one opener opens every connection.
+import { type BatchAsked, watchBatchInserts } from './batch-insert';
 import { watchBuilders } from './builders';
 import { claim, claimTransaction } from './identity';
 import { type ClientHost, makeClaimedPrototype, type PooledClients } from './client-class';
@@ -40,9 +41,10 @@ export class Clients implements PooledClients {
     claimTransaction(client, this.#prototype);
   }
 
-  /** Tells of each builder that is made from now on. */
-  watchBuilders(made: (builder: object, entry: unknown) => void): void {
+  /** Tells of each builder that is made from now on, and of each batch insert that is asked of the instance itself. */
+  watchAsked(knex: object, made: (builder: object, entry: unknown) => void, batch: BatchAsked): void {
     watchBuilders(this.#prototype, made);
+    watchBatchInserts(knex, batch);
   }
 
   /** A pool that knex has built before opens its connections as ours do. */

@@ -66,7 +66,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     this.#earlierUser = this.connection.user;
     this.connection.user = this;
     instance.opened(this);
-    instance.transactionLimit?.begun(this);
+    instance.begun(this);
     this.beginning();
   }
 

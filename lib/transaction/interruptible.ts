@@ -17,8 +17,6 @@ export interface Interruptible extends OpenEntry {
 
 /** Ends transactions that take too long. */
 export interface TransactionLimit {
-  /** One has its connection. */
-  begun(transaction: Interruptible): void;
   /** One is stored, and its last hooks begin to run: they have the same time. Undefined: it has a limit of its own. */
   committed(transaction: Interruptible): HooksLimit | undefined;
 }

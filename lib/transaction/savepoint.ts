@@ -55,7 +55,7 @@ export class Savepoint extends ControlledTransaction {
     this.root.givenBack();
     // One around it that is ended by hand waits from here on, and not while this one waits for others to end.
     this.#leaveParent ??= this.parent.work.enter();
-    this.instance.transactionLimit?.begun(this);
+    this.instance.begun(this);
     this.beginning();
   }
 

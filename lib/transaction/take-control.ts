@@ -103,6 +103,8 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
 
   opened(): void {}
 
+  begun(): void {}
+
   closed(): void {}
 
   attachTransaction(client: object): void {

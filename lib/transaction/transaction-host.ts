@@ -5,7 +5,7 @@ import type { Ambient } from '../pool/ambient';
 import type { OpenEntry } from '../pool/open-entry';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
-import type { TransactionLimit } from './interruptible';
+import type { Interruptible, TransactionLimit } from './interruptible';
 
 export interface TransactionHost {
   /** Its parameters are those of a block that has none of its own. */
@@ -23,8 +23,10 @@ export interface TransactionHost {
   readonly transactionLimit: TransactionLimit | undefined;
   /** The built-in classifier, or the user's override of it. */
   isFatal(error: unknown): boolean;
-  /** An outermost transaction has its connection, or needs it no more. */
+  /** One that owns its connection has it. */
   opened(entry: OpenEntry): void;
+  /** Any has its connection, or needs it no more. */
+  begun(transaction: Interruptible): void;
   closed(entry: OpenEntry): void;
   /** Makes the client of a transaction that knex has begun before one of the instance's. */
   attachTransaction(client: object): void;

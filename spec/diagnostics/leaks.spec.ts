@@ -2,6 +2,8 @@
 import { expect } from 'chai';
 import type sinon from 'sinon';
 import type { OpenTransaction } from '../../lib';
+import { registeredOf } from '../../lib/registry';
+import { nestSandbox } from '../../lib/sandbox/sandbox';
 import { failure, never } from '../support/outcome';
 import { expectWarning } from '../support/process-problems';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -123,6 +125,52 @@ describe('onLeak', () => {
     clock.tick(1);
     expect(ids()).to.deep.equal(idsNow());
     await trx.commit();
+  });
+
+  describe('in a sandbox', () => {
+    it('gets what the app has open for longer, once, and never the sandbox', async () => {
+      const sandbox = await db.openSandbox();
+      await db.raw('select 1');
+      clock.tick(10 * AFTER);
+      expect(leaks).to.be.empty;
+      const trx = await (function opener() {
+        return db.transaction();
+      })();
+      const savepoint = await trx.transaction();
+      await savepoint.raw('select 2');
+      clock.tick(AFTER - 1);
+      expect(leaks).to.be.empty;
+      clock.tick(1);
+      for (let i = 0; i < 10; i++) clock.tick(AFTER);
+      expect(leaks).to.have.lengthOf(1);
+      expect(leaks[0]).to.include({ depth: 2, state: 'idle', lastSql: 'select 2', ageMillis: AFTER });
+      expectUserFrames(leaks[0]!.stack, 'leaks.spec.ts', 'opener');
+      await savepoint.commit();
+      await trx.commit();
+      await sandbox.close();
+    });
+
+    it('gets a block with its label, also inside a sandbox inside another', async () => {
+      const outer = await db.openSandbox();
+      const inner = await nestSandbox(registeredOf('spec', db), outer, {});
+      await db.atomic(() => void clock.tick(AFTER), { label: 'billing' });
+      expect(leaks.map(({ label }) => label)).to.deep.equal(['billing']);
+      await inner.close();
+      await outer.close();
+    });
+
+    it('does not get one that ends in time, by itself or with its sandbox', async () => {
+      await db.sandbox(async () => {
+        await db.transaction((trx) => trx.raw('select 1'));
+        (await db.transaction()).executionPromise.catch(() => {});
+      });
+      const sandbox = await db.openSandbox();
+      (await db.transaction()).executionPromise.catch(() => {});
+      clock.tick(AFTER - 1);
+      await sandbox.close();
+      for (let i = 0; i < 10; i++) clock.tick(AFTER);
+      expect(leaks).to.be.empty;
+    });
   });
 
   describe('that throws', () => {
