@@ -1,4 +1,5 @@
 // What differs from database to database. The driver's interface is in parts; each caller takes the one that it needs.
+import type { Begin } from './begin';
 import type { OpeningObserver } from './openings';
 import type { ServerKindTeller } from './server-kind';
 import type { SessionEnd } from './session-end';
@@ -19,6 +20,8 @@ export interface Driver<C = unknown>
   checkConstraints?(this: void, send: (sql: string) => Promise<unknown>): Promise<void>;
   /** Wraps a schema change of several steps inside a transaction, which drops a table that others refer to. Absent: the database needs no such steps. */
   readonly schemaChange?: { before: string; after: string };
+  /** Absent: knex ignores it that a transaction is to be read-only, as on SQLite. */
+  readonly begin?: Begin;
   /** Whether BEGIN can be DEFERRABLE, and whether the outcome of a transaction can be read by its id. */
   readonly isPostgres?: boolean;
 }

@@ -17,6 +17,7 @@ type Otherwise<K extends Method> =
 
 const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   backendId: { returns: undefined },
+  begin: { returns: undefined },
   // A connection that cannot be asked is in doubt, so it is not lent as it is.
   status: { returns: 'failed' },
   isInStep: { returns: false },

@@ -1,10 +1,20 @@
 // Any other driver: the statements of knex are seen, nothing can be stopped, and connections are closed through knex.
 import type { ClientFacts } from '../knex/client-facts';
 import { defer } from '../words/waiting';
+import { type Begin, beginOnMysql, beginOnPostgres } from './begin';
 import type { Driver } from './driver';
 import type { PendingStatement } from './pending-statement';
 import type { KnexStatement, StatementSink } from './statement-sink';
 import { saysRolledBack } from './pg/pg';
+
+/** By knex's name of the driver. Undefined: knex does not ask for what is read-only. */
+const BEGIN: ReadonlyMap<string, Begin | undefined> = new Map([
+  ['mariadb', beginOnMysql],
+  ['pgnative', beginOnPostgres],
+  ['mssql', undefined],
+  ['oracledb', undefined],
+]);
+const BY_KNEX: Begin = () => undefined;
 
 class CarriedStatement implements PendingStatement {
   readonly #answer = defer<unknown>();
@@ -49,6 +59,7 @@ export function otherDriver({
   close: closeByKnex,
 }: Pick<ClientFacts, 'driverName' | 'close'>): Driver<object> {
   const lines = new WeakMap<object, StatementSink>();
+  const begin = BEGIN.has(name) ? BEGIN.get(name) : BY_KNEX;
   const close = (connection: object) => {
     const ended = () => lines.get(connection)?.ended(true);
     const closing = async () => closeByKnex(connection);
@@ -56,6 +67,7 @@ export function otherDriver({
   };
   return {
     name,
+    ...(begin && { begin }),
     tap(connection, sink) {
       lines.set(connection, sink);
       return () => lines.delete(connection);

@@ -16,8 +16,3 @@ export function rollbackTo(name: string): string {
 }
 
 export const PING = 'SELECT 1';
-
-/** Sent right after BEGIN. */
-export function setDeferrable(isDeferrable: boolean): string {
-  return `SET TRANSACTION ${isDeferrable ? '' : 'NOT '}DEFERRABLE`;
-}

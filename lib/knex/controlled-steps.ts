@@ -12,14 +12,21 @@ function begin(controller: TransactionController, steps: Steps): Promise<unknown
   return controller.begin();
 }
 
+async function inOrder(statements: readonly string[], ask: (sql: string) => Promise<unknown>): Promise<unknown> {
+  let answer: unknown;
+  for (const sql of statements) answer = await ask(sql);
+  return answer;
+}
+
 /** Its control statements, which knex sends when the controller says so. */
 export function withSteps(Base: TransactionClass): TransactionClass {
   return class extends Base {
     declare [CONTROLLER]: TransactionController;
 
     override begin(connection: object) {
+      const ask = (sql: string) => this.query(connection, sql);
       return begin(this[CONTROLLER], {
-        begin: () => super.begin(connection),
+        begin: (statements) => (statements ? inOrder(statements, ask) : super.begin(connection)),
         commit: () => super.commit(connection),
         rollback: (error) => super.rollback(connection, error),
       });

@@ -15,7 +15,8 @@ export type Send = () => Promise<unknown>;
 
 /** BEGIN and its like, by knex's own methods. A savepoint's are SAVEPOINT, RELEASE and ROLLBACK TO. */
 export interface Steps {
-  begin: Send;
+  /** @param statements to send in place of knex's own */
+  begin(statements?: readonly string[]): Promise<unknown>;
   commit: Send;
   /** @param error knex rejects the transaction with it */
   rollback(error: unknown): Promise<unknown>;
@@ -104,6 +105,10 @@ export class TransactionPort {
   /** Sends a control statement, and finds out what knex would have settled the transaction with. Never rejects. */
   send(step: keyof Steps, error?: unknown): Promise<StepResult> {
     return this.sendBy(() => (step === 'rollback' ? this.#steps.rollback(error) : this.#steps[step]()));
+  }
+
+  begin(statements: readonly string[] | undefined): Promise<StepResult> {
+    return this.sendBy(() => this.#steps.begin(statements));
   }
 
   sendBy(send: Send): Promise<StepResult> {

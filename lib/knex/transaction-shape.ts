@@ -34,6 +34,8 @@ export interface KnexTransaction extends PromiseLike<unknown> {
   _evaluateContainer(config: TransactionConfig | undefined, container: Container): Promise<unknown>;
   /** All of it that comes after. Since 3.2. */
   _onAcquire(container: Container, connection: object): Promise<unknown>;
+  /** Sends a control statement. What fails is told to the `_rejecter`. */
+  query(connection: object, sql: string): Promise<unknown>;
   begin(connection: object): Promise<unknown>;
   savepoint(connection: object): Promise<unknown>;
   commit(connection: object, value?: unknown): Promise<unknown>;
@@ -56,6 +58,7 @@ export const TRANSACTION: Shape<KnexTransaction, 'then'> = {
   isCompleted: 'function',
   emit: 'function',
   acquireConnection: 'function',
+  query: 'function',
   begin: 'function',
   savepoint: 'function',
   commit: 'function',

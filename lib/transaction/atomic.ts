@@ -48,6 +48,8 @@ async function runOnInstance<T>(instance: TransactionHost, asked: BlockRequest<T
     if (options[key] && !driver.isPostgres)
       refuse(`atomic: ${key} with ${driver.name}`, options[key], 'it on PostgreSQL only');
   }
+  if (options.readOnly && !driver.begin)
+    refuse(`atomic: readOnly with ${driver.name}`, options.readOnly, 'it where knex begins read-only transactions');
   const userParams = (asked.userParams ?? knex.userParams) as Knex.TransactionConfig['userParams'];
   return limited(options, (limit) =>
     attempts(instance, options, limit, (attempt) => {

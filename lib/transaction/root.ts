@@ -1,13 +1,13 @@
 // An outermost transaction on the server: BEGIN, COMMIT, ROLLBACK.
+import type { TransactionModes } from '../drivers/begin';
 import type { Recorded } from '../drivers/pg/commit-status';
-import { setDeferrable } from '../drivers/sql';
 import { isAnswerToCommit } from '../drivers/fatal-errors';
 import type { StepResult } from '../knex/transaction-port';
 import { shown } from '../words/describe';
 import { CommitUnknownError, ResetError } from '../words/errors';
 import { within } from '../words/waiting';
 import { ConnectionOwner, type OwnerDetails } from './connection-owner';
-import { sendControl, sendInternal } from './control-statements';
+import { sendControl } from './control-statements';
 import { OPEN, type StateOf } from './state';
 
 export class RootTransaction extends ConnectionOwner {
@@ -31,12 +31,6 @@ export class RootTransaction extends ConnectionOwner {
     if (early) return this.notBegun(early.error);
     const { isDone, error, result } = await this.sendBegin();
     if (!isDone) return this.notBegun(this.#reason(error));
-    const deferrable = this.block?.options.deferrable;
-    try {
-      if (deferrable !== undefined) await sendInternal(this, setDeferrable(deferrable));
-    } catch (failure) {
-      return this.notBegun(this.#reason(failure));
-    }
     // A limit, a reset or the death of the connection came meanwhile: the callback is not called any more.
     const { connection, refusal } = this;
     const late = refusal ?? (connection.refusal && { error: connection.death ?? connection.refusal });
@@ -52,7 +46,15 @@ export class RootTransaction extends ConnectionOwner {
   }
 
   protected sendBegin(): Promise<StepResult> {
-    return sendControl(this, () => this.port.send('begin'));
+    const statements = this.connection.driver.begin?.(this.#modes);
+    return sendControl(this, () => this.port.begin(statements));
+  }
+
+  /** `readOnly: false` says nothing in a plain transaction of knex's. */
+  get #modes(): TransactionModes {
+    const { isolationLevel, readOnly } = this.port.trx;
+    const asked = this.block?.options;
+    return { isolationLevel, readOnly: readOnly || asked?.readOnly, deferrable: asked?.deferrable };
   }
 
   /** It is open already: knex has begun it without this package. */

@@ -1,6 +1,7 @@
 // What transactions need from the rest of their instance.
 import type { Knex } from 'knex';
 import type { Connection } from '../connection/connection';
+import type { Begin } from '../drivers/begin';
 import type { Ambient } from '../pool/ambient';
 import type { OpenEntry } from '../pool/open-entry';
 import type { Resets } from '../pool/resets';
@@ -10,7 +11,7 @@ import type { Interruptible, TransactionLimit } from './interruptible';
 export interface TransactionHost {
   /** Its parameters are those of a block that has none of its own. */
   readonly knex: Pick<Knex, 'userParams'>;
-  readonly driver: { readonly name: string; readonly isPostgres?: boolean };
+  readonly driver: { readonly name: string; readonly isPostgres?: boolean; readonly begin?: Begin };
   /** Begins transactions. */
   readonly client: object;
   readonly settings: Pick<Settings, 'timeoutMillis' | 'isFatal' | 'ambient' | 'hooks'>;

@@ -44,12 +44,13 @@ export interface AtomicOptions {
    */
   isolationLevel?: Knex.IsolationLevels | undefined;
   /**
-   * Whether the transaction is read-only, as for `knex.transaction`.
+   * Whether the transaction is read-only. `false` asks for one that writes where the session's default is read-only. `true` is a
+   * `TypeError` where knex ignores it: SQLite, SQL Server, Oracle.
    * @default the server's
    */
   readOnly?: boolean | undefined;
   /**
-   * Sends `SET TRANSACTION [NOT] DEFERRABLE`. PostgreSQL only.
+   * Begins the transaction `[NOT] DEFERRABLE`. PostgreSQL only.
    * @default the server's
    */
   deferrable?: boolean | undefined;

@@ -2,6 +2,8 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { ResettableOptions } from '../../lib';
+import { beginOnMysql } from '../../lib/drivers/begin';
+import { otherDriver } from '../../lib/drivers/other';
 import { pidOf } from '../support/backend';
 import type { FaultProxy } from '../support/fault-proxy';
 import { failure, millisOf, never, outcome, watch } from '../support/outcome';
@@ -230,6 +232,13 @@ describe('a driver that is not known', () => {
   it('refuses features of PostgreSQL alone', async () => {
     const error = await failure(db.atomic(() => {}, { verifyCommit: true }));
     expect(error).to.be.instanceOf(TypeError).with.property('message').which.includes('strange');
+  });
+
+  it('begins a read-only block where knex does, and refuses it where knex ignores it', async () => {
+    const readOnly = db.atomic((trx) => trx('t').insert({ id: 1 }), { readOnly: true });
+    expect(await failure(readOnly)).to.include({ code: '25006' });
+    expect(otherDriver({ driverName: 'mssql', close: async () => {} })).not.to.have.property('begin');
+    expect(otherDriver({ driverName: 'mariadb', close: async () => {} }).begin).to.equal(beginOnMysql);
   });
 
   it('bounds destroy()', async () => {

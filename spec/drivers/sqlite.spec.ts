@@ -51,6 +51,18 @@ for (const engine of SQLITE_ENGINES) {
 
     const idsOf = (db: Knex) => db('t').pluck('id').orderBy('id');
 
+    it('refuses a read-only block, which SQLite does not have; a plain transaction ignores that, as in plain knex', async () => {
+      const db = await make(':memory:');
+      const insert = (id: number) => (trx: Knex) => trx('t').insert({ id });
+      expect(await failure(db.atomic(insert(1), { readOnly: true })))
+        .to.be.instanceOf(TypeError)
+        .with.property('message')
+        .which.includes('readOnly');
+      await db.atomic(insert(2), { readOnly: false, deferrable: false, isolationLevel: 'read committed' });
+      await db.transaction(insert(3), { readOnly: true });
+      expect(await idsOf(db)).to.deep.equal([2, 3]);
+    });
+
     it('closes an idle connection of a file in an orderly way, which is no death and causes no reset', async () => {
       const pool = { min: 0, max: 2, idleTimeoutMillis: 20, reapIntervalMillis: 10 };
       const db = await make(path.join(folder, 'data.sqlite'), { pool }, { onFatal: 'reset' });

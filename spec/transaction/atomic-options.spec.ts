@@ -47,6 +47,27 @@ describe('atomic() with options', () => {
       });
     });
 
+    it('begins a transaction that is not read-only, against the session’s default, and in a block alone', async () => {
+      const db = stage.make(
+        {},
+        {
+          pool: {
+            afterCreate(connection: { query(sql: string, done: () => void): void }, done: () => void) {
+              connection.query('set default_transaction_read_only = on', done);
+            },
+          },
+        },
+      );
+      expect(await db.atomic(settings, { readOnly: false })).to.include({ read_only: 'off' });
+      const isolationLevel = 'serializable';
+      expect(await db.atomic(settings, { readOnly: false, isolationLevel })).to.include({
+        read_only: 'off',
+        isolation: 'serializable',
+      });
+      expect(await db.atomic(settings)).to.include({ read_only: 'on' });
+      expect(await db.transaction(settings, { readOnly: false })).to.include({ read_only: 'on' });
+    });
+
     it('begins a transaction that is not deferrable, against the session’s default', async () => {
       const db = stage.make(
         {},

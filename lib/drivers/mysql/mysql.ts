@@ -1,6 +1,7 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { inBackground } from '../../words/foreign';
 import { type TimeLimit, within } from '../../words/waiting';
+import { beginOnMysql } from '../begin';
 import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import { isSameServer, openSideConnection, SecondConnection } from './side-connection';
@@ -113,6 +114,7 @@ function observeOpening(module: unknown, openings: Openings<MysqlConnection>): u
 export function mysqlDriver(name: string): Driver<MysqlConnection> {
   return {
     name,
+    begin: beginOnMysql,
     tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
     backendId: (connection) => connection.threadId ?? undefined,

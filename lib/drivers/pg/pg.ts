@@ -1,5 +1,6 @@
 // PostgreSQL through the `pg` driver.
 import { inBackground } from '../../words/foreign';
+import { beginOnPostgres } from '../begin';
 import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import type { TransactionStatus } from '../transaction-reader';
@@ -69,6 +70,7 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>, keeps
 
 export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
+  begin: beginOnPostgres,
   constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
   checkConstraints,
   endedBefore,
