@@ -161,6 +161,7 @@ const WITHOUT_CODE: readonly Entry[] = [
     is: ['fatal'],
     because: 'it was not established in time',
   },
+  { text: /Query read timeout$/, is: ['clientTimeout'], because: 'pg has given up waiting, the server goes on' },
 ];
 
 /** The code of an error of ours: a connection to the right server could not be established. */
@@ -172,8 +173,7 @@ const BY_ERRNO = new Map(Object.values(MYSQL_CODES).map((entry) => [entry.errno 
 /** Whether an error means that. */
 export function means(error: unknown, meaning: Meaning): boolean {
   if (error === null || error === undefined) return false;
-  const entry = entryOf(error);
-  return entry !== undefined && entry.is.includes(meaning);
+  return entryOf(error)?.is.includes(meaning) ?? false;
 }
 
 function entryOf(error: unknown): Entry | undefined {

@@ -38,9 +38,14 @@ export function endsSession(error: unknown): boolean {
   return means(error, 'endsSession');
 }
 
+/** The driver waits no longer. The server goes on, and may still answer. */
+export function isClientTimeout(error: unknown): boolean {
+  return means(error, 'clientTimeout');
+}
+
 /**
- * Whether the error is the server's answer to COMMIT. Then the transaction has ended and was not committed, whatever the code and
- * whatever became of the connection since.
+ * Whether the error is the server's answer to COMMIT, or precedes one on a connection that lives. After an answer the transaction has ended and
+ * was not committed, whatever the code and whatever became of the connection since.
  */
 export function isAnswerToCommit(error: unknown, isGone: boolean): boolean {
   const severity = read(error, 'severity');

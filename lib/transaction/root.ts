@@ -1,7 +1,7 @@
 // An outermost transaction on the server: BEGIN, COMMIT, ROLLBACK.
 import type { TransactionModes } from '../drivers/begin';
 import type { Recorded } from '../drivers/pg/commit-status';
-import { isAnswerToCommit } from '../drivers/fatal-errors';
+import { isAnswerToCommit, isClientTimeout } from '../drivers/fatal-errors';
 import type { StepResult } from '../knex/transaction-port';
 import { shown } from '../words/describe';
 import { CommitUnknownError, ResetError } from '../words/errors';
@@ -80,10 +80,22 @@ export class RootTransaction extends ConnectionOwner {
     const isGivenUp = error === connection.refusal || error instanceof ResetError;
     if (isGivenUp || !isAnswerToCommit(error, connection.death !== undefined))
       return this.#inDoubt(state, connection.fatal ?? error);
-    // The error arrives before the server has freed the transaction's locks.
-    await within(this.instance.settings.timeoutMillis, connection.whenQuiet());
-    if (this.state.is !== 'committing') return;
-    const { cancelledFor } = this.state;
+    await this.#commitFailed(error);
+  }
+
+  /** The error arrives before the server has freed the transaction's locks; one that says that the driver waits no longer, before the answer. */
+  async #commitFailed(error: unknown): Promise<void> {
+    const { connection } = this;
+    const { driver, raw } = connection;
+    const quiet = connection.whenQuiet().then(() => true);
+    const isQuiet = await within(this.instance.settings.timeoutMillis, quiet);
+    const { state } = this;
+    if (state.is !== 'committing') return;
+    const late = driver.endHeard?.(raw);
+    if (late) return this.#answered(state, late);
+    const isHeard = driver.endHeard !== undefined && isQuiet && connection.death === undefined;
+    if (isClientTimeout(error) && !isHeard) return this.#inDoubt(state, error);
+    const { cancelledFor } = state;
     this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: cancelledFor ? cancelledFor.error : error } });
   }
 
