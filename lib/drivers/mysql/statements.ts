@@ -117,7 +117,7 @@ export class StreamStatement implements PendingStatement {
   constructor(
     private readonly tap: Tap,
     private readonly command: Command,
-    private readonly send: (command: Command) => unknown,
+    private readonly send: () => unknown,
   ) {
     this.sql = command.sql ?? '(stream)';
     command.on('error', (error: Error) => {
@@ -133,7 +133,7 @@ export class StreamStatement implements PendingStatement {
     const gone = reasonOf(this.tap.connection);
     if (gone) return nextTick(() => this.fail(gone));
     try {
-      this.send(this.command);
+      this.send();
     } catch (error) {
       this.fail(error as Error);
     }

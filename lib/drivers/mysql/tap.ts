@@ -2,7 +2,18 @@
 import type { StatementSink } from '../statement-sink';
 import { CallbackStatement, EarlierStatement, StreamStatement, type Tap } from './statements';
 import type { Watch } from './watch';
-import { type Callback, type Command, classOf, type MysqlConnection, pendingOf, reasonOf, socketOf } from './wire';
+import {
+  type Callback,
+  type Command,
+  classOf,
+  type MysqlConnection,
+  pendingOf,
+  type Query,
+  reasonOf,
+  socketOf,
+  type Unsent,
+  unsent,
+} from './wire';
 
 export function tapConnection(connection: MysqlConnection, sink: StatementSink, watch: Watch): () => void {
   const tap: Tap = { connection, sink, watch };
@@ -47,10 +58,9 @@ function tapMethod(tap: Tap, name: 'query' | 'execute'): () => void {
       sink.ask(new CallbackStatement(tap, textOf(sql), run, given));
       return undefined as unknown as Command;
     }
-    // mysql2 has no way to make what execute() returns without running it; it waits in the driver's own queue.
-    if (name === 'execute') return send.call(connection, sql, bindings);
-    const command = commandOf(connection, sql, bindings);
-    sink.ask(new StreamStatement(tap, command, (made) => send.call(connection, made)));
+    const run = () => send.call(connection, sql, bindings);
+    const { command, start } = name === 'execute' ? unsent(connection, run) : unsentQuery(tap, send, sql, bindings);
+    sink.ask(new StreamStatement(tap, command, start));
     return command;
   };
   connection[name] = tapped;
@@ -64,7 +74,12 @@ function textOf(sql: unknown): string {
   return typeof sql === 'string' ? sql : ((sql as { sql?: string } | null)?.sql ?? '');
 }
 
-/** What query() would return, not yet sent. */
+function unsentQuery({ connection }: Tap, query: Query, sql: unknown, values: unknown): Unsent {
+  const command = commandOf(connection, sql, values);
+  return { command, start: () => query.call(connection, command) };
+}
+
+/** What query() would return. */
 function commandOf(connection: MysqlConnection, sql: unknown, values: unknown): Command {
   if (typeof (sql as Command).emit === 'function') return sql as Command;
   const command = classOf(connection).createQuery(sql, values, undefined, connection.config);

@@ -43,6 +43,7 @@ export interface MysqlConnection extends EventEmitter {
   _protocolError?: Error | null;
   _command?: Command | null;
   _commands?: { toArray(): Command[] };
+  addCommand?: (command: Command) => unknown;
   // mysql
   _socket?: Socket;
   _protocol?: { _queue: Command[]; _fatalError: Error | null };
@@ -74,6 +75,27 @@ export function reasonOf(connection: MysqlConnection): Error | undefined {
 export function pendingOf(connection: MysqlConnection): Command[] {
   const { _command, _commands, _protocol } = connection;
   return [...(_command ? [_command] : []), ...(_commands?.toArray() ?? []), ...(_protocol?._queue ?? [])];
+}
+
+/** A statement that was made and not sent, and how it is. */
+export interface Unsent {
+  command: Command;
+  start(): unknown;
+}
+
+/** What the call would send to mysql2, which has no other way to make what execute() returns: one that prepares, one that executes. */
+export function unsent(connection: MysqlConnection, call: () => Command): Unsent {
+  const own = Object.getOwnPropertyDescriptor(connection, 'addCommand');
+  const parts: Command[] = [];
+  const keep = (part: Command) => parts.push(part);
+  connection.addCommand = keep;
+  try {
+    const command = call();
+    return { command, start: () => parts.forEach((part) => connection.addCommand?.(part)) };
+  } finally {
+    if (own) Object.defineProperty(connection, 'addCommand', own);
+    else delete connection.addCommand;
+  }
 }
 
 export function isMysql2(connection: MysqlConnection): boolean {
