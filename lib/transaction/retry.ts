@@ -56,11 +56,13 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
       if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;
       if (resets.count !== earlier || !(await isCallbackOver(instance, attempt, limit))) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
-      for (const later of await hooksOf(instance, options, attempt.transaction).runAll('onRetry', occasion))
-        suppress(error, later);
-      if (limit.isReached || resets.count !== earlier) throw error;
+      const hooks = hooksOf(instance, options, attempt.transaction);
       // What was asked before a reset is not asked again after it.
-      await resets.pause((alarm) => limit.sleep(backoff(retry, number), alarm));
+      await resets.pause(async (alarm) => {
+        const running = hooks.runAll('onRetry', occasion);
+        for (const later of await Promise.race([running, limit.reached, alarm])) suppress(error, later);
+        await limit.sleep(backoff(retry, number), alarm);
+      });
     }
   }
 }

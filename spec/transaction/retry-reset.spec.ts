@@ -10,6 +10,7 @@ describe('a block that pauses before another attempt', () => {
   const stage = useStage();
   const conflict = Object.assign(new Error('conflict'), { code: '40001' });
   let attempts = 0;
+  let isPausing = false;
 
   beforeEach(() => {
     attempts = 0;
@@ -18,8 +19,12 @@ describe('a block that pauses before another attempt', () => {
   afterEach(() => sinon.restore());
 
   /** Resolves in the pause after the first attempt. */
-  async function pausing(options?: AtomicOptions, pauseMillis = 10_000): Promise<{ block: Promise<unknown> }> {
-    let isPausing = false;
+  async function pausing(
+    options?: AtomicOptions,
+    pauseMillis = 10_000,
+    isThere = () => isPausing,
+  ): Promise<{ block: Promise<unknown> }> {
+    isPausing = false;
     const block = later(
       stage.db.atomic(
         async (trx) => {
@@ -33,7 +38,7 @@ describe('a block that pauses before another attempt', () => {
         },
       ),
     );
-    await until('it pauses', () => isPausing);
+    await until('it pauses', isThere);
     return { block };
   }
 
@@ -69,6 +74,20 @@ describe('a block that pauses before another attempt', () => {
     expect(await rejection(block)).to.be.instanceOf(ResetError);
     expect(attempts).to.equal(1);
   });
+
+  for (const [what, end] of [
+    ['a reset', () => stage.db.resetConnection()],
+    ['destroy()', () => stage.db.destroy()],
+  ] as const) {
+    it(`is rejected by ${what} while an onRetry hook never settles`, async () => {
+      let isCalled = false;
+      const onRetry = () => new Promise<void>(() => (isCalled = true));
+      const { block } = await pausing({ hooks: { onRetry } }, 0, () => isCalled);
+      await end();
+      expect(await rejection(block)).to.be.instanceOf(ResetError);
+      expect(attempts).to.equal(1);
+    });
+  }
 
   it('is not rejected by a reset of another instance, nor by one that is over', async () => {
     await stage.db.resetConnection();
