@@ -30,6 +30,8 @@ export class ServerView {
   endedBy: EndingStatement | undefined;
   /** A fatal error was met; `told`: its hooks have run. */
   fatal: 'none' | 'met' | 'told' = 'none';
+  /** The server has rolled it back with a statement that failed: that no transaction is open is not the doing of a later one. */
+  #isEndedByServer = false;
 
   get isFatal(): boolean {
     return this.fatal !== 'none';
@@ -46,7 +48,8 @@ export class ServerView {
         return this.#ended({ sql, rolledBack: false, wasRestarted: true });
       this.firstError = undefined;
       this.endedBy = undefined;
-    } else if (status === 'idle' && isOpen) {
+      this.#isEndedByServer = false;
+    } else if (status === 'idle' && isOpen && !this.#isEndedByServer) {
       return this.#ended({ sql, rolledBack: driver.saysRolledBack(result, sql), wasRestarted: false });
     }
     return undefined;
@@ -65,7 +68,7 @@ export class ServerView {
       return { is: 'fatal', error };
     }
     // A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite.
-    return !this.endedBy && driver.status(raw) === 'idle' ? { is: 'endedByServer', error } : undefined;
+    return !this.endedBy && driver.status(raw) === 'idle' ? this.#endedByServer(error) : undefined;
   }
 
   /**
@@ -73,11 +76,16 @@ export class ServerView {
    * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
    */
   readied({ driver, raw }: Answering, sql: string, error: unknown): Verdict | undefined {
-    if (this.endedBy) return undefined;
+    if (this.endedBy || this.#isEndedByServer) return undefined;
     const status = driver.status(raw);
-    if (means(error, 'mayBeRolledBack')) return status === 'idle' ? { is: 'endedByServer', error } : undefined;
+    if (means(error, 'mayBeRolledBack')) return status === 'idle' ? this.#endedByServer(error) : undefined;
     if (driver.endedBefore?.(raw, sql)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
     return status === 'idle' ? this.#ended({ sql, rolledBack: false, wasRestarted: false }) : undefined;
+  }
+
+  #endedByServer(error: unknown): Verdict {
+    this.#isEndedByServer = true;
+    return { is: 'endedByServer', error };
   }
 
   #ended(by: EndingStatement): Verdict {

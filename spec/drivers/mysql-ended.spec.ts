@@ -47,6 +47,31 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     expect(await ids()).to.deep.equal([1, 2]);
   });
 
+  for (const [what, inside] of [
+    ['trx.atomic()', (trx: Knex.Transaction & ResettableKnex, id: number) => trx.atomic((inner) => lock(inner, id))],
+    ['trx.transaction()', (trx: Knex, id: number) => trx.transaction((inner) => lock(inner, id))],
+  ] as const) {
+    it(`tries a block again whose deadlock was met in ${what}`, async () => {
+      let runs = 0;
+      await db.atomic(
+        async (trx) => {
+          await trx('t').insert({ id: 3 });
+          if (++runs > 1) return;
+          await lock(trx, 1);
+          const end = await rival();
+          try {
+            await inside(trx as never, 2);
+          } finally {
+            await end();
+          }
+        },
+        { retry: 2 },
+      );
+      expect(runs).to.equal(2);
+      expect(await ids()).to.deep.equal([1, 2, 3]);
+    });
+  }
+
   it('sends no statement that waits behind a lock wait that rolled back', async () => {
     const holder = await db.transaction();
     await lock(holder, 2);
