@@ -102,16 +102,23 @@ async function comeToRest(transaction: Transaction, deadline: Deadline): Promise
   return connection.isQuiet && !connection.isEnded && connection.refusal === undefined;
 }
 
-/** Once a transaction, before it is rolled back or its connection discarded. */
+/** Once a transaction, before it is rolled back or its connection discarded. Whoever else ends it meanwhile waits for them too. */
 async function runFatalHooks(transaction: Transaction, error: unknown, deadline: Deadline): Promise<void> {
-  const { root, view } = transaction;
-  if (view.fatal === 'told' || !transaction.hasLost(error)) return;
-  view.fatal = 'told';
-  publish('fatal', root, error);
+  const { view } = transaction;
+  if (typeof view.fatal === 'string') {
+    if (!transaction.hasLost(error)) return;
+    view.fatal = tellFatal(transaction, error, deadline);
+  }
+  await within(deadline, view.fatal);
+}
+
+async function tellFatal(transaction: Transaction, error: unknown, { leftMillis }: Deadline): Promise<void> {
+  publish('fatal', transaction.root, error);
   if (!transaction.hasHooks) return;
-  transaction.work.isInHooks = true;
-  const errors = await bounded(deadline.leftMillis, () => transaction.hooks.runAll('onFatal', { error, fatal: true }));
-  transaction.work.isInHooks = false;
+  const { hooks, work } = transaction;
+  work.isInHooks = true;
+  const errors = await bounded(leftMillis, () => hooks.runAll('onFatal', { error, fatal: true }));
+  work.isInHooks = false;
   for (const later of errors ?? []) suppress(error, later);
 }
 

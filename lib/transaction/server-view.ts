@@ -28,8 +28,8 @@ export class ServerView {
   firstError: unknown;
   /** Set once a statement of the user's has ended the transaction. */
   endedBy: EndingStatement | undefined;
-  /** A fatal error was met; `told`: its hooks have run. */
-  fatal: 'none' | 'met' | 'told' = 'none';
+  /** A fatal error was met; a promise: its hooks run, until it resolves. */
+  fatal: 'none' | 'met' | Promise<void> = 'none';
   /** The server has rolled it back with a statement that failed: that no transaction is open is not the doing of a later one. */
   #isEndedByServer = false;
 

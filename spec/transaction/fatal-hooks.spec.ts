@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TransactionHookContext } from '../../lib';
+import { until } from '../support/until';
 import { pidOf, rejection, useStage } from './stage';
 
 describe('onFatal', () => {
@@ -57,6 +58,32 @@ describe('onFatal', () => {
       throw mine;
     });
     expect(await rejection(transaction)).to.equal(mine);
+  });
+
+  it('is awaited also where the callback ends while it runs', async () => {
+    const ran: string[] = [];
+    let isRunning = false;
+    const error = await rejection(
+      stage.db.atomic(
+        async (trx) => {
+          await stage.database.terminate(await pidOf(trx));
+          await until('the hook runs', () => isRunning);
+          throw new Error('mine');
+        },
+        {
+          hooks: {
+            onFatal: async () => {
+              isRunning = true;
+              await sleep(50);
+              ran.push('onFatal');
+            },
+            afterRollback: () => void ran.push('afterRollback'),
+          },
+        },
+      ),
+    );
+    expect(error.message).to.equal('mine');
+    expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
   });
 
   it('runs when the connection died while no query ran', async () => {
