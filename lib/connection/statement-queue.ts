@@ -8,8 +8,6 @@ import { SharedWork } from '../words/shared-work';
 import { type Deadline, type Deferred, defer, type TimeLimit } from '../words/waiting';
 
 export abstract class StatementQueue {
-  readonly raw: object;
-  readonly driver: Driver;
   lastSql: string | undefined;
   readonly #statements: PendingStatement[] = [];
   /** What the driver does: nothing, the first of them, or it gets ready for the next one. */
@@ -19,10 +17,10 @@ export abstract class StatementQueue {
   #quiet: Deferred<void> | undefined;
   #isEnded = false;
 
-  constructor(raw: object, driver: Driver) {
-    this.raw = raw;
-    this.driver = driver;
-  }
+  constructor(
+    readonly raw: object,
+    readonly driver: Driver,
+  ) {}
 
   /** A statement was answered. Returns the error that its asker gets. */
   protected abstract heard(statement: PendingStatement | undefined, error: unknown, result: unknown): unknown;
@@ -43,8 +41,7 @@ export abstract class StatementQueue {
 
   /** Nothing runs on it, or it has ended. */
   get isQuiet(): boolean {
-    if (this.#isEnded) return true;
-    return this.#statements.length === 0 && this.#isReady;
+    return this.#isEnded || (this.#statements.length === 0 && this.#isReady);
   }
 
   /** The statement that is with the driver. */
@@ -120,12 +117,16 @@ export abstract class StatementQueue {
     return this.#cancelling.join(limit);
   }
 
-  /** Nothing more is sent: every pending and later statement rejects with `error`. What the server runs, runs on until it is cancelled. */
+  /** Nothing more is sent: every pending and later statement rejects with `error`. */
   refuse(error: Error): void {
     this.#refusal = error;
-    const { flying } = this;
+    this.dropAll(error);
+  }
+
+  /** Tells all who wait for an answer that there will be none. What the server runs, runs on until it is cancelled. */
+  dropAll(error: Error): void {
     this.dropWaiting(error);
-    if (flying && !flying.isOwn) tell(flying, error);
+    if (this.flying && !this.flying.isOwn) tell(this.flying, error);
   }
 
   /** Tells those whose statement was not sent yet that it never will be. */
@@ -137,8 +138,7 @@ export abstract class StatementQueue {
 
   /** A stream whose reader has stopped waits on the server for nothing but the reader: there is nothing to cancel. */
   endStream(error: Error): void {
-    const { flying } = this;
-    if (flying?.isStream) tell(flying, error);
+    if (this.flying?.isStream) tell(this.flying, error);
   }
 
   /** Takes new statements again. */

@@ -1,6 +1,7 @@
 // What a sandbox and the transaction that it holds open know of each other.
 import type { CallSite } from '../words/call-site';
 import type { OpenTransaction } from '../words/types';
+import { SandboxError } from '../words/errors';
 import type { EnclosingTransaction } from './ambient';
 
 /** A transaction that is held open by this package itself, for a sandbox: only ever rolled back. */
@@ -47,6 +48,13 @@ const ends = new WeakMap<object, SandboxOwner>();
 /** What is asked of a sandbox that has ended is refused with this. */
 export function refusalOf(owner: SandboxOwner): Error {
   const error = owner.closed();
+  ends.set(error, owner);
+  return error;
+}
+
+/** What a sandbox's end cuts off fails of this. `what` ran. */
+export function cutOffBy(owner: SandboxOwner, what: string): Error {
+  const error = new SandboxError(`the sandbox was closed while ${what}`);
   ends.set(error, owner);
   return error;
 }

@@ -1,7 +1,10 @@
 // The end of a transaction that is held open for a sandbox.
 import { stop } from '../connection/quiesce';
 import { release, ROLLBACK, rollbackTo } from '../drivers/sql';
+import type { TurnHolder } from '../connection/mutex';
 import type { SavepointMutex } from '../connection/savepoint-mutex';
+import { cutOffBy } from '../pool/sandboxes';
+import { shown } from '../words/describe';
 import { SandboxError } from '../words/errors';
 import { Deadline, within } from '../words/waiting';
 import { giveUp } from './control-statements';
@@ -27,6 +30,10 @@ export async function letGo(
     const error = transaction.ownRefusal?.error;
     transaction.move({ is: 'rollingBack', error });
     if (transaction.children.size > 0) endWithin(transaction, transaction.refusal?.error);
+    const { connection, sandbox } = transaction;
+    // Not of the error of the cancel: it says neither why, nor where they were asked.
+    if (sandbox && !transaction.parent && connection.running > 0)
+      connection.dropAll(cutOffBy(sandbox, running(mutex.holder, connection.lastSql)));
     const deadline = new Deadline(transaction.instance.settings.timeoutMillis);
     if (constraintCheck !== undefined) {
       const finished = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]);
@@ -63,6 +70,17 @@ function unchecked(timeoutMillis: number): SandboxError {
   return new SandboxError(
     `the deferred constraints could not be checked in time: the end of a sandbox has ${timeoutMillis} ms (timeoutMillis)`,
   );
+}
+
+/** What has the turn, and where that was opened. */
+function running(holder: TurnHolder | undefined, lastSql = ''): string {
+  const description = holder?.describe();
+  if (!description) return `"${shown(lastSql)}" ran`;
+  const [where] = description.stack.split('\n');
+  const at = where ? `, opened ${where}` : '';
+  if ('what' in description) return `${description.what} ran${at}`;
+  const { label, id } = description;
+  return `"${shown(lastSql)}" ran in transaction ${shown(label ?? id)}${at}`;
 }
 
 function undoing({ parent, id }: Transaction): string[] {

@@ -94,6 +94,18 @@ describe('other runners', () => {
     }
   }
 
+  for (const isolation of ['sandbox', 'reset']) {
+    it(`name what a test left running, where nobody handles its rejection: node:test, with isolation '${isolation}'`, async () => {
+      const args = ['--test', '--test-reporter=tap', 'left-running.node.js'];
+      const { output } = await project().node(args, { HOOKS: JSON.stringify({ isolation }) });
+      expect(output)
+        .to.match(/"leaves a query" left 1 query running[^"]*left-running\.node\.js:13:/)
+        .and.to.match(/"leaves a query in a transaction" left 1 transaction open[^"]*left-running\.node\.js:17:/);
+      expect(output).not.to.include('57014');
+      expect(output).to.match(/^ok \d - is innocent/m);
+    });
+  }
+
   describe('with workers in parallel, on one server', () => {
     before(async () => {
       const { observer, name } = project().database;

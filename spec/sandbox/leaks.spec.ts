@@ -1,4 +1,5 @@
 // The report of `close()`: what was left open in the sandbox, and where it was opened.
+import { once } from 'node:events';
 import path from 'node:path';
 import { expect } from 'chai';
 import { failure, never, outcome, watch } from '../support/outcome';
@@ -91,7 +92,33 @@ describe('the leak report', () => {
     ]);
     for (const { stack } of report.queries) expect(stack.split('\n')[0]).to.include(here);
     expect(JSON.stringify(report)).not.to.include('a secret');
-    for (const query of queries) expect(await query).to.be.an('error');
+    for (const query of queries) expect(await query).to.include({ code: 'ERR_SANDBOX' });
+    const [running] = await Promise.all(queries);
+    expect(running!.message)
+      .to.include('the sandbox was closed while the query "select pg_sleep(30), ?::text" ran, opened at')
+      .and.to.include(here);
+    expect(running!.message + running!.stack).not.to.include('a secret');
+  });
+
+  it('and the error of what ran in a transaction name the transaction', async () => {
+    const sandbox = await db.openSandbox();
+    const trx = await db.transaction(undefined, {});
+    const query = failure(trx.raw('select pg_sleep(30)'));
+    await stage.running('pg_sleep');
+    const { transactions } = await sandbox.close();
+    const error = await query;
+    expect(error).to.include({ code: 'ERR_SANDBOX' });
+    expect(error.message).to.include(`closed while "select pg_sleep(30)" ran in transaction ${transactions[0]!.id}`);
+    expect(error.message).to.include(here);
+  });
+
+  it('comes with an error for the reader of a stream', async () => {
+    const sandbox = await db.openSandbox();
+    const reader = db.raw('select pg_sleep(30)').stream();
+    const read = failure(once(reader, 'end'));
+    await stage.running('pg_sleep');
+    await sandbox.close();
+    expect(await read).to.include({ code: 'ERR_SANDBOX' });
   });
 
   it('comes at once, whatever runs', async () => {
