@@ -140,14 +140,19 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   protected endedByUser({ sql, rolledBack, wasRestarted }: EndingStatement): void {
     const { driver, running } = this.connection;
     const isNoSuccess = (running > 0 || rolledBack || wasRestarted) && !driver.commitsSilently?.(sql);
-    if (isNoSuccess || hasBlock(this)) this.doom(this.#endedBy(sql));
+    if (isNoSuccess || hasBlock(this)) this.#control(sql);
   }
 
   /** In a plain transaction a COMMIT by hand may be the very last statement: another one is refused, and dooms the transaction. */
   askedAfterEnd(): void {
     const { endedBy } = this.view;
-    if (endedBy && this.isOpen && !this.connection.driver.commitsSilently?.(endedBy.sql))
-      this.doom(this.#endedBy(endedBy.sql));
+    if (endedBy && this.isOpen && !this.connection.driver.commitsSilently?.(endedBy.sql)) this.#control(endedBy.sql);
+  }
+
+  /** Where its end is under way already, that says so beside its own error. */
+  #control(sql: string): void {
+    this.view.control ??= this.#endedBy(sql);
+    this.doom(this.view.control);
   }
 
   #endedBy(sql: string): BlockControlError {

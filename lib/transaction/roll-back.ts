@@ -69,8 +69,10 @@ function isUndoneAlready(transaction: Transaction): boolean {
   return true;
 }
 
-/** A reset may have been quicker. */
-function end(transaction: Transaction, outcome: Outcome): void {
+/** What was done before a statement of the user's own that ended it may be stored. A reset may have been quicker. */
+function end(transaction: Transaction, outcome: RolledBack): void {
+  const { control } = transaction.view;
+  if (control) suppress(outcome.error, control);
   if (!transaction.isOver) transaction.move({ is: 'ended', outcome });
 }
 

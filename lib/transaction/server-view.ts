@@ -28,6 +28,8 @@ export class ServerView {
   firstError: unknown;
   /** Set once a statement of the user's has ended the transaction. */
   endedBy: EndingStatement | undefined;
+  /** What its holders are told of that. */
+  control: Error | undefined;
   /** A fatal error was met; a promise: its hooks run, until it resolves. */
   fatal: 'none' | 'met' | Promise<void> = 'none';
   /** The server has rolled it back with a statement that failed: that no transaction is open is not the doing of a later one. */

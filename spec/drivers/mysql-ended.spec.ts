@@ -148,6 +148,31 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     });
   }
 
+  for (const end of ['throws another error', 'lets its error through'])
+    it(`says that a schema change has committed which mysql2 gave up, in a block that ${end}`, async () => {
+      const holder = await stage.resettable('mysql2').transaction();
+      await holder('t').select();
+      const hooks = { told: [] as unknown[] };
+      const error = await failure(
+        db.atomic(
+          async (trx) => {
+            await trx('t').insert({ id: 3 });
+            const asked = trx.raw('alter table t add column late int').options({ timeout: 100 });
+            if (end === 'lets its error through') return asked;
+            await failure(asked);
+            throw new Error('of the block');
+          },
+          { hooks: { afterRollback: ({ error: told }) => void hooks.told.push(told) } },
+        ),
+      );
+      await holder.rollback();
+      expect(await ids()).to.deep.equal([1, 2, 3]);
+      const [control, ...others] = (error as { suppressed?: unknown[] }).suppressed ?? [];
+      expect(control).to.be.instanceOf(BlockControlError).with.property('message').that.includes('add column late');
+      expect(others).to.be.empty;
+      expect(hooks.told).to.deep.equal([error]);
+    });
+
   it('asks nothing behind a statement about rows that fails', async () => {
     await db.atomic(async (trx) => {
       await failure(trx('t').insert({ id: 1 }));

@@ -132,6 +132,19 @@ describe('a block that is ended by hand', () => {
       expect(error).to.be.instanceOf(BlockControlError);
     });
 
+    it(`says so beside the error that a block throws after a raw ${end.toUpperCase()}`, async () => {
+      const throwing = async (trx: AtomicTransaction) => {
+        await trx.raw(end);
+        throw new Error('mine');
+      };
+      for (const block of [throwing, (trx: AtomicTransaction) => trx.atomic(throwing)]) {
+        const error = await rejection(stage.db.atomic(block));
+        expect(error.message).to.equal('mine');
+        const controls = error.suppressed?.filter((each) => each instanceof BlockControlError);
+        expect(controls).to.have.lengthOf(1);
+      }
+    });
+
     it(`rejects after a raw ${end.toUpperCase()} in an inner block`, async () => {
       let inner: unknown;
       const error = await rejection(
