@@ -2,7 +2,7 @@
 import type { ConnectionUser } from '../connection/lease';
 import type { OpenEntry } from '../pool/open-entry';
 import { shown } from '../words/describe';
-import { BlockControlError } from '../words/errors';
+import { BlockControlError, KnexResetError } from '../words/errors';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
@@ -133,7 +133,12 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
       this.endedByUser(verdict.by);
     }
     // What waits behind that statement would be stored at once, each for itself.
-    if (this.refusal) this.connection.dropWaiting(asError(this.refusal.error, this.name));
+    if (this.refusal) this.connection.dropWaiting(this.#own(this.refusal.error));
+  }
+
+  /** An error that Knex may write SQL into: not one of the user's. */
+  #own(reason: unknown): Error {
+    return reason instanceof KnexResetError ? reason : this.failure(`transaction ${this.name} has ended`, reason);
   }
 
   /** A statement of the user's has ended it. */
@@ -175,10 +180,4 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 /** It is a block, or there is one in it. */
 function hasBlock({ block, children }: Enclosing): boolean {
   return block !== undefined || [...children].some((child) => hasBlock(child));
-}
-
-/** The reason of an abort signal may be anything. */
-function asError(reason: unknown, name: string): Error {
-  const isError = typeof reason === 'object' && reason !== null;
-  return isError ? (reason as Error) : new Error(`transaction ${name} has ended`);
 }

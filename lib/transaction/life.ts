@@ -50,6 +50,15 @@ export abstract class Life {
     if (MAY_BE_DOOMED.has(this.#state.is)) this.move({ is: 'doomed', error });
   }
 
+  /** Its connection was taken away. A rollback that was under way keeps its reason. Returns what its queries get. */
+  protected aborted(error: Error): Error {
+    const told = (this.#refusal?.error ?? error) as Error;
+    const state = this.#state;
+    const wasRollingBack = state.is === 'rollingBack';
+    this.move({ is: 'aborted', told, error: wasRollingBack ? state.error : told, wasRollingBack });
+    return told;
+  }
+
   get outcome(): Outcome | undefined {
     const state = this.#state;
     if (state.is === 'inDoubt') return { kind: 'unknown', error: state.error };

@@ -134,7 +134,7 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
   const { state, connection } = transaction;
   if (state.is !== 'aborted') return;
   // Whoever settles it meanwhile tells the same.
-  if (thrown) transaction.move({ ...state, error: thrown.error });
+  if (thrown && !state.wasRollingBack) transaction.move({ ...state, error: thrown.error });
   if (transaction.hasConnection) connection.doubt();
   await runFatalHooks(transaction, (thrown ?? state).error, new Deadline(stepMillis(transaction)));
   if (transaction.state.is === 'aborted') end(transaction, { kind: 'rolledBack', error: transaction.state.error });

@@ -18,7 +18,14 @@ export type State =
       readonly cancelledFor?: (Failure & { hasCutWait(): boolean }) | undefined;
     }
   | { readonly is: 'rollingBack'; readonly error: unknown }
-  | { readonly is: 'aborted'; readonly error: unknown /** What its queries get. */; readonly told: Error }
+  | {
+      readonly is: 'aborted';
+      readonly error: unknown;
+      /** What its queries get. */
+      readonly told: Error;
+      /** It was being rolled back for its error already: what its callback throws now is late. */
+      readonly wasRollingBack?: boolean;
+    }
   | { readonly is: 'inDoubt'; readonly error: Error; readonly value: unknown; readonly recorded: Recorded | undefined }
   | { readonly is: 'ended'; readonly outcome: Outcome }
   | {

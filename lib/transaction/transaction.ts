@@ -8,7 +8,7 @@ import type { TransactionPort } from '../knex/transaction-port';
 import type { SandboxOwner } from '../pool/sandboxes';
 import { type CallSite, type QueryOrigin, userFrames } from '../words/call-site';
 import { shown } from '../words/describe';
-import { ResetError, TransactionFailedError } from '../words/errors';
+import { KnexResetError, ResetError, TransactionFailedError } from '../words/errors';
 import type { OpenTransaction } from '../words/types';
 import type { Deadline } from '../words/waiting';
 import { publish } from './channel';
@@ -149,19 +149,16 @@ export abstract class Transaction extends Life implements Enclosing {
 
   // Its end for its holders, by a reset or the death of its connection.
 
-  /** Ends it for its holders; the caller ends it on the server. Returns the error of its later queries. */
+  /** Ends it for its holders; the caller ends it on the server. Returns the error of what runs: one of ours, as Knex writes SQL into others. */
   abort(error: Error): Error | undefined {
     if (this.isOver || this.isCommitting) return undefined;
-    if (this.isAborted) return this.ownRefusal?.error as Error;
     const own =
       error instanceof ResetError && error.transaction?.id !== this.id
         ? new ResetError({ reason: error.reason, generation: error.generation, transaction: this.describe() })
         : error;
-    const told = (this.ownRefusal?.error ?? own) as Error;
-    // A rollback that was under way has its reason already.
-    this.move({ is: 'aborted', told, error: this.state.is === 'rollingBack' ? this.state.error : told });
-    for (const child of this.children) child.abort(told);
-    return told;
+    const told = this.isAborted ? this.ownRefusal?.error : this.aborted(own);
+    for (const child of this.children) child.abort(told as Error);
+    return told instanceof KnexResetError ? told : own;
   }
 
   /** Settles what `abort()` left open. */

@@ -1,6 +1,6 @@
 // The first error is the one that comes out, and names what the server said; later ones are attached to it.
 import { expect } from 'chai';
-import { TransactionFailedError } from '../../lib';
+import { ResetError, TransactionFailedError } from '../../lib';
 import { type AnyError, pidOf, rejection, useStage } from './stage';
 
 describe('the error of a transaction', () => {
@@ -122,5 +122,46 @@ describe('the error of a transaction', () => {
     const frozen = Object.freeze(new Error('frozen'));
     stage.proxy.cutBefore(/ROLLBACK/);
     expect(await rejection(stage.db.transaction(() => Promise.reject(frozen)))).to.equal(frozen);
+  });
+
+  describe("is the user's own", () => {
+    it('where a reset comes while a block is rolled back for it, with nothing written into it', async () => {
+      const controller = new AbortController();
+      const mine = new Error('mine');
+      let ofQuery: AnyError | undefined;
+      const block = stage.db.atomic(
+        async (trx) => {
+          const query = trx.raw('select pg_sleep(30), ?::text', ['s3cret']);
+          ofQuery = await rejection(query);
+          throw ofQuery;
+        },
+        { signal: controller.signal },
+      );
+      const error = rejection(block);
+      await stage.running(/pg_sleep/);
+      controller.abort(mine);
+      await stage.db.resetConnection();
+      expect(await error).to.equal(mine);
+      expect(mine.message).to.equal('mine');
+      expect(ofQuery).to.be.instanceOf(ResetError);
+    });
+
+    it('and is not given to what waits behind a raw ROLLBACK', async () => {
+      const mine = new Error('mine');
+      let waiting: Promise<AnyError> | undefined;
+      const error = await rejection(
+        stage.db.atomic(async (trx) => {
+          const ending = trx.raw('select pg_sleep(0.1); rollback');
+          waiting = rejection(trx.raw('select ?::text', ['s3cret']));
+          await trx.atomic(() => Promise.reject(mine), { savepoint: false }).catch(() => {});
+          await ending;
+        }),
+      );
+      expect(error).to.have.property('code').that.is.oneOf(['ERR_TRANSACTION_FAILED', 'ERR_BLOCK_CONTROL']);
+      expect(await waiting)
+        .to.be.instanceOf(TransactionFailedError)
+        .and.to.have.property('cause', mine);
+      expect(mine.message).to.equal('mine');
+    });
   });
 });
