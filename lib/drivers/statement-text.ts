@@ -28,6 +28,14 @@ export function isControl(sql: string): boolean {
   return CONTROL.has(firstWord(sql)) || /;\s*(commit|rollback|begin|start)\b/i.test(sql);
 }
 
+/** Whether it leaves its session with locks that no transaction's end frees, on MySQL. Undefined: as it was. */
+export function locksSession(sql: string): boolean | undefined {
+  const word = firstWord(sql);
+  if (word === 'UNLOCK') return false;
+  const takes = word === 'LOCK' || (word === 'FLUSH' && /\bwith\s+read\s+lock\b|\bfor\s+export\b/i.test(sql));
+  return takes ? !/;\s*unlock\b/i.test(sql) : undefined;
+}
+
 /** Whether a single statement ends the transaction that it is in and begins another, on MySQL. */
 export function isRestart(sql: string): boolean {
   const word = firstWord(sql);

@@ -18,7 +18,7 @@ const ignore = () => {};
 const watches = new WeakMap<MysqlConnection, Watch>();
 
 function watchOf(connection: MysqlConnection): Watch {
-  const watch = watches.get(connection) ?? new Watch();
+  const watch = watches.get(connection) ?? new Watch(connection.config.charsetNumber);
   watches.set(connection, watch);
   return watch;
 }
@@ -74,7 +74,7 @@ const collations = new Map<number, string>();
 async function wash(connection: MysqlConnection): Promise<void> {
   const { config } = connection;
   const watch = watchOf(connection);
-  const { charsetNumber = config.charsetNumber } = watch;
+  const { charsetNumber } = watch;
   config.charsetNumber = charsetNumber;
   await new Promise<void>((resolve, reject) => {
     connection.changeUser({}, (error) => (error ? reject(error) : resolve()));
@@ -117,6 +117,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     begin: beginOnMysql,
     tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
+    holdsLocks: (connection) => watchOf(connection).holdsLocks,
     backendId: (connection) => connection.threadId ?? undefined,
     isGone: (connection) =>
       reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,

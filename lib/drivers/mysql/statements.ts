@@ -48,7 +48,7 @@ export class CallbackStatement implements PendingStatement {
     if (this.#isDone) return;
     this.#isDone = true;
     const { sink, watch } = this.tap;
-    watch.note(error, results[0]);
+    watch.answered(this.sql, error, results[0]);
     const isGivenUp = means(error, 'clientTimeout') && command !== undefined;
     const ready = isGivenUp
       ? ended(command).then(() => statusAfter(this.tap, this.sql, error))
@@ -158,7 +158,7 @@ export class StreamStatement implements PendingStatement {
     if (this.#isDone) return;
     this.#isDone = true;
     const { sink, watch } = this.tap;
-    watch.note(this.#error, undefined);
+    watch.answered(this.sql, this.#error, undefined);
     const ready = statusAfter(this.tap, this.sql, this.#error);
     answeredWhen(ready, this.tap);
     sink.answered(this.#error, undefined, ready);

@@ -17,7 +17,6 @@ import {
 
 export function tapConnection(connection: MysqlConnection, sink: StatementSink, watch: Watch): () => void {
   const tap: Tap = { connection, sink, watch };
-  watch.charsetNumber ??= connection.config.charsetNumber;
   const socket = socketOf(connection);
   const onError = (error: Error & { fatal?: boolean }) => {
     if (error.fatal) sink.died(error);

@@ -1,5 +1,6 @@
 // Reads from the server's answers on a MySQL connection what they say about its transaction.
 import { means } from '../error-codes';
+import { locksSession } from '../statement-text';
 import type { PendingStatement } from '../pending-statement';
 import type { TransactionStatus } from '../transaction-reader';
 
@@ -12,11 +13,13 @@ export class Watch {
   running: PendingStatement | undefined;
   /** A cancel request that is under way. */
   cancelling: Promise<void> | undefined;
-  /** What the connection was opened with: mysql2 changes its config with a SET NAMES. */
-  charsetNumber: number | undefined;
   #isOpen: boolean | undefined;
+  #holdsLocks = false;
   #isAutocommit = true;
   #hasFlags = false;
+
+  /** @param charsetNumber what the connection was opened with: mysql2 changes its config with a SET NAMES */
+  constructor(readonly charsetNumber: number) {}
 
   /** The latest answer had status flags. */
   get hasFlags(): boolean {
@@ -28,10 +31,22 @@ export class Watch {
     return this.#isOpen ? 'open' : 'idle';
   }
 
+  /** LOCK TABLES is not of the transaction. */
+  get holdsLocks(): boolean {
+    return this.#holdsLocks;
+  }
+
   /** The session was reset. */
   reset(): void {
+    this.#holdsLocks = false;
     this.#isOpen = false;
     this.#isAutocommit = true;
+  }
+
+  /** A statement of the user's was answered. */
+  answered(sql: string, error: unknown, result: unknown): void {
+    this.note(error, result);
+    if (!error) this.#holdsLocks = locksSession(sql) ?? this.#holdsLocks;
   }
 
   /** mysql2 reports status flags only for results without rows. A SELECT can start a transaction (autocommit off), but never ends one. */
