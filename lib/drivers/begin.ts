@@ -1,4 +1,4 @@
-// How a transaction is begun as more than knex's own BEGIN says, or says in the server's words.
+// How a transaction is begun as more than knex's own BEGIN says, or says in the server's words. Each family of drivers writes it.
 
 /** What a transaction is begun as. Undefined: the server's default. */
 export interface TransactionModes {
@@ -11,23 +11,11 @@ export interface TransactionModes {
 /** The statements. Undefined: knex's own are right. */
 export type Begin = (this: void, modes: TransactionModes) => string[] | undefined;
 
-function access({ isolationLevel, readOnly }: TransactionModes): string[] {
+/** In words that every server with such modes understands. */
+export function modesOf({ isolationLevel, readOnly, deferrable }: TransactionModes): string[] {
   return [
     ...(isolationLevel === undefined ? [] : [`ISOLATION LEVEL ${isolationLevel}`]),
     ...(readOnly === undefined ? [] : [readOnly ? 'READ ONLY' : 'READ WRITE']),
+    ...(deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE']),
   ];
 }
-
-export const beginOnPostgres: Begin = (modes) => {
-  const { readOnly, deferrable } = modes;
-  if (readOnly !== false && deferrable === undefined) return undefined;
-  const constraints = deferrable === undefined ? [] : [deferrable ? 'DEFERRABLE' : 'NOT DEFERRABLE'];
-  return [`BEGIN TRANSACTION ${[...access(modes), ...constraints].join(' ')};`];
-};
-
-/** Knex forgets the comma. */
-export const beginOnMysql: Begin = (modes) => {
-  const { readOnly, isolationLevel } = modes;
-  if (readOnly !== false && !(readOnly && isolationLevel)) return undefined;
-  return [`SET TRANSACTION ${access(modes).join(', ')};`, 'BEGIN;'];
-};

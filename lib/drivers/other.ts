@@ -1,11 +1,12 @@
 // Any other driver: the statements of knex are seen, nothing can be stopped, and connections are closed through knex.
 import type { ClientFacts } from '../knex/client-facts';
 import { defer } from '../words/waiting';
-import { type Begin, beginOnMysql, beginOnPostgres } from './begin';
+import type { Begin } from './begin';
 import type { Driver } from './driver';
 import type { PendingStatement } from './pending-statement';
 import type { KnexStatement, StatementSink } from './statement-sink';
-import { saysRolledBack } from './pg/pg';
+import { beginOnMysql } from './mysql/mysql';
+import { beginOnPostgres, saysRolledBack } from './pg/pg';
 
 /** By knex's name of the driver. Undefined: knex does not ask for what is read-only. */
 const BEGIN: ReadonlyMap<string, Begin | undefined> = new Map([

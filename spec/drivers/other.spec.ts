@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { ResettableOptions } from '../../lib';
-import { beginOnMysql } from '../../lib/drivers/begin';
+import { beginOnMysql } from '../../lib/drivers/mysql/mysql';
 import { otherDriver } from '../../lib/drivers/other';
 import { pidOf } from '../support/backend';
 import type { FaultProxy } from '../support/fault-proxy';

@@ -1,7 +1,7 @@
 // MySQL and MariaDB through `mysql2` or `mysql`: statements and sessions are ended by KILL, over a second connection.
 import { inBackground } from '../../words/foreign';
 import { type TimeLimit, within } from '../../words/waiting';
-import { beginOnMysql } from '../begin';
+import { type Begin, modesOf } from '../begin';
 import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import { isSameServer, openSideConnection, SecondConnection } from './side-connection';
@@ -110,6 +110,12 @@ function observeOpening(module: unknown, openings: Openings<MysqlConnection>): u
   };
   return Object.create(module as object, { createConnection: { value: observed, enumerable: true } });
 }
+
+/** Knex forgets the comma. */
+export const beginOnMysql: Begin = ({ isolationLevel, readOnly }) => {
+  if (readOnly !== false && !(readOnly && isolationLevel)) return undefined;
+  return [`SET TRANSACTION ${modesOf({ isolationLevel, readOnly }).join(', ')};`, 'BEGIN;'];
+};
 
 export function mysqlDriver(name: string): Driver<MysqlConnection> {
   return {

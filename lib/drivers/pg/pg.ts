@@ -1,6 +1,6 @@
 // PostgreSQL through the `pg` driver.
 import { inBackground } from '../../words/foreign';
-import { beginOnPostgres } from '../begin';
+import { type Begin, modesOf } from '../begin';
 import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import type { TransactionStatus } from '../transaction-reader';
@@ -67,6 +67,11 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>, keeps
   }
   return Object.create(pg, { Client: { value: Client, enumerable: true, configurable: true, writable: true } });
 }
+
+export const beginOnPostgres: Begin = (modes) => {
+  if (modes.readOnly !== false && modes.deferrable === undefined) return undefined;
+  return [`BEGIN TRANSACTION ${modesOf(modes).join(' ')};`];
+};
 
 export const pgDriver: Driver<PgConnection> = {
   name: 'pg',
