@@ -79,7 +79,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
     if (this.isOver) return undefined;
     // Knex itself rolls back with the error that a callback has thrown, or that `commit()` has rejected with.
     const isOfKnex = this.isAdopted && error !== undefined;
-    if (this.#belongsToBlock && !isOfKnex) {
+    if (this.#belongsToBlock && !isOfKnex && !this.#hasNoOtherEnd) {
       const refused = this.#notByHand('rollback()');
       this.doom(refused);
       throw refused;
@@ -101,6 +101,11 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   get #belongsToBlock(): boolean {
     return (this.block !== undefined || this.work.joined > 0) && !this.port.isCallbackOver;
+  }
+
+  /** Only its handle ends it, whatever has joined it. */
+  get #hasNoOtherEnd(): boolean {
+    return this.block === undefined && !this.work.isCallbackRunning;
   }
 
   #notByHand(call: string): BlockControlError {

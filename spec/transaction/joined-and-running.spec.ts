@@ -1,6 +1,6 @@
 // The rollback of a transaction does not wait for the blocks that have joined it: what they ask later is refused.
 import { expect } from 'chai';
-import { type AtomicTransaction, TransactionTimeoutError } from '../../lib';
+import { type AtomicTransaction, atomic, TransactionTimeoutError } from '../../lib';
 import { later, rejection, useStage } from './stage';
 
 const never = () => new Promise<never>(() => {});
@@ -43,5 +43,21 @@ describe('a joined block that continues after its transaction', () => {
     goOn();
     await rejection(late as Promise<unknown>);
     expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
+  });
+
+  it('lets a transaction be rolled back by its handle', async () => {
+    const trx = await stage.db.transaction();
+    await trx('t').insert({ id: 1 });
+    let inside: Promise<unknown> | undefined;
+    const working = Promise.all([
+      atomic(trx, () => (inside = trx.raw('select pg_sleep(30)')), joined),
+      stage.running(/pg_sleep/).then(() => Promise.reject(mine)),
+    ]);
+    expect(await rejection(working)).to.equal(mine);
+    await trx.rollback();
+    await rejection(inside as Promise<unknown>);
+    await stage.idle();
+    expect(await stage.ids()).to.deep.equal([]);
+    expect(await stage.database.locks()).to.deep.equal([]);
   });
 });
