@@ -11,6 +11,7 @@ import { rollBack, settleAborted } from './roll-back';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
 import { Transaction } from './transaction';
+import { nextTurn } from '../words/waiting';
 
 const ignore = () => {};
 
@@ -53,6 +54,8 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   }
 
   async #commitByHand(value: unknown): Promise<unknown> {
+    // What its callback has asked before is sent before: knex looks for the connection meanwhile.
+    if (this.work.isCallbackRunning) await nextTurn();
     if (!this.isOver) {
       if (this.#belongsToBlock || this.work.isInHooks) throw this.#notByHand('commit()');
       if (this.isAborted) await settleAborted(this);

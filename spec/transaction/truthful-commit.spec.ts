@@ -40,6 +40,15 @@ describe('a plain transaction', () => {
       expect(await stage.ids()).to.deep.equal([1]);
     });
 
+    it('sends what its callback has asked before commit(), also in one Promise.all()', async () => {
+      const run = (...ids: number[]) =>
+        stage.db.transaction((trx) => Promise.all([...ids.map((id) => insert(trx, id)), trx.commit('value')]));
+      expect(await run(1, 2)).to.equal('value');
+      expect(await stage.ids()).to.deep.equal([1, 2]);
+      await rejection(run(3, 1));
+      expect(await stage.ids()).to.deep.equal([1, 2]);
+    });
+
     it('resolves with what a callback without a promise gives to commit()', async () => {
       const result = await stage.db.transaction((trx) => {
         insert(trx, 1).then(
