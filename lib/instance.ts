@@ -31,6 +31,7 @@ import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { beginTransaction } from './transaction/begin';
 import type { Interruptible } from './transaction/interruptible';
+import { asTransaction, transactionOfClient } from './transaction/find-transaction';
 import { watchRunner } from './transaction/watch-queries';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit, type SharedLimit } from './transaction/shared-limit';
@@ -151,12 +152,13 @@ export class Instance implements Hosts {
     return beginTransaction(this, asking, asked, make);
   }
 
-  running(builder: object): void {
+  running(builder: object, runner: Runner): void {
     this.recording.running(builder);
+    watchRunner(asTransaction(this.ambient.current()), runner);
   }
 
   runningInside(asking: object, runner: Runner): void {
-    watchRunner(asking, runner);
+    watchRunner(transactionOfClient(asking), runner);
   }
 
   readsWhole(raw: object): boolean {

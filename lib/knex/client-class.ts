@@ -16,7 +16,7 @@ export interface ClientHost {
   /** A transaction is to be made, by `make()`: by knex's own means, and with a controller before its first step. */
   transaction(client: object, asked: TransactionRequest, make: (...args: MakeArgs) => KnexTransaction): KnexTransaction;
   /** A builder of the instance itself is about to run. */
-  running(builder: object): void;
+  running(builder: object, runner: Runner): void;
   /** A builder is about to run in the transaction that the client is of. */
   runningInside(client: object, runner: Runner): void;
   /** Whether a stream on the connection has to be read to its end before its rows are given out. */
@@ -129,7 +129,7 @@ function withWork(Base: ClientClass, host: ClientHost): ClientClass {
     override runner(builder: object): Runner {
       const runner = super.runner(builder);
       if (this.transacting) host.runningInside(this, runner);
-      else host.running(builder);
+      else host.running(builder, runner);
       return runner;
     }
   }

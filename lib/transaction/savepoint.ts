@@ -6,6 +6,7 @@ import { ControlledTransaction } from './controlled-transaction';
 import { rollBack } from './roll-back';
 import type { ServerView } from './server-view';
 import type { Failure } from '../words/failure';
+import type { Outcome } from './outcome';
 import { OPEN } from './state';
 import type { Transaction } from './transaction';
 import type { TransactionDetails } from './transaction-details';
@@ -18,6 +19,9 @@ export class Savepoint extends ControlledTransaction {
   readonly outermost: Transaction;
   readonly view: ServerView;
   readonly emulatesRoot: boolean;
+  /** The callback around it has begun it, and may end without waiting for it. */
+  readonly #isOfCallback: boolean;
+  /** Set as long as the end of the one around it waits for it. */
   #leaveParent: (() => void) | undefined;
 
   constructor(details: SavepointDetails, emulatesRoot = false) {
@@ -27,7 +31,8 @@ export class Savepoint extends ControlledTransaction {
     this.view = parent.view;
     this.emulatesRoot = emulatesRoot;
     this.outermost = emulatesRoot ? this : parent.outermost;
-    if (parent.block || parent.work.isCallbackRunning) this.#leaveParent = parent.work.enter();
+    this.#isOfCallback = parent.work.isCallbackRunning;
+    if (parent.block || this.#isOfCallback) this.#leaveParent = parent.work.enter();
     block?.onTransaction(this);
   }
 
@@ -71,6 +76,16 @@ export class Savepoint extends ControlledTransaction {
 
   leaveParent(): void {
     this.#leaveParent?.();
+    this.#leaveParent = undefined;
+  }
+
+  /** The failure of a plain one that its callback has not waited for is that of the block around it. An inner block's is watched by its promise. */
+  protected override decided(outcome: Outcome): void {
+    super.decided(outcome);
+    const { block, parent } = this;
+    const isLate = this.#isOfCallback && !parent.work.isCallbackRunning && this.#leaveParent !== undefined;
+    if (block || !parent.block || !isLate || outcome.kind !== 'rolledBack' || outcome.resolves) return;
+    parent.work.failures.addUnawaited({ error: outcome.error, what: 'a transaction in' });
   }
 
   async begin(): Promise<unknown> {

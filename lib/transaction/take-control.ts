@@ -18,7 +18,9 @@ import { factsOf, acquireTimeoutMillisOf } from '../knex/client-facts';
 import { Ambient } from '../pool/ambient';
 import { Register } from '../pool/register';
 import { Resets } from '../pool/resets';
+import { inBackground } from '../words/foreign';
 import { DEFAULTS } from '../words/options';
+import { nextTurn } from '../words/waiting';
 import { beginTransaction } from './begin';
 import { watchRunner } from './watch-queries';
 
@@ -38,7 +40,10 @@ export async function takeControlOf(trx: Knex.Transaction, instance: Transaction
   const host = instance ?? new PlainHost(trx, client);
   const { refusal, death } = host.pool.register.given(raw);
   if (refusal ?? death) throw refusal ?? death;
-  takeControl(machineOf(trx), raw, host).port.handle = trx;
+  const transaction = takeControl(machineOf(trx), raw, host);
+  transaction.port.handle = trx;
+  // Its end may be asked for right now. What control was taken for, a block not awaited perhaps, begins before.
+  inBackground(nextTurn().then(transaction.work.enter()));
 }
 
 function refuseCompleted(trx: Knex.Transaction): void {
@@ -120,7 +125,7 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
   running(): void {}
 
   runningInside(asking: object, runner: Runner): void {
-    watchRunner(asking, runner);
+    watchRunner(transactionOfClient(asking), runner);
   }
 
   readsWhole(): boolean {

@@ -1,9 +1,9 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { Runner } from '../knex/builders';
-import { transactionOfClient } from './find-transaction';
+import type { Enclosing } from './enclosing';
 
-export function watchRunner(client: object, runner: Runner): void {
-  const transaction = transactionOfClient(client);
+/** @param transaction the one that the query runs in, by its client or by the async context */
+export function watchRunner(transaction: Enclosing | undefined, runner: Runner): void {
   if (!transaction?.block) return;
   const { run } = runner;
   const watched = () => {

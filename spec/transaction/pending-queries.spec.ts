@@ -1,9 +1,14 @@
 // A block ends when everything that was started in it has: also what its callback did not wait for.
 import { expect } from 'chai';
-import { later, rejection, useStage } from './stage';
+import { type Db, later, rejection, useStage } from './stage';
 
 describe('a block with queries that were not awaited', () => {
   const stage = useStage();
+  let made: Db | undefined;
+  const ambient = () => (made ??= stage.make({ ambient: true }));
+  afterEach(() => {
+    made = undefined;
+  });
 
   it('waits for them before COMMIT', async () => {
     await stage.db.atomic((trx) => {
@@ -26,6 +31,37 @@ describe('a block with queries that were not awaited', () => {
     expect([error.code, error.cause?.code]).to.include('22012');
     expect(await rejection(query!)).to.include({ code: '22012' });
     expect(await stage.ids()).to.deep.equal([]);
+  });
+
+  it('fails when one of them fails before it is sent', async () => {
+    const undefinedBinding = { id: undefined } as never;
+    for (const run of [
+      () => stage.db.atomic((trx) => void later(trx('t').where(undefinedBinding).select())),
+      () => ambient().atomic(() => void later(ambient()('t').where(undefinedBinding).select())),
+    ]) {
+      const error = await rejection(run());
+      expect(error.cause?.message).to.match(/Undefined binding/);
+    }
+  });
+
+  it('fails when a plain transaction inside fails', async () => {
+    const mine = new Error('mine');
+    const error = await rejection(
+      stage.db.atomic(async (trx) => {
+        await trx('t').insert({ id: 1 });
+        void later(trx.transaction(() => Promise.reject(mine)));
+      }),
+    );
+    expect(error).to.include({ code: 'ERR_TRANSACTION_FAILED', cause: mine });
+    expect(await stage.ids()).to.deep.equal([]);
+  });
+
+  it('does not fail when a plain transaction inside is rolled back by hand', async () => {
+    await stage.db.atomic(async (trx) => {
+      await trx('t').insert({ id: 1 });
+      void later(trx.transaction((inner) => inner.rollback()));
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
   });
 
   it('waits for those that start others', async () => {

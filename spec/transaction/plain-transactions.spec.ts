@@ -20,6 +20,21 @@ describe('plain transactions', () => {
       expect(await stage.ids()).to.deep.equal([1, 2]);
     });
 
+    it('is waited for where it was not awaited, and fails the transaction with it', async () => {
+      const plain = makeKnex(stage.database.connection);
+      await plain.transaction(async (trx) => {
+        await insert(trx, 1);
+        void atomic(trx, (inner) => insert(inner, 2));
+      });
+      const failing = plain.transaction(async (trx) => {
+        await insert(trx, 3);
+        void atomic(trx, () => Promise.reject(mine));
+      });
+      expect(await rejection(failing)).to.include({ code: 'ERR_TRANSACTION_FAILED', cause: mine });
+      await plain.destroy();
+      expect(await stage.ids()).to.deep.equal([1, 2]);
+    });
+
     it('runs afterCommit hooks only after the outermost COMMIT, also those of a savepoint', async () => {
       const plain = makeKnex(stage.database.connection);
       const log: string[] = [];
