@@ -11,6 +11,7 @@ import type { ClientHost } from './knex/client-class';
 import { factsOf, acquireTimeoutMillisOf, hasExternalPool, lendsUnasked } from './knex/client-facts';
 import type { KnexClient } from './knex/client-shape';
 import { Clients, type ClientsHost } from './knex/clients';
+import { guardOf } from './knex/guard';
 import { asKnexAcquires, hidePassword, openWithFreshSettings } from './knex/opener';
 import type { KnexPool } from './knex/pool-shape';
 import { forwardTo } from './knex/stand-in';
@@ -31,7 +32,6 @@ import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { beginTransaction } from './transaction/begin';
 import type { Interruptible } from './transaction/interruptible';
-import { asTransaction, transactionOfClient } from './transaction/find-transaction';
 import { watchRunner } from './transaction/watch-queries';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit, type SharedLimit } from './transaction/shared-limit';
@@ -132,8 +132,7 @@ export class Instance implements Hosts {
   }
 
   async explain(error: unknown): Promise<never> {
-    // Knex logs ten lines for each.
-    if (error instanceof KnexResetError) throw error;
+    if (error instanceof KnexResetError) throw error; // Knex logs ten lines for each.
     const explained = await asKnexAcquires(this.client, Promise.reject(error as Error)).catch((e: unknown) => e);
     throw explainFullPool(this, explained);
   }
@@ -154,11 +153,12 @@ export class Instance implements Hosts {
 
   running(builder: object, runner: Runner): void {
     this.recording.running(builder);
-    watchRunner(asTransaction(this.ambient.current()), runner);
+    const around = this.ambient.current();
+    if (around?.block) watchRunner(around, runner);
   }
 
   runningInside(asking: object, runner: Runner): void {
-    watchRunner(transactionOfClient(asking), runner);
+    watchRunner(guardOf(asking), runner);
   }
 
   readsWhole(raw: object): boolean {

@@ -8,6 +8,8 @@ export interface EnclosingTransaction {
   readonly connection: StatementQueue;
   readonly parent: EnclosingTransaction | undefined;
   readonly isOver: boolean;
+  /** Set: it is a block. */
+  readonly block: object | undefined;
   /** The sandbox that it holds open, if any. */
   readonly sandbox: object | undefined;
   /** Lets a query of the instance in, when it is its turn. Rejects where nothing may be asked any more. */

@@ -1,6 +1,6 @@
 // Transactions that knex began without this package, such as a migration's: a block inside makes the whole of them truthful.
 import type { Knex } from 'knex';
-import { guardClient } from '../knex/guard';
+import { guardClient, guardOf } from '../knex/guard';
 import type { KnexClient } from '../knex/client-shape';
 import { controlOpen, machineOf, partsOf } from '../knex/open-transaction';
 import type { KnexTransaction } from '../knex/transaction-shape';
@@ -125,7 +125,7 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
   running(): void {}
 
   runningInside(asking: object, runner: Runner): void {
-    watchRunner(transactionOfClient(asking), runner);
+    watchRunner(guardOf(asking), runner);
   }
 
   readsWhole(): boolean {

@@ -1,9 +1,10 @@
 // Which queries of a block are under way: its end waits for those that its callback did not wait for.
 import type { Runner } from '../knex/builders';
-import type { Enclosing } from './enclosing';
+import { asTransaction } from './find-transaction';
 
-/** @param transaction the one that the query runs in, by its client or by the async context */
-export function watchRunner(transaction: Enclosing | undefined, runner: Runner): void {
+/** @param kept what is known of the transaction that the query runs in, by its client or by the async context */
+export function watchRunner(kept: unknown, runner: Runner): void {
+  const transaction = asTransaction(kept);
   if (!transaction?.block) return;
   const { run } = runner;
   const watched = () => {
