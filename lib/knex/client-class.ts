@@ -38,6 +38,8 @@ export interface TransactionRequest {
 
 /** What follows where knex ends a client, and where it opens one again. */
 export interface PooledClients {
+  /** `knex.destroy()` was called, on whichever of them, and nothing since that opens the instance again. */
+  readonly areDestroyed: boolean;
   /** `knex.destroy()` was called on it, and is done. */
   destroyed(client: KnexClient): void;
   /** `knex.initialize()`, after a `destroy()`. It has a pool afterwards. */
@@ -102,7 +104,6 @@ function withLife(Base: ClientClass, clients: PooledClients): ClientClass {
     override async destroy(callback?: (error?: unknown) => void): Promise<void> {
       try {
         await this.pool?.destroy();
-        this.pool = undefined;
         clients.destroyed(this);
       } catch (error) {
         if (typeof callback !== 'function') throw error;

@@ -10,7 +10,7 @@ import type { KnexPool, Tarn } from './pool-shape';
 /** What the clients need from the rest of their instance. */
 export interface ClientsHost extends ClientHost {
   /** The one that all of them see. */
-  readonly pool: KnexPool;
+  readonly pool: KnexPool & { readonly destroyed: boolean };
   /** `knex.initialize()`, after a `destroy()`. */
   reopen(): void;
 }
@@ -63,7 +63,14 @@ export class Clients implements PooledClients {
     client.pool = this.#host.pool;
   }
 
+  get areDestroyed(): boolean {
+    return this.#host.pool.destroyed;
+  }
+
   destroyed(client: KnexClient): void {
+    // The instance may have been opened again before it was destroyed.
+    if (!this.areDestroyed) return;
+    client.pool = undefined;
     this.#dormant.add(client);
   }
 

@@ -18,6 +18,12 @@ export interface Request {
 /** What an opening ends with that a reset, or the death of another connection, has ended. A request that relied on it is made again. */
 export class EndedOpening extends Error {}
 
+/** How many more are rejected, and how many more are to be made again. */
+export interface TurnedAway {
+  readonly rejected: number;
+  readonly requeued: number;
+}
+
 /** The verdict on a request that is to be made again behind the gate. */
 const REQUEUE: unique symbol = Symbol('ask again');
 type Verdict = Error | typeof REQUEUE;
@@ -30,10 +36,11 @@ export type Admission = 'inside' | 'now' | 'held' | 'rejected';
 
 export class AcquireQueue {
   readonly #waiting = new Map<Request, PendingAcquire>();
-  /** Closed while a reset runs. */
+  /** Closed while a reset or a `destroy()` runs that has something to end. */
   #gate: Deferred<void> | undefined;
-  #heldAtGate = 0;
-  /** After `destroy()`, until the instance is opened again. */
+  /** Those that wait at it. */
+  readonly #held = new Set<Request>();
+  /** From `destroy()` on, until the instance is opened again. */
   isClosed = false;
   /** While there is one, each request is rejected with it. */
   readonly bars = new Set<() => Error>();
@@ -57,7 +64,7 @@ export class AcquireQueue {
   }
 
   get heldAtGate(): number {
-    return this.#heldAtGate;
+    return this.#held.size;
   }
 
   /** The number of those that the real pool has still to answer. */
@@ -75,13 +82,16 @@ export class AcquireQueue {
     gate?.resolve();
   }
 
-  /** Resolves when the gate is open. */
-  async passed(): Promise<void> {
-    this.#heldAtGate++;
+  /** Resolves when the gate is open. Rejects when the request is turned away there. */
+  async passed(request: Request): Promise<void> {
+    this.#held.add(request);
     try {
-      while (this.#gate !== undefined) await this.#gate.promise;
+      while (this.#gate !== undefined) {
+        await this.#gate.promise;
+        if (request.verdict instanceof Error) throw request.verdict;
+      }
     } finally {
-      this.#heldAtGate--;
+      this.#held.delete(request);
     }
   }
 
@@ -94,17 +104,32 @@ export class AcquireQueue {
     this.#waiting.delete(request);
   }
 
-  /** Gives each request at the real pool its verdict: an error of its own, or to be made again. Returns their number. */
+  /**
+   * Gives each request that waits its verdict: an error of its own, or to be made again. That of a later call counts: one that was to be
+   * made again may be rejected after all.
+   */
   turnAway(
     how: 'reject' | 'requeue',
     error: () => Error,
     tell: (pending: PendingAcquire, verdict: Verdict) => void,
-  ): number {
-    const waiting = [...this.#waiting];
-    for (const [request, pending] of waiting) {
+  ): TurnedAway {
+    const turned = { rejected: 0, requeued: 0 };
+    for (const request of [...this.#waiting.keys(), ...this.#held]) {
+      if (request.verdict instanceof Error) continue;
+      if (request.verdict === REQUEUE) turned.requeued--;
       request.verdict = how === 'requeue' && !request.isEarlier ? REQUEUE : error();
-      tell(pending, request.verdict);
+      turned[request.verdict === REQUEUE ? 'requeued' : 'rejected']++;
+      const pending = this.#waiting.get(request);
+      if (pending) tell(pending, request.verdict);
     }
-    return waiting.length;
+    if (how === 'reject') this.#wakeHeld();
+    return turned;
+  }
+
+  /** The gate stays closed to those that come. */
+  #wakeHeld(): void {
+    if (this.#held.size === 0) return;
+    this.#gate?.resolve();
+    this.#gate &&= defer();
   }
 }

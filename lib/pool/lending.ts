@@ -51,7 +51,7 @@ export class Lending {
       case 'inside':
         return request.enclosing?.enlist(request.askedAt);
       case 'held':
-        return queue.passed().then(() => this.ask(request.askedAt));
+        return queue.passed(request).then(() => this.ask(request.askedAt));
       case 'rejected':
         return Promise.reject(queue.refusalOf(request));
     }

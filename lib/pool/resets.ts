@@ -1,15 +1,22 @@
-// Counts the resets of an instance. What was asked before one does not touch the database after it, so each asker compares the count.
+// Counts the resets of an instance, and the calls for one. What was asked before a call does not touch the database after it, so each asker
+// compares their number.
 import { ResetError } from '../words/errors';
 import { type Deferred, defer } from '../words/waiting';
 
 const NONE = Object.freeze({ count: 0, amongWaiters: 0 });
 
+interface Call {
+  readonly reason: string | undefined;
+  readonly waiting: 'reject' | 'requeue';
+}
+
 export class Resets {
   #count = 0;
-  /** What the latest one does with pending acquires. */
-  #latest: { readonly reason: string | undefined; readonly waiting: 'reject' | 'requeue' } | undefined;
-  /** The fatal error that the latest reset by `onFatal: 'reset'` was made for, and which reset that was. */
-  #cause: { readonly error: unknown; readonly number: number } | undefined;
+  #calls = 0;
+  /** The latest call that rejects pending acquires. */
+  #rejecting: { readonly reason: string | undefined; readonly call: number } | undefined;
+  /** The fatal error that `onFatal: 'reset'` has called for one last, and which call that was. */
+  #cause: { readonly error: unknown; readonly call: number } | undefined;
   /** Of blocks between two attempts, and of later attempts, with whether these wait for a connection. */
   readonly #pauses = new Map<Deferred<never>, (() => boolean) | undefined>();
 
@@ -18,32 +25,42 @@ export class Resets {
     return this.#count;
   }
 
-  /** One begins. */
-  begin({ reason, waiting }: { reason: string | undefined; waiting: 'reject' | 'requeue' }): void {
+  /** How often one was called for: also where the call joined one that was under way. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** One more, by this call. */
+  begin(call: Call): void {
     this.#count++;
-    this.#latest = { reason, waiting };
+    this.called(call);
   }
 
-  /** Called right before a connection is acquired. @throws ResetError if a reset has begun since the count was `earlier` */
+  called({ reason, waiting }: Call): void {
+    this.#calls++;
+    if (waiting === 'reject') this.#rejecting = { reason, call: this.#calls };
+  }
+
+  /** Called right before a connection is acquired. @throws ResetError if there was a call that rejects waiters since their number was `earlier` */
   refuseEarlier(earlier: number): void {
-    if (earlier === this.#count || this.#latest?.waiting !== 'reject') return;
-    throw new ResetError({ reason: this.#latest.reason, generation: this.#count });
+    if (this.#rejecting === undefined || this.#rejecting.call <= earlier) return;
+    throw new ResetError({ reason: this.#rejecting.reason, generation: this.#count });
   }
 
-  /** Calls `reset` for a fatal error: a block that failed of it may be tried again after the reset that begins then. */
+  /** Calls for one because of a fatal error: a block that failed of it may be tried again after it. */
   makeFor(error: unknown, reset: () => void): void {
-    const earlier = this.#count;
+    const earlier = this.#calls;
     reset();
-    if (this.#count > earlier) this.#cause = { error, number: this.#count };
+    if (this.#calls > earlier) this.#cause = { error, call: this.#calls };
   }
 
-  /** Whether the latest reset was made for one of these errors. */
+  /** Whether the latest call was made for one of these errors. */
   isLatestFor(errors: readonly unknown[]): boolean {
-    return this.#cause?.number === this.#count && errors.includes(this.#cause.error);
+    return this.#cause?.call === this.#calls && errors.includes(this.#cause.error);
   }
 
   /**
-   * Runs what a block waits for between two attempts, or its later attempt. Its alarm rejects when a reset begins.
+   * Runs what a block waits for between two attempts, or its later attempt. Its alarm rejects when a reset is called for.
    * @param isWaiter whether it waits for a connection: the alarm of an attempt is for that alone
    */
   async pause<T>(wait: (alarm: Promise<never>) => Promise<T>, isWaiter?: () => boolean): Promise<T> {
@@ -57,12 +74,13 @@ export class Resets {
     }
   }
 
-  /** Rejects the blocks that are about to be tried again. Returns their number, and how many of them wait for a connection. */
+  /** Rejects the blocks that are about to be tried again: what was asked before a call is not asked again after it. Returns their number, and how many of them wait for a connection. */
   endPauses(error: () => ResetError): { count: number; amongWaiters: number } {
     if (this.#pauses.size === 0) return NONE;
     const ended = { count: 0, amongWaiters: 0 };
     for (const [alarm, isWaiter] of this.#pauses) {
       if (isWaiter && !isWaiter()) continue;
+      this.#pauses.delete(alarm);
       ended.count++;
       if (isWaiter) ended.amongWaiters++;
       alarm.reject(error());

@@ -3,7 +3,7 @@ import type { KnexPool } from '../knex/pool-shape';
 import type { Guards, TarnPool } from '../knex/tarn';
 import { step } from '../words/foreign';
 import type { Deadline } from '../words/waiting';
-import { AcquireQueue } from './acquire-queue';
+import { AcquireQueue, type TurnedAway } from './acquire-queue';
 import { Lending } from './lending';
 import { Openings } from './openings';
 import type { PoolHost } from './pool-host';
@@ -125,8 +125,8 @@ export class ResettablePool implements KnexPool {
     await this.register.evict();
   }
 
-  /** Gives every request at the real pool its verdict. Returns their number. */
-  turnAway(error: () => Error, how: 'reject' | 'requeue'): number {
+  /** Gives every request that waits its verdict. */
+  turnAway(error: () => Error, how: 'reject' | 'requeue'): TurnedAway {
     return this.queue.turnAway(how, error, (pending, verdict) =>
       step(() => this.real.present?.turnAway(pending, verdict)),
     );
@@ -137,6 +137,12 @@ export class ResettablePool implements KnexPool {
     const cut = this.openings.cut(deadline);
     this.real.abandonRetired();
     return cut;
+  }
+
+  /** `destroy()` was called: from now on nothing is lent. */
+  close(): void {
+    this.queue.isClosed = true;
+    this.destroyed = true;
   }
 
   /** After `destroy()`: lends again. */

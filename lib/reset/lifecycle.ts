@@ -1,31 +1,32 @@
 // Runs one reset at a time, and orders resets, `destroy()` and `initialize()`.
 import { channel } from 'node:diagnostics_channel';
 import type { ResetReport } from '../words/types';
+import { defer } from '../words/waiting';
+import { emptyReport } from './end-connection';
 import { checkResetOptions, join, type ResetRequest } from './options';
-import { endGeneration, type ResetHost } from './reset';
+import { endGeneration, isInUse, type ResetHost, type Teardown, turnAway } from './reset';
 import { TeardownTime } from './teardown-time';
 
 const resetChannel = channel('knex-reset:reset');
 
 /** A reset or a `destroy()` that is under way. A call of the same kind joins it, one of the other kind runs behind it. */
-interface Step<T> {
-  readonly kind: 'reset' | 'destroy';
-  /** What it does, also for those that join it. */
-  readonly request: ResetRequest;
-  readonly time: TeardownTime;
+interface Step extends Teardown {
   /** What it waits for. */
-  readonly before: Step<unknown> | undefined;
-  readonly done: Promise<T>;
+  before: Step | undefined;
+  readonly done: Promise<ResetReport>;
 }
 
 type Bound = Pick<ResetRequest, 'graceMillis' | 'timeoutMillis'>;
 
-/** The calls take effect in the order in which they were made, so that the last one decides. */
+/**
+ * The calls take effect in the order in which they were made, so that the last one decides. What waits is turned away by the call itself,
+ * since it was asked before it; what is open is ended in its turn.
+ */
 export class Lifecycle {
   readonly #instance: ResetHost;
   readonly #onReopen: () => void;
   /** The last step that was asked for, until it has ended. */
-  #last: Step<unknown> | undefined;
+  #last: Step | undefined;
 
   constructor(instance: ResetHost, onReopen: () => void) {
     this.#instance = instance;
@@ -40,21 +41,21 @@ export class Lifecycle {
     } catch (error) {
       return Promise.reject(error);
     }
+    this.reopen();
     // What is under way has no longer than the reset gives it.
     hurry(this.#last, request);
-    return this.#joinOrRun('reset', request, (time) => this.#run(request, time));
+    return this.#joinOrRun(request, false);
   }
 
   /** Waits for what runs, aborts what runs too long, and ends the instance until it is reset or initialized. */
-  destroy(): Promise<void> {
+  destroy(): Promise<unknown> {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
     const bound = { graceMillis: timeoutMillis, timeoutMillis };
-    const request: ResetRequest = { reason: 'destroy', ...bound, connections: 'close', waiting: 'reject' };
-    pool.destroyed = true;
+    pool.close();
     // The grace of a reset is not waited out.
-    if (this.#last?.kind === 'reset') hurry(this.#last, { graceMillis: 0, timeoutMillis });
-    return this.#joinOrRun('destroy', request, (time) => this.#end(request, time));
+    if (this.#last?.isLast === false) hurry(this.#last, { graceMillis: 0, timeoutMillis });
+    return this.#joinOrRun({ reason: 'destroy', ...bound, connections: 'close', waiting: 'reject' }, true);
   }
 
   reopen(): void {
@@ -62,44 +63,48 @@ export class Lifecycle {
     this.#onReopen();
   }
 
-  #joinOrRun<T>(kind: Step<T>['kind'], request: ResetRequest, work: (time: TeardownTime) => Promise<T>): Promise<T> {
-    const before = this.#last;
-    if (before?.kind === kind) {
-      join(before.request, request);
-      return before.done as Promise<T>;
+  #joinOrRun(request: ResetRequest, isLast: boolean): Promise<ResetReport> {
+    const { pool, resets } = this.#instance;
+    const last = this.#last;
+    const { isGateClosed } = pool.queue;
+    // Nothing gets past one that has something to end. One that has not is over: what is in use by now was asked after it.
+    if (last?.isLast === isLast && (isGateClosed || !isInUse(this.#instance))) {
+      join(last, request);
+      if (!isLast) resets.called(request);
+      turnAway(this.#instance, request, last);
+      return last.done;
     }
+    if (!isLast) resets.begin(request);
+    const ended = defer<ResetReport>();
+    const done = ended.promise;
+    const report = emptyReport(request.reason, resets.count);
     const time = new TeardownTime(request.graceMillis, request.timeoutMillis);
-    const done = (before ? before.done.catch(() => {}).then(() => work(time)) : work(time)).finally(() => {
-      if (this.#last?.done === done) this.#last = undefined;
-    });
-    this.#last = { kind, request, time, before, done };
+    const step: Step = { request, time, isLast, report, doomed: 0, before: isGateClosed ? last : undefined, done };
+    this.#last = step;
+    if (isInUse(this.#instance)) pool.queue.closeGate();
+    turnAway(this.#instance, request, step);
+    ended.resolve(this.#run(step));
     return done;
   }
 
-  async #run(request: ResetRequest, time: TeardownTime): Promise<ResetReport> {
-    this.reopen();
-    this.#instance.resets.begin(request);
-    const report = await this.#endGeneration(request, time, false);
-    if (resetChannel.hasSubscribers) resetChannel.publish(report);
-    return report;
-  }
-
-  async #end(request: ResetRequest, time: TeardownTime): Promise<void> {
-    this.#instance.pool.queue.isClosed = true;
-    await this.#endGeneration(request, time, true);
-  }
-
-  /** Whatever happens, the gate is open after it. */
-  async #endGeneration(request: ResetRequest, time: TeardownTime, isLast: boolean): Promise<ResetReport> {
+  /** Whatever happens, the gate is open after the last one. */
+  async #run(step: Step): Promise<ResetReport> {
+    if (step.before) await step.before.done.catch(() => {});
+    step.before = undefined;
     try {
-      return await endGeneration(this.#instance, { request, time, isLast });
+      await endGeneration(this.#instance, step);
     } finally {
-      this.#instance.pool.queue.openGate();
+      if (this.#last === step) {
+        this.#last = undefined;
+        this.#instance.pool.queue.openGate();
+      }
     }
+    if (!step.isLast && resetChannel.hasSubscribers) resetChannel.publish(step.report);
+    return step.report;
   }
 }
 
 /** A step, and all that it waits for, end within the bound. */
-function hurry(last: Step<unknown> | undefined, { graceMillis, timeoutMillis }: Bound): void {
+function hurry(last: Step | undefined, { graceMillis, timeoutMillis }: Bound): void {
   for (let step = last; step; step = step.before) step.time.hurry(graceMillis, timeoutMillis);
 }

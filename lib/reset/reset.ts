@@ -8,7 +8,7 @@ import type { Settings } from '../words/options';
 import type { ResetReport } from '../words/types';
 import { type Deadline, nextTurn, within } from '../words/waiting';
 import { cancelTogether } from '../connection/quiesce';
-import { type Connection, emptyReport, endConnection, type Fate, freeForeign, type OpenEntry } from './end-connection';
+import { type Connection, endConnection, type Fate, freeForeign, type OpenEntry } from './end-connection';
 import type { ResetRequest } from './options';
 import { type TeardownTime, waitOutGrace } from './teardown-time';
 
@@ -26,32 +26,30 @@ export interface Teardown {
   readonly time: TeardownTime;
   /** Of `destroy()`, whose end is for good. */
   readonly isLast: boolean;
+  readonly report: ResetReport;
+  /** How many blocks were rejected while their next attempt waits, and goes on waiting, for a connection. */
+  doomed: number;
 }
 
-/** Ends the current generation: see `Resettable.resetConnection`. The gate stays closed: opening it is the caller's. */
-export async function endGeneration(instance: ResetHost, teardown: Teardown): Promise<ResetReport> {
+/** Whether there is anything to end. */
+export function isInUse({ pool, open }: ResetHost): boolean {
+  return pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || open.size > 0;
+}
+
+/** Ends the current generation: see `Resettable.resetConnection`. What waits has been turned away by then, and the gate is closed; opening it is the caller's. */
+export async function endGeneration(instance: ResetHost, teardown: Teardown): Promise<void> {
   const startedAt = performance.now();
-  const { pool, resets } = instance;
-  const { reason } = teardown.request;
-  const report = emptyReport(reason, resets.count);
-  pool.beginGeneration();
-  // Blocks that are about to be tried again were asked before it, and shall touch the database no more.
-  endPauses(instance, teardown.request, report);
-  if (pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || instance.open.size > 0)
-    await tearDown(instance, teardown, report);
-  report.durationMillis = performance.now() - startedAt;
-  return report;
+  instance.pool.beginGeneration();
+  if (isInUse(instance)) await tearDown(instance, teardown);
+  teardown.report.durationMillis = performance.now() - startedAt;
 }
 
-async function tearDown(instance: ResetHost, { request, time, isLast }: Teardown, report: ResetReport): Promise<void> {
+async function tearDown(instance: ResetHost, { request, time, isLast, report }: Teardown): Promise<void> {
   const { pool } = instance;
   const { register, real } = pool;
-  // 1. A later acquire waits at the gate. A pending one rejects, or asks again behind the gate.
-  pool.queue.closeGate();
   const open = [...register.connections];
   // A connection that had died before does not count as closed by this reset, but the reset waits until the server has ended it.
   const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead'));
-  turnWaitersAway(instance, request, report);
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seize();
   // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
@@ -124,22 +122,28 @@ function* inTurns(): Generator<Promise<void> | undefined, never> {
   }
 }
 
-/** Settles the pending acquires. */
-function turnWaitersAway({ pool }: ResetHost, { reason, waiting }: ResetRequest, report: ResetReport): void {
+/**
+ * 1. What waits was asked before the call: it rejects, or is asked again behind the gate. Blocks that are about to be tried again are
+ * rejected in any case.
+ */
+export function turnAway({ pool, resets }: ResetHost, request: ResetRequest, teardown: Teardown): void {
+  const { reason, waiting } = request;
+  const { report } = teardown;
+  const error = () => new ResetError({ reason, generation: report.generation });
+  const { count, amongWaiters } = resets.endPauses(error);
+  report.rejectedWaiters += count;
   if (pool.waiting === 0) return;
-  const { generation } = report;
-  const turnedAway = pool.turnAway(() => new ResetError({ reason, generation }), waiting);
-  if (waiting === 'reject') report.rejectedWaiters += turnedAway;
-  else report.requeuedWaiters += turnedAway;
-}
-
-function endPauses({ resets }: ResetHost, { reason, waiting }: ResetRequest, report: ResetReport): void {
-  const { generation } = report;
-  const { count, amongWaiters } = resets.endPauses(() => new ResetError({ reason, generation }));
-  report.rejectedWaiters += count - amongWaiters;
-  if (waiting === 'reject') return;
-  report.rejectedWaiters += amongWaiters;
-  report.requeuedWaiters -= amongWaiters;
+  const turned = pool.turnAway(error, waiting);
+  report.rejectedWaiters += turned.rejected;
+  report.requeuedWaiters += turned.requeued + teardown.doomed;
+  // Those have been counted, and each has a request as well.
+  teardown.doomed += amongWaiters;
+  if (waiting === 'requeue') {
+    report.requeuedWaiters -= teardown.doomed;
+  } else {
+    report.rejectedWaiters -= teardown.doomed;
+    teardown.doomed = 0;
+  }
 }
 
 function settleAll(entries: OpenEntry[]): void {

@@ -23,12 +23,12 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   /** How often it was taken inside, and not given back. */
   #taken = 0;
   #earlierUser: ConnectionUser | undefined;
-  /** How many resets there had been when it was made. */
+  /** How many calls for a reset there had been when it was made. */
   readonly #resets: number;
 
   constructor(details: OwnerDetails) {
     super(details);
-    this.#resets = details.instance.resets.count;
+    this.#resets = details.instance.resets.calls;
   }
 
   // Its connection.
@@ -54,7 +54,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     return this.port.trx.readOnly === true;
   }
 
-  /** Called right before a connection is acquired. Throws ResetError if a reset has started since this transaction was created. */
+  /** Called right before a connection is acquired. Throws ResetError if a reset that rejects waiters was called for since this transaction was created. */
   ask(): void {
     this.instance.resets.refuseEarlier(this.#resets);
   }

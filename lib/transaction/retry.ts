@@ -46,23 +46,25 @@ export function attempts<T>(
 async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
   const retry = options.retry as RetryOptions | undefined;
   const { resets } = instance;
-  let earlier = resets.count;
+  let earlier = resets.calls;
+  // What was asked before a reset is not asked again after it.
+  const isFenced = () => resets.calls !== earlier;
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
       return await (number === 1 ? once(attempt) : again(instance, attempt, once));
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
-      if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;
-      if (resets.count !== earlier || !(await isCallbackOver(instance, attempt, limit))) throw error;
+      if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;
+      if (isFenced() || !(await isCallbackOver(instance, attempt, limit)) || isFenced()) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       const hooks = hooksOf(instance, options, attempt.transaction);
-      // What was asked before a reset is not asked again after it.
       await resets.pause(async (alarm) => {
         const running = hooks.runAll('onRetry', occasion);
         for (const later of await Promise.race([running, limit.reached, alarm])) suppress(error, later);
         await limit.sleep(backoff(retry, number), alarm);
       });
+      if (isFenced()) throw error;
     }
   }
 }

@@ -83,6 +83,7 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
   readonly transactionLimit = undefined;
   readonly carry = undefined;
   readonly isFatal = isFatal;
+  readonly areDestroyed = false;
   readonly driver;
   readonly pool: ConnectionSource;
   readonly #prototype: object;

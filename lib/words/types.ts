@@ -56,7 +56,7 @@ export interface Resettable {
    * | event listeners, copies, `knex.migrate` | stay; all share the reset |
    *
    * When it resolves, the server holds no session and no lock of before. It ends within `graceMillis + timeoutMillis`.
-   * Overlapping calls share one reset and one report: the shortest times hold, and if one closes connections, none is recycled. What a test runner passes to its hooks is ignored.
+   * Overlapping calls share one reset and one report: the shortest times hold, and if one closes connections, none is recycled; what was asked before a call fares as that call says. What a test runner passes to its hooks is ignored.
    *
    * @example
    * beforeEach(db.resetConnection);

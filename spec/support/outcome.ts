@@ -64,3 +64,8 @@ export async function millisOf(work: PromiseLike<unknown>): Promise<number> {
   await work;
   return performance.now() - start;
 }
+
+/** Asks what is asked only when it is awaited, as a query of knex's is. */
+export function asked<T>(lazy: PromiseLike<T>): Promise<T> {
+  return new Promise((resolve, reject) => void lazy.then(resolve, reject));
+}

@@ -101,4 +101,38 @@ describe('a block with retry, when a reset begins', () => {
     expect(runs).to.equal(2);
     expect(db.connectionState().generation).to.equal(1);
   });
+
+  for (const [when, connections] of [
+    ['in its callback', 'close'],
+    ['in its callback', 'recycle'],
+    ['in a later turn', 'close'],
+  ] as const) {
+    it(`is not retried when an explicit reset joins that one ${when} (${connections})`, async () => {
+      const db = stage.make({ onFatal: 'reset' });
+      let isLost = false;
+      const block = later(
+        db.atomic(
+          async (trx) => {
+            await trx('t').insert({ id: ++runs });
+            await stage.database.terminate(await pidOf(trx));
+            try {
+              await trx.raw('select pg_sleep(5)');
+            } catch (error) {
+              isLost = true;
+              if (when === 'in its callback')
+                void db.resetConnection({ reason: 'explicit', connections, waiting: 'requeue' });
+              throw error;
+            }
+          },
+          { retry: { attempts: 3, minDelayMillis: 100, maxDelayMillis: 100 } },
+        ),
+      );
+      await until('its connection is lost', () => isLost);
+      await db.resetConnection({ reason: 'explicit', connections });
+      await rejection(block);
+      await db.raw('select 1');
+      expect(runs).to.equal(1);
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+  }
 });

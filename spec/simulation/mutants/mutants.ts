@@ -43,15 +43,15 @@ export const mutants: Mutant[] = [
   },
   {
     slip: 'the gate stays open while a reset runs',
-    file: 'reset/reset.ts',
-    anchor: '  pool.queue.closeGate();\n',
+    file: 'reset/lifecycle.ts',
+    anchor: '    if (isInUse(this.#instance)) pool.queue.closeGate();\n',
     mutation: '',
   },
   {
     slip: 'those that wait for a connection are not turned away by a reset',
     file: 'reset/reset.ts',
-    anchor: '  turnWaitersAway(instance, request, report);\n',
-    mutation: '',
+    anchor: 'const turned = pool.turnAway(error, waiting);',
+    mutation: 'const turned = { rejected: 0, requeued: 0 };',
   },
   {
     slip: 'what a reset has aborted waits for its callback for ever',
@@ -62,14 +62,14 @@ export const mutants: Mutant[] = [
   {
     slip: 'a block is tried again across a reset',
     file: 'transaction/retry.ts',
-    anchor: 'if (resets.count === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.count;',
-    mutation: 'earlier = resets.count;',
+    anchor: 'if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;',
+    mutation: 'earlier = resets.calls;',
   },
   {
     slip: 'a pause between two attempts outlasts a reset',
     file: 'reset/reset.ts',
-    anchor: '  endPauses(instance, teardown.request, report);\n',
-    mutation: '',
+    anchor: 'const { count, amongWaiters } = resets.endPauses(error);',
+    mutation: 'const { count, amongWaiters } = { count: 0, amongWaiters: 0 };',
   },
   {
     slip: 'a COMMIT that the server answered by ROLLBACK counts as done',

@@ -1,14 +1,9 @@
-// Nothing that was asked before a reset runs on the server after it.
-import { type Ledger, type ResetRecord, outermost } from '../run/ledger';
+// Nothing that was asked before a call for a reset runs on the server after it, also where the call joins another one.
+import { outermost } from '../run/ledger';
 import type { Evidence } from '../run/run';
 import type { Entry } from '../server/journal';
-import { isOfFatal, mayOutlast } from './out-of-time';
+import { mayOutlast } from './out-of-time';
 import { Verdict, type Violation } from './violation';
-
-/** Calls that overlap share one teardown, and its report: it is that of the first of them. */
-function firstOf(reset: ResetRecord, { resets }: Ledger): ResetRecord {
-  return resets.find(({ report }) => report === reset.report) ?? reset;
-}
 
 export function resetIsFence({ ledger, journal, frozen, schedule }: Evidence): Violation[] {
   const verdict = new Verdict('fence');
@@ -23,13 +18,10 @@ export function resetIsFence({ ledger, journal, frozen, schedule }: Evidence): V
     const unit = outermost(asked.attempt.unit);
     if (!first.has(unit.name)) first.set(unit.name, entry.order);
     for (const reset of ledger.resets) {
-      const { told } = reset;
-      if (told.is !== 'done' || entry.order < told.order) continue;
-      const teardown = firstOf(reset, ledger);
-      const { asked: begun, options } = teardown;
-      if (unit.asked.order > begun.order || (teardown.report && isOfFatal(teardown.report))) continue;
+      const { told, asked: called, options } = reset;
+      if (told.is !== 'done' || entry.order < told.order || unit.asked.order > called.order) continue;
       // It waited for a connection, and goes on waiting behind the reset.
-      if (options.waiting === 'requeue' && first.get(unit.name)! > begun.order) continue;
+      if (options.waiting === 'requeue' && first.get(unit.name)! > called.order) continue;
       // It was stopped, or cut off in the middle of its work.
       if (frozen.has(entry.pid) || mayOutlast(acceptedAt(entry), ledger, schedule.setting.options)) continue;
       verdict.hold(

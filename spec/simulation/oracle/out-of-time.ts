@@ -52,7 +52,7 @@ function hasWaited(record: Unit | Asked, ended: number): boolean {
 }
 
 /** `onFatal: 'reset'` began the teardown. */
-export function isOfFatal({ reason }: ResetReport): boolean {
+function isOfFatal({ reason }: ResetReport): boolean {
   return reason?.startsWith('fatal error') ?? false;
 }
 
