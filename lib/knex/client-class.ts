@@ -96,7 +96,7 @@ function withLending(Base: ClientClass, host: ClientHost): ClientClass {
 function withLife(Base: ClientClass, clients: PooledClients): ClientClass {
   return class extends Base {
     override initializePool(config?: object): void {
-      if (this.pool) super.initializePool(config);
+      if (this.pool && !clients.areDestroyed) super.initializePool(config);
       else clients.initialize(this, config);
     }
 

@@ -1,8 +1,8 @@
 // What `destroy()` and `initialize()` mean on an instance that can be reset.
 import { expect } from 'chai';
 import { ResetError } from '../../lib';
-import { failure, never, outcome, watch } from '../support/outcome';
-import { NOTHING, useStage } from '../support/stage';
+import { asked, failure, never, outcome, watch } from '../support/outcome';
+import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
 describe('destroy()', () => {
@@ -142,6 +142,56 @@ describe('destroy()', () => {
       db.initialize({ ...db.client.config, pool: { min: 0, max: 4 } });
       await db.raw('select 1');
       expect(db.client.pool.max).to.equal(4);
+    });
+  });
+
+  describe('and initialize(), by whichever copy', () => {
+    /** The instance, and a copy of it. */
+    function family(): Record<'root' | 'copy', ResettableKnex> {
+      const root = stage.resettable();
+      return { root, copy: root.withUserParams({ of: 'root' }) as ResettableKnex };
+    }
+
+    for (const [first, second] of [
+      ['root', 'copy'],
+      ['copy', 'root'],
+      ['copy', 'copy'],
+    ] as const) {
+      it(`opens both again, when the ${first} is destroyed and the ${second} initialized`, async () => {
+        const all = family();
+        await all.root.raw('select 1');
+        await all[first].destroy();
+        all[second].initialize();
+        for (const each of [all.root, all.copy]) await each.raw('select 1');
+        expect(await stage.database.backends()).to.have.lengthOf(1);
+        await all.root.destroy();
+        for (const each of [all.root, all.copy])
+          expect((await failure(each.raw('select 1'))).message).to.include('Unable to acquire a connection');
+        expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      });
+
+      it(`does so when the ${first} is still being destroyed`, async () => {
+        const all = family();
+        const query = outcome(all.root.raw('select pg_sleep(0.2), pg_backend_pid() as pid'));
+        await stage.running('pg_sleep');
+        const destroyed = all[first].destroy();
+        all[second].initialize();
+        const later = asked(all.copy.raw('select pg_backend_pid() as pid'));
+        await destroyed;
+        expect((await later).rows).not.to.deep.equal([{ pid: (await query).value.rows[0].pid }]);
+        for (const each of [all.root, all.copy]) await each.raw('select 1');
+        expect(await stage.database.backends()).to.have.lengthOf(1);
+      });
+    }
+
+    it('opens nothing where a pristine one is destroyed once more', async () => {
+      const { root, copy } = family();
+      const first = root.destroy();
+      copy.initialize();
+      const later = failure(asked(copy.raw('select 1')));
+      await Promise.all([first, copy.destroy(), later]);
+      expect((await failure(root.raw('select 1'))).message).to.include('Unable to acquire a connection');
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
   });
 
