@@ -1,6 +1,6 @@
 // One run of one test, from its clean start to the verdict on what it left behind.
 import type { LeakReport } from '../words/types';
-import type { Isolation } from './isolation';
+import type { Isolation, OpenThings } from './isolation';
 import { leakError, leakMessage } from './leak-error';
 import { isEmpty } from './look-for-leaks';
 
@@ -10,7 +10,7 @@ export class Attempt {
   readonly #isolation: Isolation;
   readonly #leaks: LeakPolicy;
   readonly #title: string;
-  #earlier: string[] = [];
+  #earlier: OpenThings = new Set();
   #ended: Promise<LeakReport | undefined> | undefined;
 
   constructor(isolation: Isolation, leaks: LeakPolicy, title: string) {
@@ -39,6 +39,11 @@ export class Attempt {
   /** What is open already belongs to the hooks of the suite, which may well close it after the test. */
   begin(): void {
     this.#earlier = this.#isolation.openNow();
+  }
+
+  /** The test has something open, which would be a leak if this were its end. */
+  hasOpen(): Promise<boolean> {
+    return this.#isolation.hasOpen(this.#earlier);
   }
 
   /** Ends what the test left open. @throws what the policy makes of it, and what the isolation has against the test */
@@ -80,7 +85,7 @@ export class Attempt {
   async #close(isGivenUp: boolean): Promise<LeakReport | undefined> {
     if (this.#leaks === 'ignore' && !this.#isolation.hasEnd && !isGivenUp) return undefined;
     const { transactions, queries } = await this.#isolation.close(this.#earlier);
-    return { transactions: transactions.filter(({ id }) => !this.#earlier.includes(id)), queries };
+    return { transactions: transactions.filter(({ id }) => !this.#earlier.has(id)), queries };
   }
 }
 

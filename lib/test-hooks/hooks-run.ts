@@ -37,6 +37,7 @@ export class HooksRun {
   }
 
   async begin(test: RunningTest): Promise<void> {
+    if (test.atEnd?.askedIn === 'beforeEach') test.atEnd.ask(() => this.#end(test));
     const attempt = await this.#tests.begin(
       test,
       (outer) => outer?.inner(test.title) ?? new Attempt(this.#isolation, this.#leaks, test.title),
@@ -44,8 +45,15 @@ export class HooksRun {
     if (test.mocha) wrapTest(test.mocha, attempt);
   }
 
+  /** The hook after a test is called. What is open then has the time that the runner gives the test to end it. */
+  async end(test: RunningTest): Promise<void> {
+    const { atEnd } = test;
+    if (!atEnd || !(await this.#tests.hasOpen(test))) return this.#end(test);
+    if (atEnd.askedIn === 'afterEach') atEnd.ask(() => this.#end(test));
+  }
+
   /** A test of mocha has its verdict already, so no hook fails. */
-  end(test: RunningTest): Promise<void> {
+  #end(test: RunningTest): Promise<void> {
     return this.#tests.end(test, (attempt) => (test.mocha ? attempt.discard() : attempt.report()));
   }
 

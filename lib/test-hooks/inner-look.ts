@@ -1,7 +1,7 @@
 // A test inside another where nothing is undone: the outer one keeps what it has, and what the inner one left is told and ended.
 import type { LeakReport } from '../words/types';
-import type { Connection, InstanceUnderTest, Isolation } from './isolation';
-import { lookForLeaks, watched } from './look-for-leaks';
+import type { Connection, InstanceUnderTest, Isolation, OpenThings } from './isolation';
+import { isEmpty, lookForLeaks, openIn, watched } from './look-for-leaks';
 import { REASON } from './unheard';
 
 export class InnerLook implements Isolation {
@@ -17,7 +17,7 @@ export class InnerLook implements Isolation {
     this.#earlier = new Set(this.#lent());
   }
 
-  async close(earlier: readonly string[]): Promise<LeakReport> {
+  async close(earlier: OpenThings): Promise<LeakReport> {
     const leaks = await lookForLeaks(watched(this.#instance), earlier);
     const left = this.#lent().filter((connection) => !this.#earlier.has(connection));
     const entries = [...this.#instance.open].filter(({ connection }) => left.includes(connection));
@@ -25,8 +25,12 @@ export class InnerLook implements Isolation {
     return leaks;
   }
 
-  openNow(): string[] {
-    return [...this.#instance.open].map((entry) => entry.describe().id);
+  openNow(): OpenThings {
+    return openIn(watched(this.#instance));
+  }
+
+  async hasOpen(earlier: OpenThings): Promise<boolean> {
+    return !isEmpty(await lookForLeaks(watched(this.#instance), earlier));
   }
 
   nest(): Isolation {

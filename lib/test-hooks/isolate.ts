@@ -1,7 +1,7 @@
 // Makes the isolation of a suite: that of its instance, or those of several with one report.
 import type { LeakReport } from '../words/types';
 import { CleanIsolation } from './clean-isolation';
-import type { Hooked, InstanceIsolation, Isolation, IsolationKind } from './isolation';
+import type { Hooked, InstanceIsolation, Isolation, IsolationKind, OpenThings } from './isolation';
 import { ResetIsolation } from './reset-isolation';
 import { SandboxIsolation } from './sandbox-isolation';
 
@@ -41,12 +41,12 @@ class AllIsolations<I extends Isolation> implements Isolation {
       await opening;
     } catch (error) {
       // A test that was given up may learn of it when the next one has them.
-      if (this.#opening === opening) await Promise.allSettled(opened.map((each) => each.close([])));
+      if (this.#opening === opening) await Promise.allSettled(opened.map((each) => each.close(new Set())));
       throw error;
     }
   }
 
-  async close(earlier: readonly string[]): Promise<LeakReport> {
+  async close(earlier: OpenThings): Promise<LeakReport> {
     const reports = await all(this.isolations, (each) => each.close(earlier));
     return {
       transactions: reports.flatMap(({ transactions }) => transactions),
@@ -54,8 +54,12 @@ class AllIsolations<I extends Isolation> implements Isolation {
     };
   }
 
-  openNow(): string[] {
-    return this.isolations.flatMap((each) => each.openNow());
+  openNow(): OpenThings {
+    return new Set(this.isolations.flatMap((each) => [...each.openNow()]));
+  }
+
+  async hasOpen(earlier: OpenThings): Promise<boolean> {
+    return (await all(this.isolations, (each) => each.hasOpen(earlier))).includes(true);
   }
 
   nest(): Isolation {

@@ -14,6 +14,9 @@ export type { OpenEntry };
 
 export type IsolationKind = 'reset' | 'recycle' | 'sandbox' | 'clean';
 
+/** What is open at a moment: the ids of transactions, and the leases of connections that are held and at rest. */
+export type OpenThings = ReadonlySet<string | object>;
+
 /** What one test begins with, and what is undone after it. */
 export interface Isolation {
   /** Whether the end of a test does something that can fail. Then it is done also with `leaks: 'ignore'`. */
@@ -24,9 +27,10 @@ export interface Isolation {
    * Ends what the test has left open, and says what it was.
    * @param earlier what `openNow()` said before it began: that is not the test's
    */
-  close(earlier: readonly string[]): Promise<LeakReport>;
-  /** The ids of the transactions that are open. */
-  openNow(): string[];
+  close(earlier: OpenThings): Promise<LeakReport>;
+  openNow(): OpenThings;
+  /** The test has something open, which would be a leak if this were its end. */
+  hasOpen(earlier: OpenThings): Promise<boolean>;
   /** The isolation of a test inside the running one. */
   nest(): Isolation;
 }

@@ -3,7 +3,7 @@ import type { OpenEntry } from '../pool/open-entry';
 import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { LeakReport } from '../words/types';
 import { Deadline, nextTurn } from '../words/waiting';
-import type { InstanceUnderTest } from './isolation';
+import type { InstanceUnderTest, OpenThings } from './isolation';
 
 /** A connection, as far as it is looked at. */
 interface Used {
@@ -39,17 +39,24 @@ export function isEmpty({ transactions, queries }: LeakReport): boolean {
   return transactions.length === 0 && queries.length === 0;
 }
 
-/** @param earlier the ids of transactions that were open before the test began: they belong to the hooks of the suite */
+export function openIn({ open, connections }: Pick<Watched, 'open' | 'connections'>): OpenThings {
+  const held = [...connections()].filter(({ lent, running }) => lent && running === 0);
+  return new Set([...[...open()].map((entry) => entry.describe().id), ...held.map(({ lease }) => lease)]);
+}
+
+/** @param earlier what was open before the test began: that belongs to the hooks of the suite */
 export async function lookForLeaks(
   { open, connections, waiting, allBegun }: Watched,
-  earlier: readonly string[],
+  earlier: OpenThings,
 ): Promise<LeakReport> {
   await allBegun;
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
     const described = [...open()].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());
-    const transactions = described.filter(({ id }) => !earlier.includes(id));
-    const held = [...connections()].filter((connection) => connection.lent && connection.user === undefined);
+    const transactions = described.filter(({ id }) => !earlier.has(id));
+    const held = [...connections()].filter(
+      ({ lent, user, lease, running }) => lent && user === undefined && !(earlier.has(lease) && running === 0),
+    );
     const queries = held.filter((connection) => connection.running > 0).map(describeQuery);
     if (transactions.length > 0 || queries.length > 0) return { transactions, queries };
     // What was asked last asks for its connection a few steps later. A failed statement is answered before its connection is ready;

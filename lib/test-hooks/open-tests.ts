@@ -57,6 +57,12 @@ export class OpenTests {
     }
   }
 
+  /** Whether a test that is under way has something open. */
+  async hasOpen(test: RunningTest): Promise<boolean> {
+    const open = this.#tests.find((each) => isSame(each.test, test));
+    return open !== undefined && !open.attempt.isOver && (await open.attempt.hasOpen());
+  }
+
   async discardAll(): Promise<void> {
     for (const { attempt } of this.#tests.splice(0).reverse()) await attempt.discard();
   }

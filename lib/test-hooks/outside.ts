@@ -2,8 +2,8 @@
 import { ResetError } from '../words/errors';
 import type { LeakReport } from '../words/types';
 import { Deadline, nextTurn } from '../words/waiting';
-import type { Connection, InstanceUnderTest, OpenEntry } from './isolation';
-import { lookForLeaks, SETTLE_MILLIS } from './look-for-leaks';
+import type { Connection, InstanceUnderTest, OpenEntry, OpenThings } from './isolation';
+import { lookForLeaks, openIn, SETTLE_MILLIS } from './look-for-leaks';
 import { REASON } from './unheard';
 
 export class Outside {
@@ -32,7 +32,7 @@ export class Outside {
     while (this.#disturbs && deadline.leftMillis > 0) await nextTurn();
     if (this.#disturbs) {
       for (const connection of this.#lent()) if (!isBusy(connection)) this.#spared.add(connection.lease);
-      await this.end([]);
+      await this.end(new Set());
     }
     this.spare();
   }
@@ -41,24 +41,27 @@ export class Outside {
     return this.#instance.pool.waiting > 0 || this.#open().length > 0 || this.#lent().some(isBusy);
   }
 
-  /** @param earlier the ids of transactions that are not the test's */
-  async look(earlier: readonly string[]): Promise<LeakReport> {
+  /** @param earlier what is not the test's */
+  async look(earlier: OpenThings): Promise<LeakReport> {
     const { pool } = this.#instance;
     if (pool.waiting + this.#open().length + this.#lent().length === 0) return { transactions: [], queries: [] };
-    const watched = { open: () => this.#open(), connections: () => this.#lent(), waiting: () => pool.waiting };
-    return lookForLeaks(watched, earlier);
+    return lookForLeaks({ ...this.#watched, waiting: () => pool.waiting }, earlier);
   }
 
-  /** The ids of the transactions that are open. */
-  openNow(): string[] {
-    return this.#open().map((entry) => entry.describe().id);
+  openNow(): OpenThings {
+    return openIn(this.#watched);
+  }
+
+  get #watched() {
+    return { open: () => this.#open(), connections: () => this.#lent() };
   }
 
   /** Ends what is the test's, and every wait for a connection: by a reset, where nothing else would be ended with it. */
-  async end(earlier: readonly string[]): Promise<void> {
+  async end(earlier: OpenThings): Promise<void> {
     for (const entry of this.#open()) {
-      if (earlier.includes(entry.describe().id)) this.#spared.add(entry).add(entry.connection.lease);
+      if (earlier.has(entry.describe().id)) this.#spared.add(entry).add(entry.connection.lease);
     }
+    for (const { lease } of this.#lent()) if (earlier.has(lease)) this.#spared.add(lease);
     if (!this.#hasOthers) return this.#reset();
     const { pool, resets } = this.#instance;
     pool.turnAway(() => new ResetError({ reason: REASON, generation: resets.count }), 'reject');

@@ -2,8 +2,8 @@
 import type { LeakReport } from '../words/types';
 import { closeWhenIdle, keepIdle } from './after-all';
 import { InnerLook } from './inner-look';
-import type { Hooked, InstanceIsolation, Isolation } from './isolation';
-import { isEmpty, lookForLeaks, watched } from './look-for-leaks';
+import type { Hooked, InstanceIsolation, Isolation, OpenThings } from './isolation';
+import { isEmpty, lookForLeaks, openIn, watched } from './look-for-leaks';
 import { refuseSecondHooks } from './sandbox-owner';
 import { nextTurn } from '../words/waiting';
 import { REASON } from './unheard';
@@ -28,15 +28,19 @@ export class ResetIsolation implements InstanceIsolation {
     await this.reset();
   }
 
-  async close(earlier: readonly string[] = []): Promise<LeakReport> {
+  async close(earlier: OpenThings = new Set()): Promise<LeakReport> {
     const leaks = await lookForLeaks(watched(this.instance), earlier);
     // Now, so that the hooks of the suite do not have to wait for the locks.
     if (!isEmpty(leaks)) await this.reset();
     return leaks;
   }
 
-  openNow(): string[] {
-    return [...this.instance.open].map((entry) => entry.describe().id);
+  openNow(): OpenThings {
+    return openIn(watched(this.instance));
+  }
+
+  async hasOpen(earlier: OpenThings): Promise<boolean> {
+    return !isEmpty(await lookForLeaks(watched(this.instance), earlier));
   }
 
   nest(): Isolation {

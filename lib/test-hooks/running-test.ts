@@ -14,6 +14,15 @@ export interface RunningTest {
   isInside(outer: RunningTest): boolean;
   /** What else may be the reason where it seems to go on. */
   readonly hint?: string;
+  /** Absent: the hook after each test is as late as it gets. */
+  readonly atEnd?: AtEnd | undefined;
+}
+
+/** The moment when all is done that a test has registered for its own end, such as fixtures: later than the hooks after each test. */
+interface AtEnd {
+  /** The hook in which it has to be asked for, so that nothing comes after it. */
+  readonly askedIn: 'beforeEach' | 'afterEach';
+  ask(work: () => Promise<void>): void;
 }
 
 const never = () => false;
@@ -24,7 +33,7 @@ export function runningTest(context: HookThis, given: unknown): RunningTest {
   const { currentTest } = (context ?? {}) as { currentTest?: MochaTest };
   if (typeof currentTest?.fullTitle === 'function') return ofMocha(currentTest);
   const told = (given ?? {}) as Partial<VitestContext & NodeContext & AvaContext>;
-  if (told.task) return ofVitest(told.task);
+  if (told.task) return ofVitest(given as VitestContext);
   if (typeof told.title === 'string' && typeof told.log === 'function') return ofAva(told.title);
   const { fullName = told.name } = told;
   if (fullName !== undefined) return ofNode(given as NodeContext, fullName);
@@ -37,6 +46,8 @@ function ofMocha(test: MochaTest): RunningTest {
 
 interface VitestContext {
   task: Task;
+  /** Since vitest 1. */
+  onTestFinished?(work: () => Promise<void>): void;
 }
 interface Task {
   name: string;
@@ -44,12 +55,19 @@ interface Task {
   result?: { state?: string; hooks?: { afterEach?: string } };
 }
 
-function ofVitest(task: Task): RunningTest {
+function ofVitest(context: VitestContext): RunningTest {
+  const { task } = context;
   const isOver = () => {
     const { state, hooks } = task.result ?? {};
     return state !== 'run' && hooks?.afterEach !== 'run';
   };
-  return { title: titleOfTask(task), key: task, isOver, isInside: never };
+  return { title: titleOfTask(task), key: task, isOver, isInside: never, atEnd: afterFixtures(context) };
+}
+
+/** What was asked for first is called last. */
+function afterFixtures(context: VitestContext): AtEnd | undefined {
+  if (typeof context.onTestFinished !== 'function') return undefined;
+  return { askedIn: 'beforeEach', ask: (work) => context.onTestFinished?.(work) };
 }
 
 function titleOfTask({ name, suite }: Task): string {
@@ -62,6 +80,7 @@ interface NodeContext {
   fullName?: string;
   passed?: boolean;
   error?: unknown;
+  after?(work: () => Promise<void>): void;
 }
 
 /** Runs the hooks around a test again for each test inside it. */
@@ -73,7 +92,14 @@ function ofNode(context: NodeContext, title: string): RunningTest {
     isOver: () => context.passed === true || (context.error ?? null) !== null,
     // A suite may be between them.
     isInside: (outer) => `${around} > `.startsWith(`${outer.title} > `),
+    atEnd: afterOwnHooks(context),
   };
+}
+
+/** What a test has asked for is called in that order, after the hooks after each test. */
+function afterOwnHooks(context: NodeContext): AtEnd | undefined {
+  if (typeof context.after !== 'function') return undefined;
+  return { askedIn: 'afterEach', ask: (work) => context.after?.(work) };
 }
 
 /** The full name of what a test is in. It is joined with " > ", which may be in the names, too: so the test's own name is taken off. */

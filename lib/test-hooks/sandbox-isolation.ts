@@ -1,7 +1,7 @@
 // Isolation by a sandbox: a test begins in a transaction that is rolled back after it, a test inside that with a savepoint.
 import { SandboxError } from '../words/errors';
 import type { LeakReport, Sandbox } from '../words/types';
-import type { Hooked, Isolation } from './isolation';
+import type { Hooked, Isolation, OpenThings } from './isolation';
 import { isEmpty } from './look-for-leaks';
 import { Outside } from './outside';
 import { ResetIsolation } from './reset-isolation';
@@ -31,14 +31,12 @@ export class SandboxIsolation extends ResetIsolation {
     ownSandbox(this.instance.ambient.pinned);
   }
 
-  override async close(earlier: readonly string[] = []): Promise<LeakReport> {
+  override async close(earlier: OpenThings = new Set()): Promise<LeakReport> {
     const sandbox = this.#sandbox;
     this.#sandbox = undefined;
     disown(this.instance, this);
     if (!sandbox) return { transactions: [], queries: [] };
-    // What was asked last gets into the sandbox, or to the pool, a few steps later.
-    await nextTurn();
-    await this.instance.recording.allBegun;
+    await this.#lastAsked();
     // While it is pinned, nothing gets to the pool but what was asked outside.
     const outside = await this.outside.look(earlier);
     if (isEmpty(outside)) return sandbox.close();
@@ -51,6 +49,20 @@ export class SandboxIsolation extends ResetIsolation {
     } finally {
       await this.outside.end(earlier);
     }
+  }
+
+  override async hasOpen(earlier: OpenThings): Promise<boolean> {
+    if (!this.#sandbox) return false;
+    await this.#lastAsked();
+    const { inside, guests } = this.#pinned;
+    if (guests > 0 || inside.some((id) => !earlier.has(id))) return true;
+    return !isEmpty(await this.outside.look(earlier));
+  }
+
+  /** What was asked last gets into the sandbox, or to the pool, a few steps later. */
+  async #lastAsked(): Promise<void> {
+    await nextTurn();
+    await this.instance.recording.allBegun;
   }
 
   override nest(): Isolation {
@@ -67,10 +79,14 @@ export class SandboxIsolation extends ResetIsolation {
     return sandbox;
   }
 
-  override openNow(): string[] {
+  override openNow(): OpenThings {
+    return new Set([...this.#pinned.inside, ...this.outside.openNow()]);
+  }
+
+  /** The ids of the transactions inside, and how many queries there are. */
+  get #pinned(): { inside: string[]; guests: number } {
     const root = this.instance.ambient.pinned as OpenRoot | undefined;
-    const inside = root?.openInside().map(({ id }) => id) ?? [];
-    return [...inside, ...this.outside.openNow()];
+    return { inside: root?.openInside().map(({ id }) => id) ?? [], guests: root?.sandbox?.guests.size ?? 0 };
   }
 }
 
@@ -101,4 +117,5 @@ class InnerSandbox extends SandboxIsolation {
 /** The transaction of a sandbox. */
 interface OpenRoot {
   openInside(): { id: string }[];
+  readonly sandbox: { readonly guests: ReadonlySet<unknown> } | undefined;
 }

@@ -1,7 +1,5 @@
 // Hooks for a test inside a test, and for tests that overlap, in runs of real runners: no test loses its sandbox to another.
 // vitest and ava are installed for the run with RUNNERS=1, which takes the network.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Project } from './project';
 
@@ -22,12 +20,7 @@ describe('resetHooks() for tests at the same time', () => {
   const project = Project.use('at-once');
 
   before(async function () {
-    if (!process.env.RUNNERS) return;
-    this.timeout(300_000);
-    const packages = Object.entries(VERSIONS).map(([name, version]) => `${name}@${version}`);
-    const flags = ['--prefix', project().folder, '--no-audit', '--no-fund', '--no-save'];
-    await promisify(execFile)('npm', ['install', ...flags, ...packages], { cwd: project().folder });
-    await project().install();
+    await project().installRunners(this, VERSIONS);
   });
 
   afterEach(async () => {

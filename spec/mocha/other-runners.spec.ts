@@ -1,9 +1,7 @@
 // Other runners: the same three functions, where afterEach throws for a test that leaks; methods as hooks by the runners' types; workers in parallel. vitest and jest are installed for the run with
 // RUNNERS=1, which takes the network.
-import { execFile } from 'node:child_process';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { Project } from './project';
 
@@ -68,13 +66,7 @@ describe('other runners', () => {
   const project = Project.use('runners');
 
   before(async function () {
-    if (!process.env.RUNNERS) return;
-    this.timeout(300_000);
-    const packages = Object.entries(VERSIONS).map(([name, version]) => `${name}@${version}`);
-    // npm install clears what it did not install itself: the links of the project.
-    const flags = ['--prefix', project().folder, '--no-audit', '--no-fund', '--no-save'];
-    await promisify(execFile)('npm', ['install', ...flags, ...packages], { cwd: project().folder });
-    await project().install();
+    await project().installRunners(this, VERSIONS);
   });
 
   for (const [runner, { args, totals }] of Object.entries(RUNNERS)) {

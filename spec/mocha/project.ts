@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { buildCode } from '../../script/build';
 import { freshDatabase, type TestDatabase } from '../support/database';
 
@@ -82,6 +83,17 @@ export class Project {
         resolve({ code: child.exitCode ?? undefined, output: stdout + stderr });
       });
     });
+  }
+
+  /** Installs runners for the run, where RUNNERS=1 allows it: it takes the network. In a `before` hook. */
+  async installRunners(context: Mocha.Context, versions: Record<string, string>): Promise<void> {
+    if (!process.env.RUNNERS) return;
+    context.timeout(300_000);
+    const packages = Object.entries(versions).map(([name, version]) => `${name}@${version}`);
+    const flags = ['--prefix', this.folder, '--no-audit', '--no-fund', '--no-save'];
+    await promisify(execFile)('npm', ['install', ...flags, ...packages], { cwd: this.folder });
+    // npm install clears what it did not install itself: the links of the project.
+    await this.install();
   }
 
   async remove(): Promise<void> {
