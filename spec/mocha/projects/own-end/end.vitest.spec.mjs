@@ -9,12 +9,12 @@ afterEach(hooks.afterEach);
 afterAll(hooks.afterAll);
 
 const test = base.extend({
-  trx: async ({}, use) => {
+  trx: async ({ task: _ }, use) => {
     const trx = await db.transaction();
     await use(trx);
     await trx.rollback();
   },
-  held: async ({}, use) => {
+  held: async ({ task: _ }, use) => {
     const connection = await db.client.acquireConnection();
     await use(connection);
     await db.client.releaseConnection(connection);
