@@ -1,3 +1,4 @@
+/* oxlint-disable no-empty-pattern -- vitest reads the parameters of a fixture */
 // Tests of vitest that end what they have opened after their afterEach hooks: by fixtures, and by onTestFinished().
 import { resetHooks } from 'knex-reset/testing';
 import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test as base } from 'vitest';
@@ -9,12 +10,12 @@ afterEach(hooks.afterEach);
 afterAll(hooks.afterAll);
 
 const test = base.extend({
-  trx: async ({ task: _ }, use) => {
+  trx: async ({}, use) => {
     const trx = await db.transaction();
     await use(trx);
     await trx.rollback();
   },
-  held: async ({ task: _ }, use) => {
+  held: async ({}, use) => {
     const connection = await db.client.acquireConnection();
     await use(connection);
     await db.client.releaseConnection(connection);
