@@ -144,6 +144,7 @@ export class Instance implements Hosts {
   // For the clients.
 
   reopen(): void {
+    this.pool.real.dropListeners();
     this.#lifecycle.reopen();
   }
 

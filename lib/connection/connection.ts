@@ -45,6 +45,8 @@ export function connectionOf(raw: object): Connection | undefined {
 export class Connection extends Lendable implements StatementSink {
   readonly openedAt = Date.now();
   readonly #openedAtTick = performance.now();
+  /** The pool has it, or had it: its listeners have heard of it. */
+  isPooled = false;
   /** The server's id of the session. */
   readonly backendId: number | undefined;
   /** Of the instance that has lent it to this one, where both share a pool. */

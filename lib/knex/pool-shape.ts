@@ -47,6 +47,9 @@ export interface Tarn {
   pendingCreates: PendingAcquire[];
   pendingValidations: PendingAcquire[];
   emitter: EventEmitter;
+  /** The number of the next event. */
+  eventId: number;
+  destroyed: boolean;
   creator: Create;
   validate: Validate;
   destroyer: Destroy;
@@ -54,6 +57,7 @@ export interface Tarn {
   _executeEventHandlers(event: string, ...told: unknown[]): void;
   _tryAcquireOrCreate(): void;
   _doAcquire(): void;
+  _destroy(connection: object): Promise<unknown>;
   _startReaping(): void;
   _stopReaping(): void;
 }
@@ -84,6 +88,8 @@ export const TARN: Shape<Tarn> = {
   pendingCreates: 'object',
   pendingValidations: 'object',
   emitter: 'object',
+  eventId: 'number',
+  destroyed: 'boolean',
   creator: 'function',
   validate: 'function',
   destroyer: 'function',
@@ -91,6 +97,7 @@ export const TARN: Shape<Tarn> = {
   _executeEventHandlers: 'function',
   _tryAcquireOrCreate: 'function',
   _doAcquire: 'function',
+  _destroy: 'function',
   _startReaping: 'function',
   _stopReaping: 'function',
 };

@@ -1,30 +1,20 @@
 // One generation's real pool. The only place that knows tarn's fields, which are neither documented nor private by more than habit.
-import { inspect } from 'node:util';
-import { valueOr } from '../words/foreign';
+import type { EventEmitter } from 'node:events';
 import { isDisposed } from './connection-mark';
-import type { Create, Destroy, Listener, PendingAcquire, Retrying, Tarn, Validate } from './pool-shape';
+import type { Create, Destroy, PendingAcquire, Retrying, Tarn, Validate } from './pool-shape';
+import { tellClosing, tellEnd, tellListeners } from './tarn-events';
 
 export { isTarn, type PendingAcquire, type Tarn, type Validate } from './pool-shape';
 
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {
   create(make: Create): Promise<object>;
+  /** The pool has it now, and its listeners are about to hear of it. */
+  opened(connection: object): void;
   /** Whether an idle connection may be lent without a check. */
   isFit(connection: object): boolean;
   validate(connection: object, check: Validate): boolean | Promise<boolean>;
-  destroy(connection: object, close: Destroy): unknown;
-}
-
-/** Tarn's own way of it stops in the middle of a release where its log throws, or a listener throws what has no stack. */
-function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
-  if (tarn.emitter.listenerCount(event) === 0) return;
-  for (const listener of tarn.emitter.listeners(event)) {
-    try {
-      listener(...told);
-    } catch (error) {
-      valueOr(undefined, () => tarn.log(`Tarn: event handler "${event}" threw an exception ${inspect(error)}`, 'warn'));
-    }
-  }
+  destroy(connection: object, close: Destroy): Promise<unknown>;
 }
 
 /**
@@ -44,8 +34,13 @@ export class TarnPool {
       creator: () => guards.create(creator),
       validate: (connection: object) => guards.validate(connection, validate),
       destroyer: (connection: object) => guards.destroy(connection, destroyer),
+      // Whoever closes a connection tells the listeners of it.
+      _destroy: (connection: object) => guards.destroy(connection, (other) => this.#methods._destroy.call(tarn, other)),
       _doAcquire: () => this.#serve(guards),
-      _executeEventHandlers: (event: string, ...told: unknown[]) => tellListeners(tarn, event, told),
+      _executeEventHandlers: (event: string, ...told: unknown[]) => {
+        if (event === 'createSuccess') guards.opened(told[1] as object);
+        if (tarn.emitter.listenerCount(event) > 0) tellListeners(tarn, event, told);
+      },
     });
   }
 
@@ -134,12 +129,24 @@ export class TarnPool {
     return this.#methods.numPendingValidations.call(this.#tarn);
   }
 
-  on(event: string, listener: Listener): void {
-    this.#methods.on.call(this.#tarn, event, listener);
+  get listeners(): EventEmitter {
+    return this.#tarn.emitter;
   }
 
-  removeListener(event: string, listener: Listener): void {
-    this.#methods.removeListener.call(this.#tarn, event, listener);
+  /** Goes on where an earlier one has ended: with its listeners, and with the numbers of its events. */
+  succeed(earlier: TarnPool): void {
+    const { emitter, eventId } = earlier.#tarn;
+    Object.assign(this.#tarn, { emitter, eventId });
+  }
+
+  /** Listeners hear of a connection what tarn tells where it closes one. Returns what tells them that it is closed. Undefined: nobody listens. */
+  tellClosing(connection: object, isLent: boolean): (() => void) | undefined {
+    return this.listeners.eventNames().length > 0 ? tellClosing(this.#tarn, connection, isLent) : undefined;
+  }
+
+  /** Listeners hear what tarn tells where it ends itself. Returns what tells them that it has ended. */
+  tellEnd(): () => void {
+    return tellEnd(this.#tarn);
   }
 
   /** The connections in it, those that are lent out first. */
@@ -148,16 +155,6 @@ export class TarnPool {
       used: this.#tarn.used.map((entry) => entry.resource),
       free: this.#tarn.free.map((entry) => entry.resource),
     };
-  }
-
-  /** Its listeners, by event. */
-  listeners(): [event: string, listener: Listener][] {
-    const { emitter } = this.#tarn;
-    return emitter
-      .eventNames()
-      .flatMap((event) =>
-        emitter.listeners(event).map((listener): [string, Listener] => [String(event), listener as Listener]),
-      );
   }
 
   /** Forgets a connection that is closed elsewhere; its place is free at once. */
@@ -170,26 +167,28 @@ export class TarnPool {
 
   /** Forgets its idle connections, and tries no failed opening again. False: some are lent, or something is under way, and it did nothing. */
   clear(): boolean {
-    const tarn: Tarn & Retrying = this.#tarn;
-    const { used, pendingAcquires, pendingCreates, pendingValidations } = tarn;
+    const { used, pendingAcquires, pendingCreates, pendingValidations } = this.#tarn;
     if (used.length + pendingAcquires.length + pendingCreates.length + pendingValidations.length > 0) return false;
-    tarn.free = [];
-    tarn._stopReaping();
-    for (const timer of tarn.pendingRetryTimers?.splice(0) ?? []) clearTimeout(timer);
+    this.#empty();
     return true;
   }
 
-  /** Forgets every connection and ends the pool: nothing is lent or opened by it any more, no timer stays. */
+  /** Forgets every connection: nothing is lent or opened by it any more, no timer stays. Its listeners hear of it elsewhere. */
   dismiss(): void {
     const tarn = this.#tarn;
+    tarn.destroyed = true;
     tarn.used = [];
-    tarn.free = [];
     tarn.pendingValidations = [];
-    // It would ask this every 100 ms until there are none: of another pool, where the object stands in for one.
-    Object.defineProperty(tarn, 'numPendingValidations', { value: () => 0, configurable: true });
     // A check of an idle connection that is still under way would start the timer again.
     Object.defineProperty(tarn, '_startReaping', { value: () => {}, configurable: true });
-    this.#methods.destroy.call(tarn).catch(() => {});
+    this.#empty();
+  }
+
+  #empty(): void {
+    const tarn: Tarn & Retrying = this.#tarn;
+    tarn.free = [];
+    tarn._stopReaping();
+    for (const timer of tarn.pendingRetryTimers?.splice(0) ?? []) clearTimeout(timer);
   }
 
   /** Waits no longer for connections that are being opened: tarn has a timer for each. */

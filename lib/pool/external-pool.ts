@@ -4,11 +4,12 @@ import { markDisposed } from '../knex/connection-mark';
 import type { KnexPool } from '../knex/pool-shape';
 import { isStandIn } from '../knex/stand-in';
 import { isTarn, type PendingAcquire, TarnPool } from '../knex/tarn';
-import type { Listener, RealPool } from './real-pools';
+import type { Listener, Listeners, RealPool } from './real-pools';
 
-export class ExternalPool implements RealPool {
-  readonly #pool: KnexPool & Partial<Omit<RealPool, keyof KnexPool>>;
+export class ExternalPool implements RealPool, Listeners {
+  readonly #pool: KnexPool & Partial<Omit<RealPool, keyof KnexPool> & Listeners>;
   readonly #tarn: TarnPool | undefined;
+  readonly #listeners: [string, Listener][] = [];
 
   constructor(pool: KnexPool) {
     this.#pool = pool;
@@ -69,12 +70,30 @@ export class ExternalPool implements RealPool {
     }
   }
 
+  /** One that stands in for the pool of a resettable instance closes the connection by itself, and tells of it. */
+  tellClosing(raw: object, isLent: boolean): (() => void) | undefined {
+    return isStandIn(this.#pool) ? undefined : this.#tarn?.tellClosing(raw, isLent);
+  }
+
+  /** Those of this instance: the owner has others. */
+  get listeners(): Listeners {
+    return this;
+  }
+
   on(event: string, listener: Listener): void {
+    this.#listeners.push([event, listener]);
     this.#pool.on?.(event, listener);
   }
 
   removeListener(event: string, listener: Listener): void {
+    const latest = this.#listeners.findLastIndex((entry) => entry[0] === event && entry[1] === listener);
+    if (latest >= 0) this.#listeners.splice(latest, 1);
     this.#pool.removeListener?.(event, listener);
+  }
+
+  removeAllListeners(event: string): void {
+    const named = this.#listeners.filter(([name]) => name === event);
+    for (const [name, listener] of named) this.removeListener(name, listener);
   }
 
   numUsed(): number {

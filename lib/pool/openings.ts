@@ -35,7 +35,6 @@ export class Openings implements RawOpenings {
   /** How often there was reason to ask for the connection settings again, and how many of those were answered since. */
   #doubts = 0;
   #settled = 0;
-
   /** Why the latest opening failed. Undefined after one that succeeded. */
   failure: unknown;
 
@@ -165,6 +164,7 @@ export class Openings implements RawOpenings {
     const { stamp } = register;
     const adopted = async () => {
       const connection = this.#tracked(await opening, stamp);
+      connection.isPooled = true;
       if (stamp.generation !== register.stamp.generation) await register.discard(connection);
     };
     this.#counted(adopted).catch(() => {});
@@ -195,6 +195,6 @@ export class Openings implements RawOpenings {
 
   #tracked(raw: object, stamp: Stamp): Connection {
     this.#raw.delete(raw);
-    return connectionOf(raw) ?? this.#pool.register.track(raw, stamp);
+    return connectionOf(raw) ?? this.#pool.register.trackOpening(raw, stamp);
   }
 }

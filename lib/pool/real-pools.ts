@@ -1,7 +1,14 @@
-// The real pools behind the one that knex sees, one after the other, with the same listeners.
+// The real pools behind the one that knex sees, one after the other. Their listeners are told as those of one pool, which ends with `knex.destroy()`.
 import { type PendingAcquire, TarnPool } from '../knex/tarn';
+import { valueOr } from '../words/foreign';
 
 export type Listener = (...args: unknown[]) => void;
+
+export interface Listeners {
+  on(event: string, listener: Listener): unknown;
+  removeListener(event: string, listener: Listener): unknown;
+  removeAllListeners(event: string): unknown;
+}
 
 /** The pool of one generation: a tarn pool of our own, or one that the user gave. */
 export interface RealPool {
@@ -20,19 +27,19 @@ export interface RealPool {
   numPendingAcquires(): number;
   numPendingCreates(): number;
   numPendingValidations(): number;
-  on?(event: string, listener: Listener): void;
-  removeListener?(event: string, listener: Listener): void;
+  readonly listeners: Listeners;
+  /** Listeners hear that a connection is being closed. Returns what tells them that it is closed. Undefined: nobody listens. */
+  tellClosing?(raw: object, isLent: boolean): (() => void) | undefined;
 }
 
 export class RealPools {
   readonly #build: () => TarnPool;
   #present: RealPool | undefined;
-  #retired: TarnPool | undefined;
+  /** The present one, or the last one until the next is built. Undefined: the user's is the only one. */
+  #tarn: TarnPool | undefined;
   /** Built here, for this instance alone. */
   #isOwn = false;
-  #listeners: [string, Listener][] = [];
-  /** Of the latest one, for the time between two. */
-  #limits = { min: 0, max: 0 };
+  #hasListeners = false;
 
   /** @param build makes the next one, knex's way */
   constructor(build: () => TarnPool) {
@@ -44,27 +51,23 @@ export class RealPools {
     return this.#present;
   }
 
-  get hasListeners(): boolean {
-    return this.#listeners.length > 0;
+  get #latest(): RealPool | undefined {
+    return this.#present ?? this.#tarn;
   }
 
   /** Begins with the pool that the instance had before, and with its listeners. One that the user gave is the only one. */
   beginWith(first: RealPool): void {
     this.#present = first;
-    this.#listeners = this.#tarn?.listeners() ?? [];
-  }
-
-  /** The present one, unless it is the user's. */
-  get #tarn(): TarnPool | undefined {
-    return this.#present instanceof TarnPool ? this.#present : undefined;
+    if (first instanceof TarnPool) this.#tarn = first;
+    this.#lookForListeners();
   }
 
   /** The present one, built where there is none yet. */
   current(): RealPool {
     if (!this.#present) {
       const tarn = this.#build();
-      for (const [event, listener] of this.#listeners) tarn.on(event, listener);
-      this.#present = tarn;
+      if (this.#tarn) tarn.succeed(this.#tarn);
+      this.#present = this.#tarn = tarn;
       this.#isOwn = true;
     }
     return this.#present;
@@ -72,51 +75,69 @@ export class RealPools {
 
   /**
    * Nothing that was opened for the present one is lent any more. A pool with nothing lent or under
-   * way and without listeners is as good as a new one once it is empty, and costs a third of it: it stays.
+   * way is as good as a new one once it is empty, and costs a third of it: it stays.
    */
   retire(): void {
-    if (this.#isOwn && !this.hasListeners && this.#tarn?.clear()) return;
-    this.retireForGood();
+    if (!this.#isOwn || !this.#tarn?.clear()) this.retireForGood();
   }
 
   /** The next borrower gets a new pool. */
   retireForGood(): void {
-    const { min, max } = this;
-    this.#limits = { min, max };
-    const tarn = this.#tarn;
-    if (!tarn) return;
-    tarn.dismiss();
-    this.#retired = tarn;
+    if (!this.#tarn || !this.#present) return;
+    this.#tarn.dismiss();
     this.#present = undefined;
   }
 
   /** Connections that are being opened for the retired one are not waited for. */
   abandonRetired(): void {
-    this.#retired?.abandonOpenings();
-    this.#retired = undefined;
+    if (!this.#present) this.#tarn?.abandonOpenings();
   }
 
   get min(): number {
-    return this.#present?.min ?? this.#limits.min;
+    return this.#latest?.min ?? 0;
   }
 
   get max(): number {
-    return this.#present?.max ?? this.#limits.max;
+    return this.#latest?.max ?? 0;
+  }
+
+  /** Of a pool of our own. */
+  get hasListeners(): boolean {
+    return this.#hasListeners;
+  }
+
+  #lookForListeners(): void {
+    this.#hasListeners = (this.#tarn?.listeners.eventNames().length ?? 0) > 0;
   }
 
   on(event: string, listener: Listener): void {
-    this.#listeners.push([event, listener]);
-    this.#present?.on?.(event, listener);
+    this.#latest?.listeners.on(event, listener);
+    this.#lookForListeners();
   }
 
   removeListener(event: string, listener: Listener): void {
-    const latest = this.#listeners.findLastIndex((entry) => entry[0] === event && entry[1] === listener);
-    if (latest >= 0) this.#listeners.splice(latest, 1);
-    this.#present?.removeListener?.(event, listener);
+    this.#latest?.listeners.removeListener(event, listener);
+    this.#lookForListeners();
   }
 
   removeAllListeners(event: string): void {
-    const named = this.#listeners.filter(([name]) => name === event);
-    for (const [name, listener] of named) this.removeListener(name, listener);
+    this.#latest?.listeners.removeAllListeners(event);
+    this.#lookForListeners();
+  }
+
+  /** As after knex's own `destroy()` and `initialize()`, which makes a pool that is new to everybody. */
+  dropListeners(): void {
+    this.#tarn?.listeners.removeAllListeners();
+    this.#lookForListeners();
+  }
+
+  /** Listeners hear that a connection is being closed. Returns what tells them that it is closed. Undefined: nobody listens. */
+  tellClosing(raw: object, isLent: boolean): (() => void) | undefined {
+    return valueOr(undefined, () => this.#latest?.tellClosing?.(raw, isLent));
+  }
+
+  /** Listeners hear that the pool ends. Returns what tells them that it has. Undefined: it is the user's. */
+  tellEnd(): (() => void) | undefined {
+    return this.#tarn?.tellEnd();
   }
 }

@@ -8,11 +8,11 @@ import { Connection, connectionOf, type SessionEvents } from '../connection/conn
 import type { Lendable } from '../connection/lendable';
 import type { Ending, Stamp } from '../connection/state';
 import type { PoolHost } from './pool-host';
-import type { RealPool } from './real-pools';
+import type { RealPools } from './real-pools';
 
 interface Parts {
   readonly host: Pick<PoolHost, 'driver' | 'isExternal' | 'recovery' | 'timeoutMillis'>;
-  readonly real: { readonly present: RealPool | undefined };
+  readonly real: Pick<RealPools, 'present' | 'tellClosing'>;
 }
 
 export class Register implements SessionEvents {
@@ -67,11 +67,24 @@ export class Register implements SessionEvents {
     connection.accept(this.isEvicted(connection) ? { ...this.stamp, evictionCount } : this.stamp);
   }
 
-  /** Taps a connection, and writes it into the books. It leaves them by `forget()`, once it is closed, or by `leaveToOwner()`. */
-  track(raw: object, stamp = this.stamp): Connection {
+  /** Taps a connection of the real pool, and writes it into the books. It leaves them by `forget()`, once it is closed, or by `leaveToOwner()`. */
+  track(raw: object): Connection {
+    const connection = this.trackOpening(raw, this.stamp);
+    connection.isPooled = true;
+    return connection;
+  }
+
+  /** The same for one that the real pool does not have yet. */
+  trackOpening(raw: object, stamp: Stamp): Connection {
     const connection = this.#tapped(raw, stamp);
     this.connections.add(connection);
     return connection;
+  }
+
+  /** The real pool has one that was opened for it. */
+  pooled(raw: object): void {
+    const connection = connectionOf(raw);
+    if (connection) connection.isPooled = true;
   }
 
   #tapped(raw: object, stamp = this.stamp): Connection {
@@ -107,24 +120,32 @@ export class Register implements SessionEvents {
 
   /** Closes a connection and forgets it, also when it is lent out. Resolves when the server has ended the session, or is known not to answer. */
   async discard(connection: Connection, limit: TimeLimit = this.#host.timeoutMillis): Promise<Ending> {
-    connection.doubt();
-    const closed = connection.close(() => new SharedWork((time) => this.#close(connection, time))).join(limit);
+    const closed = this.#closing(connection).join(limit);
     if (!this.#host.isExternal) step(() => this.#real.present?.remove(connection.raw));
     return (await closed) ?? 'forced';
   }
 
+  #closing(connection: Connection): SharedWork<Ending> {
+    connection.doubt();
+    return connection.close(() => new SharedWork((time) => this.#close(connection, time)));
+  }
+
+  /** The one place where a connection is closed: of each that listeners of the pool have heard of, they hear its end once. */
   async #close(connection: Connection, time: SharedTime): Promise<Ending> {
+    const { isPooled, lent, raw } = connection;
+    const tellClosed = isPooled ? this.#real.tellClosing(raw, lent) : undefined;
     try {
       return await closeConnection(connection, time, this.terminator);
     } finally {
       this.forget(connection);
+      tellClosed?.();
     }
   }
 
-  /** Closes what knex's pool would close, if it is a connection of this register. */
+  /** Closes what the real pool has let go of, if it is a connection of this register. */
   async close(raw: object, closeOther: (raw: object) => unknown): Promise<void> {
     const connection = connectionOf(raw);
-    await (connection ? this.discard(connection) : closeOther(raw));
+    await (connection ? this.#closing(connection).join(this.#host.timeoutMillis) : closeOther(raw));
   }
 
   /** A connection that is over leaves the books. */

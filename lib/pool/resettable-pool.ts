@@ -31,6 +31,7 @@ export class ResettablePool implements KnexPool {
   /** What knex's own making, checking and closing of connections is wrapped in. */
   readonly guards: Guards = {
     create: (make) => this.openings.create(make),
+    opened: (raw) => this.register.pooled(raw),
     isFit: (raw) => this.lending.isFit(raw),
     validate: (raw, check) => this.lending.validate(raw, check),
     destroy: (raw, close) => this.register.close(raw, close),
@@ -139,10 +140,12 @@ export class ResettablePool implements KnexPool {
     return cut;
   }
 
-  /** `destroy()` was called: from now on nothing is lent. */
-  close(): void {
+  /** `destroy()` was called: from now on nothing is lent. Returns what tells listeners that the pool has ended. Undefined: they hear that from an earlier call. */
+  close(): (() => void) | undefined {
+    const tellEnded = this.queue.isClosed ? undefined : this.real.tellEnd();
     this.queue.isClosed = true;
     this.destroyed = true;
+    return tellEnded;
   }
 
   /** After `destroy()`: lends again. */

@@ -52,10 +52,11 @@ export class Lifecycle {
     const { pool, settings } = this.#instance;
     const { timeoutMillis } = settings;
     const bound = { graceMillis: timeoutMillis, timeoutMillis };
-    pool.close();
+    const tellEnded = pool.close();
     // The grace of a reset is not waited out.
     if (this.#last?.isLast === false) hurry(this.#last, { graceMillis: 0, timeoutMillis });
-    return this.#joinOrRun({ reason: 'destroy', ...bound, connections: 'close', waiting: 'reject' }, true);
+    const done = this.#joinOrRun({ reason: 'destroy', ...bound, connections: 'close', waiting: 'reject' }, true);
+    return tellEnded ? done.finally(tellEnded) : done;
   }
 
   reopen(): void {

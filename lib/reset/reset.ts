@@ -39,8 +39,10 @@ export function isInUse({ pool, open }: ResetHost): boolean {
 /** Ends the current generation: see `Resettable.resetConnection`. What waits has been turned away by then, and the gate is closed; opening it is the caller's. */
 export async function endGeneration(instance: ResetHost, teardown: Teardown): Promise<void> {
   const startedAt = performance.now();
-  instance.pool.beginGeneration();
+  const { pool } = instance;
+  pool.beginGeneration();
   if (isInUse(instance)) await tearDown(instance, teardown);
+  else if (teardown.isLast) pool.real.retireForGood();
   teardown.report.durationMillis = performance.now() - startedAt;
 }
 

@@ -96,7 +96,7 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
     const host = { driver, isExternal: true, timeoutMillis, recovery: UNWATCHED };
     this.driver = driver;
     this.pool = {
-      register: new Register({ host, real: { present: undefined } }),
+      register: new Register({ host, real: { present: undefined, tellClosing: () => undefined } }),
       lending: { borrow: () => Promise.reject(new Error('a transaction has no pool')) },
       release: () => false,
     };

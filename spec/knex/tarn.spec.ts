@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { expect } from 'chai';
 import { forwardTo } from '../../lib/knex/stand-in';
-import { isTarn, type Tarn, TarnPool } from '../../lib/knex/tarn';
+import { type Guards, isTarn, type Tarn, TarnPool } from '../../lib/knex/tarn';
 import { failure, never, nextTurn } from '../support/outcome';
 import { knexBuild } from '../support/quiet-knex';
 
@@ -129,9 +129,10 @@ describe('TarnPool', () => {
         calls.push('create');
         return make();
       },
+      opened: () => {},
       isFit: () => false,
       validate: (connection, check) => calls.push('validate') > 0 && check(connection),
-      destroy: (connection, close) => calls.push('destroy') && close(connection),
+      destroy: async () => calls.push('destroy'),
     });
     pool.release(await pool.acquire().promise);
     await tarn.destroy();
@@ -142,9 +143,10 @@ describe('TarnPool', () => {
     let checks = 0;
     const pool = new TarnPool(makeTarn({ max: 1 }), {
       create: (make) => make(),
+      opened: () => {},
       isFit: () => checks === 0,
       validate: () => ++checks > 0,
-      destroy: (connection, close) => close(connection),
+      destroy: async (connection, close) => close(connection),
     });
     const first = await pool.acquire().promise;
     const [second, third] = [pool.acquire().promise, pool.acquire().promise];
@@ -162,9 +164,10 @@ describe('TarnPool', () => {
     const tarn = makeTarn({ max: 1 });
     const pool = new TarnPool(tarn, {
       create: (make) => make(),
+      opened: () => {},
       isFit: () => true,
       validate: () => true,
-      destroy: (connection, close) => close(connection),
+      destroy: async (connection, close) => close(connection),
     });
     const first = await pool.acquire().promise;
     const [given, next] = [pool.acquire(), pool.acquire()];
@@ -235,16 +238,82 @@ describe('TarnPool', () => {
     expect(process.getActiveResourcesInfo()).not.to.include('Interval');
   });
 
-  it('lists its listeners', async () => {
+  it('goes on with the listeners and the numbers of an earlier one', async () => {
+    const heard: unknown[][] = [];
+    const [first, second] = [makeTarn(), makeTarn()];
+    const pools = [new TarnPool(first), new TarnPool(second)] as const;
+    pools[0].listeners.on('createRequest', (number) => heard.push(['createRequest', number]));
+    pools[0].release(await pools[0].acquire().promise);
+    pools[1].succeed(pools[0]);
+    pools[1].listeners.on('release', () => heard.push(['release']));
+    pools[1].release(await pools[1].acquire().promise);
+    expect(heard).to.deep.equal([['createRequest', 2], ['createRequest', 4], ['release']]);
+    for (const pool of pools) pool.dismiss();
+  });
+
+  for (const isGuarded of [false, true])
+    it(`tells of what is closed elsewhere, and of its end, what tarn tells${isGuarded ? ', under guard' : ''}`, async () => {
+      const told: unknown[][][] = [];
+      for (const isElsewhere of [false, true]) {
+        const tarn = makeTarn();
+        const destroy: Guards['destroy'] = async (connection, close) => close(connection);
+        const guards: Guards = {
+          create: (make) => make(),
+          opened() {},
+          isFit: () => true,
+          validate: () => true,
+          destroy,
+        };
+        const pool = new TarnPool(tarn, isGuarded ? guards : undefined);
+        const heard: unknown[][] = [];
+        for (const event of [
+          'release',
+          'destroyRequest',
+          'destroySuccess',
+          'poolDestroyRequest',
+          'poolDestroySuccess',
+          'stopReaping',
+        ])
+          pool.listeners.on(event, (...args) =>
+            heard.push([event, ...args.map((arg) => (typeof arg === 'object' ? 'it' : arg))]),
+          );
+        const connection = await pool.acquire().promise;
+        if (isElsewhere) {
+          const tellEnded = pool.tellEnd();
+          pool.tellClosing(connection, true)?.();
+          tellEnded();
+          pool.dismiss();
+        } else {
+          const destroyed = tarn.destroy();
+          tarn.release(connection);
+          await destroyed;
+        }
+        told.push(heard);
+      }
+      expect(told[0]).to.have.lengthOf(6);
+      expect(told[1]).to.deep.equal(told[0]);
+    });
+
+  it('numbers its events by `eventId`', async () => {
     const tarn = makeTarn();
-    const [one, other] = [() => {}, () => {}];
-    tarn.on('release', one);
-    tarn.on('createSuccess', other);
-    expect(new TarnPool(tarn).listeners()).to.deep.equal([
-      ['release', one],
-      ['createSuccess', other],
-    ]);
+    const numbers: unknown[] = [];
+    tarn.on('acquireRequest', (number) => numbers.push(number));
+    tarn.eventId = 7;
+    tarn.release(await tarn.acquire().promise);
+    expect(numbers).to.deep.equal([7]);
+    expect(tarn.eventId).to.equal(9);
     await tarn.destroy();
+  });
+
+  it('closes by `_destroy` what it has let go of', async () => {
+    const closed: object[] = [];
+    const tarn = makeTarn();
+    tarn._destroy = async (connection) => closed.push(connection);
+    const connection = await tarn.acquire().promise;
+    tarn.release(connection);
+    await tarn.destroy();
+    expect(closed).to.deep.equal([connection]);
+    expect(tarn).to.have.property('destroyed', true);
   });
 
   it('forwards calls on the object to another pool, and still works itself', async () => {

@@ -4,12 +4,15 @@ import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { Pool as TarnPool } from 'tarn';
 import { resettable } from '../../lib';
+import { failure } from '../support/outcome';
 import { knexBuild } from '../support/quiet-knex';
 import { useStage } from '../support/stage';
 
 const EVENTS = ['acquireRequest', 'acquireSuccess', 'createSuccess', 'release'] as const;
 
-type Emitter = Record<'on' | 'removeListener', (event: string, listener: () => void) => void>;
+interface Emitter extends Record<'on' | 'removeListener', (event: string, listener: () => void) => void> {
+  removeAllListeners(event: string): void;
+}
 
 describe('knex.client.pool of a pool that was given (connectionPool: from knex 3.2 on)', () => {
   const stage = useStage();
@@ -61,6 +64,38 @@ describe('knex.client.pool of a pool that was given (connectionPool: from knex 3
     await db.resetConnection();
     await db.raw('select 1');
     expect(calls).to.equal(2);
+  });
+
+  it('tells the owner of a connection that a reset closes', async () => {
+    const db = stage.adopt(resettable(make()));
+    const heard: string[] = [];
+    for (const event of ['createSuccess', 'acquireSuccess', 'release', 'destroyRequest', 'destroySuccess'] as const)
+      owned.on(event as 'release', () => heard.push(event));
+    const trx = await db.transaction();
+    const aborted = failure(trx.executionPromise);
+    await db.resetConnection();
+    await aborted;
+    expect(heard).to.deep.equal(['createSuccess', 'acquireSuccess', 'release', 'destroyRequest', 'destroySuccess']);
+  });
+
+  it('tells nothing of an end with destroy(), which leaves the pool to its owner', async () => {
+    const db = stage.adopt(resettable(make()));
+    const heard: string[] = [];
+    for (const event of ['destroyRequest', 'poolDestroyRequest', 'poolDestroySuccess'])
+      poolOf(db).on(event, () => heard.push(event));
+    await db.raw('select 1');
+    await db.destroy();
+    expect(heard).to.be.empty;
+  });
+
+  it('takes out the listeners of this instance alone', async () => {
+    const db = stage.adopt(resettable(make()));
+    const heard: string[] = [];
+    owned.on('release', () => heard.push('owner'));
+    poolOf(db).on('release', () => heard.push('instance'));
+    poolOf(db).removeAllListeners('release');
+    await db.raw('select 1');
+    expect(heard).to.deep.equal(['owner']);
   });
 
   it('does not call a removed listener', async () => {

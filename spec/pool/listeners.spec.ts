@@ -49,4 +49,24 @@ describe('the listeners of knex.client.pool', () => {
       expect(await heard(stage.resettable(), register)).to.deep.equal(expected);
     });
   }
+
+  /** What is heard of one query after that. */
+  async function heardAfter(db: Knex, open: (db: Knex) => unknown): Promise<number> {
+    let calls = 0;
+    (db.client.pool as Emitter).on('release', () => calls++);
+    await db.destroy();
+    await open(db);
+    await db.raw('select 1');
+    return calls;
+  }
+
+  it('are gone after destroy() and initialize(), as on plain knex', async () => {
+    for (const db of [stage.knex(), stage.resettable()])
+      expect(await heardAfter(db, () => db.initialize())).to.equal(0);
+  });
+
+  it('stay after destroy() and resetConnection()', async () => {
+    const db = stage.resettable();
+    expect(await heardAfter(db, () => db.resetConnection())).to.equal(1);
+  });
 });

@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { ResettablePool } from '../../lib/pool/resettable-pool';
 import { failure } from '../support/outcome';
+import { hearPool, only } from '../support/pool-events';
 import { type ResettableKnex, useStage } from '../support/stage';
 
 describe('the pool of the next generation', () => {
@@ -62,20 +63,26 @@ describe('the pool of the next generation', () => {
     expect(realOf(db)).not.to.equal(real);
   });
 
-  it('is another one when there are listeners, which hear of its end', async () => {
+  it('is the same when there are listeners, which hear of no end', async () => {
     const db = await second();
-    const heard: string[] = [];
-    const pool = db.client.pool as unknown as NodeJS.EventEmitter;
-    for (const event of ['poolDestroyRequest', 'poolDestroySuccess']) pool.on(event, () => heard.push(event));
+    const heard = hearPool(db);
     const real = realOf(db);
     await db.resetConnection();
     await db.raw('select 1');
-    expect(realOf(db)).not.to.equal(real);
-    expect(heard).to.deep.equal(['poolDestroyRequest', 'poolDestroySuccess']);
+    expect(realOf(db)).to.equal(real);
+    expect(only(heard, 'poolDestroyRequest', 'poolDestroySuccess')).to.be.empty;
   });
 
   it('is made by what initialize() is given, after destroy()', async () => {
     const db = await second();
+    await db.destroy();
+    db.initialize({ ...(db.client.config as object), pool: { min: 0, max: 3 } } as never);
+    await db.raw('select 1');
+    expect(db.client.pool.max).to.equal(3);
+  });
+
+  it('is made by what initialize() is given, after destroy() of an instance that was never used', async () => {
+    const db = stage.resettable();
     await db.destroy();
     db.initialize({ ...(db.client.config as object), pool: { min: 0, max: 3 } } as never);
     await db.raw('select 1');
