@@ -1,7 +1,7 @@
 // Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
 import type { PendingAcquire, Validate } from '../knex/tarn';
 import type { QueryOrigin } from '../words/call-site';
-import { inBackground, valueOr } from '../words/foreign';
+import { inBackground } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
 import { quiesce } from '../connection/quiesce';
@@ -78,16 +78,17 @@ export class Lending {
   }
 
   #lend(raw: object, request: Request): object | Promise<object> {
-    const { queue, real, register } = this.#pool;
+    const { host, queue, real, register } = this.#pool;
     queue.delete(request);
     const elsewhere = this.#admit(request);
     if (elsewhere) {
       // A reset came when the real pool had already given it a connection.
-      valueOr(false, () => real.present?.release(raw));
+      real.release(raw);
       return elsewhere;
     }
     const known = connectionOf(raw);
-    // It was closed while the real pool had it checked.
+    // It was closed while the real pool had it checked: listeners have heard that it was lent.
+    if (known?.closing !== undefined && !host.isExternal) real.release(raw);
     if (known?.closing !== undefined) return this.ask(request.askedAt);
     // A pool that several instances share lends what another one has tapped before.
     const connection = known && register.connections.has(known) ? known : register.track(raw);

@@ -73,6 +73,11 @@ export class RealPools {
     return this.#present;
   }
 
+  /** One that it has lent, and that nobody uses, comes back. Listeners hear of it also where the pool has let go of it. */
+  release(raw: object): boolean {
+    return valueOr(false, () => this.#latest?.release(raw) ?? false);
+  }
+
   /**
    * Nothing that was opened for the present one is lent any more. A pool with nothing lent or under
    * way is as good as a new one once it is empty, and costs a third of it: it stays.

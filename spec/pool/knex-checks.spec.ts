@@ -2,6 +2,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failure, never } from '../support/outcome';
+import { hearPool, only } from '../support/pool-events';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { knexBuild } from '../support/quiet-knex';
 import { until } from '../support/until';
@@ -100,6 +101,7 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
       pass = resolve;
     });
     const db = checkedBy(() => checked.then(() => true), { max: 2 });
+    const heard = hearPool(db);
     const trx = await db.transaction();
     const first = await pidOf(db);
     const waiting = pidOf(db);
@@ -114,6 +116,10 @@ describe('the checks of the pool’s config (validate: from knex 3.2 on)', () =>
     expect(await waiting).not.to.equal(first);
     expect((await died).message).to.include('terminat');
     await failure(trx.executionPromise);
+    await db.resetConnection();
+    // Tarn has told that it was lent.
+    const [lent, released] = ['acquireSuccess', 'release'].map((event) => only(heard, event).length);
+    expect([lent, released]).to.deep.equal([4, 4]);
   });
 
   it('replace a connection that is older than maxConnectionLifetimeMillis, also in the next generation', async () => {
