@@ -144,7 +144,6 @@ export class Instance implements Hosts {
   // For the clients.
 
   reopen(): void {
-    this.pool.real.dropListeners();
     this.#lifecycle.reopen();
   }
 

@@ -130,7 +130,7 @@ export class RealPools {
     this.#lookForListeners();
   }
 
-  /** As after knex's own `destroy()` and `initialize()`, which makes a pool that is new to everybody. */
+  /** From now on nobody listens. */
   dropListeners(): void {
     this.#tarn?.listeners.removeAllListeners();
     this.#lookForListeners();

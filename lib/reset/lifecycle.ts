@@ -41,7 +41,7 @@ export class Lifecycle {
     } catch (error) {
       return Promise.reject(error);
     }
-    this.reopen();
+    this.#open();
     // What is under way has no longer than the reset gives it.
     hurry(this.#last, request);
     return this.#joinOrRun(request, false);
@@ -59,7 +59,13 @@ export class Lifecycle {
     return tellEnded ? done.finally(tellEnded) : done;
   }
 
+  /** By `initialize()`. Once `destroy()` has ended, knex's own makes a pool that is new to everybody. */
   reopen(): void {
+    if (!this.#last) this.#instance.pool.real.dropListeners();
+    this.#open();
+  }
+
+  #open(): void {
     this.#instance.pool.reopen();
     this.#onReopen();
   }
