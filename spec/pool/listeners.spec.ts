@@ -1,6 +1,7 @@
 // Listeners of `knex.client.pool` are kept over the generations as an EventEmitter keeps them.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { hearPool, only } from '../support/pool-events';
 import { useStage } from '../support/stage';
 
 interface Emitter {
@@ -63,6 +64,21 @@ describe('the listeners of knex.client.pool', () => {
   it('are gone after destroy() and initialize(), as on plain knex', async () => {
     for (const db of [stage.knex(), stage.resettable()])
       expect(await heardAfter(db, () => db.initialize())).to.equal(0);
+  });
+
+  it('hear of the end that initialize() did not wait for, once', async () => {
+    const db = stage.resettable();
+    const heard = hearPool(db);
+    const held: object = await db.client.acquireConnection();
+    const destroyed = db.destroy();
+    db.initialize();
+    await db.client.releaseConnection(held);
+    await destroyed;
+    await db.raw('select 1');
+    expect(only(heard, 'poolDestroyRequest', 'poolDestroySuccess')).to.deep.equal([
+      'poolDestroyRequest',
+      'poolDestroySuccess',
+    ]);
   });
 
   it('stay after destroy() and resetConnection()', async () => {
