@@ -15,6 +15,12 @@ export interface Request {
   verdict: Verdict | undefined;
 }
 
+/** The real pool, as it is asked. */
+interface Asked {
+  acquire(): PendingAcquire;
+  turnAway(pending: PendingAcquire, error: unknown): void;
+}
+
 /** What an opening ends with that a reset, or the death of another connection, has ended. A request that relied on it is made again. */
 export class EndedOpening extends Error {}
 
@@ -35,7 +41,8 @@ type Verdict = Error | typeof REQUEUE;
 export type Admission = 'inside' | 'now' | 'held' | 'rejected';
 
 export class AcquireQueue {
-  readonly #waiting = new Map<Request, PendingAcquire>();
+  /** Those that the real pool has still to answer. Undefined: it is just being asked. */
+  readonly #waiting = new Map<Request, PendingAcquire | undefined>();
   /** Closed while a reset or a `destroy()` runs that has something to end. */
   #gate: Deferred<void> | undefined;
   /** Those that wait at it. */
@@ -93,6 +100,15 @@ export class AcquireQueue {
     } finally {
       this.#held.delete(request);
     }
+  }
+
+  /** Asks the real pool for it. It waits from then on: user code that the pool calls at once may call for a reset. */
+  ask(request: Request, pool: Asked): Promise<object> {
+    this.#waiting.set(request, undefined);
+    const pending = pool.acquire();
+    this.add(request, pending);
+    if (request.verdict !== undefined) pool.turnAway(pending, request.verdict);
+    return pending.promise;
   }
 
   /** It waits at the real pool. */

@@ -69,9 +69,7 @@ export class Lending {
 
   #lendByRealPool(request: Request): Promise<object> {
     const { queue, real } = this.#pool;
-    const pending = real.current().acquire();
-    queue.add(request, pending);
-    return pending.promise.then(
+    return queue.ask(request, real.current()).then(
       (raw) => this.#lend(raw, request),
       (error) => this.#failed(error, request),
     );

@@ -1,0 +1,85 @@
+// A reset that user code calls at once while a connection is asked for: the request was made before it.
+import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { ResetError, type ResetReport } from '../../lib';
+import { asked, failure, outcome } from '../support/outcome';
+import { type ResettableKnex, useStage } from '../support/stage';
+
+describe('a reset that is called while a connection is asked for', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int)'));
+  afterEach(() => stage.database.query('truncate t'));
+  const stored = () => stage.database.query('select id from t');
+  const insert = (db: Knex) => asked(db('t').insert({ id: 1 }));
+
+  /** Calls for a reset the first time that a connection is asked for, in one way or the other. */
+  type Trap = (call: (db: ResettableKnex) => void) => ResettableKnex;
+
+  const TRAPS: Record<string, Trap> = {
+    'a connection function': (call) => {
+      const db: ResettableKnex = stage.resettable({
+        connection: () => {
+          call(db);
+          return stage.database.connection;
+        },
+      });
+      return db;
+    },
+    'a listener of its pool': (call) => {
+      const db = stage.resettable();
+      db.client.pool.on('acquireRequest', () => call(db));
+      return db;
+    },
+    'a listener of its pool, which has an idle connection': (call) => {
+      const db = stage.resettable();
+      // The pool gives it out at once.
+      let isOpen = false;
+      db.client.pool.on('acquireRequest', () => isOpen && call(db));
+      db.client.pool.on('release', () => {
+        isOpen = true;
+      });
+      return db;
+    },
+  };
+
+  for (const [where, trap] of Object.entries(TRAPS)) {
+    for (const waiting of ['reject', 'requeue'] as const) {
+      it(`${waiting}s the request, and counts it, in ${where}`, async () => {
+        let reset: Promise<ResetReport> | undefined;
+        const db = trap((instance) => {
+          reset ??= instance.resetConnection({ reason: 'the trap', waiting });
+        });
+        if (where.includes('idle')) await db.raw('select 1');
+        const { error } = await outcome(insert(db));
+        const { rejectedWaiters, requeuedWaiters } = await (reset as Promise<ResetReport>);
+        if (waiting === 'reject') {
+          expect(error).to.be.instanceOf(ResetError).and.to.include({ reason: 'the trap' });
+          expect([rejectedWaiters, requeuedWaiters]).to.deep.equal([1, 0]);
+        } else {
+          expect(error).to.equal(undefined);
+          expect([rejectedWaiters, requeuedWaiters]).to.deep.equal([0, 1]);
+        }
+        expect(await stored()).to.deep.equal(waiting === 'reject' ? [] : [{ id: 1 }]);
+        await db.raw('select 1');
+        expect(db.connectionState().connections).to.include({ inUse: 0, waiting: 0, opening: 0 });
+      });
+    }
+  }
+
+  it('is one of its own if the first is over and has only still to say so', async () => {
+    const db = stage.resettable();
+    await db.raw('select 1');
+    const first = db.resetConnection();
+    let second: ReturnType<typeof db.resetConnection> | undefined;
+    const onAsked = () => {
+      second ??= db.resetConnection({ reason: 'the second' });
+    };
+    db.client.pool.on('acquireRequest', onAsked);
+    const held = failure(insert(db));
+    expect(await held)
+      .to.be.instanceOf(ResetError)
+      .and.to.include({ reason: 'the second' });
+    expect([(await first).generation, (await second)?.generation]).to.deep.equal([1, 2]);
+    expect(await stored()).to.deep.equal([]);
+  });
+});
