@@ -100,7 +100,8 @@ function withLife(Base: TransactionClass, handles: FastHandles): TransactionClas
       try {
         const preparing = handles.prepare(this.client);
         if (preparing) await preparing;
-        controller.ask();
+        const waiting = controller.ask(given);
+        if (waiting) await waiting;
         const connection = given ?? unfenced(await this.client.acquireConnection());
         await use(this, { connection, isCallers: given !== undefined && given !== null }, work);
       } catch (error) {

@@ -9,8 +9,11 @@ export interface TransactionController extends Guard {
   readonly port: TransactionPort;
   /** Only in name inside of its outer transaction, and not over because that one is. */
   readonly emulatesRoot: boolean;
-  /** It is about to ask for a connection. Throws where it must not. */
-  ask(): void;
+  /**
+   * It is about to ask for a connection, or to use the one that it was given. Throws where it must not.
+   * @returns what it has to wait for, if anything
+   */
+  ask(given?: object): Promise<void> | undefined;
   /** It has a connection, which nothing was sent on yet. */
   acquired(connection: object, usesCallersConnection?: boolean): void;
   /** BEGIN or SAVEPOINT. The callback is called once it has resolved. */

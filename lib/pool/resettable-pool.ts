@@ -1,6 +1,7 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import type { KnexPool } from '../knex/pool-shape';
 import type { Guards, TarnPool } from '../knex/tarn';
+import { connectionOf } from '../connection/connection';
 import { step } from '../words/foreign';
 import type { Deadline } from '../words/waiting';
 import { AcquireQueue, type TurnedAway } from './acquire-queue';
@@ -62,6 +63,17 @@ export class ResettablePool implements KnexPool {
   /** What `knex.destroy()` calls, also that of a copy made before the instance was resettable. */
   destroy(): Promise<unknown> {
     return this.host.destroy();
+  }
+
+  /**
+   * What is asked on a connection of the user's own while a reset runs waits for its end as well. On one of ours its borrower goes on. After
+   * `destroy()` it needs no pool.
+   */
+  whenFree(raw: object): Promise<void> | undefined {
+    const { queue, register } = this;
+    const known = connectionOf(raw);
+    if (!queue.isGateClosed || queue.isClosed || (known && register.connections.has(known))) return undefined;
+    return queue.passed({ askedAt: undefined, enclosing: undefined, isEarlier: false, verdict: undefined });
   }
 
   // What people and metric exporters read.

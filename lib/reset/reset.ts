@@ -55,7 +55,7 @@ async function tearDown(instance: ResetHost, { request, time, isLast, report }: 
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seize();
   // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
-  await (time.hasGrace ? waitOutGrace(register.connections, time) : undefined);
+  await (time.hasGrace ? waitOutGrace(instance, time) : undefined);
   const deadline = time.end();
   // 3. Nothing is lent or opened by the old pool any more.
   const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));

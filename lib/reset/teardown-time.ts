@@ -45,15 +45,28 @@ interface Used {
   readonly lease: { whenOver(): Promise<void> };
 }
 
+/** A transaction, as far as it is waited for. */
+interface Open {
+  readonly connection: Used;
+  readonly holdsNothing: boolean;
+  readonly whenDecided: Promise<void>;
+}
+
+/** What may be in use, on connections of ours or of the user's. */
+interface Uses {
+  readonly pool: { readonly register: { readonly connections: ReadonlySet<Used> } };
+  readonly open: ReadonlySet<Open>;
+}
+
 /** Waits out the grace period. Ends early when nothing runs. */
-export async function waitOutGrace(connections: Iterable<Used>, { grace }: TeardownTime): Promise<void> {
+export async function waitOutGrace({ pool, open }: Uses, { grace }: TeardownTime): Promise<void> {
+  const { connections } = pool.register;
   while (grace.leftMillis > 0) {
     const busy = [...connections].filter(isBusy);
-    if (busy.length === 0) return;
-    const rests = busy.map((connection) =>
-      connection.mutex.isShared ? connection.whenQuiet() : connection.lease.whenOver(),
-    );
-    await within(grace, Promise.race(rests));
+    const foreign = [...open].filter(({ connection, holdsNothing }) => !holdsNothing && !connections.has(connection));
+    if (busy.length + foreign.length === 0) return;
+    const rests = busy.map((each) => (each.mutex.isShared ? each.whenQuiet() : each.lease.whenOver()));
+    await within(grace, Promise.race([...rests, ...foreign.map(({ whenDecided }) => whenDecided)]));
   }
 }
 

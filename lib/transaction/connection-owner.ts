@@ -55,8 +55,10 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   /** Called right before a connection is acquired. Throws ResetError if a reset that rejects waiters was called for since this transaction was created. */
-  ask(): void {
-    this.instance.resets.refuseEarlier(this.#resets);
+  ask(given?: object): Promise<void> | undefined {
+    const { resets, pool } = this.instance;
+    resets.refuseEarlier(this.#resets);
+    return given && pool.whenFree(given);
   }
 
   acquired(raw: object, usesCallersConnection = false): void {

@@ -20,7 +20,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   isAdopted = false;
 
   abstract readonly emulatesRoot: boolean;
-  abstract ask(): void;
+  abstract ask(given?: object): Promise<void> | undefined;
   abstract acquired(raw: object, usesCallersConnection?: boolean): void;
   abstract begin(): Promise<unknown>;
   abstract giveBack(raw: object): void;

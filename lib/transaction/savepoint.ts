@@ -52,7 +52,7 @@ export class Savepoint extends ControlledTransaction {
     return !parent.isOpen || parent.parentHasEnded;
   }
 
-  ask(): void {}
+  ask(): undefined {}
 
   acquired(): void {
     this.connection = this.parent.connection;

@@ -99,6 +99,7 @@ class PlainHost implements TransactionHost, ClientHost, PooledClients {
       register: new Register({ host, real: { present: undefined, tellClosing: () => undefined } }),
       lending: { borrow: () => Promise.reject(new Error('a transaction has no pool')) },
       release: () => false,
+      whenFree: () => undefined,
     };
     this.#prototype = makeClaimedPrototype(client, this, this);
   }

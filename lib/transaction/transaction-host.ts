@@ -40,6 +40,8 @@ export interface ConnectionSource {
     borrow(): Promise<Connection>;
   };
   release(raw: object): boolean;
+  /** What a transaction on a connection that it is given waits for, if anything. */
+  whenFree(raw: object): Promise<void> | undefined;
   readonly register: {
     /** Closes one that is of no use any more. */
     discard(connection: Connection): Promise<unknown>;

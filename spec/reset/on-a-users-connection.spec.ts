@@ -1,8 +1,9 @@
 // Connections that are the user's: one of his own with a transaction of ours on it, and ours that he took by hand inside a transaction.
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { ResetError, TransactionTimeoutError } from '../../lib';
-import { failure, outcome } from '../support/outcome';
+import { failure, millisOf, nextTurn, outcome } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -69,6 +70,117 @@ describe('a transaction on a connection of the user’s own', () => {
     expect(await failure(trx('t').insert({ id: 1 }))).to.be.instanceOf(ResetError);
     expect(await failure(trx.commit())).to.be.instanceOf(ResetError);
     expect(await stage.database.query('select id from t')).to.deep.equal([]);
+  });
+});
+
+describe('a transaction on a connection that is not the pool’s, while a reset runs', () => {
+  const stage = useStage();
+  before(() => stage.database.query('create table t (id int primary key)'));
+  let own: Client;
+  let db: ResettableKnex;
+
+  beforeEach(async () => {
+    await stage.database.query('truncate t');
+    db = stage.resettable({ pool: { min: 0, max: 1 } }, { timeoutMillis: 1000 });
+    own = new Client(stage.database.connection);
+    await own.connect();
+  });
+  afterEach(() => own.end().catch(() => {}));
+
+  const stored = () => stage.database.query('select id from t');
+
+  /** A transaction on it that ends by itself, or never. */
+  async function open(isEndless = false): Promise<{ told: ReturnType<typeof outcome> }> {
+    const told = outcome(
+      db.transaction(
+        async (trx) => {
+          await trx('t').insert({ id: 1 });
+          await trx.raw('select pg_sleep(0.2)');
+          if (isEndless) await new Promise(() => {});
+          return 'stored';
+        },
+        { connection: own } as never,
+      ),
+    );
+    await stage.running('pg_sleep');
+    return { told };
+  }
+
+  for (const [what, end] of [
+    ['the grace of a reset', () => db.resetConnection({ graceMillis: 5000 })],
+    ['destroy()', () => db.destroy()],
+  ] as const) {
+    it(`ends by itself in ${what}, which waits no longer`, async () => {
+      const { told } = await open();
+      expect(await millisOf(end())).to.be.below(900);
+      expect(await told).to.deep.equal({ value: 'stored' });
+      expect(await stored()).to.deep.equal([{ id: 1 }]);
+    });
+  }
+
+  for (const [what, end] of [
+    ['the grace of a reset', () => db.resetConnection({ graceMillis: 400 })],
+    ['destroy()', () => db.destroy()],
+  ] as const) {
+    it(`is aborted after ${what}`, async () => {
+      const { told } = await open(true);
+      expect(await millisOf(end())).to.be.within(190, 2500);
+      expect((await told).error).to.be.instanceOf(ResetError);
+      expect(await stored()).to.deep.equal([]);
+      expect((await own.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+  }
+
+  const ask = () => db.transaction((trx) => trx('t').insert({ id: 2 }), { connection: own } as never);
+
+  /** A reset that lasts, and what it aborts. */
+  async function lasting(): Promise<{ reset: Promise<unknown>; told: Promise<unknown> }> {
+    const told = failure(db.raw('select pg_sleep(30)'));
+    await stage.running('pg_sleep');
+    return { reset: db.resetConnection({ graceMillis: 300 }), told };
+  }
+
+  it('waits for its end when it was asked meanwhile', async () => {
+    const { reset, told } = await lasting();
+    let isOver = false;
+    const over = reset.then(() => {
+      isOver = true;
+    });
+    const asked = ask().then(() => expect(isOver).to.be.true);
+    await Promise.all([over, asked, told]);
+    expect(await stored()).to.deep.equal([{ id: 2 }]);
+  });
+
+  it('does not wait for destroy(), which waits for it', async () => {
+    const { told } = await open();
+    const destroyed = db.destroy();
+    const other = new Client(stage.database.connection);
+    await other.connect();
+    const work = (trx: Knex.Transaction) => trx('t').insert({ id: 4 });
+    await db.transaction(work, { connection: other } as never);
+    expect(await told).to.deep.equal({ value: 'stored' });
+    await destroyed;
+    await other.end();
+  });
+
+  it('is rejected when another reset joins that', async () => {
+    const { reset, told } = await lasting();
+    const asked = failure(ask());
+    await nextTurn();
+    await Promise.all([reset, db.resetConnection({ reason: 'the second' }), told]);
+    expect(await asked)
+      .to.be.instanceOf(ResetError)
+      .and.to.include({ reason: 'the second' });
+    expect(await stored()).to.deep.equal([]);
+  });
+
+  it('goes on in the grace when its connection was taken from the pool by hand', async () => {
+    const raw = await db.client.acquireConnection();
+    const reset = db.resetConnection({ graceMillis: 5000 });
+    await db.transaction((trx) => trx('t').insert({ id: 3 }), { connection: raw } as never);
+    await db.client.releaseConnection(raw);
+    expect(await reset).to.include({ abortedQueries: 0 });
+    expect(await stored()).to.deep.equal([{ id: 3 }]);
   });
 });
 
