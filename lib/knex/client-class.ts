@@ -1,5 +1,6 @@
 // The class of one instance's client, its copies and its transactions: knex's dialect class with the few methods that matter here.
 import type { Duplex } from 'node:stream';
+import { keepContext } from '../words/async-context';
 import type { Runner } from './builders';
 import { checkKnex } from './check-knex';
 import { markClaimed } from './identity';
@@ -139,10 +140,11 @@ function withWork(Base: ClientClass, host: ClientHost): ClientClass {
 
 const closeOf = (stream: Duplex) => new Promise<void>((resolve) => void stream.once('close', resolve));
 
-/** A stream gives its connection back once. */
+/** A stream calls its reader where it was asked, and gives its connection back once. */
 function withStreams(Base: ClientClass, host: ClientHost): ClientClass {
   return class extends Base {
     override stream(connection: object, statement: unknown, stream: Duplex, options: unknown): Promise<unknown> {
+      keepContext(stream);
       if (this.transacting) return super.stream(connection, statement, stream, options);
       // Knex gives the connection back at the stream's close, and again at the query's end: the second time perhaps from under
       // the next borrower. The query's end is enough, once it comes for a stream that is closed early as well.

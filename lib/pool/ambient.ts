@@ -1,6 +1,7 @@
 // Finds the transaction of a query that was asked of the instance itself: none, that of the async context, or the pinned one.
-import { AsyncLocalStorage } from 'node:async_hooks';
+import type { AsyncLocalStorage } from 'node:async_hooks';
 import type { StatementQueue } from '../connection/statement-queue';
+import { makeContext } from '../words/async-context';
 import type { QueryOrigin } from '../words/call-site';
 
 /** A transaction that queries of the instance run in. */
@@ -33,14 +34,14 @@ export class Ambient {
   }
 
   run<T>(enclosing: EnclosingTransaction, work: () => T): T {
-    this.#context ??= new AsyncLocalStorage();
+    this.#context ??= makeContext();
     return this.#context.run(enclosing, work);
   }
 
   /** Nothing that the work asks is in a transaction around it. Where there is none, no context is needed. */
   runOutside<T>(work: () => T): T {
     if (this.current() === undefined) return work();
-    this.#context ??= new AsyncLocalStorage();
+    this.#context ??= makeContext();
     return this.#context.run(OUTSIDE, work);
   }
 }
