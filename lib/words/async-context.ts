@@ -16,8 +16,8 @@ export function makeContext<T>(): AsyncLocalStorage<T> {
 export function keepContext(emitter: EventEmitter): void {
   if (!isUsed) return;
   const asked = new AsyncResource('knex-reset.events');
-  const { emit } = emitter;
+  const emit = emitter.emit.bind(emitter);
   const emitInContext = (...event: Parameters<EventEmitter['emit']>): boolean =>
-    asked.runInAsyncScope(emit, emitter, ...event);
+    asked.runInAsyncScope(emit, undefined, ...event);
   Object.assign(emitter, { emit: emitInContext });
 }

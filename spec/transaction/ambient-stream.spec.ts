@@ -22,6 +22,9 @@ describe('the handlers of a query stream', () => {
     const { rows } = (await db.raw('select pg_backend_pid() as pid')) as { rows: { pid: number }[] };
     return rows[0]!.pid;
   };
+  const insert = async (into: ResettableKnex, row: { id: number }) => {
+    await into('t').insert(row);
+  };
   const idsNow = async () => (await stage.database.query<{ id: number }>('select id from t')).map(({ id }) => id);
 
   /** What each handler asks, by the events of a stream, is asked when it is called. */
@@ -46,9 +49,9 @@ describe('the handlers of a query stream', () => {
 
     it(`store with the block (${how})`, async () => {
       const failing = db.atomic(async (trx) => {
-        const inserted: PromiseLike<unknown>[] = [];
+        const inserted: Promise<unknown>[] = [];
         const write = (row: { id: number }, _: string, done: () => void) => {
-          inserted.push(db('t').insert(row).then());
+          inserted.push(insert(db, row));
           done();
         };
         await pipeline(ask(trx), new Writable({ objectMode: true, write }));
@@ -75,9 +78,9 @@ describe('the handlers of a query stream', () => {
   it('are in the sandbox that it was asked in', async () => {
     const plain = stage.resettable({ pool: { min: 0, max: 3 } });
     await plain.sandbox(async () => {
-      const inserted: PromiseLike<unknown>[] = [];
+      const inserted: Promise<unknown>[] = [];
       const stream = plain.raw(three).stream();
-      stream.on('data', (row: { id: number }) => void inserted.push(plain('t').insert(row).then()));
+      stream.on('data', (row: { id: number }) => void inserted.push(insert(plain, row)));
       await once(stream, 'close');
       await Promise.all(inserted);
       expect(await plain('t')).to.have.lengthOf(3);
