@@ -36,7 +36,8 @@ function abort(connection: Connection, entry: OpenEntry | undefined, report: Res
 
 /** A transaction on the connection that is not registered. */
 function unregistered(connection: Connection): OpenTransaction | undefined {
-  if (connection.user) return undefined;
+  // The transaction of one that has died ended with it.
+  if (connection.user || connection.death !== undefined) return undefined;
   const { driver, raw } = connection;
   const status = driver.status(raw);
   // Knex before 3.2 leaves its mark on a connection that it gives back: it counts only where the driver cannot tell.

@@ -1,6 +1,7 @@
 // That a socket has closed proves nothing about the session on the server: it is ended there, whatever stands between.
 import net from 'node:net';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import type { Knex } from 'knex';
 import type { Client } from 'pg';
 import { CommitUnknownError, ResetError } from '../../lib';
@@ -238,5 +239,30 @@ describe('connections through a stream factory', () => {
     expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     for (const told of [query, stubborn]) expect(await told).to.be.an.instanceof(ResetError);
     expect(made).to.be.at.least(4);
+  });
+});
+
+describe('a session that is looked for on the server', () => {
+  const stage = useStage();
+  const HOUR = 3_600_000;
+  afterEach(() => sinon.restore());
+
+  it('is found where this clock runs a little faster than that of the server', async () => {
+    const proxy = await stage.proxy();
+    const db = stage.resettable({ through: proxy });
+    const query = failure(db.raw('select pg_sleep(30)'));
+    const [pid] = await stage.running('pg_sleep');
+    const now = performance.now.bind(performance);
+    sinon.stub(performance, 'now').callsFake(() => now() + HOUR);
+    let since: number | undefined;
+    proxy.onMessage(({ bytes }) => {
+      const [, millis] = /backend_start < now\(\) - interval '(\d+) milliseconds'/.exec(bytes.toString('latin1')) ?? [];
+      since ??= millis === undefined ? undefined : Number(millis);
+    });
+    proxy.reset();
+    await query;
+    await until('it is looked for', () => since !== undefined);
+    expect(since).to.be.within(HOUR * 0.99, HOUR * 0.9995);
+    await stage.database.terminate(pid as number);
   });
 });

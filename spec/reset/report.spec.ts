@@ -27,6 +27,25 @@ describe('resetConnection()', () => {
     expect(await hung).to.be.instanceOf(ResetError);
   });
 
+  it('names no transaction whose connection had died before', async () => {
+    const proxy = await stage.proxy();
+    const db = stage.resettable({ through: proxy }, { timeoutMillis: 800 });
+    const block = failure(
+      db.atomic(async (trx) => {
+        await trx('t').insert({ id: 1 });
+        await trx.raw('select pg_sleep(30)');
+      }),
+    );
+    await stage.running('pg_sleep');
+    // No side connection gets through, so that the reset still finds the connection.
+    proxy.mode = 'reject';
+    proxy.reset();
+    await block;
+    expect(db.connectionState().transactions).to.deep.equal([]);
+    expect(await db.resetConnection()).to.deep.include({ abortedTransactions: [], abortedQueries: 0 });
+    proxy.mode = 'pass';
+  });
+
   describe('while five connections are busy', () => {
     it('describes each: backend, age, state, last SQL, depth, label, where it was opened', async () => {
       const db = stage.resettable();

@@ -24,14 +24,18 @@ function connectLike(connection: PgConnection): PgConnection {
   return new Plain({ ...config, sslnegotiation: sslNegotiation, ...(stream && { stream }) });
 }
 
+/** How much faster than the server's clock this machine's may run: twice what clocks are slewed by, https://man7.org/linux/man-pages/man2/adjtimex.2.html */
+const CLOCK_DRIFT = 0.001;
+
 /**
  * The sessions that are still ours. An id is reused once its session has ended: the new session began after ours was open, or
  * belongs to another session. Durations are compared, because the clocks of two machines differ.
  */
 function ours(sessions: ServerSession[]): string {
-  const each = sessions.map(
-    ({ id, ageMillis }) => `(pid = ${id} and backend_start < now() - interval '${Math.floor(ageMillis)} milliseconds')`,
-  );
+  const each = sessions.map(({ id, ageMillis }) => {
+    const sinceMillis = Math.floor(ageMillis * (1 - CLOCK_DRIFT));
+    return `(pid = ${id} and backend_start < now() - interval '${sinceMillis} milliseconds')`;
+  });
   return `from pg_stat_activity where usename = session_user and datname = current_database() and (${each.join(' or ')})`;
 }
 
