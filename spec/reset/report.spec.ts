@@ -36,7 +36,7 @@ describe('resetConnection()', () => {
         await trx.raw('select pg_sleep(30)');
       }),
     );
-    await stage.running('pg_sleep');
+    const [pid] = await stage.running('pg_sleep');
     // No side connection gets through, so that the reset still finds the connection.
     proxy.mode = 'reject';
     proxy.reset();
@@ -44,6 +44,7 @@ describe('resetConnection()', () => {
     expect(db.connectionState().transactions).to.deep.equal([]);
     expect(await db.resetConnection()).to.deep.include({ abortedTransactions: [], abortedQueries: 0 });
     proxy.mode = 'pass';
+    await stage.database.terminate(pid as number);
   });
 
   describe('while five connections are busy', () => {
