@@ -238,7 +238,9 @@ describe('a driver that is not known', () => {
     const readOnly = db.atomic((trx) => trx('t').insert({ id: 1 }), { readOnly: true });
     expect(await failure(readOnly)).to.include({ code: '25006' });
     expect(otherDriver({ driverName: 'mssql', close: async () => {} })).not.to.have.property('begin');
-    expect(otherDriver({ driverName: 'mariadb', close: async () => {} }).begin).to.equal(beginOnMysql);
+    const { begin } = otherDriver({ driverName: 'mariadb', close: async () => {} });
+    const modes = { isolationLevel: 'repeatable read', readOnly: true } as Parameters<typeof beginOnMysql>[0];
+    expect(begin?.(modes)).to.deep.equal(beginOnMysql(modes));
   });
 
   it('bounds destroy()', async () => {

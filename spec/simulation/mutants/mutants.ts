@@ -13,8 +13,8 @@ export const mutants: Mutant[] = [
   {
     slip: 'a reset forgets to tell the statements that wait in the queue',
     file: 'connection/statement-queue.ts',
-    anchor: '    this.dropWaiting(error);\n    if (flying && !flying.isOwn)',
-    mutation: '    if (flying && !flying.isOwn)',
+    anchor: '    this.dropWaiting(error);\n    if (this.flying && !this.flying.isOwn)',
+    mutation: '    if (this.flying && !this.flying.isOwn)',
   },
   {
     slip: 'two statements are sent at once',
