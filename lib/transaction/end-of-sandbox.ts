@@ -7,12 +7,14 @@ import { cutOffBy } from '../pool/sandboxes';
 import { shown } from '../words/describe';
 import { SandboxError } from '../words/errors';
 import { Deadline, within } from '../words/waiting';
-import { giveUp } from './control-statements';
+import { giveUp, hasTurn } from './control-statements';
 import { endWithin, rollBackNow } from './roll-back';
 import type { Transaction } from './transaction';
 
 /** How much of the time the check has: what runs longer is still cancelled and rolled back in the rest. */
 const SHARE_OF_CHECK = 3 / 4;
+
+const LOOK_AGAIN_MILLIS = 20;
 
 /**
  * Ends it and all that is open inside, within the instance's time: what runs is cancelled, what was done is undone. Returns what the check
@@ -30,11 +32,8 @@ export async function letGo(
     const error = transaction.ownRefusal?.error;
     transaction.move({ is: 'rollingBack', error });
     if (transaction.children.size > 0) endWithin(transaction, transaction.refusal?.error);
-    const { connection, sandbox } = transaction;
-    // Not of the error of the cancel: it says neither why, nor where they were asked.
-    if (sandbox && !transaction.parent && connection.running > 0)
-      connection.dropAll(cutOffBy(sandbox, running(mutex.holder, connection.lastSql)));
     const deadline = new Deadline(transaction.instance.settings.timeoutMillis);
+    if (isHeldInside(transaction, mutex)) await cutOff(transaction, mutex, deadline);
     if (constraintCheck !== undefined) {
       const finished = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]);
       violation = await checked(transaction, finished, deadline);
@@ -70,6 +69,33 @@ function unchecked(timeoutMillis: number): SandboxError {
   return new SandboxError(
     `the deferred constraints could not be checked in time: the end of a sandbox has ${timeoutMillis} ms (timeoutMillis)`,
   );
+}
+
+/** What has the turn is its own: one inside another leaves alone, and waits for, what is asked outside of it. */
+function isHeldInside(transaction: Transaction, { holder }: SavepointMutex): boolean {
+  const guests: ReadonlySet<unknown> | undefined = transaction.sandbox?.guests;
+  return holder !== undefined && (!transaction.parent || hasTurn(transaction) || guests?.has(holder) === true);
+}
+
+/** What runs does not fail of the error of the cancel, which says neither why, nor where it was asked. What is held by hand may stay so. */
+async function cutOff(transaction: Transaction, mutex: SavepointMutex, deadline: Deadline): Promise<void> {
+  const { connection, sandbox } = transaction;
+  const turn = mutex.take(transaction).then(
+    (end) => {
+      end();
+      return 'had';
+    },
+    () => 'refused',
+  );
+  let came: string | undefined;
+  while (came === undefined && deadline.leftMillis > 0) {
+    if (sandbox && connection.running > 0)
+      connection.dropAll(cutOffBy(sandbox, running(mutex.holder, connection.lastSql)));
+    await stop(connection, deadline);
+    // A statement that had its turn already may not have been sent when this looked.
+    came = await within(Math.min(LOOK_AGAIN_MILLIS, deadline.leftMillis), turn);
+  }
+  if (came !== 'had') giveUp(transaction);
 }
 
 /** What has the turn, and where that was opened. */

@@ -4,6 +4,7 @@ import { SandboxError } from '../../lib';
 import { registeredOf } from '../../lib/registry';
 import { nestSandbox } from '../../lib/sandbox/sandbox';
 import { millisOf, outcome } from '../support/outcome';
+import type { ResettableKnex } from '../support/stage';
 import { until } from '../support/until';
 import { useTables } from './stage';
 
@@ -65,6 +66,52 @@ describe('the slow end of a sandbox', () => {
     expectUnchecked(await bounded(inner.close()));
     expect(await db('t').pluck('id')).to.deep.equal([1]);
     await outer.close();
+  });
+
+  describe('of one inside another', () => {
+    const LEFT: Record<string, (db: ResettableKnex) => Promise<unknown>> = {
+      'a query': (db) => db.raw('select pg_sleep(60)').then(),
+      'a query of a transaction': (db) => db.transaction((trx) => trx.raw('select pg_sleep(60)')),
+    };
+    for (const [what, ask] of Object.entries(LEFT)) {
+      it(`stops ${what} that runs in it, and leaves the outer one as it was`, async () => {
+        const db = stage.resettable({}, { timeoutMillis: TIMEOUT_MILLIS });
+        const outer = await db.openSandbox();
+        await db('t').insert({ id: 1 });
+        const inner = await nestSandbox(registeredOf('spec', db), outer, {});
+        const left = outcome(ask(db));
+        await stage.running('pg_sleep');
+        expect(await millisOf(inner.close())).to.be.below(TIMEOUT_MILLIS);
+        expect((await left).error).to.include({ code: 'ERR_SANDBOX' });
+        expect(await db('t').pluck('id')).to.deep.equal([1]);
+        expect(await outer.close()).to.deep.equal({ transactions: [], queries: [] });
+      });
+    }
+
+    it('waits for a query of the outer one', async () => {
+      const db = stage.resettable({}, { timeoutMillis: TIMEOUT_MILLIS });
+      const outer = await db.openSandbox();
+      const trx = await db.transaction();
+      const inner = await nestSandbox(registeredOf('spec', db), outer, {});
+      await db('t').insert({ id: 1 });
+      const slow = trx.raw("select 'slept' as it, pg_sleep(0.3)").then(({ rows }: { rows: object[] }) => rows[0]);
+      await stage.running('pg_sleep');
+      await inner.close();
+      expect(await slow).to.include({ it: 'slept' });
+      expect(await trx('t')).to.be.empty;
+      await trx.rollback();
+      await outer.close();
+    });
+
+    it('is bounded where a connection is held in it, which dooms the outer one', async () => {
+      const db = stage.resettable({}, { timeoutMillis: TIMEOUT_MILLIS });
+      const outer = await db.openSandbox();
+      const inner = await nestSandbox(registeredOf('spec', db), outer, {});
+      await db.client.acquireConnection();
+      await bounded(inner.close());
+      expect(await outcome(db('t'))).to.have.property('error');
+      expect(await bounded(outer.close())).to.include({ code: 'ERR_TRANSACTION_FAILED' });
+    });
   });
 
   it('is bounded once where the server has fallen silent, and fails it', async () => {
