@@ -45,18 +45,25 @@ export async function letGo(
 }
 
 /** Both come in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checked(transaction: Transaction, finished: Promise<void>, deadline: Deadline): Promise<unknown> {
+async function checked(transaction: Transaction, finished: Promise<void>, whole: Deadline): Promise<unknown> {
   const { connection, instance } = transaction;
+  const { timeoutMillis } = instance.settings;
   const sent = finished.then(
     () => ({ error: undefined }),
     (error: unknown) => ({ error }),
   );
-  const answer = await within(deadline.part(SHARE_OF_CHECK), sent);
+  let deadline = whole;
+  let answer = await within(deadline.part(SHARE_OF_CHECK), sent);
+  // What is asked outside of one inside another may take long: its time begins when it has its turn.
+  while (!answer && !hasTurn(transaction)) {
+    deadline = new Deadline(timeoutMillis);
+    answer = await within(deadline.part(SHARE_OF_CHECK), sent);
+  }
   if (!answer) {
     // Its turn lasts until it is answered.
     await stop(connection, deadline);
     if (!connection.isQuiet) giveUp(transaction);
-    return connection.fatal ?? unchecked(instance.settings.timeoutMillis);
+    return connection.fatal ?? unchecked(timeoutMillis);
   }
   if (answer.error === undefined && !transaction.isOver) {
     const error = transaction.ownRefusal?.error;

@@ -70,7 +70,7 @@ describe('the slow end of a sandbox', () => {
 
   describe('of one inside another', () => {
     const LEFT: Record<string, (db: ResettableKnex) => Promise<unknown>> = {
-      'a query': (db) => db.raw('select pg_sleep(60)').then(),
+      'a query': async (db) => void (await db.raw('select pg_sleep(60)')),
       'a query of a transaction': (db) => db.transaction((trx) => trx.raw('select pg_sleep(60)')),
     };
     for (const [what, ask] of Object.entries(LEFT)) {
@@ -94,7 +94,7 @@ describe('the slow end of a sandbox', () => {
       const trx = await db.transaction();
       const inner = await nestSandbox(registeredOf('spec', db), outer, {});
       await db('t').insert({ id: 1 });
-      const slow = trx.raw("select 'slept' as it, pg_sleep(0.3)").then(({ rows }: { rows: object[] }) => rows[0]);
+      const slow = trx.raw("select 'slept' as it, pg_sleep(1.5)").then(({ rows }: { rows: object[] }) => rows[0]);
       await stage.running('pg_sleep');
       await inner.close();
       expect(await slow).to.include({ it: 'slept' });
