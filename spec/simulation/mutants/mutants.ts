@@ -54,6 +54,12 @@ export const mutants: Mutant[] = [
     mutation: 'const turned = { rejected: 0, requeued: 0 };',
   },
   {
+    slip: 'what waits is not turned away by a call that joins another reset',
+    file: 'reset/lifecycle.ts',
+    anchor: '      turnAway(this.#instance, request, last);\n',
+    mutation: '',
+  },
+  {
     slip: 'what a reset has aborted waits for its callback for ever',
     file: 'reset/reset.ts',
     anchor: 'if (entries.length > 0) inBackground(',
@@ -64,12 +70,6 @@ export const mutants: Mutant[] = [
     file: 'transaction/retry.ts',
     anchor: 'if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;',
     mutation: 'earlier = resets.calls;',
-  },
-  {
-    slip: 'a pause between two attempts outlasts a reset',
-    file: 'reset/reset.ts',
-    anchor: 'const { count, amongWaiters } = resets.endPauses(error);',
-    mutation: 'const { count, amongWaiters } = { count: 0, amongWaiters: 0 };',
   },
   {
     slip: 'a COMMIT that the server answered by ROLLBACK counts as done',

@@ -14,7 +14,7 @@ export function victimsAreToldAtOnce({ ledger, schedule }: Evidence): Violation[
   ]);
   for (const reset of ledger.resets) {
     const { options, asked } = reset;
-    // A reset that joins another has its time, and its way with those that wait.
+    // A reset that joins another has its time.
     const joins = busy.some(([from, to]) => from < asked.order && to > asked.order);
     if (joins || (options.graceMillis ?? graceMillis) > 0 || options.waiting === 'requeue') continue;
     if (schedule.setting.options.onFatal === 'reset') continue;
