@@ -92,8 +92,9 @@ async function comeToRest(transaction: Transaction, deadline: Deadline): Promise
   // In a sandbox the running statement may belong to other code; it is waited for like any turn.
   if (connection.mutex.isShared && transaction.parent && (work.running === 0 || !hasTurn(transaction))) return true;
   if (connection.running > 0) {
+    // Knex writes the SQL of each statement into an error that all of them get, unless it is one of ours.
     const how = (when: string) =>
-      new Error(`Transaction query already complete: its transaction was rolled back ${when}`);
+      transaction.failure(`Transaction query already complete: its transaction was rolled back ${when}`, undefined);
     connection.dropWaiting(how('before it was sent'));
     connection.endStream(how('while it was read'));
   }

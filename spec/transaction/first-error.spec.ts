@@ -1,6 +1,7 @@
 // The first error is the one that comes out, and names what the server said; later ones are attached to it.
 import { expect } from 'chai';
 import { ResetError, TransactionFailedError } from '../../lib';
+import { until } from '../support/until';
 import { type AnyError, pidOf, rejection, useStage } from './stage';
 
 describe('the error of a transaction', () => {
@@ -163,5 +164,24 @@ describe('the error of a transaction', () => {
         .and.to.have.property('cause', mine);
       expect(mine.message).to.equal('mine');
     });
+  });
+
+  it('of statements that a rollback has dropped has no bindings in it', async () => {
+    const dropped: AnyError[] = [];
+    await rejection(
+      stage.db.atomic(async (trx) => {
+        void rejection(trx.raw('select pg_sleep(30)'));
+        // Knex shows the binding where an operator has a question mark.
+        for (const secret of ['s3cret', 's4cret'])
+          void rejection(trx.raw("select '{}'::jsonb \\? ?", [secret])).then((error) => dropped.push(error));
+        await stage.running(/pg_sleep/);
+        throw new Error('mine');
+      }),
+    );
+    await until('they are told', () => dropped.length === 2);
+    for (const { message } of dropped)
+      expect(message)
+        .to.match(/already complete/)
+        .and.not.to.match(/s[34]cret/);
   });
 });
