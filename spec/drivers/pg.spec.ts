@@ -8,7 +8,7 @@ import type { StatementSink } from '../../lib/drivers/statement-sink';
 import { pgDriver } from '../../lib/drivers/pg/pg';
 import type { PgConnection } from '../../lib/drivers/pg/client';
 import type { FaultProxy } from '../support/fault-proxy';
-import { failure, outcome } from '../support/outcome';
+import { failure, millisOf, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -235,5 +235,20 @@ describe('the pg driver', () => {
       await outcome(client.query('select 1/0'));
       expect(pgDriver.saysRolledBack(await client.query('commit'))).to.be.true;
     });
+  });
+
+  it('sends one statement at a time, and hears how a block ends, where pg would send all at once', async () => {
+    await stage.database.query('create table piped (id int)');
+    const db = stage.resettable({ connection: { ...stage.database.connection, pipeline: true } as object });
+    const ended = db.atomic(async (trx) => {
+      await trx('piped').insert({ id: 1 });
+      await trx.raw('rollback');
+      await trx('piped').insert({ id: 2 });
+    });
+    expect(await failure(ended)).to.include({ code: 'ERR_BLOCK_CONTROL' });
+    expect(await stage.database.query('select id from piped')).to.deep.equal([]);
+    const late = failure(db.atomic((trx) => trx.raw('select pg_sleep(30)'), { timeoutMillis: 100 }));
+    expect(await millisOf(late)).to.be.below(2000);
+    expect(await late).to.include({ code: 'ERR_TRANSACTION_TIMEOUT' });
   });
 });

@@ -46,7 +46,6 @@ export interface PgConnection extends EventEmitter {
   processID: number | null;
   secretKey: unknown;
   readyForQuery?: boolean;
-  pipeline?: boolean;
   _ended?: boolean;
   _queryable?: boolean;
   _activeQuery?: Submittable | null;

@@ -15,32 +15,29 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   listen(connection);
   connection.on('error', onError).on('end', onEnd);
 
-  const isCounted = !connection.pipeline;
-  if (isCounted) {
-    keepLedger(connection);
-    if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
-    const tapped: Query = (config, values, callback) => {
-      const given = typeof values === 'function' ? (values as Callback) : callback;
-      const bindings = typeof values === 'function' ? undefined : values;
-      if (typeof config === 'object' && config !== null && 'submit' in config) {
-        sink.ask(new StreamStatement(connection, sink, send, config, bindings, given));
-        return config;
-      }
-      const answer = given ?? (typeof config === 'object' ? config?.callback : undefined);
-      if (answer) {
-        sink.ask(new QueryStatement(connection, sink, send, config, bindings, answer));
-        return undefined;
-      }
-      return new Promise((resolve, reject) => {
-        const settle: Callback = (error, result) => (error ? reject(error) : resolve(result));
-        sink.ask(new QueryStatement(connection, sink, send, config, bindings, settle));
-      });
-    };
-    connection.query = tapped;
-  }
+  keepLedger(connection);
+  if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
+  const tapped: Query = (config, values, callback) => {
+    const given = typeof values === 'function' ? (values as Callback) : callback;
+    const bindings = typeof values === 'function' ? undefined : values;
+    if (typeof config === 'object' && config !== null && 'submit' in config) {
+      sink.ask(new StreamStatement(connection, sink, send, config, bindings, given));
+      return config;
+    }
+    const answer = given ?? (typeof config === 'object' ? config?.callback : undefined);
+    if (answer) {
+      sink.ask(new QueryStatement(connection, sink, send, config, bindings, answer));
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      const settle: Callback = (error, result) => (error ? reject(error) : resolve(result));
+      sink.ask(new QueryStatement(connection, sink, send, config, bindings, settle));
+    });
+  };
+  connection.query = tapped;
 
   return () => {
-    if (isCounted) leaveLedger(connection);
+    leaveLedger(connection);
     stopListening(connection);
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;
