@@ -109,12 +109,17 @@ export class SavepointMutex implements Mutex {
     return undefined;
   }
 
-  /** For what ends everything, in one message with the savepoint's end. How long the server may take is its caller's to say. */
-  async finish(holder: TurnHolder, statements: string[]): Promise<void> {
+  /**
+   * For what ends everything: resolves in its turn with what sends it, in one message with the savepoint's end, and ends the turn. How long
+   * the server may take is its caller's to say.
+   */
+  async finish(holder: TurnHolder): Promise<(statements: string[]) => Promise<void>> {
     await this.#queue.next(holder);
-    const release = this.#savepoint === 'none' ? [] : [RELEASE];
-    const sent = this.#connection.sendAll([...release, ...statements]);
-    await this.#sent('none', sent).finally(() => this.#queue.end());
+    return (statements) => {
+      const release = this.#savepoint === 'none' ? [] : [RELEASE];
+      const sent = this.#connection.sendAll([...release, ...statements]);
+      return this.#sent('none', sent).finally(() => this.#queue.end());
+    };
   }
 
   close(error: Error): void {

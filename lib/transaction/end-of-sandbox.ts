@@ -34,34 +34,32 @@ export async function letGo(
     if (transaction.children.size > 0) endWithin(transaction, transaction.refusal?.error);
     const deadline = new Deadline(transaction.instance.settings.timeoutMillis);
     if (isHeldInside(transaction, mutex)) await cutOff(transaction, mutex, deadline);
-    if (constraintCheck !== undefined) {
-      const finished = mutex.finish(transaction, [constraintCheck, ...undoing(transaction)]);
-      violation = await checked(transaction, finished, deadline);
-    }
+    if (constraintCheck !== undefined)
+      violation = await checkAndUndo(transaction, mutex, { constraintCheck, deadline });
     if (!transaction.isOver) await rollBackNow(transaction, error, deadline);
   }
   await transaction.whenOver;
   return violation;
 }
 
-/** Both come in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
-async function checked(transaction: Transaction, finished: Promise<void>, whole: Deadline): Promise<unknown> {
-  const { connection, instance } = transaction;
+/** Both in one message where the driver can. A check that fails, or is not answered in time, leaves the rest to a rollback like any other. */
+async function checkAndUndo(
+  transaction: Transaction,
+  mutex: SavepointMutex,
+  { constraintCheck, deadline }: { constraintCheck: string; deadline: Deadline },
+): Promise<unknown> {
+  const { connection, instance, parent } = transaction;
   const { timeoutMillis } = instance.settings;
-  const sent = finished.then(
-    () => ({ error: undefined }),
-    (error: unknown) => ({ error }),
-  );
-  let deadline = whole;
-  let answer = await within(deadline.part(SHARE_OF_CHECK), sent);
-  // What is asked outside of one inside another may take long: its time begins when it has its turn.
-  while (!answer && !hasTurn(transaction)) {
-    deadline = new Deadline(timeoutMillis);
-    answer = await within(deadline.part(SHARE_OF_CHECK), sent);
-  }
+  const turn = heard(mutex.finish(transaction));
+  const had = await (parent ? turn : within(deadline, turn));
+  if (had && !had.value) return connection.fatal ?? had.error;
+  // What is asked outside of one inside another may have the turn for long: its time begins with its own.
+  const time = parent ? new Deadline(timeoutMillis) : deadline;
+  const sent = had?.value?.([constraintCheck, ...undoing(transaction)]);
+  const answer = sent && (await within(time.part(SHARE_OF_CHECK), heard(sent)));
   if (!answer) {
     // Its turn lasts until it is answered.
-    await stop(connection, deadline);
+    await stop(connection, time);
     if (!connection.isQuiet) giveUp(transaction);
     return connection.fatal ?? unchecked(timeoutMillis);
   }
@@ -70,6 +68,13 @@ async function checked(transaction: Transaction, finished: Promise<void>, whole:
     transaction.move({ is: 'ended', outcome: { kind: 'rolledBack', error, resolves: true } });
   }
   return connection.fatal ?? answer.error;
+}
+
+function heard<T>(asked: Promise<T>): Promise<{ value?: T; error: unknown }> {
+  return asked.then(
+    (value) => ({ value, error: undefined }),
+    (error: unknown) => ({ error }),
+  );
 }
 
 function unchecked(timeoutMillis: number): SandboxError {

@@ -57,7 +57,10 @@ describe('SavepointMutex', () => {
         order.push('statement');
       }),
       mutex.takeForQuery(anybody, always)?.then(() => order.push('query')),
-      mutex.finish(anybody, []).then(() => order.push('end')),
+      mutex
+        .finish(anybody)
+        .then((send) => send([]))
+        .then(() => order.push('end')),
     ];
     for (const next of ['statement', 'query', 'end']) {
       expect(order).not.to.include(next);
@@ -125,7 +128,7 @@ describe('SavepointMutex', () => {
       const waiting = [
         mutex.take(anybody),
         mutex.takeForQuery(anybody, always),
-        mutex.finish(anybody, ['ROLLBACK']),
+        mutex.finish(anybody),
         mutex.run(anybody, never),
       ].map((asked) => failure(asked as Promise<unknown>));
       expect(mutex.waiting).to.equal(4);
@@ -180,7 +183,7 @@ describe('SavepointMutex', () => {
 
   it('rejects waiting and later requests once it is closed, and sends nothing', async () => {
     void mutex.takeForQuery(anybody, always);
-    const ask = () => [mutex.take(anybody), mutex.takeForQuery(anybody, always), mutex.finish(anybody, ['ROLLBACK'])];
+    const ask = () => [mutex.take(anybody), mutex.takeForQuery(anybody, always), mutex.finish(anybody)];
     const waiting = ask();
     const reason = new Error('a reset');
     mutex.close(reason);
