@@ -95,7 +95,8 @@ async function tellingReader(reader: Duplex, stream: () => Promise<unknown>): Pr
   try {
     return await stream();
   } catch (error) {
-    if (!isTold && !reader.destroyed) reader.emit('error', error);
+    // Knex 3.1 rejects with null once the server is done: rows may still be on their way to the reader.
+    if (error && !isTold && !reader.destroyed) reader.emit('error', error);
     throw error;
   }
 }

@@ -17,6 +17,14 @@ describe('a stream that is asked of a transaction', () => {
   /** Resolves when a message that matches is on its way to the server. */
   const sent = (match: RegExp) => new Promise<void>((resolve) => at(stage, match, () => resolve()));
 
+  it('which is open gives its reader every row, few as they are', async () => {
+    await stage.db.transaction(async (trx) => {
+      const rows: unknown[] = [];
+      for await (const row of trx.raw('select generate_series(1, 3) as id').stream()) rows.push(row);
+      expect(rows).to.deep.equal([{ id: 1 }, { id: 2 }, { id: 3 }]);
+    });
+  });
+
   it('which has ended rejects for its reader', async () => {
     const handle = await stage.db.transaction();
     await handle.commit();
