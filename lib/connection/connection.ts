@@ -101,7 +101,9 @@ export class Connection extends Lendable implements StatementSink {
 
   ended(isOrderly: boolean): void {
     this.health.socketClosed(isOrderly);
-    if (this.closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
+    // The instance that it is lent to may be closing it.
+    const { closing } = connectionOf(this.raw) ?? this;
+    if (closing === undefined) this.died(new Error('Connection terminated unexpectedly'));
     this.end();
     this.#ended?.resolve();
   }
@@ -111,6 +113,14 @@ export class Connection extends Lendable implements StatementSink {
     if (this.driver.takesScripts) return this.send(statements.join('; '));
     for (const sql of statements) await this.send(sql);
     return undefined;
+  }
+
+  /** The instance that has lent it to this one has it to itself again, and knows how it ended. */
+  override closed(): void {
+    super.closed();
+    if (!this.#earlier) return;
+    this.#earlier.health.closedElsewhere(this.health);
+    Marked.mark(this.raw, this.#earlier);
   }
 
   /** Gives the connection back as it was found. */

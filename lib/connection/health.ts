@@ -67,6 +67,12 @@ export class Health {
     if (isOrderly && this.#goodbye === 'said') this.#goodbye = 'answered';
   }
 
+  /** Another instance that had it has closed it. */
+  closedElsewhere(there: Health): void {
+    this.doubt();
+    this.#goodbye = there.#goodbye;
+  }
+
   /**
    * The server has let go of it: it has said so, or closed it in answer to a goodbye. Any other end of a socket proves nothing,
    * because something between may have forgotten the connection: the server then keeps the session with its locks.

@@ -109,6 +109,46 @@ describe('instances that share a pool (connectionPool: from knex 3.2 on)', () =>
   }
 });
 
+describe("an instance on a resettable instance's pool (connectionPool: from knex 3.2 on)", () => {
+  const stage = useStage();
+  before(function () {
+    const { client } = knexBuild()({ client: 'pg' });
+    if (typeof client.initializeExternalPool !== 'function') this.skip();
+  });
+
+  const ways: Record<string, (borrower: ResettableKnex, pid: number) => Promise<unknown>> = {
+    'whose connection dies': (_, pid) => stage.database.query(`select pg_terminate_backend(${pid})`),
+    'that is reset': (borrower) => borrower.resetConnection(),
+    'that is destroyed': (borrower) => borrower.destroy(),
+  };
+  for (const [title, end] of Object.entries(ways)) {
+    it(`${title} leaves the owner a pool in which nothing is lent`, async () => {
+      const owner = stage.resettable({ pool: { min: 0, max: 1 } });
+      const pool = owner.client.pool as unknown;
+      const borrower = stage.resettable({ connectionPool: pool } as object, { timeoutMillis: 300 });
+      const trx = await borrower.transaction();
+      const told = failure(trx.executionPromise);
+      const { rows } = await trx.raw('select pg_backend_pid() as pid');
+      await end(borrower, rows[0].pid);
+      expect(await told).to.be.an.instanceof(Error);
+      await until('it is back', () => owner.connectionState().connections.inUse === 0);
+      expect((await owner.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      await until('only that one is open', async () => (await stage.database.backends()).length === 1);
+    });
+  }
+
+  it('that closes one of its connections is no reason for a reset of the owner', async () => {
+    const owner = stage.resettable({}, { onFatal: 'reset' });
+    const pool = owner.client.pool as unknown;
+    const borrower = stage.resettable({ connectionPool: pool } as object);
+    const told = failure((await borrower.transaction()).executionPromise);
+    await borrower.resetConnection();
+    expect(await told).to.be.an.instanceof(ResetError);
+    await until('it is back', () => owner.connectionState().connections.inUse === 0);
+    expect(owner.connectionState().generation).to.equal(0);
+  });
+});
+
 describe('a raw connection that the user opened', () => {
   const stage = useStage();
 
