@@ -32,7 +32,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   wasRestarted: { returns: false },
   endedBefore: { returns: false },
   endHeard: { returns: undefined },
-  watchCut: { returns: () => false },
+  watchCut: { returns: { hasCut: () => false, end() {} } },
   losesDataOnClose: { returns: false },
   send: 'rejects',
   closeGracefully: 'rejects',

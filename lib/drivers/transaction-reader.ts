@@ -16,6 +16,13 @@ export interface TransactionReader<C> {
   endedBefore?(connection: C, sql: string): boolean;
   /** The part of the answer to COMMIT that arrived before the connection died. Absent: the answer arrives whole or not at all. */
   endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
-  /** Called before a COMMIT is cancelled. Returns a function that says whether the cancel ended the wait of a finished COMMIT. Absent: it never does. */
-  watchCut?(connection: C): () => boolean;
+  /** Called before a COMMIT is cancelled. Absent: a cancel never ends the wait of a finished COMMIT. */
+  watchCut?(connection: C): CutWatch;
+}
+
+export interface CutWatch {
+  /** Whether the cancel has ended the wait of a finished COMMIT. */
+  hasCut(): boolean;
+  /** Nothing is listened to any more. */
+  end(): void;
 }

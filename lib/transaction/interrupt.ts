@@ -40,14 +40,13 @@ function stopBeginning(transaction: Transaction, error: unknown): void {
 async function cancelCommit(transaction: Transaction, error: unknown): Promise<void> {
   const { connection, instance, state } = transaction;
   if (state.is !== 'committing' || !hasTurn(transaction)) return;
-  const hasCutWait = connection.driver.watchCut?.(connection.raw) ?? never;
-  transaction.move({ ...state, cancelledFor: { error, hasCutWait } });
+  const watch = connection.driver.watchCut?.(connection.raw);
+  transaction.move({ ...state, cancelledFor: { error, hasCutWait: () => watch?.hasCut() ?? false } });
   const deadline = new Deadline(instance.settings.timeoutMillis);
   await connection.cancel(deadline);
   await within(deadline.leftMillis, transaction.whenDecided);
+  watch?.end();
   if (transaction.isOver) return;
   giveUp(transaction);
   if (transaction.ownsConnection) inBackground(instance.pool.register.discard(connection));
 }
-
-const never = () => false;

@@ -35,7 +35,7 @@ describe('the guard around a driver whose client throws', () => {
     expect(broken.isInStep?.(connection)).to.be.false;
     expect(broken.backendId(connection)).to.equal(undefined);
     expect(broken.endHeard?.(connection)).to.equal(undefined);
-    expect(broken.watchCut?.(connection)()).to.be.false;
+    expect(broken.watchCut?.(connection).hasCut()).to.be.false;
     expect(broken.openSideConnection?.(connection)).to.equal(undefined);
     expect(() => broken.destroySocket(connection)).not.to.throw();
   });

@@ -42,6 +42,13 @@ describe('a block with a limit', () => {
     },
   ];
 
+  /** How many wait for a notice on the pool's only connection. */
+  async function noticeListeners(): Promise<number> {
+    const raw = await stage.db.client.acquireConnection();
+    await stage.db.client.releaseConnection(raw);
+    return raw.listenerCount('notice');
+  }
+
   for (const limit of limits) {
     describe(`by ${limit.name}`, () => {
       it('cancels the running statement on the server, which frees its locks', async () => {
@@ -143,6 +150,7 @@ describe('a block with a limit', () => {
         await stage.database.query(`
           create or replace function wait() returns trigger language plpgsql as 'begin perform pg_sleep(10); return null; end';
           create constraint trigger waits after insert on t initially deferred for each row execute function wait();`);
+        const listenersBefore = await noticeListeners();
         try {
           const promise = later(stage.db.atomic((trx) => trx.raw('insert into t values (1)'), limit.options()));
           await stage.running(/^COMMIT/);
@@ -150,6 +158,7 @@ describe('a block with a limit', () => {
           limit.expected(await rejection(promise));
           expect(await stage.database.locks()).to.deep.equal([]);
           expect(await stage.ids()).to.deep.equal([]);
+          expect(await noticeListeners()).to.equal(listenersBefore);
         } finally {
           await stage.database.query('drop trigger waits on t');
         }

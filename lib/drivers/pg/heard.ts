@@ -1,6 +1,7 @@
 // What a PostgreSQL server has said of the latest statement, message by message: pg tells of a script only when all of it is answered,
 // and of nothing when the connection dies before that.
 import { means } from '../error-codes';
+import type { CutWatch } from '../transaction-reader';
 import type { PgConnection } from './client';
 
 /** On the wire itself: it is asked for with each statement. */
@@ -55,18 +56,12 @@ export function endHeard(connection: PgConnection): 'committed' | 'rolledBack' |
   return tags.includes('ROLLBACK') ? 'rolledBack' : undefined;
 }
 
-/**
- * A COMMIT is about to be cancelled. Returns what says, once, whether that has cut short its wait for a standby: the server warns of
- * it, and answers as if nothing was.
- */
-export function watchCut(connection: PgConnection): () => boolean {
+/** A COMMIT is about to be cancelled. If that cuts short its wait for a standby, the server warns of it, and answers as if nothing was. */
+export function watchCut(connection: PgConnection): CutWatch {
   let isWarned = false;
   const onNotice = (notice: unknown) => {
     isWarned ||= means(notice, 'warning');
   };
   connection.on('notice', onNotice);
-  return () => {
-    connection.off('notice', onNotice);
-    return isWarned;
-  };
+  return { hasCut: () => isWarned, end: () => void connection.off('notice', onNotice) };
 }
