@@ -49,9 +49,9 @@ async function lastHooks(transaction: Transaction): Promise<unknown[]> {
   const shared = instance.transactionLimit?.committed(transaction);
   const limits = [block?.limit.whenReached, shared?.whenReached].filter((limit) => limit !== undefined);
   const isLate = limits.map(async (reached) => {
-    const reason = await reached;
+    const { error } = await reached;
     await within(instance.settings.timeoutMillis, running);
-    return [reason];
+    return [error];
   });
   try {
     return await Promise.race([running, ...isLate]);

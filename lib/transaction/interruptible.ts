@@ -1,6 +1,7 @@
 // A transaction as a limit or a signal sees it.
 import type { OpenEntry } from '../pool/open-entry';
 import type { AtomicOptions } from '../words/block-types';
+import type { Failure } from '../words/failure';
 import type { State } from './state';
 
 export interface Interruptible extends OpenEntry {
@@ -24,7 +25,7 @@ export interface TransactionLimit {
 /** The time limit of the last hooks of one transaction. */
 export interface HooksLimit {
   /** Resolves with the reason when it is reached. */
-  readonly whenReached: Promise<unknown>;
+  readonly whenReached: Promise<Failure>;
   /** They have ended. */
   end(): void;
 }

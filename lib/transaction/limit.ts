@@ -1,6 +1,7 @@
 // A block's time limit and abort signal, over all its attempts.
 import { TransactionTimeoutError } from '../words/errors';
 import type { AtomicOptions } from '../words/block-types';
+import type { Failure } from '../words/failure';
 import { inBackground } from '../words/foreign';
 import { Deadline, type Deferred, defer } from '../words/waiting';
 import type { BlockLimit } from './transaction-details';
@@ -8,8 +9,8 @@ import type { Interruptible } from './interruptible';
 
 export class Limit implements BlockLimit {
   #deadline: Deadline | undefined;
-  #stopped: Deferred<unknown> | undefined;
-  #error: { error: unknown; since: Deadline } | undefined;
+  #stopped: Deferred<Failure> | undefined;
+  #error: (Failure & { since: Deadline }) | undefined;
   #expire: (() => void) | undefined;
   #transaction: Interruptible | undefined;
   #reached: Deferred<never> | undefined;
@@ -26,7 +27,7 @@ export class Limit implements BlockLimit {
     return this.#error?.since.lateMillis;
   }
 
-  get whenReached(): Promise<unknown> | undefined {
+  get whenReached(): Promise<Failure> | undefined {
     return this.#stopped?.promise;
   }
 
@@ -79,7 +80,7 @@ export class Limit implements BlockLimit {
   stop(error: unknown): void {
     if (this.#error) return;
     this.#error = { error, since: new Deadline(0) };
-    this.#stopped?.resolve(error);
+    this.#stopped?.resolve(this.#error);
     const transaction = this.#transaction;
     // After BEGIN the attempt ends with an outcome of its own, which counts, its last hooks included.
     const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';

@@ -1,6 +1,7 @@
 // `transactionTimeoutMillis`: the time limit of every outermost transaction that has none of its own.
 import { TransactionTimeoutError } from '../words/errors';
 import { AgeWatch } from '../pool/age-watch';
+import type { Failure } from '../words/failure';
 import { inBackground } from '../words/foreign';
 import type { Settings } from '../words/options';
 import { type Deferred, defer, nextTurn } from '../words/waiting';
@@ -9,7 +10,7 @@ import type { HooksLimit, Interruptible, TransactionLimit } from './interruptibl
 /** The last hooks of a committed transaction, while they run. */
 interface LastHooks {
   readonly transaction: Interruptible;
-  readonly late: Deferred<unknown>;
+  readonly late: Deferred<Failure>;
 }
 
 export class SharedLimit implements TransactionLimit {
@@ -24,7 +25,7 @@ export class SharedLimit implements TransactionLimit {
     this.#hooks = new AgeWatch({
       millis,
       now,
-      tell: ({ transaction, late }) => late.resolve(this.#error(transaction)),
+      tell: ({ transaction, late }) => late.resolve({ error: this.#error(transaction) }),
     });
   }
 

@@ -1,5 +1,6 @@
 // What a transaction `T` is made from.
 import type { AtomicOptions } from '../words/block-types';
+import type { Failure } from '../words/failure';
 import type { TransactionPort } from '../knex/transaction-port';
 import type { CallSite } from '../words/call-site';
 import type { TransactionHost } from './transaction-host';
@@ -13,7 +14,7 @@ export interface BlockLimit {
   /** Its time is up: it is reached now, if a timer is later than that. */
   expire(): void;
   /** Resolves with the reason when the limit is reached, or the signal aborted. Undefined: it has neither. */
-  readonly whenReached: Promise<unknown> | undefined;
+  readonly whenReached: Promise<Failure> | undefined;
 }
 
 /** What makes a transaction a block. */
