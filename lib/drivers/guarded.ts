@@ -28,6 +28,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   openSideConnection: { returns: undefined },
   isSameServer: { returns: false },
   saysRolledBack: { returns: false },
+  hasCommitted: { returns: false },
   commitsSilently: { returns: false },
   wasRestarted: { returns: false },
   endedBefore: { returns: false },

@@ -88,5 +88,6 @@ export function otherDriver({
     destroySocket: close,
     send: async () => {},
     saysRolledBack,
+    hasCommitted: () => false,
   };
 }

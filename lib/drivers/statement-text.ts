@@ -18,9 +18,27 @@ export function isOfRows(sql: string): boolean {
   return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, ''))) && !/;\s*\S|^\s*set\b.*\bautocommit\b/is.test(sql);
 }
 
-/** ROLLBACK of the whole transaction. */
-export function isRollback(sql = ''): boolean {
-  return firstWord(sql) === 'ROLLBACK' && !/\bto\b/i.test(sql);
+const COMMENT_OR_QUOTED = /--[^\n]*|\/\*[\s\S]*?\*\/|'[^']*'|"[^"]*"|`[^`]*`/g;
+
+/** Its statements, without comments and what is quoted. */
+function statementsOf(sql: string): string[] {
+  return sql.replace(COMMENT_OR_QUOTED, ' ').split(';');
+}
+
+const ROLLBACK_TO = /^\s*rollback(\s+(work|transaction))?\s+to\b/i;
+
+export function countOfRollbacksTo(sql: string): number {
+  return statementsOf(sql).filter((statement) => ROLLBACK_TO.test(statement)).length;
+}
+
+const COMMITTING = new Set(['COMMIT', 'END']);
+
+/** Whether a COMMIT is all that ends a transaction by its own words. */
+export function isCommit(sql: string): boolean {
+  const ends = statementsOf(sql).filter(
+    (statement) => CONTROL.has(firstWord(statement)) && !ROLLBACK_TO.test(statement),
+  );
+  return ends.length > 0 && ends.every((statement) => COMMITTING.has(firstWord(statement)));
 }
 
 /** Whether a single statement ends or begins a transaction by its own words. */

@@ -3,17 +3,26 @@
 /** `idle`: between transactions. `unknown`: the driver cannot tell. */
 export type TransactionStatus = 'idle' | 'open' | 'failed' | 'unknown';
 
+/** A statement of the user's, and what it was answered with. */
+export interface Answer {
+  readonly sql: string;
+  readonly error?: unknown;
+  readonly result?: unknown;
+}
+
 export interface TransactionReader<C> {
   /** True only while nothing is running. */
   status(connection: C): TransactionStatus;
-  /** Whether the answer to a statement that ended the transaction says that the server rolled it back. */
-  saysRolledBack(result: unknown, sql?: string): boolean;
+  /** Whether the answer to COMMIT says that the server rolled back. Absent: that is an error. */
+  saysRolledBack?(result: unknown): boolean;
+  /** Whether the statement that ended the transaction is known to have committed it, and nothing to have been rolled back in it. */
+  hasCommitted(connection: C, answer: Answer): boolean;
   /** Whether a statement commits the transaction implicitly, as schema changes do on MySQL. Absent: none does. */
   commitsSilently?(sql: string): boolean;
-  /** Whether an answer says that the transaction was ended and another one was begun (AND CHAIN). Absent: it never does. */
-  wasRestarted?(result: unknown, sql: string): boolean;
+  /** Whether a statement has ended the transaction and begun another one (AND CHAIN). Absent: it is never known. */
+  wasRestarted?(connection: C, answer: Answer): boolean;
   /** Whether the script that has just failed had ended the transaction before. Absent: only the status shows it. */
-  endedBefore?(connection: C, sql: string): boolean;
+  endedBefore?(connection: C, answer: Answer): boolean;
   /** The part of the answer to COMMIT that arrived before the connection died. Absent: the answer arrives whole or not at all. */
   endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
   /** Called before a COMMIT is cancelled. Absent: a cancel never ends the wait of a finished COMMIT. */

@@ -117,7 +117,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   readied(sql: string, error: unknown): void {
     const { connection, view } = this;
     if (!this.isHeard || connection.refusal !== undefined) return;
-    const verdict = view.readied(connection, sql, error);
+    const verdict = view.readied(connection, { sql, error });
     if (verdict) this.follow(verdict);
   }
 
@@ -144,9 +144,10 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   }
 
   /** A statement of the user's has ended it. */
-  protected endedByUser({ sql, rolledBack, wasRestarted }: EndingStatement): void {
+  protected endedByUser({ sql, hasCommitted, wasRestarted }: EndingStatement): void {
     const { driver, running } = this.connection;
-    const isNoSuccess = (running > 0 || rolledBack || wasRestarted) && !driver.commitsSilently?.(sql);
+    const isLast = running === 0 && !wasRestarted;
+    const isNoSuccess = !hasCommitted || !(isLast || driver.commitsSilently?.(sql));
     if (isNoSuccess || hasBlock(this)) this.#control(sql);
   }
 

@@ -73,7 +73,7 @@ export class RootTransaction extends ConnectionOwner {
     const { state } = this;
     if (state.is !== 'committing') return;
     const { driver, raw } = connection;
-    const isUndone = driver.saysRolledBack(answerOf(result));
+    const isUndone = driver.saysRolledBack?.(answerOf(result));
     // One that was heard counts, also where the connection died right behind it.
     const heard = isDone ? (isUndone ? 'rolledBack' : 'committed') : driver.endHeard?.(raw);
     if (heard) return this.#answered(state, heard);
@@ -103,7 +103,7 @@ export class RootTransaction extends ConnectionOwner {
     const { value, cancelledFor } = state;
     const { endedBy, firstError } = this.view;
     if (heard === 'committed' && cancelledFor?.hasCutWait()) return this.#inDoubt(state, cancelledFor.error);
-    if (heard === 'committed' && !endedBy?.rolledBack)
+    if (heard === 'committed' && (!endedBy || endedBy.hasCommitted))
       return this.move({ is: 'ended', outcome: { kind: 'committed', value } });
     const by = endedBy ? `it was ended by "${shown(endedBy.sql)}"` : 'a statement in it had failed';
     const message = `the server rolled transaction ${this.name} back: ${by}`;

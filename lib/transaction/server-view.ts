@@ -1,12 +1,12 @@
 // What the server's answers say of the transaction on one connection: its first error, what ended it, whether the connection is lost.
 import { means } from '../drivers/error-codes';
-import type { TransactionReader } from '../drivers/transaction-reader';
+import type { Answer, TransactionReader } from '../drivers/transaction-reader';
 
 /** A statement of the user's that ended the transaction. */
 export interface EndingStatement {
   readonly sql: string;
-  /** The server says that it rolled back. */
-  readonly rolledBack: boolean;
+  /** It is known to have committed it. */
+  readonly hasCommitted: boolean;
   /** A new transaction was begun by the same statement. */
   readonly wasRestarted: boolean;
 }
@@ -43,16 +43,15 @@ export class ServerView {
    * A statement succeeded.
    * @param isOpen nothing was sent yet that ends the transaction
    */
-  succeeded({ driver, raw }: Answering, isOpen: boolean, { sql, result }: { sql: string; result: unknown }) {
+  succeeded({ driver, raw }: Answering, isOpen: boolean, answer: Answer): Verdict | undefined {
     const status = driver.status(raw);
     if (status === 'open') {
-      if (isOpen && driver.wasRestarted?.(result, sql))
-        return this.#ended({ sql, rolledBack: false, wasRestarted: true });
+      if (isOpen && driver.wasRestarted?.(raw, answer)) return this.#ended({ driver, raw }, answer);
       this.firstError = undefined;
       this.endedBy = undefined;
       this.#isEndedByServer = false;
     } else if (status === 'idle' && isOpen && !this.#isEndedByServer) {
-      return this.#ended({ sql, rolledBack: driver.saysRolledBack(result, sql), wasRestarted: false });
+      return this.#ended({ driver, raw }, answer);
     }
     return undefined;
   }
@@ -77,12 +76,12 @@ export class ServerView {
    * The connection is ready again after a statement failed: only now is its status known. A script may have failed behind its COMMIT,
    * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
    */
-  readied({ driver, raw }: Answering, sql: string, error: unknown): Verdict | undefined {
+  readied({ driver, raw }: Answering, answer: Answer): Verdict | undefined {
     if (this.endedBy || this.#isEndedByServer) return undefined;
     const status = driver.status(raw);
-    if (means(error, 'mayBeRolledBack')) return status === 'idle' ? this.#endedByServer(error) : undefined;
-    if (driver.endedBefore?.(raw, sql)) return this.#ended({ sql, rolledBack: false, wasRestarted: status !== 'idle' });
-    return status === 'idle' ? this.#ended({ sql, rolledBack: false, wasRestarted: false }) : undefined;
+    if (means(answer.error, 'mayBeRolledBack'))
+      return status === 'idle' ? this.#endedByServer(answer.error) : undefined;
+    return status === 'idle' || driver.endedBefore?.(raw, answer) ? this.#ended({ driver, raw }, answer) : undefined;
   }
 
   #endedByServer(error: unknown): Verdict {
@@ -90,7 +89,9 @@ export class ServerView {
     return { is: 'endedByServer', error };
   }
 
-  #ended(by: EndingStatement): Verdict {
+  #ended({ driver, raw }: Answering, answer: Answer): Verdict {
+    const wasRestarted = driver.status(raw) !== 'idle';
+    const by = { sql: answer.sql, hasCommitted: driver.hasCommitted(raw, answer), wasRestarted };
     this.endedBy = by;
     return { is: 'endedByUser', by };
   }

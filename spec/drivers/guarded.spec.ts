@@ -14,7 +14,7 @@ const broken = guarded<object>({
   tap: throws,
   send: throws,
   status: throws,
-  saysRolledBack: throws,
+  hasCommitted: throws,
   backendId: throws,
   isInStep: throws,
   isGone: throws,
@@ -34,6 +34,7 @@ describe('the guard around a driver whose client throws', () => {
     expect(broken.status(connection)).to.equal('failed');
     expect(broken.isInStep?.(connection)).to.be.false;
     expect(broken.backendId(connection)).to.equal(undefined);
+    expect(broken.hasCommitted(connection, { sql: 'commit' })).to.be.false;
     expect(broken.endHeard?.(connection)).to.equal(undefined);
     expect(broken.watchCut?.(connection).hasCut()).to.be.false;
     expect(broken.openSideConnection?.(connection)).to.equal(undefined);

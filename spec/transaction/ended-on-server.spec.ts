@@ -76,11 +76,30 @@ describe('a transaction that the user’s SQL has ended', () => {
     expect(await stage.ids()).to.deep.equal([1, 2]);
   });
 
-  for (const sql of ['rollback', 'rollback and chain', 'rollback; begin']) {
+  it('is a success when the last script of a plain transaction was ended by COMMIT', async () => {
+    await stage.db.transaction((trx) => trx.raw('insert into t values (1); commit'));
+    await stage.db.transaction(async (trx) => {
+      await trx.raw('insert into t values (2); commit; select 1/0').catch(() => {});
+    });
+    expect(await stage.ids()).to.deep.equal([1, 2]);
+  });
+
+  const NO_COMMITS = [
+    'rollback',
+    'rollback and chain',
+    'rollback and /* to */ chain',
+    'rollback; begin',
+    'insert into t values (2); rollback',
+    'select 1; rollback; select 2',
+    'rollback; select 1/0',
+    'rollback; insert into t values (2); rollback',
+    "prepare transaction 'never'",
+  ];
+  for (const sql of NO_COMMITS) {
     it(`is no success when "${sql}" was the last statement of a plain transaction`, async () => {
       const trx = await stage.db.transaction();
       await insert(trx, 1);
-      await trx.raw(sql);
+      await trx.raw(sql).catch(() => {});
       expect(await rejection(trx.commit())).to.be.instanceOf(BlockControlError);
       expect(await rejection(trx.executionPromise)).to.be.instanceOf(BlockControlError);
       expect(await stage.ids()).to.deep.equal([]);
@@ -104,6 +123,37 @@ describe('a transaction that the user’s SQL has ended', () => {
       });
     }
   }
+
+  it('is no success when its COMMIT by hand failed', async () => {
+    const error = await rejection(
+      stage.db.transaction(async (trx) => {
+        await trx.raw('insert into u values (1), (1)');
+        await trx.raw('commit').catch(() => {});
+      }),
+    );
+    expect(error).to.be.instanceOf(BlockControlError);
+    expect(await stage.ids('u')).to.deep.equal([]);
+  });
+
+  it('is ended in a block by a ROLLBACK whose chain is behind a comment', async () => {
+    const error = await rejection(stage.db.atomic((trx) => trx.raw('rollback and /* to */ chain')));
+    expect(error).to.be.instanceOf(BlockControlError);
+  });
+
+  it('is not ended by any form of ROLLBACK TO, nor by what is read behind one', async () => {
+    await stage.db.atomic(async (trx) => {
+      await trx.raw('savepoint a');
+      for (const sql of [
+        'rollback /* all */ work to savepoint a',
+        'ROLLBACK TRANSACTION TO a',
+        "select to_jsonb(1) #> array['a']; rollback to a; rollback -- now\n to a",
+      ])
+        await trx.raw(sql);
+      for await (const row of trx.raw('select 1 as one').stream()) expect(row).to.deep.equal({ one: 1 });
+      await insert(trx, 1);
+    });
+    expect(await stage.ids()).to.deep.equal([1]);
+  });
 
   it('is not ended by a failing script with a ROLLBACK TO', async () => {
     await stage.db.transaction(async (trx) => {

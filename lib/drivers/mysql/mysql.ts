@@ -9,7 +9,7 @@ import { endsInBetween, Watch } from './watch';
 import { PLAIN_ROWS } from './plain-rows';
 import { askServerKind } from './server-kind';
 import { tapConnection } from './tap';
-import { isControl, isRestart, isRollback } from '../statement-text';
+import { isCommit, isControl, isRestart } from '../statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -127,11 +127,10 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     backendId: (connection) => connection.threadId ?? undefined,
     isGone: (connection) =>
       reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,
-    // The answer to COMMIT is OK or an error: a transaction that the server rolled back fails at the statement that was the cause.
-    // A raw ROLLBACK is known only by its text.
-    saysRolledBack: (_result, sql) => isRollback(sql),
+    // The server says only whether a transaction is open. What has ended it is known by the text.
+    hasCommitted: (_connection, { sql, error }) => !isControl(sql) || (!error && isCommit(sql)),
     // The server's status is the same before and after.
-    wasRestarted: (result, sql) => isRestart(sql) || endsInBetween(result),
+    wasRestarted: (_connection, { sql, result }) => isRestart(sql) || endsInBetween(result),
     commitsSilently: (sql) => !isControl(sql),
     send,
     cancel,

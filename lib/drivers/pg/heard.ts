@@ -1,7 +1,8 @@
 // What a PostgreSQL server has said of the latest statement, message by message: pg tells of a script only when all of it is answered,
 // and of nothing when the connection dies before that.
 import { means } from '../error-codes';
-import type { CutWatch } from '../transaction-reader';
+import { countOfRollbacksTo } from '../statement-text';
+import type { Answer, CutWatch } from '../transaction-reader';
 import type { PgConnection } from './client';
 
 /** On the wire itself: it is asked for with each statement. */
@@ -39,14 +40,24 @@ function tagsOf({ connection: wire }: PgConnection): readonly string[] {
   return (wire as Heard)[HEARD] ?? NOTHING;
 }
 
-/** Whether the script that has just failed had ended the transaction before, be it that another was begun since. */
-export function endedBefore(connection: PgConnection, sql: string): boolean {
-  const tags = tagsOf(connection);
-  if (tags.includes('COMMIT')) return true;
-  // ROLLBACK TO a savepoint is answered as ROLLBACK is.
-  const rolledBackAt = tags.indexOf('ROLLBACK');
-  if (rolledBackAt < 0) return false;
-  return tags.slice(rolledBackAt).some((tag) => /^(BEGIN|START)/.test(tag)) || /\band\s+chain\b/i.test(sql);
+/** ROLLBACK TO a savepoint is answered as ROLLBACK is. */
+const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
+
+function endsOf(connection: PgConnection): readonly string[] {
+  return tagsOf(connection).filter((tag) => ENDS.has(tag));
+}
+
+/** COMMIT was heard, and no other end: behind a ROLLBACK it may have stored only what came between them. */
+export function hasCommitted(connection: PgConnection): boolean {
+  const ends = endsOf(connection);
+  return ends.length > 0 && ends.every((tag) => tag === 'COMMIT');
+}
+
+/** A transaction is open though an end was heard that the text does not show to be ROLLBACK TO. */
+export function wasRestarted(connection: PgConnection, { sql }: Answer): boolean {
+  const ends = endsOf(connection);
+  if (ends.length === 0) return false;
+  return ends.some((tag) => tag !== 'ROLLBACK') || ends.length > countOfRollbacksTo(sql);
 }
 
 /** The answer to COMMIT, as far as it was heard. */

@@ -7,7 +7,7 @@ import type { TransactionStatus } from '../transaction-reader';
 import { cancel } from './cancel';
 import type { PgConnection } from './client';
 import { checkConstraints } from './constraints';
-import { endedBefore, endHeard, watchCut } from './heard';
+import { endHeard, hasCommitted, watchCut, wasRestarted } from './heard';
 import { isInStep } from './ledger';
 import { askServerKind, keepParameters, toldServerKind } from './server-kind';
 import { PLAIN_ROWS } from './plain-rows';
@@ -32,19 +32,6 @@ function status(connection: PgConnection): TransactionStatus {
 /** The answer to COMMIT, in `pg` and in its native client. */
 export function saysRolledBack(result: unknown): boolean {
   return (result as { command?: string } | undefined)?.command === 'ROLLBACK';
-}
-
-/** ROLLBACK TO a savepoint and ROLLBACK have the same answer. The rest of the script, or its text, tells them apart. */
-function saysRenewed(result: unknown, sql: string): boolean {
-  const answers = (Array.isArray(result) ? result : [result]) as ({ command?: string } | undefined)[];
-  let isRolledBack = false;
-  for (const answer of answers) {
-    const command = answer?.command;
-    if (command === 'COMMIT') return true;
-    if (command === 'ROLLBACK') isRolledBack = true;
-    else if (isRolledBack && (command === 'BEGIN' || command === 'START')) return true;
-  }
-  return isRolledBack && /\band\s+chain\b/i.test(sql);
 }
 
 /** The driver's module with a Client that says when one is made: knex shows a connection only once it is open. */
@@ -78,7 +65,9 @@ export const pgDriver: Driver<PgConnection> = {
   begin: beginOnPostgres,
   constraintCheck: 'SET CONSTRAINTS ALL IMMEDIATE',
   checkConstraints,
-  endedBefore,
+  hasCommitted,
+  wasRestarted,
+  endedBefore: wasRestarted,
   endHeard,
   watchCut,
   isPostgres: true,
@@ -111,7 +100,6 @@ export const pgDriver: Driver<PgConnection> = {
     });
   },
   saysRolledBack,
-  wasRestarted: saysRenewed,
   async resetSession(connection) {
     await pgDriver.send(connection, 'DISCARD ALL');
     connection.connection.parsedStatements = {};

@@ -78,6 +78,7 @@ export class StreamStatement implements PendingStatement {
   }
 
   start(): void {
+    forget(this.connection);
     const { stream } = this;
     const closing = new CursorClose(this.connection.connection);
     const close = stream._destroy;
@@ -131,6 +132,8 @@ export class EarlierStatement implements PendingStatement {
 
   start(): void {
     const answered = () => {
+      // It is not known which statements it was the answer to.
+      forget(this.connection);
       this.sink.answered(null, undefined, undefined);
       this.sink.next();
     };

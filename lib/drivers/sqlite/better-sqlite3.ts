@@ -2,7 +2,7 @@
 import type { Driver } from '../driver';
 import type { StatementSink } from '../statement-sink';
 import { isInMemory } from './in-memory';
-import { isRollback } from '../statement-text';
+import { isCommit } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
 
 type Method = (...args: unknown[]) => unknown;
@@ -125,6 +125,6 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   },
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),
-  saysRolledBack: (_result, sql) => isRollback(sql),
+  hasCommitted: (_connection, { sql, error }) => !error && isCommit(sql),
   schemaChange: SCHEMA_CHANGE,
 };

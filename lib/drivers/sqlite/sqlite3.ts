@@ -5,7 +5,7 @@ import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
 import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
-import { isRollback } from '../statement-text';
+import { isCommit } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
@@ -164,6 +164,6 @@ export const sqliteDriver: Driver<SqliteConnection> = {
         else resolve(undefined);
       });
     }),
-  saysRolledBack: (_result, sql) => isRollback(sql),
+  hasCommitted: (_connection, { sql, error }) => !error && isCommit(sql),
   schemaChange: SCHEMA_CHANGE,
 };
