@@ -9,6 +9,8 @@ export interface Request {
   readonly askedAt: QueryOrigin | undefined;
   /** The transaction that it has to run in. */
   readonly enclosing: EnclosingTransaction | undefined;
+  /** By what this package knows one of its own again, where it waits for no more than a time. */
+  readonly borrower?: object | undefined;
   /** Made before the instance was resettable: it cannot be made again. */
   readonly isEarlier: boolean;
   /** What a reset has decided for it while it waited: `REQUEUE`, or its error. */
@@ -33,6 +35,9 @@ export interface TurnedAway {
 /** The verdict on a request that is to be made again behind the gate. */
 const REQUEUE: unique symbol = Symbol('ask again');
 type Verdict = Error | typeof REQUEUE;
+
+/** Has the real pool end the wait for one. */
+type Tell = (pending: PendingAcquire, verdict: Verdict) => void;
 
 /**
  * `inside`: it shares the connection of the transaction around it. `now`: a connection of the real pool is for it.
@@ -124,11 +129,7 @@ export class AcquireQueue {
    * Gives each request that waits its verdict: an error of its own, or to be made again. That of a later call counts: one that was to be
    * made again may be rejected after all.
    */
-  turnAway(
-    how: 'reject' | 'requeue',
-    error: () => Error,
-    tell: (pending: PendingAcquire, verdict: Verdict) => void,
-  ): TurnedAway {
+  turnAway(how: 'reject' | 'requeue', error: () => Error, tell: Tell): TurnedAway {
     const turned = { rejected: 0, requeued: 0 };
     for (const request of [...this.#waiting.keys(), ...this.#held]) {
       if (request.verdict instanceof Error) continue;
@@ -140,6 +141,17 @@ export class AcquireQueue {
     }
     if (how === 'reject') this.#wakeHeld();
     return turned;
+  }
+
+  /** What a borrower of this package's own has asked is not waited for any more. */
+  giveUp(borrower: object, tell: Tell): void {
+    for (const request of [...this.#waiting.keys(), ...this.#held]) {
+      if (request.borrower !== borrower) continue;
+      request.verdict = new Error('the time for this is up');
+      const pending = this.#waiting.get(request);
+      if (pending) tell(pending, request.verdict);
+    }
+    this.#wakeHeld();
   }
 
   /** The gate stays closed to those that come. */

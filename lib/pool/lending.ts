@@ -27,19 +27,19 @@ export class Lending {
   // `ask()` and `giveBack()` are the hot path of every query.
 
   /** Resolves with a connection. Throws where knex cannot build the real pool. */
-  ask(askedAt: QueryOrigin | undefined): Promise<object> {
+  ask(askedAt: QueryOrigin | undefined, borrower?: object): Promise<object> {
     const request: Request = {
       askedAt,
       enclosing: this.#pool.host.ambient.current(),
+      borrower,
       isEarlier: false,
       verdict: undefined,
     };
     return this.#admit(request) ?? this.#lendIdle(request) ?? this.#lendByRealPool(request);
   }
 
-  /** Lends one for this package's own use, by the same rule. It is given back like any other. */
-  async borrow(): Promise<Connection> {
-    return connectionOf(await this.ask(undefined)) as Connection;
+  #askAgain({ askedAt, borrower }: Request): Promise<object> {
+    return this.ask(askedAt, borrower);
   }
 
   /** Undefined: a connection of the real pool is for it. */
@@ -51,7 +51,7 @@ export class Lending {
       case 'inside':
         return request.enclosing?.enlist(request.askedAt);
       case 'held':
-        return queue.passed(request).then(() => this.ask(request.askedAt));
+        return queue.passed(request).then(() => this.#askAgain(request));
       case 'rejected':
         return Promise.reject(queue.refusalOf(request));
     }
@@ -87,7 +87,7 @@ export class Lending {
     const known = connectionOf(raw);
     // It was closed while the real pool had it checked: listeners have heard that it was lent.
     if (known?.closing !== undefined && !host.isExternal) real.release(raw);
-    if (known?.closing !== undefined) return this.ask(request.askedAt);
+    if (known?.closing !== undefined) return this.#askAgain(request);
     // A pool that several instances share lends what another one has tapped before.
     const connection = known && register.connections.has(known) ? known : register.track(raw);
     connection.lend(request.askedAt);
@@ -98,7 +98,7 @@ export class Lending {
   #failed(error: unknown, request: Request): Promise<object> {
     const { queue, host } = this.#pool;
     queue.delete(request);
-    if (error instanceof EndedOpening) return this.#admit(request) ?? this.ask(request.askedAt);
+    if (error instanceof EndedOpening) return this.#admit(request) ?? this.#askAgain(request);
     return this.#admit(request) ?? host.explain(error);
   }
 

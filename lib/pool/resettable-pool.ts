@@ -1,9 +1,9 @@
 // The one pool that knex sees for the life of the instance. Behind it stand generations of real pools; a reset ends a generation.
 import type { KnexPool } from '../knex/pool-shape';
-import type { Guards, TarnPool } from '../knex/tarn';
-import { connectionOf } from '../connection/connection';
+import type { Guards, PendingAcquire, TarnPool } from '../knex/tarn';
+import { type Connection, connectionOf } from '../connection/connection';
 import { step } from '../words/foreign';
-import type { Deadline } from '../words/waiting';
+import { type Deadline, type TimeLimit, within } from '../words/waiting';
 import { AcquireQueue, type TurnedAway } from './acquire-queue';
 import { Lending } from './lending';
 import { Openings } from './openings';
@@ -138,12 +138,29 @@ export class ResettablePool implements KnexPool {
     await this.register.evict();
   }
 
+  /** Lends one for this package's own use, by the same rule as to all. Undefined: there was none in time. It is given back like any other. */
+  async borrow(limit: TimeLimit): Promise<Connection | undefined> {
+    const borrower = {};
+    const asked = this.lending.ask(undefined, borrower);
+    const raw = await within(limit, asked);
+    if (raw) return connectionOf(raw);
+    this.queue.giveUp(borrower, this.#endWait);
+    // One may be on its way to it.
+    asked.then(
+      (late) => this.release(late),
+      () => {},
+    );
+    return undefined;
+  }
+
   /** Gives every request that waits its verdict. */
   turnAway(error: () => Error, how: 'reject' | 'requeue'): TurnedAway {
-    return this.queue.turnAway(how, error, (pending, verdict) =>
-      step(() => this.real.present?.turnAway(pending, verdict)),
-    );
+    return this.queue.turnAway(how, error, this.#endWait);
   }
+
+  readonly #endWait = (pending: PendingAcquire, verdict: unknown): void => {
+    step(() => this.real.present?.turnAway(pending, verdict));
+  };
 
   /** Openings for the ended generation no longer count. */
   abandonOpenings(deadline: Deadline): Promise<unknown> | undefined {

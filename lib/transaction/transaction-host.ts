@@ -6,6 +6,7 @@ import type { Ambient } from '../pool/ambient';
 import type { OpenEntry } from '../pool/open-entry';
 import type { Resets } from '../pool/resets';
 import type { Settings } from '../words/options';
+import type { TimeLimit } from '../words/waiting';
 import type { Interruptible, TransactionLimit } from './interruptible';
 
 export interface TransactionHost {
@@ -35,10 +36,8 @@ export interface TransactionHost {
 
 /** The connections of an instance, as its transactions use them. */
 export interface ConnectionSource {
-  readonly lending: {
-    /** Lends one for this package's own use; it is given back with `release()`. */
-    borrow(): Promise<Connection>;
-  };
+  /** Lends one for this package's own use; it is given back with `release()`. Undefined: there was none in time. */
+  borrow(limit: TimeLimit): Promise<Connection | undefined>;
   release(raw: object): boolean;
   /** What a transaction on a connection that it is given waits for, if anything. */
   whenFree(raw: object): Promise<void> | undefined;

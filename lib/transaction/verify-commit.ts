@@ -1,5 +1,7 @@
 // What became of a COMMIT whose answer was lost: asked of the server, on a new connection, by the transaction's id.
+import type { Lendable } from '../connection/lendable';
 import { commitStatus, type Recorded } from '../drivers/pg/commit-status';
+import { valueOr } from '../words/foreign';
 import { Deadline, within, sleep } from '../words/waiting';
 import type { Outcome } from './outcome';
 import type { StateOf } from './state';
@@ -25,26 +27,23 @@ export async function outcomeOnServer(
 async function finalStatus({ pool, settings }: TransactionHost, recorded: Recorded): Promise<unknown> {
   const deadline = new Deadline(settings.timeoutMillis);
   while (deadline.leftMillis > 0) {
-    try {
-      const connection = await pool.lending.borrow();
-      try {
-        // It was waited for: the caller may have its answer.
-        if (deadline.leftMillis === 0) return undefined;
-        // Without an answer the connection is of no further use.
-        connection.doubt();
-        const status = await within(
-          deadline.leftMillis,
-          commitStatus(recorded, (sql) => connection.send(sql)),
-        );
-        if (status !== undefined) connection.health.clear();
-        if (status !== 'in progress' && status !== undefined) return status;
-      } finally {
-        pool.release(connection.raw);
-      }
-    } catch {
-      // The server may be on its way back: asked again until the time is up.
+    const connection = await pool.borrow(deadline);
+    if (connection) {
+      const status = await statusBy(connection, recorded, deadline);
+      valueOr(false, () => pool.release(connection.raw));
+      if (status !== undefined && status !== 'in progress') return status;
     }
+    // The server may be on its way back.
     await sleep(POLL_MILLIS);
   }
   return undefined;
+}
+
+async function statusBy(connection: Lendable, recorded: Recorded, deadline: Deadline): Promise<unknown> {
+  // Without an answer the connection is of no further use.
+  connection.doubt();
+  const answer = commitStatus(recorded, (sql) => connection.send(sql));
+  const status = await within(deadline.leftMillis, answer);
+  if (status !== undefined) connection.health.clear();
+  return status;
 }

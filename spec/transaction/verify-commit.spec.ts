@@ -183,6 +183,19 @@ describe('a lost COMMIT, with verifyCommit', () => {
       expect(row).to.deep.equal({ status: 'committed' });
     });
 
+    it('waits for no connection any longer once it has been told', async () => {
+      const db = stage.make({ timeoutMillis: 200 });
+      await db.raw('select 1');
+      stage.proxy.cutAfter(/COMMIT/);
+      stage.onceSent(/COMMIT/, () => {
+        stage.proxy.mode = 'blackhole';
+      });
+      const error = await rejection(db.atomic(body, { verifyCommit: true }));
+      expect(error).to.be.instanceOf(CommitUnknownError);
+      await until('nothing waits', () => db.connectionState().connections.waiting === 0, { timeoutMillis: 100 });
+      stage.proxy.mode = 'pass';
+    });
+
     it('goes on asking while the server is on its way back', async () => {
       stage.proxy.cutAfter(/COMMIT/);
       stage.onceSent(/COMMIT/, () => {
