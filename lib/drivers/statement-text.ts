@@ -1,6 +1,7 @@
 // Reads from the text of a statement what its answer does not show.
 
-const FIRST_WORD = /^(?:\s|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)/;
+// MySQL runs what is in a comment with a version: only its beginning is skipped.
+const FIRST_WORD = /^(?:\s|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|\/\*M?!\d*|\/\*[\s\S]*?\*\/)*(\w+)/;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);
 
 function firstWord(sql: string): string {
@@ -18,32 +19,48 @@ export function isOfRows(sql: string): boolean {
   return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, ''))) && !/;\s*\S|^\s*set\b.*\bautocommit\b/is.test(sql);
 }
 
-const COMMENT_OR_QUOTED = /--[^\n]*|\/\*[\s\S]*?\*\/|'[^']*'|"[^"]*"|`[^`]*`/g;
+const COMMENT_OR_QUOTED = /--[^\n]*|\/\*(?!M?!)[\s\S]*?\*\/|'[^']*'|"[^"]*"|`[^`]*`/g;
 
-/** Its statements, without comments and what is quoted. */
-function statementsOf(sql: string): string[] {
-  return sql.replace(COMMENT_OR_QUOTED, ' ').split(';');
+/** Without comments and what is quoted. */
+function bare(sql: string): string {
+  return sql.replace(COMMENT_OR_QUOTED, ' ');
 }
 
-const ROLLBACK_TO = /^\s*rollback(\s+(work|transaction))?\s+to\b/i;
+const ROLLBACK_TO = /\brollback(\s+(work|transaction))?\s+to\b/gi;
 
 export function countOfRollbacksTo(sql: string): number {
-  return statementsOf(sql).filter((statement) => ROLLBACK_TO.test(statement)).length;
+  return bare(sql).match(ROLLBACK_TO)?.length ?? 0;
 }
 
-const COMMITTING = new Set(['COMMIT', 'END']);
+/** The first word of each of its statements, but for ROLLBACK TO. */
+function verbsOf(text: string): string[] {
+  return text.replace(ROLLBACK_TO, ' ').split(';').map(firstWord).filter(Boolean);
+}
 
 /** Whether a COMMIT is all that ends a transaction by its own words. */
 export function isCommit(sql: string): boolean {
-  const ends = statementsOf(sql).filter(
-    (statement) => CONTROL.has(firstWord(statement)) && !ROLLBACK_TO.test(statement),
-  );
-  return ends.length > 0 && ends.every((statement) => COMMITTING.has(firstWord(statement)));
+  const ends = verbsOf(bare(sql)).filter((verb) => CONTROL.has(verb));
+  return ends.length > 0 && ends.every((verb) => verb === 'COMMIT' || verb === 'END');
 }
 
-/** Whether a single statement ends or begins a transaction by its own words. */
-export function isControl(sql: string): boolean {
-  return CONTROL.has(firstWord(sql)) || /;\s*(commit|rollback|begin|start)\b/i.test(sql);
+/** On MySQL these commit before and after by themselves, SET where it turns autocommit on. */
+const COMMITTING = new Set(
+  'ALTER ANALYZE BACKUP CACHE CHANGE CHECK CREATE DROP FLUSH GRANT IMPORT INSTALL LOAD LOCK OPTIMIZE RENAME REPAIR RESET REVOKE SET STOP TRUNCATE UNINSTALL UNLOCK'.split(
+    ' ',
+  ),
+);
+/** Its body is not run. */
+const STORED_PROGRAM =
+  /^\s*(create|alter)\s+(or\s+replace\s+)?(definer\s*=[^;]*?)?(aggregate\s+)?(procedure|function|trigger|event|package)\b/i;
+/** On MariaDB, in front of any statement. */
+const FOR_THE_STATEMENT = /^\s*set\s+statement\b.*?\bfor\b/is;
+
+/** Whether what has ended a transaction on MySQL is known to be a statement that commits by itself: not what a procedure or a prepared statement did. */
+export function commitsByItself(sql: string): boolean {
+  const text = bare(sql).replace(FOR_THE_STATEMENT, ' ');
+  if (STORED_PROGRAM.test(text)) return true;
+  const verbs = verbsOf(text);
+  return verbs.some((verb) => COMMITTING.has(verb)) && verbs.every((verb) => COMMITTING.has(verb) || OF_ROWS.has(verb));
 }
 
 /** Whether it leaves its session with locks that no transaction's end frees, on MySQL. Undefined: as it was. */
@@ -54,13 +71,22 @@ export function locksSession(sql: string): boolean | undefined {
   return takes ? !/;\s*unlock\b/i.test(sql) : undefined;
 }
 
-/** Whether a single statement ends the transaction that it is in and begins another, on MySQL. */
+/** Whether one of its statements ends the transaction that it is in and begins another, on MySQL. */
 export function isRestart(sql: string): boolean {
-  const word = firstWord(sql);
-  if (word === 'COMMIT' || word === 'ROLLBACK') return /\band\s+chain\b/i.test(sql);
-  // MariaDB has compound statements that begin with BEGIN, and MySQL has START REPLICA.
-  return (
-    (word === 'BEGIN' && /\bbegin(\s+work)?[\s;]*$/i.test(sql)) ||
-    (word === 'START' && /\bstart\s+transaction\b/i.test(sql))
-  );
+  return (sql.includes(';') ? bare(sql).split(';') : [sql]).some(isSingleRestart);
+}
+
+function isSingleRestart(sql: string): boolean {
+  switch (firstWord(sql)) {
+    case 'COMMIT':
+    case 'ROLLBACK':
+      return /\band\s+chain\b/i.test(bare(sql));
+    // MariaDB has compound statements that begin with BEGIN, and MySQL has START REPLICA.
+    case 'BEGIN':
+      return /\bbegin(\s+work)?[\s*/]*$/i.test(bare(sql));
+    case 'START':
+      return /\bstart\s+transaction\b/i.test(bare(sql));
+    default:
+      return false;
+  }
 }

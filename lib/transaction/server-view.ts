@@ -89,10 +89,13 @@ export class ServerView {
     return { is: 'endedByServer', error };
   }
 
+  /** What came first has ended it: after a schema change on MySQL the transaction goes on without one on the server. */
   #ended({ driver, raw }: Answering, answer: Answer): Verdict {
-    const wasRestarted = driver.status(raw) !== 'idle';
-    const by = { sql: answer.sql, hasCommitted: driver.hasCommitted(raw, answer), wasRestarted };
-    this.endedBy = by;
-    return { is: 'endedByUser', by };
+    this.endedBy ??= {
+      sql: answer.sql,
+      hasCommitted: driver.hasCommitted(raw, answer),
+      wasRestarted: driver.status(raw) !== 'idle',
+    };
+    return { is: 'endedByUser', by: this.endedBy };
   }
 }

@@ -218,6 +218,77 @@ describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason}
     });
   }
 
+  const IN_DISGUISE = [
+    'call give_up()',
+    "execute immediate 'rollback'",
+    '/*!50000 rollback */',
+    '/*M!100000 rollback */',
+    'insert into t (id) values (5); rollback',
+    'insert into t (id) values (5); /* so be it */ rollback',
+    "insert into t (id) values (5); execute immediate 'rollback'",
+    'create table if not exists t (id int); rollback',
+  ];
+  for (const sql of [
+    ...IN_DISGUISE,
+    'rollback and /* to */ chain',
+    'insert into t (id) values (5); rollback and chain',
+  ])
+    for (const what of ['atomic', 'transaction'] as const)
+      it(`is no success after ${sql.toUpperCase()} in ${what}(), and nothing more of it is stored`, async () => {
+        await stage.rows('create or replace procedure give_up() begin select id from t; rollback; end');
+        db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+        const error = await failure(
+          db[what](async (trx: Knex.Transaction) => {
+            await trx('t').insert({ id: 3 });
+            await trx.raw(sql);
+            await failure(trx('t').insert({ id: 4 }));
+          }),
+        );
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(error.message).not.to.include('commits before and after by itself');
+        expect(await ids()).not.to.include(4);
+      });
+
+  for (const sql of ['call give_up()', 'insert into t (id) values (5); rollback'])
+    it(`is no success when ${sql.toUpperCase()} was the last of a plain transaction`, async () => {
+      await stage.rows('create or replace procedure give_up() rollback');
+      db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+      const error = await failure(
+        db.transaction(async (trx) => {
+          await trx('t').insert({ id: 3 });
+          await trx.raw(sql);
+        }),
+      );
+      expect(error).to.be.instanceOf(BlockControlError);
+      expect(await ids()).to.deep.equal([1, 2]);
+    });
+
+  const SCHEMA_CHANGES = [
+    'create table u (id int)',
+    '/*!40000 alter table t disable keys */',
+    'set statement max_statement_time = 10 for create table u (id int)',
+    'create or replace definer = current_user() procedure give_up() begin insert into t (id) values (5); rollback; end',
+    'analyze table t',
+    'drop table if exists u; create table u (id int)',
+  ];
+  for (const sql of SCHEMA_CHANGES)
+    it(`lets a plain transaction go on after ${sql.toUpperCase()}`, async () => {
+      db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+      await db.transaction(async (trx) => {
+        await trx('t').insert({ id: 3 });
+        await trx.raw(sql);
+        await trx('t').insert({ id: 4 });
+      });
+      await stage.rows('drop table if exists u');
+      expect(await ids()).to.deep.equal([1, 2, 3, 4]);
+    });
+
+  it('is a success when a script that ends with COMMIT was the last of a plain transaction', async () => {
+    db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+    await db.transaction((trx) => trx.raw("insert into t (id) values (3); -- that's it\ncommit"));
+    expect(await ids()).to.deep.equal([1, 2, 3]);
+  });
+
   it('works after statements that only look like an end', async () => {
     await db.transaction(async (trx) => {
       await trx.raw('begin not atomic set @x = 1; end');
