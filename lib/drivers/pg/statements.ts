@@ -80,13 +80,15 @@ export class StreamStatement implements PendingStatement {
   start(): void {
     forget(this.connection);
     const { stream } = this;
-    const closing = new CursorClose(this.connection.connection);
+    const cursor = stream.cursor && new CursorClose(this.connection.connection);
     const close = stream._destroy;
     if (typeof close === 'function') {
       // destroy() waits until the portal is closed, which never happens on a dead connection. The reader must get the error at once.
       const destroy: Duplex['_destroy'] = (reason, done) => {
         const closed = reason ? ignore : done;
-        closing.ask(() => close.call(stream as Duplex, reason, closed));
+        const closeNow = () => close.call(stream as Duplex, reason, closed);
+        if (cursor) cursor.ask(closeNow);
+        else closeNow();
         if (reason) done(reason);
       };
       stream._destroy = destroy;
