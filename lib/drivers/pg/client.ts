@@ -8,6 +8,8 @@ export type Callback = (error: Error | null | undefined, result?: unknown) => vo
 export interface Submittable {
   submit(connection: unknown): unknown;
   handleError(error: Error, connection?: unknown): void;
+  /** The server waits for the data of a COPY. */
+  handleCopyInResponse?(connection: unknown): void;
   callback?: Callback;
   text?: string;
   cursor?: { text?: string };
@@ -26,6 +28,7 @@ export interface Wire extends EventEmitter {
   /** Sends a Query, and a Sync. */
   query(text?: string): void;
   sync(text?: string): void;
+  sendCopyFail(reason: string): void;
   connect(port: number | string, host?: string): void;
   requestSsl(): void;
   cancel(processID: number, secretKey: unknown): void;

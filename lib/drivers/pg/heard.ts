@@ -67,6 +67,18 @@ export function endHeard(connection: PgConnection): 'committed' | 'rolledBack' |
   return tags.includes('ROLLBACK') ? 'rolledBack' : undefined;
 }
 
+/** In the place of a tag: COPY has begun, and waits for its data. */
+const COPY_IN = 'COPY IN';
+
+export function heardCopyIn(connection: PgConnection): void {
+  (connection.connection as Heard)[HEARD] = [...tagsOf(connection), COPY_IN];
+}
+
+/** Whether the server waits for the data of a COPY, as far as was heard: it takes no CancelRequest meanwhile, only a CopyFail. */
+export function waitsForCopy(connection: PgConnection): boolean {
+  return tagsOf(connection).at(-1) === COPY_IN;
+}
+
 /** A COMMIT is about to be cancelled. If that cuts short its wait for a standby, the server warns of it, and answers as if nothing was. */
 export function watchCut(connection: PgConnection): CutWatch {
   let isWarned = false;

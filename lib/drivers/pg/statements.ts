@@ -5,7 +5,7 @@ import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
 import { CursorClose } from './cursor-close';
 import type { Callback, PgConnection, Query, QueryConfig, Submittable } from './client';
-import { forget } from './heard';
+import { forget, heardCopyIn } from './heard';
 
 const ignore = () => {};
 
@@ -100,6 +100,7 @@ export class StreamStatement implements PendingStatement {
       handleError.call(stream, error, told);
     };
     stream.handleError = failed;
+    noteCopyIn(this.connection, stream);
     this.connection.once('drain', () => {
       this.sink.answered(this.#error, undefined, undefined);
       this.sink.next();
@@ -115,6 +116,16 @@ export class StreamStatement implements PendingStatement {
     }
     stream.destroy(error);
   }
+}
+
+function noteCopyIn(connection: PgConnection, stream: Submittable): void {
+  const { handleCopyInResponse } = stream;
+  if (!handleCopyInResponse) return;
+  const opened: typeof handleCopyInResponse = (wire) => {
+    heardCopyIn(connection);
+    handleCopyInResponse.call(stream, wire);
+  };
+  stream.handleCopyInResponse = opened;
 }
 
 /** What runs already when a connection is tapped while in use. */
