@@ -147,7 +147,7 @@ export abstract class Lendable extends StatementQueue {
   /** Between transactions, with nothing running, and not known to be dead: fit for the next borrower. */
   get isClean(): boolean {
     if (!this.isQuiet || this.isEnded || !this.health.isSound) return false;
-    if (this.driver.isInStep?.(this.raw) === false || this.driver.holdsLocks?.(this.raw)) return false;
+    if (this.driver.isInStep?.(this.raw) === false || this.driver.isAltered?.(this.raw)) return false;
     const status = this.driver.status(this.raw);
     return status === 'idle' || status === 'unknown';
   }

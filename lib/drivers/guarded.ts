@@ -21,7 +21,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   // A connection that cannot be asked is in doubt, so it is not lent as it is.
   status: { returns: 'failed' },
   isInStep: { returns: false },
-  holdsLocks: { returns: true },
+  isAltered: { returns: true },
   isGone: { returns: true },
   cancel: { resolves: false },
   destroySocket: { returns: undefined },

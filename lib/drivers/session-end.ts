@@ -7,8 +7,8 @@ export interface SessionEnd<C> {
   backendId(connection: C): number | undefined;
   /** Whether every statement had its answer, and only one. True only while nothing is running. Absent: it is not known. */
   isInStep?(connection: C): boolean;
-  /** Whether its session has locks that outlast its transactions. Absent: none that is known of. */
-  holdsLocks?(connection: C): boolean;
+  /** Whether its session is another one than it was lent as, by what its next borrower is not to inherit: locks that outlast its transactions, autocommit turned off. Absent: never, as far as is known. */
+  isAltered?(connection: C): boolean;
   /** Whether the connection has already reported its end. */
   isGone(connection: C): boolean;
   /** Asks the server, over a way of its own, to stop the running statement. Resolves with true once the request was delivered, with false where the time was up: it may still arrive. Absent: there is no such way. */

@@ -14,6 +14,10 @@ const OF_ROWS = new Set(
   ),
 );
 
+export function namesAutocommit(sql: string): boolean {
+  return /\bset\b.*\bautocommit\b/is.test(sql);
+}
+
 /** Whether it leaves a transaction as it is, whatever becomes of it: a single statement about rows, settings or savepoints. */
 export function isOfRows(sql: string): boolean {
   return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, ''))) && !/;\s*\S|^\s*set\b.*\bautocommit\b/is.test(sql);

@@ -183,14 +183,19 @@ for (const client of ['mysql2', 'mysql']) {
               "set @x = 1, names latin1 collate latin1_bin, session sql_mode = 'ansi'",
               'create temporary table temporary_t (id int)',
               "select get_lock('spec', 1)",
-              'set autocommit = 0',
               'use information_schema',
             ])
               await trx.raw(sql);
             throw new Error('what it did to its session stays');
           }),
         );
-        const busy = failure(db.transaction((trx) => trx.raw('select sleep(30)')));
+        const busy = failure(
+          db.transaction(async (trx) => {
+            // With this it would not come back to the pool.
+            await trx.raw('set autocommit = 0');
+            await trx.raw('select sleep(30)');
+          }),
+        );
         await stage.running('sleep(30)');
         const report = await db.resetConnection({ connections: 'recycle' });
         expect(report).to.include({ recycledConnections: 1, closedConnections: 0 });

@@ -123,7 +123,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     begin: beginOnMysql,
     tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
-    holdsLocks: (connection) => watchOf(connection).holdsLocks,
+    isAltered: (connection) => watchOf(connection).isAltered,
     backendId: (connection) => connection.threadId ?? undefined,
     isGone: (connection) =>
       reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,

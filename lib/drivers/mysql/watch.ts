@@ -1,11 +1,32 @@
 // Reads from the server's answers on a MySQL connection what they say about its transaction.
 import { means } from '../error-codes';
-import { locksSession } from '../statement-text';
+import { locksSession, namesAutocommit } from '../statement-text';
 import type { PendingStatement } from '../pending-statement';
 import type { TransactionStatus } from '../transaction-reader';
 
 const IN_TRANSACTION = 1;
 const AUTOCOMMIT = 2;
+
+/** Whether what is asked outside of a transaction is stored at once. */
+class Autocommit {
+  isOn = true;
+  /** When the connection was opened, and so after each reset of its session. Undefined: no answer has told it yet. */
+  #wasOn: boolean | undefined;
+
+  get isTurnedOff(): boolean {
+    return this.#wasOn === true && !this.isOn;
+  }
+
+  heard(isOn: boolean): void {
+    this.isOn = isOn;
+    this.#wasOn ??= isOn;
+  }
+
+  /** What turns it off itself finds it on. */
+  answered(sql: string): void {
+    if (this.#wasOn === undefined && namesAutocommit(sql)) this.#wasOn = true;
+  }
+}
 
 /** What is known of one tapped connection. */
 export class Watch {
@@ -15,7 +36,7 @@ export class Watch {
   cancelling: Promise<void> | undefined;
   #isOpen: boolean | undefined;
   #holdsLocks = false;
-  #isAutocommit = true;
+  readonly #autocommit = new Autocommit();
   #hasFlags = false;
 
   /** @param charsetNumber what the connection was opened with: mysql2 changes its config with a SET NAMES */
@@ -31,20 +52,21 @@ export class Watch {
     return this.#isOpen ? 'open' : 'idle';
   }
 
-  /** LOCK TABLES is not of the transaction. */
-  get holdsLocks(): boolean {
-    return this.#holdsLocks;
+  /** LOCK TABLES is not of the transaction, and without autocommit nothing is stored that is asked outside of one. */
+  get isAltered(): boolean {
+    return this.#holdsLocks || this.#autocommit.isTurnedOff;
   }
 
   /** The session was reset. */
   reset(): void {
     this.#holdsLocks = false;
     this.#isOpen = false;
-    this.#isAutocommit = true;
+    this.#autocommit.isOn = true;
   }
 
   /** A statement of the user's was answered. */
   answered(sql: string, error: unknown, result: unknown): void {
+    this.#autocommit.answered(sql);
     this.note(error, result);
     if (!error) this.#holdsLocks = locksSession(sql) ?? this.#holdsLocks;
   }
@@ -60,8 +82,8 @@ export class Watch {
     if (flags !== undefined) {
       this.#hasFlags = true;
       this.#isOpen = (flags & IN_TRANSACTION) !== 0;
-      this.#isAutocommit = (flags & AUTOCOMMIT) !== 0;
-    } else if (!this.#isAutocommit) {
+      this.#autocommit.heard((flags & AUTOCOMMIT) !== 0);
+    } else if (!this.#autocommit.isOn) {
       this.#isOpen = true;
     }
   }
