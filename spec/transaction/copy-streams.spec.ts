@@ -11,7 +11,7 @@ type Wire = Connection & { sendCopyFail(reason: string): void };
 
 class CopyFrom extends Writable {
   readonly text = 'copy t (id) from stdin';
-  #wire!: Wire;
+  #wire: Wire | undefined;
   #destroyed: ((error: Error) => void) | undefined;
 
   submit(wire: Connection): void {
@@ -26,7 +26,7 @@ class CopyFrom extends Writable {
   /** It has ended when the server says so. */
   override _destroy(reason: Error, done: (error: Error) => void): void {
     this.#destroyed = done;
-    this.#wire.sendCopyFail(reason.message);
+    this.#wire?.sendCopyFail(reason.message);
   }
 
   handleError(error: Error): void {
@@ -85,6 +85,24 @@ describe('a COPY as a stream', () => {
     });
     await inBlock((raw) => pipeline(raw.query(new CopyTo()), sink));
     expect(text).to.equal('1\n2\n');
+  });
+
+  it('is told of a limit that is reached before it is sent', async () => {
+    const copy = new CopyFrom();
+    const told = once(copy, 'close').then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const block = async (trx: AtomicTransaction) => {
+      const raw = (await trx.client.acquireConnection()) as Client;
+      trx.raw('select pg_sleep(10)').catch(() => {});
+      await stage.running(/pg_sleep/);
+      await pipeline(new Readable({ read() {} }), raw.query(copy)).finally(() => trx.client.releaseConnection(raw));
+    };
+    expect(await rejection(stage.db.atomic(block, { timeoutMillis: 200 }))).to.include({
+      code: 'ERR_TRANSACTION_TIMEOUT',
+    });
+    expect(await told).to.be.an.instanceof(Error);
   });
 
   it('is stopped where its source fails, which is what the block rejects with', async () => {

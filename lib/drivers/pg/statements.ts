@@ -63,6 +63,7 @@ export class QueryStatement implements PendingStatement {
 export class StreamStatement implements PendingStatement {
   readonly isStream = true;
   #error: Error | null = null;
+  #isSent = false;
 
   constructor(
     private readonly connection: PgConnection,
@@ -79,6 +80,7 @@ export class StreamStatement implements PendingStatement {
 
   start(): void {
     forget(this.connection);
+    this.#isSent = true;
     const { stream } = this;
     const cursor = stream.cursor && new CursorClose(this.connection.connection);
     const close = stream._destroy;
@@ -114,6 +116,8 @@ export class StreamStatement implements PendingStatement {
       stream.handleError(error, this.connection.connection);
       return;
     }
+    // One that was not sent has nothing to close on the server, and may wait for an answer all the same.
+    if (!this.#isSent) stream._destroy = (reason, done) => done(reason);
     stream.destroy(error);
   }
 }
