@@ -131,7 +131,8 @@ function withWork(Base: ClientClass, host: ClientHost): ClientClass {
     override runner(builder: object): Runner {
       const runner = super.runner(builder);
       if (this.transacting) host.runningInside(this, runner);
-      else host.running(builder, runner);
+      // What was given its connection by hand runs there.
+      else if (!(builder as { _connection?: object })._connection) host.running(builder, runner);
       return runner;
     }
   }

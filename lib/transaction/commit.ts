@@ -28,6 +28,12 @@ export async function commit(transaction: Transaction, value: unknown): Promise<
   return failure ? rollBack(transaction, failure.error) : transaction.sendCommit(value, recorded);
 }
 
+/** In whatever state it is. Undefined: it is about to be committed already. */
+export function commitByHand(transaction: Transaction, value: unknown): Promise<void> | undefined {
+  if (transaction.isAborted) return settleAborted(transaction);
+  return transaction.state.is === 'draining' ? undefined : commit(transaction, value);
+}
+
 /** Nothing can be sent any more: COMMIT would be taken for one that was. */
 function refusalOf({ connection }: Transaction): Failure | undefined {
   return connection.refusal && { error: connection.death ?? connection.refusal };

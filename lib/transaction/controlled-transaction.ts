@@ -2,15 +2,16 @@
 import type { TransactionController } from '../knex/transaction-controller';
 import { BlockControlError, TransactionFailedError } from '../words/errors';
 import type { QueryOrigin } from '../words/call-site';
-import { commit } from './commit';
+import { commit, commitByHand } from './commit';
 import { takeTurn } from './control-statements';
 import { enlist } from './enlist';
 import { finish } from './finish';
 import { interrupt } from './interrupt';
-import { rollBack, settleAborted } from './roll-back';
+import { rollBack, rollBackByHand, settleAborted } from './roll-back';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
 import { Transaction } from './transaction';
+import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 
 const ignore = () => {};
@@ -18,6 +19,8 @@ const ignore = () => {};
 export abstract class ControlledTransaction extends Transaction implements TransactionController {
   /** It was begun without this package: knex waits for its own promise only, and calls `commit()` and `rollback()` as a user does. */
   isAdopted = false;
+  /** Its callback has called `commit()`, with that: it counts, as in knex, also where the callback does not wait for it. */
+  #byHand: { readonly value: unknown } | undefined;
 
   abstract readonly emulatesRoot: boolean;
   abstract ask(given?: object): Promise<void> | undefined;
@@ -28,7 +31,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   returned(value: unknown): void {
     this.work.callbackEnds();
-    this.#go(this.isAborted ? settleAborted(this) : commit(this, value));
+    this.#go(this.isAborted ? settleAborted(this) : commit(this, this.#byHand ? this.#byHand.value : value));
   }
 
   threw(error: unknown): void {
@@ -55,11 +58,20 @@ export abstract class ControlledTransaction extends Transaction implements Trans
 
   async #commitByHand(value: unknown): Promise<unknown> {
     // What its callback has asked before is sent before: knex looks for the connection meanwhile.
-    if (this.work.isCallbackRunning) await nextTurn();
+    if (this.work.isCallbackRunning) {
+      if (!this.#belongsToBlock && !this.work.isInHooks) this.#byHand ??= { value };
+      await nextTurn();
+    }
     if (!this.isOver) {
       if (this.#belongsToBlock || this.work.isInHooks) throw this.#notByHand('commit()');
-      if (this.isAborted) await settleAborted(this);
-      else if (this.state.is !== 'draining') await commit(this, value);
+      // What ends it waits for its hooks, and one of these may be the caller.
+      const told = this.view.isInFatalHooks ? this.refusal : undefined;
+      const ending = commitByHand(this, value);
+      if (told) {
+        inBackground(ending);
+        throw told.error;
+      }
+      await ending;
       await this.whenOver;
     }
     const { outcome, state } = this;
@@ -90,9 +102,10 @@ export abstract class ControlledTransaction extends Transaction implements Trans
     // What comes next would be waited for by its own hook: it goes the other way.
     if (this.state.is === 'draining' || (this.isOpen && this.work.isInHooks))
       return this.doom(error ?? this.#rolledBackMeanwhile());
-    if (this.isAborted) await settleAborted(this, error === undefined ? undefined : { error });
-    else if (this.isOpen) await rollBack(this, error);
-    else if (this.work.isInHooks) return undefined;
+    const isForHook = this.work.isInHooks || this.view.isInFatalHooks;
+    const ending = rollBackByHand(this, error);
+    if (isForHook) return inBackground(ending);
+    await ending;
     await this.whenOver;
     return undefined;
   }

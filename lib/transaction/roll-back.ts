@@ -2,7 +2,7 @@
 import { stop } from '../connection/quiesce';
 import { suppress } from '../words/errors';
 import { bounded } from '../words/foreign';
-import { Deadline, nextTurn, within } from '../words/waiting';
+import { Deadline, defer, nextTurn, within } from '../words/waiting';
 import { publish } from './channel';
 import { hasTurn, sendInTime, stepMillis } from './control-statements';
 import type { Failure } from '../words/failure';
@@ -110,9 +110,14 @@ async function runFatalHooks(transaction: Transaction, error: unknown, deadline:
   const { view } = transaction;
   if (typeof view.fatal === 'string') {
     if (!transaction.hasLost(error)) return;
-    view.fatal = tellFatal(transaction, error, deadline);
+    // Set before a hook can ask.
+    const over = defer();
+    const hooks = { whenOver: over.promise, isOver: false };
+    view.fatal = hooks;
+    const told = tellFatal(transaction, error, deadline);
+    over.resolve(told.finally(() => (hooks.isOver = true)));
   }
-  await within(deadline, view.fatal);
+  await within(deadline, view.fatal.whenOver);
 }
 
 async function tellFatal(transaction: Transaction, error: unknown, { leftMillis }: Deadline): Promise<void> {
@@ -151,4 +156,10 @@ export function endWithin(transaction: Transaction, error: unknown): void {
     if (state.is === 'rollingBack') end(child, rolledBackFor(child, state.error));
     else end(child, { kind: 'rolledBack', error: state.is === 'aborted' ? state.error : error });
   }
+}
+
+/** In whatever state it is. Undefined: it ends already. */
+export function rollBackByHand(transaction: Transaction, error: unknown): Promise<void> | undefined {
+  if (transaction.isAborted) return settleAborted(transaction, error === undefined ? undefined : { error });
+  return transaction.isOpen ? rollBack(transaction, error) : undefined;
 }

@@ -23,6 +23,11 @@ interface Answering {
   readonly driver: TransactionReader<unknown>;
 }
 
+interface FatalHooks {
+  readonly whenOver: Promise<void>;
+  readonly isOver: boolean;
+}
+
 export class ServerView {
   /** The first statement error that no rollback to a savepoint has undone. */
   firstError: unknown;
@@ -30,10 +35,15 @@ export class ServerView {
   endedBy: EndingStatement | undefined;
   /** What its holders are told of that. */
   control: Error | undefined;
-  /** A fatal error was met; a promise: its hooks run, until it resolves. */
-  fatal: 'none' | 'met' | Promise<void> = 'none';
+  /** A fatal error was met; an object: its hooks run, or have run. */
+  fatal: 'none' | 'met' | FatalHooks = 'none';
   /** The server has rolled it back with a statement that failed: that no transaction is open is not the doing of a later one. */
   #isEndedByServer = false;
+
+  /** Whoever ends it may be one of its onFatal hooks. */
+  get isInFatalHooks(): boolean {
+    return typeof this.fatal === 'object' && !this.fatal.isOver;
+  }
 
   get isFatal(): boolean {
     return this.fatal !== 'none';

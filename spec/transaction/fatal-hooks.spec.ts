@@ -1,7 +1,8 @@
 // onFatal runs once a transaction, before it is rolled back or its connection discarded.
 import { expect } from 'chai';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TransactionHookContext } from '../../lib';
+import type { Knex } from 'knex';
+import { atomic, type TransactionHookContext } from '../../lib';
 import { until } from '../support/until';
 import { pidOf, rejection, useStage } from './stage';
 
@@ -84,6 +85,37 @@ describe('onFatal', () => {
     );
     expect(error.message).to.equal('mine');
     expect(ran).to.deep.equal(['onFatal', 'afterRollback']);
+  });
+
+  for (const end of ['rollback', 'commit'] as const)
+    it(`runs once, and waits for nothing, where it calls ${end}() of what it is for`, async () => {
+      let runs = 0;
+      const onFatal = async ({ trx }: TransactionHookContext) => {
+        runs++;
+        await trx[end]().catch(() => {});
+      };
+      const db = stage.make({ timeoutMillis: 5000, hooks: { onFatal } });
+      const trx = await db.transaction();
+      await stage.database.terminate(await pidOf(trx));
+      const since = Date.now();
+      await rejection(trx.raw('select 1'));
+      await trx.rollback();
+      expect(trx.isCompleted()).to.equal(true);
+      expect(Date.now() - since).to.be.below(2000);
+      expect(runs).to.equal(1);
+    });
+
+  it('waits for nothing where it rolls back the handle that its block is in', async () => {
+    const trx = await stage.make({ timeoutMillis: 5000 }).transaction();
+    const since = Date.now();
+    const onFatal = async () => void (await trx.rollback());
+    const block = async (inner: Knex.Transaction) => {
+      await stage.database.terminate(await pidOf(inner));
+      await inner.raw('select 1');
+    };
+    await rejection(atomic(trx, block, { hooks: { onFatal } }));
+    await trx.rollback();
+    expect(Date.now() - since).to.be.below(2000);
   });
 
   it('runs when the connection died while no query ran', async () => {

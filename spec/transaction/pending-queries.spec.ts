@@ -44,6 +44,14 @@ describe('a block with queries that were not awaited', () => {
     }
   });
 
+  it('does not fail with a query on a connection of the user’s own', async () => {
+    const db = ambient();
+    const raw = await stage.db.client.acquireRawConnection();
+    const query = await db.atomic(() => [later(db.raw('select 1/0').connection(raw))]);
+    expect(await rejection(query[0]!)).to.include({ code: '22012' });
+    await stage.db.client.destroyRawConnection(raw);
+  });
+
   it('fails when a plain transaction inside fails', async () => {
     const mine = new Error('mine');
     const error = await rejection(

@@ -49,6 +49,18 @@ describe('a plain transaction', () => {
       expect(await stage.ids()).to.deep.equal([1, 2]);
     });
 
+    it('resolves with what commit() was given also where the callback does not wait for it', async () => {
+      const run = stage.db.transaction(async (trx) => {
+        await trx.transaction(async (inner) => {
+          await insert(inner, 1);
+          void inner.commit('inner');
+        });
+        void trx.commit('value');
+      });
+      expect(await run).to.equal('value');
+      expect(await stage.ids()).to.deep.equal([1]);
+    });
+
     it('resolves with what a callback without a promise gives to commit()', async () => {
       const result = await stage.db.transaction((trx) => {
         insert(trx, 1).then(
