@@ -153,7 +153,7 @@ export class Instance implements Hosts {
 
   running(builder: object, runner: Runner): void {
     this.recording.running(builder);
-    const around = this.ambient.current();
+    const around = this.settings.ambient ? this.ambient.current() : undefined; // Sandboxes have a context too.
     if (around?.block) watchRunner(around, runner);
   }
 

@@ -44,6 +44,14 @@ describe('a block with queries that were not awaited', () => {
     }
   });
 
+  it('does not fail in a sandbox with a query of the instance, as outside of one', async () => {
+    const asked: Promise<unknown>[] = [];
+    const block = () => stage.db.atomic(() => void asked.push(later(stage.db.raw('select 1/0'))));
+    await block();
+    await stage.db.sandbox(block);
+    for (const each of asked) expect(await rejection(each)).to.include({ code: '22012' });
+  });
+
   it('does not fail with a query on a connection of the user’s own', async () => {
     const db = ambient();
     const raw = await stage.db.client.acquireRawConnection();
