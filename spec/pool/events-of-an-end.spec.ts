@@ -85,7 +85,7 @@ describe('the events of knex.client.pool', () => {
       });
     }
 
-    it('for a connection that does not pass pool.validate (from knex 3.2 on)', async function () {
+    it('for a connection that does not pass pool.validate (validate: from knex 3.2 on)', async function () {
       const settings = knexBuild()({ client: 'pg' }).client.getPoolSettings({
         maxConnectionLifetimeMillis: 1,
       }) as object;
