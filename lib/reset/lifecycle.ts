@@ -59,9 +59,10 @@ export class Lifecycle {
     return tellEnded ? done.finally(tellEnded) : done;
   }
 
-  /** By `initialize()`. Once `destroy()` has ended, knex's own makes a pool that is new to everybody. */
+  /** By `initialize()`. Once `destroy()` has ended, knex's own makes a pool that is new to everybody. For a copy it may be open already. */
   reopen(): void {
-    if (!this.#last) this.#instance.pool.real.dropListeners();
+    const { pool } = this.#instance;
+    if (!this.#last && pool.destroyed) pool.real.dropListeners();
     this.#open();
   }
 

@@ -85,4 +85,17 @@ describe('the listeners of knex.client.pool', () => {
     const db = stage.resettable();
     expect(await heardAfter(db, () => db.resetConnection())).to.equal(1);
   });
+
+  it('stay where a copy is initialized that was made before the reset, since the instance is open', async () => {
+    const db = stage.resettable();
+    await db.raw('select 1');
+    await db.destroy();
+    const copy = db.withUserParams({});
+    await db.resetConnection();
+    let calls = 0;
+    (db.client.pool as Emitter).on('release', () => calls++);
+    copy.initialize();
+    await db.raw('select 1');
+    expect(calls).to.equal(1);
+  });
 });
