@@ -2,9 +2,10 @@
 import { expect } from 'chai';
 import { Pool } from 'pg';
 import { failure, never } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const NONE = { idle: 0, inUse: 0, opening: 0, waiting: 0 };
 
@@ -118,11 +119,8 @@ describe('connectionState().connections', () => {
     });
   });
 
-  describe('with a pool of the user’s (connectionPool: from knex 3.2 on)', () => {
+  describeUnless(whyNoConnectionPool(), 'with a pool of the user’s', () => {
     let pool: Pool;
-    before(function () {
-      if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
-    });
     beforeEach(() => {
       pool = new Pool({ ...stage.database.connection, max: 2 });
       pool.on('error', () => {});

@@ -4,11 +4,12 @@ import type { Knex } from 'knex';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage } from '../support/mysql-stage';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`autocommit through ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `autocommit through ${client}`, () => {
     const stage = useMysqlStage();
     const pool = { min: 0, max: 1 };
     const idOf = async (each: Knex) => (await each.raw('select connection_id() as id'))[0][0].id as number;

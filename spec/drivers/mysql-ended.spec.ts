@@ -5,10 +5,11 @@ import { BlockControlError, TransactionFailedError, SandboxError } from '../../l
 import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage, type ResettableKnex } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
-describe(`a transaction that a MySQL server ends${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'a transaction that a MySQL server ends', () => {
   const stage = useMysqlStage({ 'innodb-rollback-on-timeout': 'ON' });
   let db: ResettableKnex;
   beforeEach(async () => {

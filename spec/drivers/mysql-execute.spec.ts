@@ -6,6 +6,7 @@ import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage, type ResettableKnex } from '../support/mysql-stage';
 import { outcome } from '../support/outcome';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
@@ -23,7 +24,7 @@ function rowsOf(command: EventEmitter): Promise<unknown[]> {
   });
 }
 
-describe(`execute() of mysql2 without a callback${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'execute() of mysql2 without a callback', () => {
   const stage = useMysqlStage();
   let db: ResettableKnex;
   let raw: Raw;

@@ -3,11 +3,12 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage, type ResettableKnex } from '../support/mysql-stage';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`locks of a session through ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `locks of a session through ${client}`, () => {
     const stage = useMysqlStage();
     let db: ResettableKnex;
     let other: ResettableKnex;

@@ -4,11 +4,12 @@ import type { Knex } from 'knex';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage, type ResettableKnex } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`a transaction begun through ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `a transaction begun through ${client}`, () => {
     const stage = useMysqlStage();
     let db: ResettableKnex;
     let sent: string[];

@@ -6,26 +6,23 @@ import { nestSandbox } from '../../lib/sandbox/sandbox';
 import { failure } from '../support/outcome';
 import { whyNoMariadb } from '../support/mariadb-server';
 import { MysqlStage, type ResettableKnex } from '../support/mysql-stage';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`a sandbox through ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `a sandbox through ${client}`, () => {
     const stage = new MysqlStage();
     let db: ResettableKnex;
     let sandbox: Sandbox;
 
-    before(async function () {
-      if (reason) this.skip();
-      await stage.open();
-    });
+    before(() => stage.open());
     beforeEach(async () => {
       db = stage.resettable(client, { acquireConnectionTimeout: 1000, pool: { min: 0, max: 3 } });
       sandbox = await db.openSandbox();
       await db('t').insert({ id: 1 });
     });
     afterEach(async () => {
-      if (reason) return;
       await sandbox.close();
       expect(await stage.rows('select id from t')).to.be.empty;
       await stage.clear();

@@ -11,6 +11,7 @@ import { useMysqlStage } from '../support/mysql-stage';
 import { failure, never, nextTurn, outcome, watch } from '../support/outcome';
 import { logOf } from '../support/quiet-knex';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const MANY = 'select a.seq from seq_1_to_1000 a, seq_1_to_1000 b';
 const isInstalled = (name: string) => {
@@ -24,7 +25,7 @@ const isInstalled = (name: string) => {
 for (const client of ['mysql2', 'mysql']) {
   const reason = isInstalled(client) ? whyNoMariadb() : `the package ${client} is not installed`;
 
-  describe(`the driver for ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `the driver for ${client}`, () => {
     const stage = useMysqlStage();
 
     const idOf = async (db: Knex) => (await db.raw('select connection_id() as id'))[0][0].id as number;

@@ -6,16 +6,16 @@ import { failure } from '../support/outcome';
 import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoPgBouncer();
 
-describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'through PgBouncer, in transaction mode', () => {
   const stage = useStage();
   let bouncer: PgBouncer;
   let db: ResettableKnex;
 
-  before(async function () {
-    if (reason) this.skip();
+  before(async () => {
     bouncer = await PgBouncer.before(stage.database);
     await stage.database.query('create table t (id int primary key)');
   });
@@ -23,7 +23,7 @@ describe(`through PgBouncer, in transaction mode${reason ? ` (skipped: ${reason}
     db = stage.resettable({ connection: bouncer.through(stage.database.connection) });
   });
   afterEach(() => stage.database.query('truncate t'));
-  after(() => bouncer?.dispose());
+  after(() => bouncer.dispose());
 
   const ids = async () => (await stage.database.query('select id from t order by id')).map(({ id }) => id as number);
 

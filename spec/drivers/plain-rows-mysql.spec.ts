@@ -5,6 +5,7 @@ import { whyNoMariadb } from '../support/mariadb-server';
 import { Middlebox } from '../support/middlebox';
 import { useMysqlStage } from '../support/mysql-stage';
 import { failure, outcome } from '../support/outcome';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
@@ -31,7 +32,7 @@ const COLLATIONS =
     .map((language) => `UTF8_${language}_CI`);
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`own statements with ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `own statements with ${client}`, () => {
     const stage = useMysqlStage();
 
     const make = (settings: object, options = {}) =>

@@ -10,6 +10,7 @@ import { failure, never, outcome, watch } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 type ResettableKnex = Knex & Resettable;
 
@@ -19,12 +20,9 @@ const ENDLESS = 'with recursive n(i) as (select 1 union all select i + 1 from n)
 for (const engine of SQLITE_ENGINES) {
   const reason = whyNot(engine);
 
-  describe(`the driver for ${engine}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `the driver for ${engine}`, () => {
     const instances = new Set<ResettableKnex>();
     let folder: string;
-    before(function () {
-      if (reason) this.skip();
-    });
     beforeEach(() => {
       folder = fs.mkdtempSync(path.join(os.tmpdir(), 'knex-reset-sqlite-'));
     });

@@ -3,16 +3,14 @@ import { expect } from 'chai';
 import { emptyTables } from '../../lib/testing';
 import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
 import { useStage } from '../support/stage';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoPgBouncer();
 
-describe(`emptyTables() through PgBouncer${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'emptyTables() through PgBouncer', () => {
   const stage = useStage();
   let bouncer: PgBouncer | undefined;
 
-  before(function () {
-    if (reason) this.skip();
-  });
   afterEach(async () => {
     await stage.clear();
     await bouncer?.dispose();

@@ -8,14 +8,16 @@ import { type Resettable, resettable } from '../../lib';
 import { emptyTables } from '../../lib/testing';
 import { failure } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
+import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
+import { describeUnless } from '../support/unless';
 import { until } from '../support/until';
 
 const TRIGGER = 'create trigger fire after delete on a for each row begin insert into fired values (old.id); end';
 
-for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
+for (const engine of SQLITE_ENGINES) {
   const reason = whyNot(engine);
 
-  (reason ? describe.skip : describe)(`emptyTables() on SQLite, by ${engine}${reason ? ` (${reason})` : ''}`, () => {
+  describeUnless(reason, `emptyTables() on SQLite, by ${engine}`, () => {
     let db: Knex & Resettable;
 
     beforeEach(() => {
@@ -24,7 +26,7 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
     afterEach(() => db.destroy());
 
     function open(config: Knex.Config): Knex & Resettable {
-      const client = engine === 'libsql' ? withLibsql() : engine;
+      const client = sqliteClient(engine);
       const pool = { min: 1, max: 1 };
       return resettable(makeKnex({ filename: ':memory:' }, { client, useNullAsDefault: true, pool, ...config }));
     }
@@ -210,24 +212,4 @@ for (const engine of ['better-sqlite3', 'sqlite3', 'libsql']) {
       expect((await failure(emptyTables(db, { schemas: ['nowhere'] }))).message).to.include('no schema "nowhere"');
     });
   });
-}
-
-function whyNot(engine: string): string | undefined {
-  try {
-    const module = require(engine);
-    if (engine !== 'sqlite3') new module(':memory:').close();
-    return undefined;
-  } catch {
-    return 'cannot be loaded';
-  }
-}
-
-/** knex's dialect for better-sqlite3 with another driver in it. */
-function withLibsql(): typeof Knex.Client {
-  const Dialect = makeKnex(undefined as never, { client: 'better-sqlite3', useNullAsDefault: true }).client.constructor;
-  return class extends Dialect {
-    _driver() {
-      return require('libsql');
-    }
-  } as unknown as typeof Knex.Client;
 }

@@ -4,8 +4,9 @@ import type { Knex } from 'knex';
 import type { KnexClient } from '../../lib/knex/client-shape';
 import type { KnexPool } from '../../lib/knex/pool-shape';
 import { failure } from '../support/outcome';
-import { logOf } from '../support/quiet-knex';
+import { logOf, whyNoConnectionPool } from '../support/quiet-knex';
 import { useStage } from '../support/stage';
+import { itUnless } from '../support/unless';
 
 describe('knex’s client', () => {
   const stage = useStage();
@@ -72,8 +73,7 @@ describe('knex’s client', () => {
       await db.raw('select 1');
     });
 
-    it('is not owned by knex in `_ownsPool` when it was given (connectionPool: from knex 3.2 on)', function () {
-      if (!('initializeExternalPool' in client)) return this.skip();
+    itUnless(whyNoConnectionPool(), 'is not owned by knex in `_ownsPool` when it was given', () => {
       const pool: KnexPool = {
         acquire: () => ({ promise: Promise.reject(new Error('empty')) }),
         release: () => true,

@@ -8,18 +8,18 @@ import { failure, never } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { until } from '../support/until';
 import { sourceOf } from './source';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 /** An ordinary user, who has a right on this database alone; root only looks on. */
 const ACCOUNT = { user: 'app', password: 'secret', database: 'app' };
 
-describe(`withMigrationLock() on MariaDB${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'withMigrationLock() on MariaDB', () => {
   let server: MariadbServer | undefined;
   let observer: Knex;
   let instances: Knex[] = [];
 
-  before(async function () {
-    if (reason) this.skip();
+  before(async () => {
     server = await MariadbServer.create();
     observer = makeKnex({ ...server.root }, { client: 'mysql2' });
     await observer.raw("create user app@'%' identified by 'secret'");

@@ -5,6 +5,7 @@ import { withMigrationLock } from '../../lib/migrations';
 import { failure } from '../support/outcome';
 import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
 import { useStage } from '../support/stage';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoPgBouncer();
 
@@ -14,13 +15,10 @@ const MODES: Record<string, string>[] = [
   { pool_mode: 'statement' },
 ];
 
-describe(`withMigrationLock() through PgBouncer${reason ? ` (skipped: ${reason})` : ''}`, () => {
+describeUnless(reason, 'withMigrationLock() through PgBouncer', () => {
   const stage = useStage();
   let bouncer: PgBouncer | undefined;
 
-  before(function () {
-    if (reason) this.skip();
-  });
   afterEach(async () => {
     await stage.clear();
     await bouncer?.dispose();

@@ -1,7 +1,8 @@
 // Hooks for a test inside a test, and for tests that overlap, in runs of real runners: no test loses its sandbox to another.
 // vitest and ava are installed for the run with RUNNERS=1, which takes the network.
 import { expect } from 'chai';
-import { Project } from './project';
+import { itUnless } from '../support/unless';
+import { Project, whyNoRunners } from './project';
 
 const VERSIONS: Record<string, string> = { vitest: '4.1.12', ava: '6.4.1' };
 const OVERLAPPING: Record<string, { args: string[]; totals: RegExp }> = {
@@ -54,28 +55,34 @@ describe('resetHooks() for tests at the same time', () => {
   });
 
   for (const isolation of ['sandbox', 'reset', 'recycle']) {
-    it(`files of vitest that share their modules go on after each other (${isolation}) (with RUNNERS=1, as in CI)`, async function () {
-      if (!process.env.RUNNERS) this.skip();
-      const args = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'shared/vitest.config.mjs'];
-      const { output, code } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
-      expect(output).to.match(/Tests +6 passed \(6\)/);
-      expect(code).to.equal(0);
-    });
+    itUnless(
+      whyNoRunners(),
+      `files of vitest that share their modules go on after each other (${isolation})`,
+      async () => {
+        const args = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'shared/vitest.config.mjs'];
+        const { output, code } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
+        expect(output).to.match(/Tests +6 passed \(6\)/);
+        expect(code).to.equal(0);
+      },
+    );
   }
 
   for (const [runner, { args, totals }] of Object.entries(OVERLAPPING)) {
     for (const isolation of ['sandbox', 'reset']) {
-      const condition = runner in VERSIONS ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
-      it(`tests of ${runner} that overlap fail, but the first, with the way to go (${isolation})${condition}`, async function () {
-        if (runner in VERSIONS && !process.env.RUNNERS) this.skip();
-        const { output } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
-        expect(output).to.match(totals);
-        expect(output)
-          .to.match(/SandboxError/)
-          .and.to.match(/db\.sandbox\(body\)/)
-          .and.to.match(/sandbox\.run/);
-        expect(output).to.match(/concurrent [23]" begins while ".*concurrent 1" runs/);
-      });
+      const reason = runner in VERSIONS ? whyNoRunners() : undefined;
+      itUnless(
+        reason,
+        `tests of ${runner} that overlap fail, but the first, with the way to go (${isolation})`,
+        async () => {
+          const { output } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
+          expect(output).to.match(totals);
+          expect(output)
+            .to.match(/SandboxError/)
+            .and.to.match(/db\.sandbox\(body\)/)
+            .and.to.match(/sandbox\.run/);
+          expect(output).to.match(/concurrent [23]" begins while ".*concurrent 1" runs/);
+        },
+      );
     }
   }
 });

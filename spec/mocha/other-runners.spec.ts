@@ -3,7 +3,8 @@
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
-import { Project } from './project';
+import { itUnless } from '../support/unless';
+import { Project, whyNoRunners } from './project';
 
 const CHECKOUT = path.resolve(__dirname, '..', '..');
 const VERSIONS = { vitest: '4.1.12', jest: '30.5.2' };
@@ -58,9 +59,7 @@ const TYPES: Record<string, { hooks: string; types: string[] }> = {
   jest: { hooks: "import { afterEach, beforeEach } from '@jest/globals';", types: [] },
 };
 
-const isMissing = (runner: string) => runner in VERSIONS && !process.env.RUNNERS;
-const condition = (runner: string) =>
-  runner in VERSIONS ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
+const whyNot = (runner: string) => (runner in VERSIONS ? whyNoRunners() : undefined);
 
 describe('other runners', () => {
   const project = Project.use('runners');
@@ -71,8 +70,7 @@ describe('other runners', () => {
 
   for (const [runner, { args, totals }] of Object.entries(RUNNERS)) {
     for (const isolation of ['reset', 'sandbox']) {
-      it(`run resetHooks(): ${runner}, with isolation '${isolation}'${condition(runner)}`, async function () {
-        if (isMissing(runner)) this.skip();
+      itUnless(whyNot(runner), `run resetHooks(): ${runner}, with isolation '${isolation}'`, async () => {
         const { output, code } = await project().node(args, { HOOKS: JSON.stringify({ isolation }), NO_COLOR: '1' });
         expect(output).to.match(totals);
         expect(output).to.match(/suite\W+leaks a transaction" left 1 transaction open/);
@@ -111,8 +109,7 @@ describe('other runners', () => {
     };
 
     for (const [runner, { source, named, args, totals }] of Object.entries(PARALLEL)) {
-      it(`give each a database of its own by workerDatabase(): ${runner}${condition(runner)}`, async function () {
-        if (isMissing(runner)) this.skip();
+      itUnless(whyNot(runner), `give each a database of its own by workerDatabase(): ${runner}`, async function () {
         this.timeout(60_000);
         const { folder, database } = project();
         const text = await fs.readFile(path.join(folder, 'workers', source), 'utf8');
@@ -138,8 +135,7 @@ describe('other runners', () => {
   });
 
   for (const [runner, { hooks, types }] of Object.entries(TYPES)) {
-    it(`take resetConnection and openSandbox as hooks by their types: ${runner}${condition(runner)}`, async function () {
-      if (isMissing(runner)) this.skip();
+    itUnless(whyNot(runner), `take resetConnection and openSandbox as hooks by their types: ${runner}`, async () => {
       expect(await compile(hooks, types)).to.equal('');
     });
   }

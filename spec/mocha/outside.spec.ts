@@ -6,6 +6,7 @@ import { failure } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
+import { itUnless } from '../support/unless';
 import { until } from '../support/until';
 import { Project } from './project';
 
@@ -179,8 +180,7 @@ describe('a test inside another that leaves a transaction', () => {
   for (const engine of SQLITE_ENGINES) {
     const reason = whyNot(engine);
 
-    it(`is rolled back where the connection has the data, SQLite in memory by ${engine}${reason ? ` (${reason})` : ''}`, async function () {
-      if (reason) return this.skip();
+    itUnless(reason, `is rolled back where the connection has the data, SQLite in memory by ${engine}`, async () => {
       const connection = { filename: ':memory:' };
       const client = sqliteClient(engine);
       const db = resettable(makeKnex(connection, { client, useNullAsDefault: true, pool: { min: 1, max: 1 } }));

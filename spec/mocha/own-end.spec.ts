@@ -1,10 +1,10 @@
 // What a test ends itself after the hooks after each test is no leak, where the runner has a moment for that; and what a suite holds
 // from before a test to after it is not the test's.
 import { expect } from 'chai';
-import { Project } from './project';
+import { itUnless } from '../support/unless';
+import { Project, whyNoRunners } from './project';
 
 const VERSIONS = { vitest: '4.1.12', jest: '30.5.2' };
-const condition = ' (with RUNNERS=1, as in CI: installed by the spec itself)';
 
 describe('what is ended after a test', () => {
   const project = Project.use('own-end');
@@ -27,25 +27,31 @@ describe('what is ended after a test', () => {
       expect(output).to.match(/# pass 5\n# fail 4\n/);
     });
 
-    it(`by a fixture or onTestFinished() is no leak of a test of vitest (${isolation})${condition}`, async function () {
-      if (!process.env.RUNNERS) this.skip();
-      for (const order of ['stack', 'list', 'parallel']) {
-        const args = ['node_modules/vitest/vitest.mjs', 'run', 'end.vitest.spec.mjs', `--sequence.hooks=${order}`];
-        const { output } = await project().node(args, hooks);
-        expect(output, order).to.match(/Tests +1 failed \| 6 passed \(7\)/);
-        expect(output).to.match(/"leaks" left 1 transaction open/);
-      }
-    });
+    itUnless(
+      whyNoRunners(),
+      `by a fixture or onTestFinished() is no leak of a test of vitest (${isolation})`,
+      async () => {
+        for (const order of ['stack', 'list', 'parallel']) {
+          const args = ['node_modules/vitest/vitest.mjs', 'run', 'end.vitest.spec.mjs', `--sequence.hooks=${order}`];
+          const { output } = await project().node(args, hooks);
+          expect(output, order).to.match(/Tests +1 failed \| 6 passed \(7\)/);
+          expect(output).to.match(/"leaks" left 1 transaction open/);
+        }
+      },
+    );
 
-    it(`by a hook of jest’s is no leak, but by one that is registered later at the top (${isolation})${condition}`, async function () {
-      if (!process.env.RUNNERS) this.skip();
-      const args = ['node_modules/jest/bin/jest.js', 'end.jest.test.js'];
-      const before = await project().node(args, { ...hooks, END: 'before' });
-      expect(before.output).to.match(/Tests: +2 passed, 2 total/);
-      const after = await project().node(args, { ...hooks, END: 'after' });
-      expect(after.output).to.match(/Tests: +1 failed, 1 passed, 2 total/);
-      expect(after.output).to.include('"opens it at the top" left 1 transaction open');
-    });
+    itUnless(
+      whyNoRunners(),
+      `by a hook of jest’s is no leak, but by one that is registered later at the top (${isolation})`,
+      async () => {
+        const args = ['node_modules/jest/bin/jest.js', 'end.jest.test.js'];
+        const before = await project().node(args, { ...hooks, END: 'before' });
+        expect(before.output).to.match(/Tests: +2 passed, 2 total/);
+        const after = await project().node(args, { ...hooks, END: 'after' });
+        expect(after.output).to.match(/Tests: +1 failed, 1 passed, 2 total/);
+        expect(after.output).to.include('"opens it at the top" left 1 transaction open');
+      },
+    );
 
     it(`by a hook of mocha’s suite, and was there before, is not the test’s (${isolation})`, async () => {
       const { tests } = await project().mocha({ isolation }, 'held.mocha.js');

@@ -20,6 +20,11 @@ export interface Run {
   output: string;
 }
 
+/** Why a runner that the spec itself installs is not there; undefined: it is. */
+export function whyNoRunners(): string | undefined {
+  return process.env.RUNNERS ? undefined : 'with RUNNERS=1, as in CI: the spec installs it';
+}
+
 interface MochaReport {
   passes: { fullTitle: string }[];
   pending: { fullTitle: string }[];
@@ -85,9 +90,9 @@ export class Project {
     });
   }
 
-  /** Installs runners for the run, where RUNNERS=1 allows it: it takes the network. In a `before` hook. */
+  /** Installs runners for the run, where it may: it takes the network. In a `before` hook. */
   async installRunners(context: Mocha.Context, versions: Record<string, string>): Promise<void> {
-    if (!process.env.RUNNERS) return;
+    if (whyNoRunners()) return;
     context.timeout(300_000);
     const packages = Object.entries(versions).map(([name, version]) => `${name}@${version}`);
     const flags = ['--prefix', this.folder, '--no-audit', '--no-fund', '--no-save'];

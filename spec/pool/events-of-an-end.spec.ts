@@ -3,8 +3,9 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { failure, never, nextTurn, outcome } from '../support/outcome';
 import { hearPool, only } from '../support/pool-events';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoValidate } from '../support/quiet-knex';
 import { type ResettableKnex, type StageConfig, useStage } from '../support/stage';
+import { itUnless } from '../support/unless';
 import { until } from '../support/until';
 
 const ENDS = ['destroyRequest', 'destroySuccess', 'destroyFail'];
@@ -85,11 +86,7 @@ describe('the events of knex.client.pool', () => {
       });
     }
 
-    it('for a connection that does not pass pool.validate (validate: from knex 3.2 on)', async function () {
-      const settings = knexBuild()({ client: 'pg' }).client.getPoolSettings({
-        maxConnectionLifetimeMillis: 1,
-      }) as object;
-      if ('maxConnectionLifetimeMillis' in settings) this.skip();
+    itUnless(whyNoValidate(), 'for a connection that does not pass pool.validate', async () => {
       const seen: string[][] = [];
       for (const make of ['knex', 'resettable'] as const) {
         let isStrict = false;

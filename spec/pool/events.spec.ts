@@ -5,8 +5,9 @@ import { Client } from 'pg';
 import { Pool as TarnPool } from 'tarn';
 import { resettable } from '../../lib';
 import { failure } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { useStage } from '../support/stage';
+import { describeUnless } from '../support/unless';
 
 const EVENTS = ['acquireRequest', 'acquireSuccess', 'createSuccess', 'release'] as const;
 
@@ -14,13 +15,10 @@ interface Emitter extends Record<'on' | 'removeListener', (event: string, listen
   removeAllListeners(event: string): void;
 }
 
-describe('knex.client.pool of a pool that was given (connectionPool: from knex 3.2 on)', () => {
+describeUnless(whyNoConnectionPool(), 'knex.client.pool of a pool that was given', () => {
   const stage = useStage();
   let owned: TarnPool<Client>;
 
-  before(function () {
-    if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
-  });
   beforeEach(() => {
     owned = own();
   });

@@ -4,19 +4,14 @@ import type { Knex } from 'knex';
 import { failure, never } from '../support/outcome';
 import { hearPool, only } from '../support/pool-events';
 import { type ResettableKnex, useStage } from '../support/stage';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoValidate } from '../support/quiet-knex';
+import { describeUnless } from '../support/unless';
 import { until } from '../support/until';
 
 type Check = (connection: object) => unknown;
 
-describe('the checks of the pool’s config (validate: from knex 3.2 on)', () => {
+describeUnless(whyNoValidate(), 'the checks of the pool’s config', () => {
   const stage = useStage();
-
-  before(function () {
-    const { client } = knexBuild()({ client: 'pg' });
-    const settings = client.getPoolSettings({ maxConnectionLifetimeMillis: 1 }) as object;
-    if ('maxConnectionLifetimeMillis' in settings) this.skip();
-  });
 
   async function pidOf(db: Knex): Promise<number> {
     const { rows } = await db.raw<{ rows: [{ pid: number }] }>('select pg_backend_pid() as pid');

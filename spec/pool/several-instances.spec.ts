@@ -9,16 +9,13 @@ import type * as migrations from '../../lib/migrations';
 import type * as testing from '../../lib/testing';
 import { atomic, resettable, ResetError } from '../../lib';
 import { failure, outcome } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
-describe('instances that share a pool (connectionPool: from knex 3.2 on)', () => {
+describeUnless(whyNoConnectionPool(), 'instances that share a pool', () => {
   const stage = useStage();
-  before(function () {
-    const { client } = knexBuild()({ client: 'pg' });
-    if (typeof client.initializeExternalPool !== 'function') this.skip();
-  });
   before(() => stage.database.query('create table t (id int)'));
 
   interface Shared {
@@ -109,12 +106,8 @@ describe('instances that share a pool (connectionPool: from knex 3.2 on)', () =>
   }
 });
 
-describe("an instance on a resettable instance's pool (connectionPool: from knex 3.2 on)", () => {
+describeUnless(whyNoConnectionPool(), "an instance on a resettable instance's pool", () => {
   const stage = useStage();
-  before(function () {
-    const { client } = knexBuild()({ client: 'pg' });
-    if (typeof client.initializeExternalPool !== 'function') this.skip();
-  });
 
   const ways: Record<string, (borrower: ResettableKnex, pid: number) => Promise<unknown>> = {
     'whose connection dies': (_, pid) => stage.database.query(`select pg_terminate_backend(${pid})`),

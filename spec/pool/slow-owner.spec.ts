@@ -4,9 +4,10 @@ import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { ResetError } from '../../lib';
 import { failure, watch } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 /** Gives its one connection when it is told to. */
 class SlowPool {
@@ -39,16 +40,12 @@ class SlowPool {
   numPendingAcquires = () => this.#asked.length;
 }
 
-describe('a pool of the user’s that gives late (connectionPool: from knex 3.2 on)', () => {
+describeUnless(whyNoConnectionPool(), 'a pool of the user’s that gives late', () => {
   const stage = useStage();
   let client: Client;
   let pool: SlowPool;
   let db: ResettableKnex;
 
-  before(function () {
-    const { client: dialect } = knexBuild()({ client: 'pg' });
-    if (typeof dialect.initializeExternalPool !== 'function') this.skip();
-  });
   beforeEach(async () => {
     client = new Client(stage.database.connection);
     client.on('error', () => {});

@@ -11,6 +11,7 @@ import { failure, never } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 interface Database {
   name: string;
@@ -57,14 +58,11 @@ function mariadb(client: string): Database {
 
 for (const database of [mariadb('mysql2'), mariadb('mysql'), ...SQLITE_ENGINES.map(sqlite)]) {
   const { name, reason } = database;
-  describe(`production features with ${name}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `production features with ${name}`, () => {
     let plain: Knex;
     let told: string[];
-    before(async function () {
-      if (reason) this.skip();
-      await database.open();
-    });
-    after(() => (reason ? undefined : database.close()));
+    before(() => database.open());
+    after(() => database.close());
     beforeEach(async () => {
       told = [];
       plain = await database.knex();

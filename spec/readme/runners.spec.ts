@@ -1,10 +1,9 @@
 // That the recipes for test runners work as docs/tests.md shows them: the files of examples/runners, run by their runners. vitest, jest and
 // ava are installed for it with RUNNERS=1, which takes the network.
-import { execFile } from 'node:child_process';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { Project } from '../mocha/project';
+import { Project, whyNoRunners } from '../mocha/project';
+import { itUnless } from '../support/unless';
 import { ROOT } from './readme-text';
 
 const VERSIONS = { vitest: '4.1.12', jest: '30.5.2', ava: '6.4.1' };
@@ -43,19 +42,12 @@ describe('the recipes for test runners', () => {
 
   before(async function () {
     await project().database.query('create table orders (id serial primary key, item text not null)');
-    if (!process.env.RUNNERS) return;
-    this.timeout(300_000);
-    const packages = Object.entries(VERSIONS).map(([name, version]) => `${name}@${version}`);
-    const flags = ['--prefix', project().folder, '--no-audit', '--no-fund', '--no-save'];
-    await promisify(execFile)('npm', ['install', ...flags, ...packages], { cwd: project().folder });
-    await project().install();
+    await project().installRunners(this, VERSIONS);
   });
 
   for (const [runner, { args, prints, createsDatabases }] of Object.entries(RUNNERS)) {
-    const isInstalled = (runner.split(',')[0] as string) in VERSIONS;
-    const condition = isInstalled ? ' (with RUNNERS=1, as in CI: installed by the spec itself)' : '';
-    it(`${runner}${condition}`, async function () {
-      if (isInstalled && !process.env.RUNNERS) this.skip();
+    const reason = (runner.split(',')[0] as string) in VERSIONS ? whyNoRunners() : undefined;
+    itUnless(reason, runner, async () => {
       const url = createsDatabases ? process.env.DATABASE_URL : project().database.url;
       const { output } = await project().node(args, { DATABASE_URL: url, NO_COLOR: '1' });
       for (const text of prints) expect(output).to.match(text);

@@ -12,6 +12,7 @@ import { PgBouncer, whyNoPgBouncer } from '../support/pgbouncer';
 import { makeKnex } from '../support/quiet-knex';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
 
@@ -69,15 +70,12 @@ describe('targetSessionAttrs, where what is told at login may be old', () => {
 
   const reason = whyNoPgBouncer();
   for (const mode of ['transaction', 'session']) {
-    describe(`behind PgBouncer, in ${mode} mode${reason ? ` (skipped: ${reason})` : ''}`, () => {
+    describeUnless(reason, `behind PgBouncer, in ${mode} mode`, () => {
       let bouncer: PgBouncer;
       const stand = async (server: { port: number }) => {
         const there = { observer: { host: '127.0.0.1', port: server.port }, connection: parameters };
         bouncer = await PgBouncer.before(there as never, { pool_mode: mode, default_pool_size: '9' });
       };
-      before(function () {
-        if (reason) this.skip();
-      });
       afterEach(() => bouncer?.dispose());
 
       it('goes by what the server is after its promotion, not by what it was', async () => {

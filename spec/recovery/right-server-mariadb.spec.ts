@@ -5,11 +5,12 @@ import { whyNoMariadb } from '../support/mariadb-server';
 import { useMysqlStage } from '../support/mysql-stage';
 import { failure } from '../support/outcome';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 const reason = whyNoMariadb();
 
 for (const client of ['mysql2', 'mysql']) {
-  describe(`targetSessionAttrs with ${client}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `targetSessionAttrs with ${client}`, () => {
     const stage = useMysqlStage();
 
     const setReadOnly = (value: 0 | 1) => stage.rows(`set global read_only = ${value}`);

@@ -3,12 +3,13 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { isFatal, type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { FaultProxy } from '../support/fault-proxy';
-import { knexBuild, makeKnex } from '../support/quiet-knex';
+import { makeKnex, whyNoConnectionPool } from '../support/quiet-knex';
 import { AlteredSocket } from '../support/altered-socket';
 import { failure, outcome } from '../support/outcome';
 import { ordinaryUrl } from '../support/database';
 import { ReplicatedServers, superuser } from '../support/replicated-servers';
 import { until } from '../support/until';
+import { itUnless } from '../support/unless';
 
 type Wanted = NonNullable<ResettableOptions['targetSessionAttrs']>;
 
@@ -360,12 +361,15 @@ describe('targetSessionAttrs', () => {
       }
     });
 
-    it('throws a TypeError with a pool of the user’s, which opens connections by itself (connectionPool: from knex 3.2 on)', async function () {
-      if (typeof knexBuild()({ client: 'pg' }).client.initializeExternalPool !== 'function') this.skip();
-      const owner = makeKnex({});
-      const shared = { connection: undefined as never, connectionPool: owner.client.pool } as Knex.Config;
-      expect(refuse(shared, 'primary')).to.throw(TypeError, /targetSessionAttrs with connectionPool/);
-      await owner.destroy();
-    });
+    itUnless(
+      whyNoConnectionPool(),
+      'throws a TypeError with a pool of the user’s, which opens connections by itself',
+      async () => {
+        const owner = makeKnex({});
+        const shared = { connection: undefined as never, connectionPool: owner.client.pool } as Knex.Config;
+        expect(refuse(shared, 'primary')).to.throw(TypeError, /targetSessionAttrs with connectionPool/);
+        await owner.destroy();
+      },
+    );
   });
 });

@@ -5,10 +5,11 @@ import { Client, Pool } from 'pg';
 import { Pool as TarnPool } from 'tarn';
 import { ResetError } from '../../lib';
 import { failure, never, nextTurn } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 import { wayOfRun } from '../support/way';
+import { describeUnless } from '../support/unless';
 
 interface Owned {
   pool: Knex.ConnectionPool;
@@ -17,16 +18,11 @@ interface Owned {
   close(): Promise<unknown>;
 }
 
-describe('resetConnection(), with a pool of the user’s (connectionPool: from knex 3.2 on)', () => {
+describeUnless(whyNoConnectionPool(), 'resetConnection(), with a pool of the user’s', () => {
   const stage = useStage();
   let owned: Owned;
   let db: ResettableKnex;
 
-  before(function () {
-    const { client } = knexBuild()({ client: 'pg' });
-    // knex 3.0 and 3.1 do not know connectionPool: there is nothing to show.
-    if (typeof client.initializeExternalPool !== 'function') this.skip();
-  });
   before(() => stage.database.query('create table t (id int)'));
   afterEach(() => owned?.close());
 

@@ -5,10 +5,11 @@ import { Pool as TarnPool } from 'tarn';
 import { Client } from 'pg';
 import { ResetError } from '../../lib';
 import { failure, outcome, watch } from '../support/outcome';
-import { knexBuild } from '../support/quiet-knex';
+import { whyNoConnectionPool } from '../support/quiet-knex';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { uncaughtDuring } from '../support/uncaught';
 import { until } from '../support/until';
+import { describeUnless } from '../support/unless';
 
 interface Raw {
   query(sql: string, callback?: (error: Error | null) => void): unknown;
@@ -235,12 +236,7 @@ describe('resetConnection(), when foreign code fails', () => {
     await worksOn(db);
   });
 
-  describe("of a pool of the user's (connectionPool: from knex 3.2 on)", () => {
-    before(function () {
-      const { client } = knexBuild()({ client: 'pg' });
-      if (typeof client.initializeExternalPool !== 'function') this.skip();
-    });
-
+  describeUnless(whyNoConnectionPool(), "of a pool of the user's", () => {
     for (const method of ['release', 'acquire'] as const) {
       it(`rejects every query, and resolves, when its ${method}() throws`, async () => {
         const create = async () => {

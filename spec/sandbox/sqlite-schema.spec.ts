@@ -8,6 +8,7 @@ import { type Resettable, resettable, type ResettableOptions } from '../../lib';
 import { failure } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
 import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
+import { describeUnless } from '../support/unless';
 
 const CHANGES: Record<string, (table: Knex.AlterTableBuilder) => unknown> = {
   'drops a column': (table) => table.dropColumn('note'),
@@ -26,14 +27,11 @@ const CHANGES: Record<string, (table: Knex.AlterTableBuilder) => unknown> = {
 for (const engine of SQLITE_ENGINES) {
   const reason = whyNot(engine);
 
-  describe(`schema changes on SQLite by ${engine}${reason ? ` (skipped: ${reason})` : ''}`, () => {
+  describeUnless(reason, `schema changes on SQLite by ${engine}`, () => {
     const instances: (Knex & Resettable)[] = [];
     let folder: string;
     let filename: string;
 
-    before(function () {
-      if (reason) this.skip();
-    });
     beforeEach(() => {
       folder = fs.mkdtempSync(path.join(os.tmpdir(), 'knex-reset-sqlite-'));
       filename = path.join(folder, 'data.sqlite');

@@ -4,7 +4,7 @@ import mysql from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2';
 import type { ResettableOptions } from '../../lib';
 import { Instances, type ResettableKnex } from './instances';
-import { MariadbServer, whyNoMariadb } from './mariadb-server';
+import { MariadbServer } from './mariadb-server';
 import { makeKnex } from './quiet-knex';
 import { until } from './until';
 
@@ -15,15 +15,11 @@ interface Process extends RowDataPacket {
   info: string | null;
 }
 
-/** Opens one before the specs of a suite, clears it after each, and closes it. Where no MariaDB is installed the suite is skipped: its title says so. */
+/** Opens one before the specs of a suite, clears it after each, and closes it. */
 export function useMysqlStage(settings?: Record<string, string>): MysqlStage {
   const stage = new MysqlStage();
-  const isMissing = whyNoMariadb() !== undefined;
-  before(async function () {
-    if (isMissing) this.skip();
-    await stage.open(settings);
-  });
-  afterEach(() => (isMissing ? undefined : stage.clear()));
+  before(() => stage.open(settings));
+  afterEach(() => stage.clear());
   after(() => stage.close());
   return stage;
 }

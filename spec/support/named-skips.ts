@@ -10,12 +10,12 @@ interface NamedSkip {
 
 const NAMED_SKIPS: NamedSkip[] = [
   {
-    title: /\(connectionPool: from knex 3\.2 on\)/,
+    title: /\(skipped: connectionPool: from knex 3\.2 on\)/,
     reason: 'an older Knex takes no pool of the user’s',
     holds: () => ['knex30', 'knex31'].includes(process.env.KNEX_BUILD ?? ''),
   },
   {
-    title: /\(validate: from knex 3\.2 on\)/,
+    title: /\(skipped: validate: from knex 3\.2 on\)/,
     reason: 'an older Knex has checks of its own alone',
     holds: () => ['knex30', 'knex31'].includes(process.env.KNEX_BUILD ?? ''),
   },

@@ -35,6 +35,19 @@ export function logOf(db: Knex): readonly LogEntry[] {
   return logs.get(db) ?? [];
 }
 
+/** Why the build under test takes no pool of the user's; undefined: it takes one. */
+export function whyNoConnectionPool(): string | undefined {
+  const { client } = knexBuild()({ client: 'pg' });
+  return typeof client.initializeExternalPool === 'function' ? undefined : 'connectionPool: from knex 3.2 on';
+}
+
+/** Why the build under test has no way to check a pool's connections; undefined: it has one. */
+export function whyNoValidate(): string | undefined {
+  // Knex gives the settings that it does not know to tarn.
+  const settings = knexBuild()({ client: 'pg' }).client.getPoolSettings({ maxConnectionLifetimeMillis: 1 }) as object;
+  return 'maxConnectionLifetimeMillis' in settings ? 'validate: from knex 3.2 on' : undefined;
+}
+
 /** The knex function of the build under test, for values such as `KnexTimeoutError`. */
 export function knexBuild(): typeof knex {
   const name = process.env.KNEX_BUILD ?? 'knex';
