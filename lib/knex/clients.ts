@@ -1,7 +1,7 @@
 // The clients of one instance: its own, and those of its copies and transactions. All are of one class, and one opener opens every connection.
 import { type BatchAsked, watchBatchInserts } from './batch-insert';
 import { watchBuilders } from './builders';
-import { claim, claimTransaction } from './identity';
+import { claim, claimTransaction, inheritPool } from './identity';
 import { type ClientHost, makeClaimedPrototype, type PooledClients } from './client-class';
 import type { KnexClient } from './client-shape';
 import { buildRealPool, openBy, openerOf, type OpenerHost } from './opener';
@@ -28,6 +28,7 @@ export class Clients implements PooledClients {
     this.#host = host;
     this.#config = client.config;
     this.#prototype = makeClaimedPrototype(client, host, this);
+    inheritPool(this.#prototype, host.pool);
     this.#opener = openerOf(client, opening);
   }
 

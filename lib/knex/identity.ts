@@ -46,6 +46,21 @@ export function claim<P>(client: { pool: P | undefined }, pool: P, prototype: ob
   client.pool = pool;
 }
 
+/**
+ * The pool of clients that have none of their own. Knex gives a copy that of its original, which has none while it is destroyed. The
+ * client of a transaction has none in any case.
+ */
+export function inheritPool(prototype: object, pool: object): void {
+  Object.defineProperty(prototype, 'pool', {
+    get(this: object) {
+      return isOfTransaction(this) ? undefined : pool;
+    },
+    set(this: object, value: unknown) {
+      Object.defineProperty(this, 'pool', { value, writable: true, enumerable: true, configurable: true });
+    },
+  });
+}
+
 /** The same for the client of one transaction, which has no pool. */
 export function claimTransaction(client: object, prototype: object): void {
   Object.setPrototypeOf(client, prototype);

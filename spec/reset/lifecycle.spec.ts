@@ -123,6 +123,23 @@ describe('destroy()', () => {
       await db.resetConnection();
       expect((await copy.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
+
+    it('opens a copy that was made while the instance was destroyed, and a copy of that one', async () => {
+      const db = stage.resettable();
+      await db.destroy();
+      const copy = db.withUserParams({ of: 'db' });
+      const second = copy.withUserParams({ of: 'copy' });
+      expect((await failure(copy.raw('select 1'))).message).to.include('Unable to acquire a connection');
+      await db.resetConnection();
+      for (const each of [copy, second]) {
+        expect(each.client.pool).to.equal(db.client.pool);
+        expect((await each.raw('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      }
+      await copy.destroy();
+      expect(copy.client.pool).to.equal(undefined);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
+      expect((await failure(db.raw('select 1'))).message).to.include('Unable to acquire a connection');
+    });
   });
 
   describe('then initialize()', () => {
