@@ -94,8 +94,8 @@ export class AcquireQueue {
     gate?.resolve();
   }
 
-  /** Resolves when the gate is open. Rejects when the request is turned away there. */
-  async passed(request: Request): Promise<void> {
+  /** Goes on when the gate is open, and holds the request until that very moment. Rejects when it is turned away there. */
+  async passed<T>(request: Request, goOn: () => T): Promise<Awaited<T>> {
     this.#held.add(request);
     try {
       while (this.#gate !== undefined) {
@@ -105,6 +105,7 @@ export class AcquireQueue {
     } finally {
       this.#held.delete(request);
     }
+    return await goOn();
   }
 
   /** Asks the real pool for it. It waits from then on: user code that the pool calls at once may call for a reset. */

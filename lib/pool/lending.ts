@@ -51,7 +51,7 @@ export class Lending {
       case 'inside':
         return request.enclosing?.enlist(request.askedAt);
       case 'held':
-        return queue.passed(request).then(() => this.#askAgain(request));
+        return queue.passed(request, () => this.#askAgain(request));
       case 'rejected':
         return Promise.reject(queue.refusalOf(request));
     }

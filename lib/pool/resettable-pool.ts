@@ -73,7 +73,7 @@ export class ResettablePool implements KnexPool {
     const { queue, register } = this;
     const known = connectionOf(raw);
     if (!queue.isGateClosed || queue.isClosed || (known && register.connections.has(known))) return undefined;
-    return queue.passed({ askedAt: undefined, enclosing: undefined, isEarlier: false, verdict: undefined });
+    return queue.passed({ askedAt: undefined, enclosing: undefined, isEarlier: false, verdict: undefined }, () => {});
   }
 
   // What people and metric exporters read.

@@ -82,4 +82,28 @@ describe('a reset that is called while a connection is asked for', () => {
     expect([(await first).generation, (await second)?.generation]).to.deep.equal([1, 2]);
     expect(await stored()).to.deep.equal([]);
   });
+
+  for (const waiting of ['reject', 'requeue'] as const) {
+    it(`${waiting}s all that have waited at the gate of the first, and that ask again one by one`, async () => {
+      const db = stage.resettable();
+      await db.raw('select 1');
+      const first = db.resetConnection();
+      let second: Promise<ResetReport> | undefined;
+      db.client.pool.on('acquireRequest', () => {
+        second ??= db.resetConnection({ reason: 'the second', waiting });
+      });
+      const held = await Promise.all([1, 2, 3].map((id) => outcome(asked(db('t').insert({ id })))));
+      await first;
+      const { rejectedWaiters, requeuedWaiters } = await (second as Promise<ResetReport>);
+      if (waiting === 'reject') {
+        for (const { error } of held)
+          expect(error).to.be.instanceOf(ResetError).and.to.include({ reason: 'the second' });
+        expect(await stored()).to.deep.equal([]);
+      } else {
+        expect(held.map(({ error }) => error as unknown)).to.deep.equal([undefined, undefined, undefined]);
+        expect(await stored()).to.have.lengthOf(3);
+      }
+      expect([rejectedWaiters, requeuedWaiters]).to.deep.equal(waiting === 'reject' ? [3, 0] : [0, 3]);
+    });
+  }
 });
