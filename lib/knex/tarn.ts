@@ -9,7 +9,7 @@ export { isTarn, type PendingAcquire, type Tarn, type Validate } from './pool-sh
 /** What this package adds to the making, checking and closing of a connection. */
 export interface Guards {
   create(make: Create): Promise<object>;
-  /** The pool has it now, and its listeners are about to hear of it. */
+  /** The pool has it now, and its listeners have heard of it. */
   opened(connection: object): void;
   /** Whether an idle connection may be lent without a check. */
   isFit(connection: object): boolean;
@@ -38,8 +38,8 @@ export class TarnPool {
       _destroy: (connection: object) => guards.destroy(connection, (other) => this.#methods._destroy.call(tarn, other)),
       _doAcquire: () => this.#serve(guards),
       _executeEventHandlers: (event: string, ...told: unknown[]) => {
-        if (event === 'createSuccess') guards.opened(told[1] as object);
         if (tarn.emitter.listenerCount(event) > 0) tellListeners(tarn, event, told);
+        if (event === 'createSuccess') guards.opened(told[1] as object);
       },
     });
   }

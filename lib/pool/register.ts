@@ -81,10 +81,14 @@ export class Register implements SessionEvents {
     return connection;
   }
 
-  /** The real pool has one that was opened for it. */
+  /** The real pool has one that was opened for it, and its listeners have heard of it. Of a close that has begun before they hear now. */
   pooled(raw: object): void {
     const connection = connectionOf(raw);
-    if (connection) connection.isPooled = true;
+    if (!connection) return;
+    connection.isPooled = true;
+    const { closing } = connection;
+    const tellClosed = closing && this.#real.tellClosing(raw, false);
+    if (tellClosed) inBackground(closing.done.finally(tellClosed));
   }
 
   #tapped(raw: object, stamp = this.stamp): Connection {

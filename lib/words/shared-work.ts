@@ -48,6 +48,11 @@ export class SharedWork<T> {
     }
   }
 
+  /** Its result, for those who are no waiters: it gets no time for them. */
+  get done(): Promise<T> {
+    return this.#done.promise;
+  }
+
   /** Nobody needs it any more: its time is up. */
   end(): void {
     this.#latest.hurry(0);

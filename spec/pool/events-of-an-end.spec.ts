@@ -198,6 +198,35 @@ describe('the events of knex.client.pool', () => {
     });
   });
 
+  describe('tell of one that is closed before the pool has it', () => {
+    // The opening has ended by then, and the pool hears of it some microtasks later.
+    for (const [what, close] of Object.entries({
+      'a reset': (db: ResettableKnex) => db.resetConnection(),
+      'destroy()': (db: ResettableKnex) => db.destroy(),
+    })) {
+      for (let ticks = 0; ticks <= 8; ticks++) {
+        it(`by ${what} ${ticks} microtasks after its afterCreate`, async () => {
+          let closed: Promise<unknown> | undefined;
+          const afterCreate = (raw: object, done: (error: unknown, raw: object) => void) => {
+            done(null, raw);
+            closed = (async () => {
+              for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+              await close(db);
+            })();
+          };
+          const db: ResettableKnex = stage.resettable({ pool: { min: 0, max: 3, afterCreate } });
+          const heard = hearPool(db);
+          await outcome(db.raw('select 1'));
+          await closed;
+          await nextTurn();
+          const ends = only(heard, 'createSuccess', ...ENDS);
+          if (ends.length > 0) expect(ends).to.deep.equal(['createSuccess A', 'destroyRequest A', 'destroySuccess A']);
+          else expect(only(heard, 'createFail')).to.have.lengthOf(1);
+        });
+      }
+    }
+  });
+
   it('tell as often of an end as of a beginning, whatever comes between', async () => {
     const db = stage.resettable({ pool: { max: 4 } }, { timeoutMillis: 1000 });
     const heard = hearPool(db);
