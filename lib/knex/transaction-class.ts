@@ -100,8 +100,8 @@ function withLife(Base: TransactionClass, handles: FastHandles): TransactionClas
       try {
         const preparing = handles.prepare(this.client);
         if (preparing) await preparing;
-        const waiting = controller.ask(given);
-        if (waiting) await waiting;
+        // Another reset may have begun when it goes on.
+        for (let waiting = controller.ask(given); waiting; waiting = controller.ask(given)) await waiting;
         const connection = given ?? unfenced(await this.client.acquireConnection());
         await use(this, { connection, isCallers: given !== undefined && given !== null }, work);
       } catch (error) {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { ResetError, TransactionTimeoutError } from '../../lib';
-import { failure, millisOf, nextTurn, outcome } from '../support/outcome';
+import { asked, failure, millisOf, nextTurn, outcome } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -173,6 +173,31 @@ describe('a transaction on a connection that is not the pool’s, while a reset 
       .and.to.include({ reason: 'the second' });
     expect(await stored()).to.deep.equal([]);
   });
+
+  for (const [waiting, rows] of [
+    ['reject', []],
+    ['requeue', [{ id: 2 }]],
+  ] as const) {
+    it(`is asked before another reset that begins when it goes on (${waiting})`, async () => {
+      const { reset, told } = await lasting();
+      let second: Promise<unknown> | undefined;
+      let isOver = false;
+      db.client.pool.on('acquireRequest', () => {
+        second ??= db.resetConnection({ reason: 'the second', waiting }).then(() => {
+          isOver = true;
+        });
+      });
+      const transaction = outcome(ask().then(() => isOver));
+      await nextTurn();
+      const query = outcome(asked(db.raw('select 1')));
+      await Promise.all([reset, told, query]);
+      const { value, error } = await transaction;
+      if (waiting === 'reject') expect(error).to.be.instanceOf(ResetError).and.to.include({ reason: 'the second' });
+      else expect(value).to.equal(true);
+      await second;
+      expect(await stored()).to.deep.equal(rows);
+    });
+  }
 
   it('goes on in the grace when its connection was taken from the pool by hand', async () => {
     const raw = await db.client.acquireConnection();
