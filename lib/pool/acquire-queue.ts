@@ -135,10 +135,9 @@ export class AcquireQueue {
     for (const request of [...this.#waiting.keys(), ...this.#held]) {
       if (request.verdict instanceof Error) continue;
       if (request.verdict === REQUEUE) turned.requeued--;
-      request.verdict = how === 'requeue' && !request.isEarlier ? REQUEUE : error();
-      turned[request.verdict === REQUEUE ? 'requeued' : 'rejected']++;
-      const pending = this.#waiting.get(request);
-      if (pending) tell(pending, request.verdict);
+      const verdict = how === 'requeue' && !request.isEarlier ? REQUEUE : error();
+      turned[verdict === REQUEUE ? 'requeued' : 'rejected']++;
+      this.#judge(request, verdict, tell);
     }
     if (how === 'reject') this.#wakeHeld();
     return turned;
@@ -147,12 +146,16 @@ export class AcquireQueue {
   /** What a borrower of this package's own has asked is not waited for any more. */
   giveUp(borrower: object, tell: Tell): void {
     for (const request of [...this.#waiting.keys(), ...this.#held]) {
-      if (request.borrower !== borrower) continue;
-      request.verdict = new Error('the time for this is up');
-      const pending = this.#waiting.get(request);
-      if (pending) tell(pending, request.verdict);
+      if (request.borrower === borrower) this.#judge(request, new Error('the time for this is up'), tell);
     }
     this.#wakeHeld();
+  }
+
+  /** At the gate it hears its verdict by `#wakeHeld()`, or when the gate opens. */
+  #judge(request: Request, verdict: Verdict, tell: Tell): void {
+    request.verdict = verdict;
+    const pending = this.#waiting.get(request);
+    if (pending) tell(pending, verdict);
   }
 
   /** The gate stays closed to those that come. */

@@ -85,9 +85,11 @@ export class Lending {
       return elsewhere;
     }
     const known = connectionOf(raw);
-    // It was closed while the real pool had it checked: listeners have heard that it was lent.
-    if (known?.closing !== undefined && !host.isExternal) real.release(raw);
-    if (known?.closing !== undefined) return this.#askAgain(request);
+    if (known?.closing !== undefined) {
+      // It was closed while the real pool had it checked: listeners have heard that it was lent.
+      if (!host.isExternal) real.release(raw);
+      return this.#askAgain(request);
+    }
     // A pool that several instances share lends what another one has tapped before.
     const connection = known && register.connections.has(known) ? known : register.track(raw);
     connection.lend(request.askedAt);

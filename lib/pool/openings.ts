@@ -164,7 +164,7 @@ export class Openings implements RawOpenings {
     const { stamp } = register;
     const adopted = async () => {
       const connection = this.#tracked(await opening, stamp);
-      connection.isPooled = true;
+      register.pooled(connection.raw);
       if (stamp.generation !== register.stamp.generation) await register.discard(connection);
     };
     this.#counted(adopted).catch(() => {});

@@ -81,6 +81,16 @@ describe('the handle of a transaction', () => {
       await Promise.all([ours.rollback(), theirs.rollback()]);
     });
 
+    it('has a client without a pool, as knex’s has, and ends no instance by its destroy()', async () => {
+      for (const instance of [stage.knex(), db, db.withUserParams({})]) {
+        const trx = await instance.transaction();
+        expect(trx.client.pool).to.equal(undefined);
+        await trx.destroy();
+        await trx.rollback();
+        await instance.raw('select 1');
+      }
+    });
+
     it('sends queries on its own connection, by each of its members', async () => {
       const [one, other] = [await db.transaction(), await db.transaction()];
       const pid = one.raw('pg_backend_pid() as pid');
