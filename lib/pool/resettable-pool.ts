@@ -12,8 +12,6 @@ import { type Listener, RealPools } from './real-pools';
 import { Register } from './register';
 
 export class ResettablePool implements KnexPool {
-  /** Like tarn's: users read it to know whether `knex.destroy()` was called. */
-  destroyed = false;
   readonly host: PoolHost;
   readonly queue = new AcquireQueue();
   readonly real: RealPools;
@@ -77,6 +75,11 @@ export class ResettablePool implements KnexPool {
   }
 
   // What people and metric exporters read.
+
+  /** Like tarn's: whether `knex.destroy()` was called. */
+  get destroyed(): boolean {
+    return this.queue.isClosed;
+  }
 
   get min(): number {
     return this.real.min;
@@ -173,13 +176,11 @@ export class ResettablePool implements KnexPool {
   close(): (() => void) | undefined {
     const tellEnded = this.queue.isClosed ? undefined : this.real.tellEnd();
     this.queue.isClosed = true;
-    this.destroyed = true;
     return tellEnded;
   }
 
   /** After `destroy()`: lends again. */
   reopen(): void {
     this.queue.isClosed = false;
-    this.destroyed = false;
   }
 }
