@@ -52,8 +52,9 @@ export function claim<P>(client: { pool: P | undefined }, pool: P, prototype: ob
  */
 export function inheritPool(prototype: object, pool: object): void {
   Object.defineProperty(prototype, 'pool', {
-    get(this: object) {
-      return isOfTransaction(this) ? undefined : pool;
+    // On the hot path of a copy's queries.
+    get(this: { readonly transacting?: boolean }) {
+      return this.transacting ? undefined : pool;
     },
     set(this: object, value: unknown) {
       Object.defineProperty(this, 'pool', { value, writable: true, enumerable: true, configurable: true });
