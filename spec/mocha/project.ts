@@ -8,6 +8,7 @@ import { buildCode } from '../../script/build';
 import { freshDatabase, type TestDatabase } from '../support/database';
 
 const checkout = path.resolve(__dirname, '..', '..');
+const projects = path.join(__dirname, 'projects');
 const workers = 4;
 
 /** How each test came out, by its full title: `passed`, `pending`, or the message that it failed with. */
@@ -37,7 +38,7 @@ export class Project {
     readonly database: TestDatabase,
   ) {}
 
-  /** Registers the hooks of a project in the `describe` that calls it. `name` is a folder below projects/. */
+  /** Registers the hooks of a project in the `describe` that calls it. `name` is a folder below projects/: it gets db.js from there, unless it has its own. */
   static use(name: string): () => Project {
     let project: Project | undefined;
     before(async () => {
@@ -50,7 +51,8 @@ export class Project {
   static async create(name: string): Promise<Project> {
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'knex-reset-'));
     const project = new Project(folder, await freshDatabase());
-    await fs.cp(path.join(__dirname, 'projects', name), folder, { recursive: true });
+    await fs.copyFile(path.join(projects, 'db.js'), path.join(folder, 'db.js'));
+    await fs.cp(path.join(projects, name), folder, { recursive: true });
     await project.install();
     for (const schema of ['public', ...Array.from({ length: workers }, (_, id) => `worker_${id}`)]) {
       await project.database.query(`

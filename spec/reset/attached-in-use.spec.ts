@@ -3,18 +3,17 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError, resettable } from '../../lib';
 import { failure, outcome, watch } from '../support/outcome';
-import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
+import { NOTHING, type ResettableKnex } from '../support/stage';
+import { storedIn, useTable } from './stage';
 import { until } from '../support/until';
 
 describe('resettable()', () => {
-  const stage = useStage();
+  const stage = useTable();
   let plain: Knex;
 
-  before(() => stage.database.query('create table t (id int)'));
   beforeEach(() => {
     plain = stage.knex({ pool: { max: 2 } });
   });
-  afterEach(() => stage.database.query('truncate t'));
 
   function attach(): ResettableKnex {
     return stage.adopt(resettable(plain));
@@ -44,7 +43,7 @@ describe('resettable()', () => {
       expect(await failure(trx('t').insert({ id: 2 }))).to.be.an.instanceof(ResetError);
       await outcome(trx.rollback());
       await until('its promise is settled', () => execution.state !== 'pending');
-      expect(await stage.database.query('select * from t')).to.be.empty;
+      expect(await storedIn(stage)).to.be.empty;
       expect(db.connectionState().connections).to.deep.equal({ idle: 0, inUse: 0, opening: 0, waiting: 0 });
     });
 
@@ -81,7 +80,7 @@ describe('resettable()', () => {
       goOn();
       expect((await transaction).error).to.be.an('error');
       expect(db.connectionState().connections).to.deep.equal({ idle: 1, inUse: 0, opening: 0, waiting: 0 });
-      expect(await stage.database.query('select * from t')).to.be.empty;
+      expect(await storedIn(stage)).to.be.empty;
     });
   });
 

@@ -1,16 +1,13 @@
 // A reset that user code calls at once while a connection is asked for: the request was made before it.
 import { expect } from 'chai';
-import type { Knex } from 'knex';
 import { ResetError, type ResetReport } from '../../lib';
 import { asked, failure, outcome } from '../support/outcome';
-import { type ResettableKnex, useStage } from '../support/stage';
+import type { ResettableKnex } from '../support/stage';
+import { insert, storedIn, useTable } from './stage';
 
 describe('a reset that is called while a connection is asked for', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int)'));
-  afterEach(() => stage.database.query('truncate t'));
-  const stored = () => stage.database.query('select id from t');
-  const insert = (db: Knex) => asked(db('t').insert({ id: 1 }));
+  const stage = useTable();
+  const stored = () => storedIn(stage);
 
   /** Calls for a reset the first time that a connection is asked for, in one way or the other. */
   type Trap = (call: (db: ResettableKnex) => void) => ResettableKnex;

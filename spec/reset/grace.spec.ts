@@ -5,13 +5,12 @@ import { type Connection, connectionOf } from '../../lib/connection/connection';
 import { NO_MUTEX } from '../../lib/connection/mutex';
 import { defer } from '../../lib/words/waiting';
 import { failure, never, outcome } from '../support/outcome';
-import { NOTHING, useStage } from '../support/stage';
+import { NOTHING } from '../support/stage';
 import { until } from '../support/until';
+import { storedIn, useTable } from './stage';
 
 describe('resetConnection()', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int)'));
-  afterEach(() => stage.database.query('truncate t'));
+  const stage = useTable();
 
   describe('with a grace', () => {
     it('lets a transaction commit that ends in time, and aborts the one that does not', async () => {
@@ -32,7 +31,7 @@ describe('resetConnection()', () => {
       expect(await short).to.deep.equal({ value: 'committed' });
       expect(await endless).to.be.an.instanceof(ResetError);
       expect(report.abortedTransactions).to.have.lengthOf(1);
-      expect(await stage.database.query('select id from t')).to.deep.equal([{ id: 1 }]);
+      expect(await storedIn(stage)).to.deep.equal([{ id: 1 }]);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
 

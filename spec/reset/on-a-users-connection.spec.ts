@@ -4,26 +4,33 @@ import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { ResetError, TransactionTimeoutError } from '../../lib';
 import { asked, failure, millisOf, nextTurn, outcome } from '../support/outcome';
-import { type ResettableKnex, useStage } from '../support/stage';
+import type { ResettableKnex, Stage } from '../support/stage';
 import { until } from '../support/until';
+import { storedIn, useTable } from './stage';
 
 interface Raw {
   query(sql: string): Promise<unknown>;
 }
 
-describe('a transaction on a connection of the user’s own', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int primary key)'));
+/** A connection for each spec, which the user has opened. */
+function useOwnConnection(stage: Stage): () => Client {
   let own: Client;
-  let db: ResettableKnex;
-
   beforeEach(async () => {
-    await stage.database.query('truncate t');
-    db = stage.resettable();
     own = new Client(stage.database.connection);
     await own.connect();
   });
   afterEach(() => own.end().catch(() => {}));
+  return () => own;
+}
+
+describe('a transaction on a connection of the user’s own', () => {
+  const stage = useTable();
+  const own = useOwnConnection(stage);
+  let db: ResettableKnex;
+
+  beforeEach(() => {
+    db = stage.resettable();
+  });
 
   for (const [what, sql] of [
     ['idle', 'select 1'],
@@ -39,7 +46,7 @@ describe('a transaction on a connection of the user’s own', () => {
             await trx.raw(sql);
             await new Promise(() => {});
           },
-          { connection: own } as never,
+          { connection: own() } as never,
         ),
       );
       await until('it is open', () => isOpen);
@@ -48,46 +55,41 @@ describe('a transaction on a connection of the user’s own', () => {
       expect(report.abortedTransactions).to.have.lengthOf(1);
       expect((await transaction).error).to.be.instanceOf(ResetError);
       expect(await stage.database.locks()).to.deep.equal([]);
-      expect(await stage.database.query('select id from t')).to.deep.equal([]);
-      expect((await own.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      expect(await storedIn(stage)).to.deep.equal([]);
+      expect((await own().query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
   }
 
   it('is over after a reset: that the user then ends the connection does not count as a death', async () => {
-    const trx = await db.transaction(undefined, { connection: own } as never);
+    const trx = await db.transaction(undefined, { connection: own() } as never);
     trx.executionPromise.catch(() => {});
     await db.resetConnection();
     const pid = async () => (await db.raw('select pg_backend_pid() as pid')).rows[0].pid;
     const before = await pid();
-    await own.end();
+    await own().end();
     expect(await pid()).to.equal(before);
   });
 
   it('refuses what its handle asks after the reset', async () => {
-    const trx = await db.transaction(undefined, { connection: own } as never);
+    const trx = await db.transaction(undefined, { connection: own() } as never);
     trx.executionPromise.catch(() => {});
     await db.resetConnection();
     expect(await failure(trx('t').insert({ id: 1 }))).to.be.instanceOf(ResetError);
     expect(await failure(trx.commit())).to.be.instanceOf(ResetError);
-    expect(await stage.database.query('select id from t')).to.deep.equal([]);
+    expect(await storedIn(stage)).to.deep.equal([]);
   });
 });
 
 describe('a transaction on a connection that is not the pool’s, while a reset runs', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int primary key)'));
-  let own: Client;
+  const stage = useTable();
+  const own = useOwnConnection(stage);
   let db: ResettableKnex;
 
-  beforeEach(async () => {
-    await stage.database.query('truncate t');
+  beforeEach(() => {
     db = stage.resettable({ pool: { min: 0, max: 1 } }, { timeoutMillis: 1000 });
-    own = new Client(stage.database.connection);
-    await own.connect();
   });
-  afterEach(() => own.end().catch(() => {}));
 
-  const stored = () => stage.database.query('select id from t');
+  const stored = () => storedIn(stage);
 
   /** A transaction on it that ends by itself, or never. */
   async function open(isEndless = false): Promise<{ told: ReturnType<typeof outcome> }> {
@@ -99,7 +101,7 @@ describe('a transaction on a connection that is not the pool’s, while a reset 
           if (isEndless) await new Promise(() => {});
           return 'stored';
         },
-        { connection: own } as never,
+        { connection: own() } as never,
       ),
     );
     await stage.running('pg_sleep');
@@ -127,11 +129,11 @@ describe('a transaction on a connection that is not the pool’s, while a reset 
       expect(await millisOf(end())).to.be.within(190, 2500);
       expect((await told).error).to.be.instanceOf(ResetError);
       expect(await stored()).to.deep.equal([]);
-      expect((await own.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+      expect((await own().query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     });
   }
 
-  const ask = () => db.transaction((trx) => trx('t').insert({ id: 2 }), { connection: own } as never);
+  const ask = () => db.transaction((trx) => trx('t').insert({ id: 2 }), { connection: own() } as never);
 
   /** A reset that lasts, and what it aborts. */
   async function lasting(): Promise<{ reset: Promise<unknown>; told: Promise<unknown> }> {
@@ -210,9 +212,7 @@ describe('a transaction on a connection that is not the pool’s, while a reset 
 });
 
 describe('a raw connection taken inside a transaction', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int primary key)'));
-  beforeEach(() => stage.database.query('truncate t'));
+  const stage = useTable();
 
   /** Runs another transaction, while the holder of the raw connection asks something late. */
   async function next(db: ResettableKnex, raw: Raw): Promise<void> {
@@ -220,7 +220,7 @@ describe('a raw connection taken inside a transaction', () => {
       await trx('t').insert({ id: 5 });
       await outcome(raw.query('insert into t values (99)'));
     });
-    expect(await stage.database.query('select id from t order by id')).to.deep.equal([{ id: 5 }]);
+    expect(await storedIn(stage)).to.deep.equal([{ id: 5 }]);
   }
 
   for (const [what, end] of [

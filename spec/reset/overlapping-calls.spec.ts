@@ -2,16 +2,14 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError, type ResetOptions } from '../../lib';
-import { asked, failure, nextTurn, outcome, watch } from '../support/outcome';
-import { type ResettableKnex, useStage } from '../support/stage';
+import { failure, nextTurn, outcome, watch } from '../support/outcome';
+import type { ResettableKnex } from '../support/stage';
 import { until } from '../support/until';
+import { insert, storedIn, useTable } from './stage';
 
 describe('a reset that is called while another one runs', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int)'));
-  afterEach(() => stage.database.query('truncate t'));
-  const stored = () => stage.database.query('select id from t');
-  const insert = (db: Knex) => asked(db('t').insert({ id: 1 }));
+  const stage = useTable();
+  const stored = () => storedIn(stage);
 
   /** Its only connection is in use for as long as a grace lasts. */
   async function busy(): Promise<{ db: ResettableKnex; told: Promise<Error> }> {
@@ -139,15 +137,14 @@ describe('a reset that is called while another one runs', () => {
 });
 
 describe('destroy() between two resets', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int)'));
+  const stage = useTable();
 
   it('does not concern what is asked after the second', async () => {
     const db = stage.resettable();
     const told = failure(db.raw('select pg_sleep(30)'));
     await stage.running('pg_sleep');
     const calls = [db.resetConnection(), db.destroy(), db.resetConnection()];
-    const later = outcome(asked(db('t').insert({ id: 1 })));
+    const later = outcome(insert(db));
     await Promise.all([...calls, told]);
     expect((await later).error).to.equal(undefined);
   });
@@ -157,11 +154,11 @@ describe('destroy() between two resets', () => {
     const told = failure(db.raw('select pg_sleep(30)'));
     await stage.running('pg_sleep');
     const first = db.resetConnection();
-    const between = watch(asked(db('t').insert({ id: 2 })));
+    const between = watch(insert(db));
     const calls = [first, db.destroy(), db.resetConnection()];
     await nextTurn();
     expect(between.error).to.be.instanceOf(ResetError);
     await Promise.all([...calls, told]);
-    expect(await stage.database.query('select id from t where id = 2')).to.deep.equal([]);
+    expect(await storedIn(stage)).to.deep.equal([]);
   });
 });

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { ResetError } from '../../lib';
 import { failure } from '../support/outcome';
-import { type ResettableKnex, useStage } from '../support/stage';
+import type { ResettableKnex } from '../support/stage';
+import { storedIn, useTable } from './stage';
 
 const insert = (trx: Knex) => trx('t').insert({ id: 1 });
 
@@ -25,11 +26,8 @@ const ASKED: [what: string, ask: (db: ResettableKnex) => PromiseLike<unknown>][]
 ];
 
 describe('in the same tick as resetConnection()', () => {
-  const stage = useStage();
-  before(() => stage.database.query('create table t (id int)'));
-  afterEach(() => stage.database.query('truncate t'));
-
-  const stored = () => stage.database.query('select * from t');
+  const stage = useTable();
+  const stored = () => storedIn(stage);
 
   for (const pool of ['cold', 'warm'] as const) {
     describe(`with a ${pool} pool`, () => {

@@ -1,3 +1,4 @@
+// The instance of each project: it is copied into its folder for a run.
 const knex = require('knex');
 const { resettable } = require('knex-reset');
 
