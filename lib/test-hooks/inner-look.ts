@@ -7,20 +7,22 @@ import { REASON } from './unheard';
 export class InnerLook implements Isolation {
   readonly hasEnd = false;
   readonly #instance: InstanceUnderTest;
-  #earlier = new Set<Connection>();
+  /** Leases: a connection may go from the outer test to this one. */
+  #earlier = new Set<object>();
 
   constructor(instance: InstanceUnderTest) {
     this.#instance = instance;
   }
 
   async open(): Promise<void> {
-    this.#earlier = new Set(this.#lent());
+    this.#earlier = new Set(this.#lent().map(({ lease }) => lease));
   }
 
   async close(earlier: OpenThings): Promise<LeakReport> {
     const leaks = await lookForLeaks(watched(this.#instance), earlier);
-    const left = this.#lent().filter((connection) => !this.#earlier.has(connection));
-    const entries = [...this.#instance.open].filter(({ connection }) => left.includes(connection));
+    const left = this.#lent().filter(({ lease }) => !this.#earlier.has(lease));
+    const open = [...this.#instance.open].filter((entry) => !entry.holdsNothing);
+    const entries = open.filter((entry) => !earlier.has(entry.describe().id));
     await this.#instance.endSome(left, entries, REASON);
     return leaks;
   }

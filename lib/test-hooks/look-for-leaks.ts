@@ -19,7 +19,7 @@ interface Watched {
   readonly open: () => Iterable<OpenEntry>;
   readonly connections: () => Iterable<Used>;
   readonly waiting: () => number;
-  readonly allBegun?: Promise<unknown> | undefined;
+  readonly allBegun?: () => Promise<unknown> | undefined;
 }
 
 /** All of an instance. */
@@ -28,7 +28,7 @@ export function watched({ open, pool, recording }: Pick<InstanceUnderTest, 'open
     open: () => open,
     connections: () => pool.register.connections,
     waiting: () => pool.waiting,
-    allBegun: recording.allBegun,
+    allBegun: () => recording.allBegun,
   };
 }
 
@@ -49,7 +49,7 @@ export async function lookForLeaks(
   { open, connections, waiting, allBegun }: Watched,
   earlier: OpenThings,
 ): Promise<LeakReport> {
-  await allBegun;
+  await allBegun?.();
   const deadline = new Deadline(SETTLE_MILLIS);
   for (let turn = 0; ; turn++) {
     const described = [...open()].filter((entry) => !entry.holdsNothing).map((entry) => entry.describe());

@@ -1,12 +1,8 @@
 // Hooks with isolation 'sandbox', and what is open outside of the test's sandbox: a test that leaves something there fails, the next one is clean.
 import { expect } from 'chai';
-import { resettable } from '../../lib';
 import { type ResetHooks, resetHooks } from '../../lib/mocha';
 import { failure } from '../support/outcome';
-import { makeKnex } from '../support/quiet-knex';
-import { SQLITE_ENGINES, sqliteClient, whyNot } from '../support/sqlite-engines';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
-import { itUnless } from '../support/unless';
 import { until } from '../support/until';
 import { Project } from './project';
 
@@ -174,35 +170,6 @@ describe("isolation 'sandbox' and what is outside of the sandbox", () => {
     await kept.rollback();
     await end(outer);
   });
-});
-
-describe('a test inside another that leaves a transaction', () => {
-  for (const engine of SQLITE_ENGINES) {
-    const reason = whyNot(engine);
-
-    itUnless(reason, `is rolled back where the connection has the data, SQLite in memory by ${engine}`, async () => {
-      const connection = { filename: ':memory:' };
-      const client = sqliteClient(engine);
-      const db = resettable(makeKnex(connection, { client, useNullAsDefault: true, pool: { min: 1, max: 1 } }));
-      const hooks = resetHooks(db, { isolation: 'reset' }) as Record<
-        keyof ResetHooks,
-        (given?: object) => Promise<void>
-      >;
-      try {
-        await db.schema.createTable('t', (table) => table.increments());
-        await hooks.beforeEach({ name: 'outer', fullName: 'outer' });
-        const inner = { name: 'inner', fullName: 'outer > inner' };
-        await hooks.beforeEach(inner);
-        const trx = await db.transaction();
-        trx.executionPromise.catch(() => {});
-        await trx('t').insert({ id: 1 });
-        expect((await failure(hooks.afterEach(inner))).message).to.include('left 1 transaction');
-        expect(await db('t')).to.be.empty;
-      } finally {
-        await db.destroy();
-      }
-    });
-  }
 });
 
 describe("isolation 'sandbox' and hooks of mocha's that fail or leak", () => {
