@@ -5,6 +5,13 @@ import { type Deferred, defer } from '../words/waiting';
 
 const NONE = Object.freeze({ count: 0, amongWaiters: 0 });
 
+interface Pause {
+  /** What the attempt before has failed of. */
+  readonly failed: unknown;
+  /** Absent: it waits for no connection. An alarm ends only an attempt that does. */
+  readonly isWaiter?: () => boolean;
+}
+
 interface Call {
   readonly reason: string | undefined;
   readonly waiting: 'reject' | 'requeue';
@@ -17,8 +24,8 @@ export class Resets {
   #rejecting: { readonly reason: string | undefined; readonly call: number } | undefined;
   /** The fatal error that `onFatal: 'reset'` has called for one last, and which call that was. */
   #cause: { readonly error: unknown; readonly call: number } | undefined;
-  /** Of blocks between two attempts, and of later attempts, with whether these wait for a connection. */
-  readonly #pauses = new Map<Deferred<never>, (() => boolean) | undefined>();
+  /** Of blocks between two attempts, and of later attempts. */
+  readonly #pauses = new Map<Deferred<never>, Pause>();
 
   /** How many there have been. */
   get count(): number {
@@ -59,14 +66,11 @@ export class Resets {
     return this.#cause?.call === this.#calls && errors.includes(this.#cause.error);
   }
 
-  /**
-   * Runs what a block waits for between two attempts, or its later attempt. Its alarm rejects when a reset is called for.
-   * @param isWaiter whether it waits for a connection: the alarm of an attempt is for that alone
-   */
-  async pause<T>(wait: (alarm: Promise<never>) => Promise<T>, isWaiter?: () => boolean): Promise<T> {
+  /** Runs what a block waits for between two attempts, or its later attempt. Its alarm rejects when a reset is called for. */
+  async pause<T>(pause: Pause, wait: (alarm: Promise<never>) => Promise<T>): Promise<T> {
     const alarm = defer<never>();
     alarm.promise.catch(() => {});
-    this.#pauses.set(alarm, isWaiter);
+    this.#pauses.set(alarm, pause);
     try {
       return await wait(alarm.promise);
     } finally {
@@ -75,15 +79,15 @@ export class Resets {
   }
 
   /** Rejects the blocks that are about to be tried again: what was asked before a call is not asked again after it. Returns their number, and how many of them wait for a connection. */
-  endPauses(error: () => ResetError): { count: number; amongWaiters: number } {
+  endPauses(error: (cause: unknown) => ResetError): { count: number; amongWaiters: number } {
     if (this.#pauses.size === 0) return NONE;
     const ended = { count: 0, amongWaiters: 0 };
-    for (const [alarm, isWaiter] of this.#pauses) {
+    for (const [alarm, { failed, isWaiter }] of this.#pauses) {
       if (isWaiter && !isWaiter()) continue;
       this.#pauses.delete(alarm);
       ended.count++;
       if (isWaiter) ended.amongWaiters++;
-      alarm.reject(error());
+      alarm.reject(error(failed));
     }
     return ended;
   }

@@ -131,7 +131,7 @@ function* inTurns(): Generator<Promise<void> | undefined, never> {
 export function turnAway({ pool, resets }: ResetHost, request: ResetRequest, teardown: Teardown): void {
   const { reason, waiting } = request;
   const { report } = teardown;
-  const error = () => new ResetError({ reason, generation: report.generation });
+  const error = (cause?: unknown) => new ResetError({ reason, generation: report.generation, cause });
   const { count, amongWaiters } = resets.endPauses(error);
   report.rejectedWaiters += count;
   if (pool.waiting === 0) return;

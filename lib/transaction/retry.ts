@@ -49,22 +49,24 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
   let earlier = resets.calls;
   // What was asked before a reset is not asked again after it.
   const isFenced = () => resets.calls !== earlier;
+  let failed: unknown;
   for (let number = 1; ; number++) {
     const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
     try {
-      return await (number === 1 ? once(attempt) : again(instance, attempt, once));
+      return await (number === 1 ? once(attempt) : again(instance, attempt, { failed, once }));
     } catch (error) {
       if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
       if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;
-      if (isFenced() || !(await isCallbackOver(instance, attempt, limit)) || isFenced()) throw error;
+      if (isFenced() || !(await isCallbackOver(instance, attempt, { limit, failed: error })) || isFenced()) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       const hooks = hooksOf(instance, options, attempt.transaction);
-      await resets.pause(async (alarm) => {
+      await resets.pause({ failed: error }, async (alarm) => {
         const running = hooks.runAll('onRetry', occasion);
         for (const later of await Promise.race([running, limit.reached, alarm])) suppress(error, later);
         await limit.sleep(backoff(retry, number), alarm);
       });
       if (isFenced()) throw error;
+      failed = error;
     }
   }
 }
@@ -76,13 +78,14 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
 async function isCallbackOver(
   { resets, settings }: TransactionHost,
   { transaction }: Attempt,
-  limit: Limit,
+  { limit, failed }: { limit: Limit; failed: unknown },
 ): Promise<boolean> {
   const { work } = transaction ?? {};
   if (!work?.isCallbackRunning) return true;
   const deadline = new Deadline(settings.timeoutMillis);
   try {
-    await resets.pause((alarm) => Promise.race([within(deadline, work.whenCallbackOver), limit.reached, alarm]));
+    const over = within(deadline, work.whenCallbackOver);
+    await resets.pause({ failed }, (alarm) => Promise.race([over, limit.reached, alarm]));
   } finally {
     deadline.hurry(0);
   }
@@ -90,12 +93,16 @@ async function isCallbackOver(
 }
 
 /** A later attempt. While it has no connection a reset ends it, whatever that does with other waiters. */
-function again<T>({ resets }: TransactionHost, attempt: Attempt, once: Once<T>): Promise<T> {
+function again<T>(
+  { resets }: TransactionHost,
+  attempt: Attempt,
+  { failed, once }: { failed: unknown; once: Once<T> },
+): Promise<T> {
   const isWaiter = () => (attempt.transaction?.state.is ?? 'acquiring') === 'acquiring';
-  return resets.pause((alarm) => {
+  return resets.pause({ failed, isWaiter }, (alarm) => {
     alarm.catch((error: unknown) => attempt.transaction?.doom(error));
     return Promise.race([once(attempt), alarm]);
-  }, isWaiter);
+  });
 }
 
 /** Those that it had when it was rolled back; where it never began, those that it would have had. */

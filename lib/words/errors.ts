@@ -16,10 +16,10 @@ export class ResetError extends KnexResetError {
   /** The number of the reset: 1, 2, … */
   readonly generation: number;
 
-  constructor(details: { reason: string | undefined; generation: number; transaction?: OpenTransaction | undefined }) {
+  constructor(details: ErrorDetails & { reason: string | undefined; generation: number }) {
     const { reason, generation, transaction } = details;
     const what = transaction ? `transaction ${shown(transaction.label ?? transaction.id)} was aborted` : 'aborted';
-    super(`${what} by a connection reset${reason ? ` (${shown(reason)})` : ''}`, ResetError.code, { transaction });
+    super(`${what} by a connection reset${reason ? ` (${shown(reason)})` : ''}`, ResetError.code, details);
     this.reason = reason;
     this.generation = generation;
   }

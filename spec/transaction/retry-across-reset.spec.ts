@@ -57,7 +57,9 @@ describe('a block with retry, when a reset begins', () => {
       },
       { retry: 3, hooks: { onRetry: () => stage.db.resetConnection() } },
     );
-    await rejection(block);
+    expect(await rejection(block))
+      .to.be.instanceOf(ResetError)
+      .and.to.include({ cause: conflict });
     expect(runs).to.equal(1);
   });
 
@@ -83,7 +85,9 @@ describe('a block with retry, when a reset begins', () => {
     const query = later(db.raw('select 1'));
     await until('a query waits as well', () => db.connectionState().connections.waiting === 2);
     const reset = db.resetConnection({ waiting: 'requeue' });
-    expect(await rejection(block)).to.be.instanceOf(ResetError);
+    expect(await rejection(block))
+      .to.be.instanceOf(ResetError)
+      .and.to.include({ cause: conflict });
     expect(await reset).to.include({ rejectedWaiters: 1, requeuedWaiters: 1 });
     await query;
     expect(runs).to.equal(1);

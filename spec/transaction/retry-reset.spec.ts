@@ -48,7 +48,7 @@ describe('a block that pauses before another attempt', () => {
       const reset = stage.db.resetConnection({ reason: 'the spec', connections });
       expect(await millisOf(rejection(block))).to.be.below(1000);
       const error = await rejection(block);
-      expect(error).to.be.instanceOf(ResetError).and.to.include({ reason: 'the spec', generation: 1 });
+      expect(error).to.be.instanceOf(ResetError).and.to.include({ reason: 'the spec', generation: 1, cause: conflict });
       await reset;
       stage.transcript.clear();
       await stage.db.raw('select 1');
@@ -84,7 +84,9 @@ describe('a block that pauses before another attempt', () => {
       const onRetry = () => new Promise<void>(() => (isCalled = true));
       const { block } = await pausing({ hooks: { onRetry } }, 0, () => isCalled);
       await end();
-      expect(await rejection(block)).to.be.instanceOf(ResetError);
+      expect(await rejection(block))
+        .to.be.instanceOf(ResetError)
+        .and.to.include({ cause: conflict });
       expect(attempts).to.equal(1);
     });
   }
