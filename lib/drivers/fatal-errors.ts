@@ -18,14 +18,15 @@ export function isFatal(error: unknown): boolean {
 
 /**
  * Whether the whole transaction can succeed if it is run again: a serialization failure (40001) or a deadlock (40P01), also one that
- * the callback swallowed, which then is the cause of a `TransactionFailedError`.
+ * the callback swallowed, which then is the cause of a `TransactionFailedError`, or one that came after the driver had stopped waiting.
  *
  * @example
  * await db.atomic(block, { retry: { attempts: 3, when: (error) => isRetryable(error) } });
  * @see docs/transactions.md#retry-and-verifycommit
  */
 export function isRetryable(error: unknown): boolean {
-  return means(error instanceof TransactionFailedError ? error.cause : error, 'retry');
+  const isCause = error instanceof TransactionFailedError || isClientTimeout(error);
+  return means(isCause ? read(error, 'cause') : error, 'retry');
 }
 
 /** The code of a broken socket. The error does not say which one. */

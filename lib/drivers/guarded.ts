@@ -33,6 +33,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   wasRestarted: { returns: false },
   endedBefore: { returns: false },
   endHeard: { returns: undefined },
+  watchRefusal: { returns: { heard: () => undefined, end() {} } },
   watchCut: { returns: { hasCut: () => false, end() {} } },
   losesDataOnClose: { returns: false },
   send: 'rejects',

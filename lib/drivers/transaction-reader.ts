@@ -25,8 +25,17 @@ export interface TransactionReader<C> {
   endedBefore?(connection: C, answer: Answer): boolean;
   /** The part of the answer to COMMIT that arrived before the connection died. Absent: the answer arrives whole or not at all. */
   endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
+  /** Called when the driver waits no longer for the answer to COMMIT. Absent: what the server refuses then is not heard. */
+  watchRefusal?(connection: C): RefusalWatch;
   /** Called before a COMMIT is cancelled. Absent: a cancel never ends the wait of a finished COMMIT. */
   watchCut?(connection: C): CutWatch;
+}
+
+export interface RefusalWatch {
+  /** What the server has answered with since. */
+  heard(): unknown;
+  /** Nothing is listened to any more. */
+  end(): void;
 }
 
 export interface CutWatch {

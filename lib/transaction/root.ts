@@ -80,22 +80,35 @@ export class RootTransaction extends ConnectionOwner {
     const isGivenUp = error === connection.refusal || error instanceof ResetError;
     if (isGivenUp || !isAnswerToCommit(error, connection.death !== undefined))
       return this.#inDoubt(state, connection.fatal ?? error);
-    await this.#commitFailed(error);
+    if (isClientTimeout(error)) return this.#answeredLate(error);
+    // The error arrives before the server has freed the transaction's locks.
+    await this.#whenQuiet();
+    if (this.state.is === 'committing') this.#refused(this.state, error);
   }
 
-  /** The error arrives before the server has freed the transaction's locks; one that says that the driver waits no longer, before the answer. */
-  async #commitFailed(error: unknown): Promise<void> {
+  #whenQuiet(): Promise<unknown> {
+    return within(this.instance.settings.timeoutMillis, this.connection.whenQuiet());
+  }
+
+  /** The driver waits no longer, and the server goes on. */
+  async #answeredLate(error: unknown): Promise<void> {
     const { connection } = this;
     const { driver, raw } = connection;
-    const quiet = connection.whenQuiet().then(() => true);
-    const isQuiet = await within(this.instance.settings.timeoutMillis, quiet);
+    const watch = driver.watchRefusal?.(raw);
+    await this.#whenQuiet();
+    watch?.end();
     const { state } = this;
     if (state.is !== 'committing') return;
-    const late = driver.endHeard?.(raw);
-    if (late) return this.#answered(state, late);
-    const isHeard = driver.endHeard !== undefined && isQuiet && connection.death === undefined;
-    if (isClientTimeout(error) && !isHeard) return this.#inDoubt(state, error);
-    const { cancelledFor } = state;
+    const heard = driver.endHeard?.(raw);
+    if (heard) return this.#answered(state, heard);
+    const refusal = watch?.heard();
+    if (refusal === undefined || !isAnswerToCommit(refusal, connection.death !== undefined))
+      return this.#inDoubt(state, refusal ?? connection.death ?? error);
+    (error as { cause?: unknown }).cause ??= refusal;
+    this.#refused(state, error);
+  }
+
+  #refused({ cancelledFor }: StateOf<'committing'>, error: unknown): void {
     this.move({ is: 'ended', outcome: { kind: 'rolledBack', error: cancelledFor ? cancelledFor.error : error } });
   }
 

@@ -1,6 +1,6 @@
 // pg's `query_timeout` ends a query in the client only: the server goes on, and its answer to COMMIT counts.
 import { expect } from 'chai';
-import { CommitUnknownError } from '../../lib';
+import { type AtomicTransaction, CommitUnknownError } from '../../lib';
 import { makeKnex } from '../support/quiet-knex';
 import { until } from '../support/until';
 import { type Db, rejection, useStage } from './stage';
@@ -23,7 +23,12 @@ describe("a COMMIT that pg's query_timeout has given up", () => {
   before(async () => {
     await stage.database.query(`
       create function wait() returns trigger language plpgsql as
-        $$ begin perform pg_advisory_xact_lock(1); if new.id = 0 then raise exception 'no'; end if; return null; end $$;
+        $$ begin
+          perform pg_advisory_xact_lock(1);
+          if new.id = 0 then raise exception 'no'; end if;
+          if new.id < 0 then raise exception 'conflict' using errcode = '40001'; end if;
+          return null;
+        end $$;
       create constraint trigger waits after insert on t initially deferred for each row execute function wait();`);
   });
 
@@ -62,10 +67,30 @@ describe("a COMMIT that pg's query_timeout has given up", () => {
   it('is a failure where the server refuses it', async () => {
     const { done, unlock } = await givenUp(() => FORMS['db.atomic()'](make(), 0));
     await unlock();
-    expect(await rejection(done))
+    const error = await rejection(done);
+    expect(error)
       .to.match(/Query read timeout/)
       .and.not.be.instanceOf(CommitUnknownError);
+    expect(error.cause).to.include({ code: 'P0001', message: 'no' });
     expect(await stage.ids()).to.deep.equal([]);
+  });
+
+  it('is tried again where the server refuses it for a conflict', async () => {
+    const block = (trx: AtomicTransaction) => trx('t').insert({ id: trx.attempt === 1 ? -1 : trx.attempt });
+    const { done, unlock } = await givenUp(() => make().atomic(block, { retry: 2 }));
+    await unlock();
+    await done;
+    expect(await stage.ids()).to.deep.equal([2]);
+  });
+
+  it('is unknown where the connection dies before the answer', async () => {
+    const { done, unlock } = await givenUp(() => FORMS['db.atomic()'](make(), 1));
+    const committing = (await stage.database.backends()).find(({ query }) => query.startsWith('COMMIT'));
+    await stage.database.terminate(committing!.pid);
+    const error = await rejection(done);
+    expect(error).to.be.instanceOf(CommitUnknownError);
+    expect(error.cause).to.include({ code: '57P01' });
+    await unlock();
   });
 
   it("is unknown where the answer does not come within the instance's time", async () => {

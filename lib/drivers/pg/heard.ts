@@ -2,7 +2,7 @@
 // and of nothing when the connection dies before that.
 import { means } from '../error-codes';
 import { countOfRollbacksTo } from '../statement-text';
-import type { Answer, CutWatch } from '../transaction-reader';
+import type { Answer, CutWatch, RefusalWatch } from '../transaction-reader';
 import type { PgConnection } from './client';
 
 /** On the wire itself: it is asked for with each statement. */
@@ -65,6 +65,16 @@ export function endHeard(connection: PgConnection): 'committed' | 'rolledBack' |
   const tags = tagsOf(connection);
   if (tags.includes('COMMIT')) return 'committed';
   return tags.includes('ROLLBACK') ? 'rolledBack' : undefined;
+}
+
+/** pg does not tell of an error whose statement it waits for no longer. */
+export function watchRefusal({ connection: wire }: PgConnection): RefusalWatch {
+  let refusal: unknown;
+  const onError = (error: unknown) => {
+    refusal ??= error;
+  };
+  wire.on('errorMessage', onError);
+  return { heard: () => refusal, end: () => void wire.off('errorMessage', onError) };
 }
 
 /** In the place of a tag: COPY has begun, and waits for its data. */

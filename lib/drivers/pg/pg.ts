@@ -7,7 +7,7 @@ import type { TransactionStatus } from '../transaction-reader';
 import { cancel } from './cancel';
 import type { PgConnection } from './client';
 import { checkConstraints } from './constraints';
-import { endHeard, hasCommitted, watchCut, wasRestarted } from './heard';
+import { endHeard, hasCommitted, watchCut, watchRefusal, wasRestarted } from './heard';
 import { isInStep } from './ledger';
 import { askServerKind, keepParameters, toldServerKind } from './server-kind';
 import { PLAIN_ROWS } from './plain-rows';
@@ -70,6 +70,7 @@ export const pgDriver: Driver<PgConnection> = {
   endedBefore: wasRestarted,
   endHeard,
   watchCut,
+  watchRefusal,
   isPostgres: true,
   takesScripts: true,
   tap,
