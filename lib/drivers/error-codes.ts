@@ -28,6 +28,8 @@ export type Meaning =
   | 'readOnly'
   /** A lock was not granted in time. */
   | 'lockTimeout'
+  /** Another session, or a limit of its own, has ended the statement. */
+  | 'cancelled'
   /** The client has stopped waiting, but the server still runs the statement. */
   | 'clientTimeout'
   /** No error: the server warns. */
@@ -74,6 +76,7 @@ const SQLSTATES: CodeTable = {
   '3B001': { is: ['noSavepoint'], because: 'there is no such savepoint' },
   '25006': { is: ['readOnly'], because: 'the transaction is read-only, or the server a standby' },
   '55P03': { is: ['lockTimeout'], because: 'the lock was not to be had within lock_timeout' },
+  '57014': { is: ['cancelled'], because: 'the statement was cancelled, or ran past statement_timeout' },
   '55006': { is: ['inUse'], because: 'other sessions use the database' },
   '42501': { is: ['forbidden'], because: 'the role has not the right to do that' },
   '3D000': { is: ['noDatabase'], because: 'there is no such database' },
@@ -81,10 +84,7 @@ const SQLSTATES: CodeTable = {
   '3F000': { is: ['outdated'], because: 'there is no such schema' },
   '42703': { is: ['outdated'], because: 'there is no such column' },
   '26000': { is: ['outdated'], because: 'the prepared statement is not there: a pooler has lent another connection' },
-  '42P05': {
-    is: ['outdated'],
-    because: 'the prepared statement is there already: a pooler has lent another connection',
-  },
+  '42P05': { is: ['outdated'], because: 'the prepared statement is there: a pooler has lent another connection' },
 };
 
 /** MySQL and MariaDB. https://github.com/sidorares/node-mysql2/blob/master/lib/constants/errors.js */
@@ -108,6 +108,7 @@ const MYSQL_CODES: CodeTable = {
     is: ['mayBeRolledBack'],
     because: 'the row has changed since it was read; innodb_snapshot_isolation rolls back at that',
   },
+  ER_QUERY_INTERRUPTED: { errno: 1317, is: ['cancelled'], because: 'the statement was cancelled' },
   ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: { errno: 1792, is: ['readOnly'], because: 'the transaction is read-only' },
   ER_READ_ONLY_MODE: { errno: 1836, is: ['readOnly'], because: 'the server is in read-only mode' },
   ER_OPTION_PREVENTS_STATEMENT: {
@@ -127,6 +128,7 @@ const SQLITE_CODES: CodeTable = {
   SQLITE_BUSY_RECOVERY: { is: ['lockTimeout'], because: 'another process recovers the log' },
   SQLITE_BUSY_SNAPSHOT: { is: ['lockTimeout'], because: 'another connection has written since this one has read' },
   SQLITE_BUSY_TIMEOUT: { is: ['lockTimeout'], because: 'another process has kept the lock for too long' },
+  SQLITE_INTERRUPT: { is: ['cancelled'], because: 'the statement was cancelled' },
   SQLITE_LOCKED: { is: ['lockTimeout'], because: 'another statement of the same connection has the lock' },
   SQLITE_LOCKED_SHAREDCACHE: { is: ['lockTimeout'], because: 'another connection with the same cache has the lock' },
   SQLITE_LOCKED_VTAB: { is: ['lockTimeout'], because: 'a virtual table is locked' },
@@ -156,11 +158,7 @@ const WITHOUT_CODE: readonly Entry[] = [
     because: 'the connection was closed before',
   },
   { text: /Client (was closed|has .* error) and is not queryable$/, is: ['fatal'], because: 'it was closed before' },
-  {
-    text: /^(timeout expired|.* due to connection timeout)$/,
-    is: ['fatal'],
-    because: 'it was not established in time',
-  },
+  { text: /^(timeout expired|.* due to connection timeout)$/, is: ['fatal'], because: 'it was not open in time' },
   { text: /Query read timeout$/, is: ['clientTimeout'], because: 'pg has given up waiting, the server goes on' },
 ];
 

@@ -39,6 +39,11 @@ export function endsSession(error: unknown): boolean {
   return means(error, 'endsSession');
 }
 
+/** Another session, or a limit of its own, has ended the statement. */
+export function isCancelled(error: unknown): boolean {
+  return means(error, 'cancelled');
+}
+
 /** The driver waits no longer. The server goes on, and may still answer. */
 export function isClientTimeout(error: unknown): boolean {
   return means(error, 'clientTimeout');

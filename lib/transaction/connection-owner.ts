@@ -1,11 +1,13 @@
 // A transaction that has a connection of its own: how it gets it and gives it back, and what the answers on it mean.
 import type { ConnectionUser } from '../connection/lease';
+import { isCancelled } from '../drivers/fatal-errors';
 import type { OpenEntry } from '../pool/open-entry';
 import { shown } from '../words/describe';
 import { BlockControlError, KnexResetError } from '../words/errors';
 import { inBackground } from '../words/foreign';
 import { nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
+import { hasTurn } from './control-statements';
 import { ControlledTransaction } from './controlled-transaction';
 import { type EndingStatement, ServerView, type Verdict } from './server-view';
 
@@ -111,7 +113,14 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
         ? view.succeeded(connection, isOpen, { sql, result })
         : view.failed(connection, error, this.instance.isFatal(error));
     if (verdict && isOpen) this.follow(verdict);
+    if (isCancelled(error)) this.#explain(error as { cause?: unknown });
     return error;
+  }
+
+  /** A server does not know why a statement was cancelled. */
+  #explain(error: { cause?: unknown }): void {
+    const ending = [this, ...this.openInside()].find((each) => each.state.is === 'rollingBack' && hasTurn(each));
+    if (ending) error.cause ??= ending.failure(`transaction ${ending.name} was rolled back while it ran`, undefined);
   }
 
   readied(sql: string, error: unknown): void {

@@ -1,10 +1,17 @@
 // The rollback of a transaction does not wait for the blocks that have joined it: what they ask later is refused.
 import { expect } from 'chai';
-import { type AtomicTransaction, atomic, TransactionTimeoutError } from '../../lib';
-import { later, rejection, useStage } from './stage';
+import { type AtomicTransaction, atomic, TransactionFailedError, TransactionTimeoutError } from '../../lib';
+import { type AnyError, later, rejection, useStage } from './stage';
 
 const never = () => new Promise<never>(() => {});
 const joined = { savepoint: false } as const;
+
+/** The server's error says only that it was cancelled. */
+function expectRolledBack(error: AnyError): void {
+  expect(error).to.include({ code: '57014' });
+  expect(error.cause).to.be.instanceOf(TransactionFailedError);
+  expect(error.cause?.message).to.match(/rolled back while it ran/);
+}
 
 describe('a joined block that continues after its transaction', () => {
   // Longer than a test may take.
@@ -45,17 +52,31 @@ describe('a joined block that continues after its transaction', () => {
     expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
   });
 
+  it('says that it was rolled back, where its query is cancelled for that', async () => {
+    await stage.db.atomic(async (trx) => {
+      let inside: Promise<unknown> | undefined;
+      const inner = trx.atomic(async (savepoint) => {
+        inside = later(savepoint.atomic((same) => same.raw('select pg_sleep(30)'), joined));
+        await stage.running(/pg_sleep/);
+        throw mine;
+      });
+      expect(await rejection(inner)).to.equal(mine);
+      expectRolledBack(await rejection(inside as Promise<unknown>));
+      // What the server itself cancels has no such cause.
+      await trx.raw("set local statement_timeout = '10ms'");
+      const timeout = await rejection(trx.atomic((savepoint) => savepoint.raw('select pg_sleep(30)')));
+      expect(timeout).to.include({ code: '57014' }).and.not.to.have.property('cause');
+    });
+  });
+
   it('lets a transaction be rolled back by its handle', async () => {
     const trx = await stage.db.transaction();
     await trx('t').insert({ id: 1 });
-    let inside: Promise<unknown> | undefined;
-    const working = Promise.all([
-      atomic(trx, () => (inside = trx.raw('select pg_sleep(30)')), joined),
-      stage.running(/pg_sleep/).then(() => Promise.reject(mine)),
-    ]);
+    const inside = later(atomic(trx, () => trx.raw('select pg_sleep(30)'), joined));
+    const working = Promise.all([inside, stage.running(/pg_sleep/).then(() => Promise.reject(mine))]);
     expect(await rejection(working)).to.equal(mine);
     await trx.rollback();
-    await rejection(inside as Promise<unknown>);
+    expectRolledBack(await rejection(inside));
     await stage.idle();
     expect(await stage.ids()).to.deep.equal([]);
     expect(await stage.database.locks()).to.deep.equal([]);
