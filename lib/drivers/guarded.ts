@@ -31,7 +31,6 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   hasCommitted: { returns: false },
   commitsSilently: { returns: false },
   wasRestarted: { returns: false },
-  endedBefore: { returns: false },
   endHeard: { returns: undefined },
   watchRefusal: { returns: { heard: () => undefined, end() {} } },
   watchCut: { returns: { hasCut: () => false, end() {} } },

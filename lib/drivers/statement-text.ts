@@ -18,9 +18,15 @@ export function namesAutocommit(sql: string): boolean {
   return /\bset\b.*\bautocommit\b/is.test(sql);
 }
 
+/** Whether it is more than one statement, as far as its semicolons show. */
+export function isScript(sql: string): boolean {
+  return /;\s*\S/.test(sql);
+}
+
 /** Whether it leaves a transaction as it is, whatever becomes of it: a single statement about rows, settings or savepoints. */
 export function isOfRows(sql: string): boolean {
-  return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, ''))) && !/;\s*\S|^\s*set\b.*\bautocommit\b/is.test(sql);
+  if (isScript(sql) || /^\s*set\b.*\bautocommit\b/is.test(sql)) return false;
+  return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, '')));
 }
 
 const COMMENT_OR_QUOTED = /--[^\n]*|\/\*(?!M?!)[\s\S]*?\*\/|'[^']*'|"[^"]*"|`[^`]*`/g;

@@ -19,10 +19,8 @@ export interface TransactionReader<C> {
   hasCommitted(connection: C, answer: Answer): boolean;
   /** Whether a statement commits the transaction implicitly, as schema changes do on MySQL. Absent: none does. */
   commitsSilently?(sql: string): boolean;
-  /** Whether a statement has ended the transaction and begun another one (AND CHAIN). Absent: it is never known. */
+  /** Whether a statement has ended the transaction and begun another one (AND CHAIN), also where a script has failed behind that. Absent: it is never known. */
   wasRestarted?(connection: C, answer: Answer): boolean;
-  /** Whether the script that has just failed had ended the transaction before. Absent: only the status shows it. */
-  endedBefore?(connection: C, answer: Answer): boolean;
   /** The part of the answer to COMMIT that arrived before the connection died. Absent: the answer arrives whole or not at all. */
   endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
   /** Called when the driver waits no longer for the answer to COMMIT. Absent: what the server refuses then is not heard. */

@@ -91,7 +91,7 @@ export class ServerView {
     const status = driver.status(raw);
     if (means(answer.error, 'mayBeRolledBack'))
       return status === 'idle' ? this.#endedByServer(answer.error) : undefined;
-    return status === 'idle' || driver.endedBefore?.(raw, answer) ? this.#ended({ driver, raw }, answer) : undefined;
+    return status === 'idle' || driver.wasRestarted?.(raw, answer) ? this.#ended({ driver, raw }, answer) : undefined;
   }
 
   #endedByServer(error: unknown): Verdict {

@@ -9,7 +9,7 @@ import { endsInBetween, Watch } from './watch';
 import { PLAIN_ROWS } from './plain-rows';
 import { askServerKind } from './server-kind';
 import { tapConnection } from './tap';
-import { commitsByItself, isCommit, isRestart } from '../statement-text';
+import { commitsByItself, isCommit, isRestart, isScript } from '../statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -129,8 +129,9 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
       reasonOf(connection) !== undefined || socketOf(connection).destroyed || socketOf(connection).readableEnded,
     // The server says only whether a transaction is open. What has ended it is known by the text.
     hasCommitted: (_connection, { sql, error }) => commitsByItself(sql) || (!error && isCommit(sql)),
-    // The server's status is the same before and after.
-    wasRestarted: (_connection, { sql, result }) => isRestart(sql) || endsInBetween(result),
+    // The server's status is the same before and after. How far a script came that has failed is not known.
+    wasRestarted: (_connection, { sql, error, result }) =>
+      (isRestart(sql) && (!error || isScript(sql))) || endsInBetween(result),
     commitsSilently: commitsByItself,
     send,
     cancel,

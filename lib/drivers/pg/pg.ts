@@ -67,7 +67,6 @@ export const pgDriver: Driver<PgConnection> = {
   checkConstraints,
   hasCommitted,
   wasRestarted,
-  endedBefore: wasRestarted,
   endHeard,
   watchCut,
   watchRefusal,
