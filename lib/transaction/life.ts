@@ -54,8 +54,7 @@ export abstract class Life {
   protected aborted(error: Error): Error {
     const told = (this.#refusal?.error ?? error) as Error;
     const state = this.#state;
-    const wasRollingBack = state.is === 'rollingBack';
-    this.move({ is: 'aborted', told, error: wasRollingBack ? state.error : told, wasRollingBack });
+    this.move({ is: 'aborted', told, failure: state.is === 'rollingBack' ? { error: state.error } : undefined });
     return told;
   }
 
@@ -100,7 +99,8 @@ export abstract class Life {
   /** What it ends with, or has ended with; undefined while it is open. */
   get endReason(): unknown {
     const state = this.#state;
-    if (state.is === 'rollingBack' || state.is === 'aborted') return state.error;
+    if (state.is === 'rollingBack') return state.error;
+    if (state.is === 'aborted') return state.failure ? state.failure.error : state.told;
     return this.outcome && this.outcome.kind !== 'committed' ? this.outcome.error : undefined;
   }
 

@@ -140,10 +140,10 @@ export async function settleAborted(transaction: Transaction, thrown?: Failure):
   const { state, connection } = transaction;
   if (state.is !== 'aborted') return;
   // Whoever settles it meanwhile tells the same.
-  if (thrown && !state.wasRollingBack) transaction.move({ ...state, error: thrown.error });
+  if (thrown && !state.failure) transaction.move({ ...state, failure: thrown });
   if (transaction.hasConnection) connection.doubt();
-  await runFatalHooks(transaction, (thrown ?? state).error, new Deadline(stepMillis(transaction)));
-  if (transaction.state.is === 'aborted') end(transaction, { kind: 'rolledBack', error: transaction.state.error });
+  await runFatalHooks(transaction, transaction.endReason, new Deadline(stepMillis(transaction)));
+  if (transaction.state.is === 'aborted') end(transaction, { kind: 'rolledBack', error: transaction.endReason });
 }
 
 /** Ends what is open inside a transaction that is being rolled back: the server undoes it all at once. */
@@ -154,7 +154,7 @@ export function endWithin(transaction: Transaction, error: unknown): void {
     const { state } = child;
     // One that is being rolled back already has a reason of its own.
     if (state.is === 'rollingBack') end(child, rolledBackFor(child, state.error));
-    else end(child, { kind: 'rolledBack', error: state.is === 'aborted' ? state.error : error });
+    else end(child, { kind: 'rolledBack', error: state.is === 'aborted' ? child.endReason : error });
   }
 }
 

@@ -20,11 +20,10 @@ export type State =
   | { readonly is: 'rollingBack'; readonly error: unknown }
   | {
       readonly is: 'aborted';
-      readonly error: unknown;
       /** What its queries get. */
       readonly told: Error;
-      /** It was being rolled back for its error already: what its callback throws now is late. */
-      readonly wasRollingBack?: boolean;
+      /** What it ends with instead: what it was being rolled back for already, or else what its callback has thrown. */
+      readonly failure?: Failure | undefined;
     }
   | { readonly is: 'inDoubt'; readonly error: Error; readonly value: unknown; readonly recorded: Recorded | undefined }
   | { readonly is: 'ended'; readonly outcome: Outcome }

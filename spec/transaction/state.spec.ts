@@ -17,7 +17,7 @@ const EXAMPLES: { [N in StateName]: Extract<State, { is: N }> } = {
   doomed: { is: 'doomed', error: doomed },
   committing: { is: 'committing', value: 'value' },
   rollingBack: { is: 'rollingBack', error: doomed },
-  aborted: { is: 'aborted', error: doomed, told },
+  aborted: { is: 'aborted', told, failure: { error: doomed } },
   inDoubt: { is: 'inDoubt', error: doomed, value: 'value', recorded: undefined },
   ended: { is: 'ended', outcome: committed },
   released: { is: 'released', outcome: committed },
@@ -90,7 +90,7 @@ describe('the states of a transaction', () => {
       const life = lifeIn('open');
       life.doom(reason);
       life.doom(new Error('later'));
-      life.move({ is: 'aborted', error: told, told });
+      life.move({ is: 'aborted', told });
       life.move(EXAMPLES.ended);
       expect(life.ownRefusal).to.deep.equal({ error: reason });
     }
