@@ -97,9 +97,7 @@ export class SandboxTransaction extends RootTransaction {
 
   /** A query has taken the savepoint away that it had, and with it the transaction. */
   escaped(sql: string): void {
-    const by = { sql, hasCommitted: false, wasRestarted: false };
-    this.view.endedBy = by;
-    this.follow({ is: 'endedByUser', by });
+    this.follow(this.view.endedByUser({ sql, hasCommitted: false, wasRestarted: false }));
   }
 }
 

@@ -31,14 +31,17 @@ interface FatalHooks {
 export class ServerView {
   /** The first statement error that no rollback to a savepoint has undone. */
   firstError: unknown;
-  /** Set once a statement of the user's has ended the transaction. */
-  endedBy: EndingStatement | undefined;
+  /** What has ended the transaction. `server`: it has rolled back with a statement that failed, which is not the doing of a later one. */
+  #end: EndingStatement | 'server' | undefined;
   /** What its holders are told of that. */
   control: Error | undefined;
   /** A fatal error was met; an object: its hooks run, or have run. */
   fatal: 'none' | 'met' | FatalHooks = 'none';
-  /** The server has rolled it back with a statement that failed: that no transaction is open is not the doing of a later one. */
-  #isEndedByServer = false;
+
+  /** The statement of the user's that has ended the transaction. */
+  get endedBy(): EndingStatement | undefined {
+    return this.#end === 'server' ? undefined : this.#end;
+  }
 
   /** Whoever ends it may be one of its onFatal hooks. */
   get isInFatalHooks(): boolean {
@@ -58,9 +61,8 @@ export class ServerView {
     if (status === 'open') {
       if (isOpen && driver.wasRestarted?.(raw, answer)) return this.#ended({ driver, raw }, answer);
       this.firstError = undefined;
-      this.endedBy = undefined;
-      this.#isEndedByServer = false;
-    } else if (status === 'idle' && isOpen && !this.#isEndedByServer) {
+      this.#end = undefined;
+    } else if (status === 'idle' && isOpen && this.#end !== 'server') {
       return this.#ended({ driver, raw }, answer);
     }
     return undefined;
@@ -87,7 +89,7 @@ export class ServerView {
    * a COMMIT by hand may have failed, the server may have rolled back with the statement: no error says so.
    */
   readied({ driver, raw }: Answering, answer: Answer): Verdict | undefined {
-    if (this.endedBy || this.#isEndedByServer) return undefined;
+    if (this.#end) return undefined;
     const status = driver.status(raw);
     if (means(answer.error, 'mayBeRolledBack'))
       return status === 'idle' ? this.#endedByServer(answer.error) : undefined;
@@ -95,17 +97,19 @@ export class ServerView {
   }
 
   #endedByServer(error: unknown): Verdict {
-    this.#isEndedByServer = true;
+    this.#end = 'server';
     return { is: 'endedByServer', error };
   }
 
   /** What came first has ended it: after a schema change on MySQL the transaction goes on without one on the server. */
   #ended({ driver, raw }: Answering, answer: Answer): Verdict {
-    this.endedBy ??= {
-      sql: answer.sql,
-      hasCommitted: driver.hasCommitted(raw, answer),
-      wasRestarted: driver.status(raw) !== 'idle',
-    };
-    return { is: 'endedByUser', by: this.endedBy };
+    const hasCommitted = driver.hasCommitted(raw, answer);
+    const wasRestarted = driver.status(raw) !== 'idle';
+    return this.endedByUser(this.endedBy ?? { sql: answer.sql, hasCommitted, wasRestarted });
+  }
+
+  endedByUser(by: EndingStatement): Verdict {
+    this.#end = by;
+    return { is: 'endedByUser', by };
   }
 }
