@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { atomic, resettable } from '../../lib';
 import { makeKnex } from '../support/quiet-knex';
-import { rejection, useStage } from './stage';
+import { type Db, rejection, useStage } from './stage';
 
 describe('atomic() with options', () => {
   const stage = useStage();
@@ -47,17 +47,15 @@ describe('atomic() with options', () => {
       });
     });
 
+    /** Its sessions have it on unless a transaction says otherwise. */
+    function withDefault(setting: 'read_only' | 'deferrable'): Db {
+      const afterCreate = (connection: { query(sql: string, done: () => void): void }, done: () => void) =>
+        connection.query(`set default_transaction_${setting} = on`, done);
+      return stage.make({}, { pool: { afterCreate } });
+    }
+
     it('begins a transaction that is not read-only, against the session’s default, and in a block alone', async () => {
-      const db = stage.make(
-        {},
-        {
-          pool: {
-            afterCreate(connection: { query(sql: string, done: () => void): void }, done: () => void) {
-              connection.query('set default_transaction_read_only = on', done);
-            },
-          },
-        },
-      );
+      const db = withDefault('read_only');
       expect(await db.atomic(settings, { readOnly: false })).to.include({ read_only: 'off' });
       const isolationLevel = 'serializable';
       expect(await db.atomic(settings, { readOnly: false, isolationLevel })).to.include({
@@ -69,21 +67,12 @@ describe('atomic() with options', () => {
     });
 
     it('begins a transaction that is not deferrable, against the session’s default', async () => {
-      const db = stage.make(
-        {},
-        {
-          pool: {
-            afterCreate(connection: { query(sql: string, done: () => void): void }, done: () => void) {
-              connection.query('set default_transaction_deferrable = on', done);
-            },
-          },
-        },
-      );
+      const db = withDefault('deferrable');
       expect(await db.atomic(settings, { deferrable: false })).to.include({ deferrable: 'off' });
       expect(await db.atomic(settings)).to.include({ deferrable: 'on' });
     });
 
-    it('keeps its connection, with nothing open, when the server refuses the options', async () => {
+    it('is not called, and leaves nothing open, when the connection breaks at BEGIN', async () => {
       stage.proxy.cutBefore(/DEFERRABLE/);
       let calls = 0;
       const error = await rejection(stage.db.atomic(() => void calls++, { deferrable: true }));
