@@ -11,6 +11,8 @@ export interface Interruptible extends OpenEntry {
   readonly isOutermost: boolean;
   /** Its outcome is known. */
   readonly isOver: boolean;
+  /** What it ends with, or has ended with; undefined while it is open. */
+  readonly endReason: unknown;
   readonly block: { readonly options: AtomicOptions } | undefined;
   /** Ends it from outside. The transaction rejects with the error, but where its COMMIT was quicker. */
   interrupt(error: unknown): Promise<void>;

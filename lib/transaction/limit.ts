@@ -57,7 +57,8 @@ export class Limit implements BlockLimit {
   timeoutError(label: string | undefined, timeoutMillis: number): TransactionTimeoutError {
     const watched = this.#transaction;
     const transaction = watched?.connection ? watched.describe() : undefined;
-    return new TransactionTimeoutError(label ?? transaction?.id ?? 'block', timeoutMillis, transaction);
+    const details = { transaction, cause: watched?.endReason };
+    return new TransactionTimeoutError(label ?? transaction?.id ?? 'block', timeoutMillis, details);
   }
 
   /**

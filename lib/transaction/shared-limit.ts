@@ -55,7 +55,7 @@ export class SharedLimit implements TransactionLimit {
     const description = transaction.describe();
     const [where] = description.stack.split('\n');
     const name = where ? `${transaction.name}, opened ${where},` : transaction.name;
-    return new TransactionTimeoutError(name, this.#millis, description);
+    return new TransactionTimeoutError(name, this.#millis, { transaction: description });
   }
 }
 

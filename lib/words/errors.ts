@@ -1,7 +1,6 @@
 // Every error of this package, one class for each code. A message says what happened to which transaction, and no more.
 import { shown } from './describe';
 import { type ErrorDetails, KnexResetError, nameErrors } from './base-error';
-import type { OpenTransaction } from './report-types';
 
 export { KnexResetError };
 
@@ -44,9 +43,9 @@ export class TransactionFailedError extends KnexResetError {
 export class TransactionTimeoutError extends KnexResetError {
   static readonly code = 'ERR_TRANSACTION_TIMEOUT';
 
-  constructor(label: string, timeoutMillis: number, transaction?: OpenTransaction) {
+  constructor(label: string, timeoutMillis: number, details?: ErrorDetails) {
     const message = `transaction ${shown(label)} ran past its timeout of ${timeoutMillis} ms`;
-    super(message, TransactionTimeoutError.code, { transaction });
+    super(message, TransactionTimeoutError.code, details);
   }
 }
 

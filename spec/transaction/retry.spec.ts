@@ -207,6 +207,14 @@ describe('a block with retry', () => {
     expect(await rejection(block)).to.be.instanceOf(ResetError);
   });
 
+  it('says what its last attempt has failed of where its time is up before the next one', async () => {
+    const conflict = fake('40001');
+    const failing = () => Promise.reject(conflict);
+    const options = { timeoutMillis: 100, retry: { attempts: 2, minDelayMillis: 1e6, maxDelayMillis: 1e6 } };
+    const error = await rejection(stage.db.atomic(failing, options));
+    expect(error).to.include({ code: 'ERR_TRANSACTION_TIMEOUT', cause: conflict });
+  });
+
   describe('when a condition is given', () => {
     it('asks it with the error and the attempt', async () => {
       const asked: unknown[] = [];
