@@ -77,7 +77,7 @@ async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T>): Prom
     if (options.hooks) outer.hooks.addAll(outer, options.hooks);
     return join(outer, () => block(equipped(trx)));
   }
-  const attempt: Attempt = { number: outer?.attempt ?? 1, mayRetry: false, transaction: undefined };
+  const attempt: Attempt = { number: outer?.attempt ?? 1, transaction: undefined };
   return limited(options, (limit) =>
     runIn(
       { attempt, options, limit, block, stack },

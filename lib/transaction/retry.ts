@@ -25,8 +25,6 @@ interface Attempted extends HookSite {
 /** One run of a block. */
 export interface Attempt {
   number: number;
-  /** More may follow. */
-  mayRetry: boolean;
   transaction: Attempted | undefined;
 }
 
@@ -39,23 +37,23 @@ export function attempts<T>(
   limit: Limit,
   once: Once<T>,
 ): Promise<T> {
-  if (options.retry === undefined) return once({ number: 1, mayRetry: false, transaction: undefined });
+  if (options.retry === undefined) return once({ number: 1, transaction: undefined });
   return repeat(instance, options, limit, once);
 }
 
 async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limit: Limit, once: Once<T>): Promise<T> {
-  const retry = options.retry as RetryOptions | undefined;
+  const retry = options.retry as RetryOptions;
   const { resets } = instance;
   let earlier = resets.calls;
   // What was asked before a reset is not asked again after it.
   const isFenced = () => resets.calls !== earlier;
   let failed: unknown;
   for (let number = 1; ; number++) {
-    const attempt: Attempt = { number, mayRetry: number < (retry?.attempts ?? 1), transaction: undefined };
+    const attempt: Attempt = { number, transaction: undefined };
     try {
       return await (number === 1 ? once(attempt) : again(instance, attempt, { failed, once }));
     } catch (error) {
-      if (!attempt.mayRetry || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
+      if (number >= retry.attempts || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
       if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;
       if (isFenced() || !(await isCallbackOver(instance, attempt, { limit, failed: error })) || isFenced()) throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
@@ -122,18 +120,13 @@ function isResetFor(resets: Resets, { transaction }: Attempt, error: unknown): b
   return resets.isLatestFor([error, death, fatal]);
 }
 
-function isWorthIt(
-  instance: TransactionHost,
-  retry: RetryOptions | undefined,
-  attempt: Attempt,
-  error: unknown,
-): boolean {
+function isWorthIt(instance: TransactionHost, retry: RetryOptions, attempt: Attempt, error: unknown): boolean {
   if (error instanceof CommitUnknownError || error instanceof AfterCommitError) return false;
   // Nothing asked before a reset touches the database after it.
   if (error instanceof ResetError) return false;
   // What it did before its own COMMIT is stored, and would be stored again.
   if (attempt.transaction?.view.endedBy) return false;
-  if (retry?.when) return judge(retry.when, error, attempt.number);
+  if (retry.when) return judge(retry.when, error, attempt.number);
   if (isRetryable(error)) return true;
   // A lost COMMIT is unknown, or known to be rolled back: whatever else is fatal came before it was sent.
   return instance.isFatal(error) && (attempt.transaction?.hasLost(error) ?? true);
@@ -154,8 +147,8 @@ function judge(when: NonNullable<RetryOptions['when']>, error: unknown, number: 
 }
 
 /** Exponential, with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
-function backoff(retry: RetryOptions | undefined, number: number): number {
-  const min = retry?.minDelayMillis ?? DEFAULTS.retryMinDelayMillis;
-  const max = retry?.maxDelayMillis ?? DEFAULTS.retryMaxDelayMillis;
+function backoff(retry: RetryOptions, number: number): number {
+  const min = retry.minDelayMillis ?? DEFAULTS.retryMinDelayMillis;
+  const max = retry.maxDelayMillis ?? DEFAULTS.retryMaxDelayMillis;
   return Math.random() * Math.min(max, min * 2 ** (number - 1));
 }
