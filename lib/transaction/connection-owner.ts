@@ -108,12 +108,12 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
   /** A statement was answered. Returns the error that its asker gets. */
   answered(sql: string, error: unknown, result: unknown): unknown {
     const { connection, view, isOpen } = this;
-    const verdict =
-      error === null || error === undefined
-        ? view.succeeded(connection, isOpen, { sql, result })
-        : view.failed(connection, error, this.instance.isFatal(error));
+    const hasFailed = error !== null && error !== undefined;
+    const verdict = hasFailed
+      ? view.failed(connection, error, this.instance.isFatal(error))
+      : view.succeeded(connection, isOpen, { sql, result });
     if (verdict && isOpen) this.follow(verdict);
-    if (isCancelled(error)) this.#explain(error as { cause?: unknown });
+    if (hasFailed && isCancelled(error)) this.#explain(error as { cause?: unknown });
     return error;
   }
 
