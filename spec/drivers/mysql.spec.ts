@@ -82,6 +82,17 @@ for (const client of ['mysql2', 'mysql']) {
       expect((await db.raw('select 1 as one'))[0][0].one).to.equal(1);
     });
 
+    it('says to a query that it was cancelled for the rollback of its transaction', async () => {
+      const trx = await stage.resettable(client).transaction();
+      const query = failure(trx.raw('select sum(a.seq) from seq_1_to_1000000 a, seq_1_to_1000000 b'));
+      await stage.running('sum(a.seq)');
+      await trx.rollback();
+      const error = (await query) as Error & { errno?: number };
+      expect(error).to.include({ errno: 1317 });
+      expect(error.cause).to.be.an.instanceof(TransactionFailedError);
+      expect((error.cause as Error).message).to.match(/rolled back while it ran/);
+    });
+
     describe('resetConnection()', () => {
       it('stops running statements and frees their locks long before they would end', async () => {
         const db = stage.resettable(client);
