@@ -1,6 +1,6 @@
 // Detects a transaction-pooling pooler: a session lock would stay on one of its connections and protect nothing.
 import { MigrationLockError } from '../words/errors';
-import { within } from '../words/waiting';
+import { heard, within } from '../words/waiting';
 import type { LockConnection } from './lock-connection';
 
 /** A session-pooling pooler with one connection cannot give a second one. */
@@ -25,19 +25,13 @@ export async function refusePooler(lock: LockConnection, openSecond: () => Promi
   const session = await lock.session();
   if (lock.backendId === undefined || session === lock.backendId) return session;
   const opening = openSecond();
-  const opened = await within(
-    SECOND_MILLIS,
-    opening.then(
-      (connection) => ({ connection }),
-      (error: unknown) => ({ error }),
-    ),
-  );
+  const opened = await within(SECOND_MILLIS, heard(opening));
   if (!opened) {
     opening.then((late) => late.close()).catch(() => {});
     return session;
   }
   if ('error' in opened) throw opened.error;
-  const second = opened.connection;
+  const second = opened.value;
   try {
     for (let look = 0; look < LOOKS; look++) {
       if ((await second.session()) === session || (await lock.session()) !== session) throw poolerError();

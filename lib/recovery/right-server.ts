@@ -10,7 +10,7 @@ import {
 import type { Lendable } from '../connection/lendable';
 import { read } from '../words/foreign';
 import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
-import { within } from '../words/waiting';
+import { heard, within } from '../words/waiting';
 
 /** Whether no connection was made because the server is of another kind. */
 export function saysWrongServer(error: unknown): boolean {
@@ -71,17 +71,13 @@ export class RightServer {
     const isBelieved = told?.address !== undefined && this.#believed.get(told.address) === true;
     // Only what is asked counts as a refusal.
     if (isBelieved && otherKind(this.#wanted, told) === undefined) return;
-    const asked = this.#ask(connection).then(
-      (kind) => ({ kind }),
-      (error: unknown) => ({ error }),
-    );
-    const answer = await within(this.#timeoutMillis, asked);
+    const answer = await within(this.#timeoutMillis, heard(this.#ask(connection)));
     if (answer && 'error' in answer) throw answer.error;
     const found = answer
-      ? otherKind(this.#wanted, answer.kind)
+      ? otherKind(this.#wanted, answer.value)
       : `one that did not say within ${this.#timeoutMillis} ms`;
     if (found === undefined) return;
-    const where = answer?.kind.address ?? 'the server';
+    const where = answer?.value.address ?? 'the server';
     const message = `targetSessionAttrs: expected a '${this.#wanted}' server, but ${where} is ${found}`;
     // Fatal, so that a block may be tried again for it.
     throw Object.assign(new Error(message), { code: NOT_ESTABLISHED });

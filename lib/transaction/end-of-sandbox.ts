@@ -6,7 +6,7 @@ import type { SavepointMutex } from '../connection/savepoint-mutex';
 import { cutOffBy } from '../pool/sandboxes';
 import { shown } from '../words/describe';
 import { SandboxError } from '../words/errors';
-import { Deadline, within } from '../words/waiting';
+import { Deadline, heard, within } from '../words/waiting';
 import { giveUp, hasTurn } from './control-statements';
 import { endWithin, rollBackNow } from './roll-back';
 import type { Transaction } from './transaction';
@@ -52,10 +52,10 @@ async function checkAndUndo(
   const { timeoutMillis } = instance.settings;
   const turn = heard(mutex.finish(transaction));
   const had = await (parent ? turn : within(deadline, turn));
-  if (had && !had.value) return connection.fatal ?? had.error;
+  if (had && 'error' in had) return connection.fatal ?? had.error;
   // What is asked outside of one inside another may have the turn for long: its time begins with its own.
   const time = parent ? new Deadline(timeoutMillis) : deadline;
-  const sent = had?.value?.([constraintCheck, ...undoing(transaction)]);
+  const sent = had?.value([constraintCheck, ...undoing(transaction)]);
   const answer = sent && (await within(time.part(SHARE_OF_CHECK), heard(sent)));
   if (!answer) {
     // Its turn lasts until it is answered.
@@ -63,18 +63,12 @@ async function checkAndUndo(
     if (!connection.isQuiet) giveUp(transaction);
     return connection.fatal ?? unchecked(timeoutMillis);
   }
-  if (answer.error === undefined && !transaction.isOver) {
+  if ('error' in answer) return connection.fatal ?? answer.error;
+  if (!transaction.isOver) {
     const error = transaction.ownRefusal?.error;
     transaction.move({ is: 'ended', outcome: { kind: 'rolledBack', error, resolves: true } });
   }
-  return connection.fatal ?? answer.error;
-}
-
-function heard<T>(asked: Promise<T>): Promise<{ value?: T; error: unknown }> {
-  return asked.then(
-    (value) => ({ value, error: undefined }),
-    (error: unknown) => ({ error }),
-  );
+  return connection.fatal;
 }
 
 function unchecked(timeoutMillis: number): SandboxError {

@@ -26,6 +26,14 @@ export const EXTENSION_MILLIS = 100;
 /** How long something may take: in milliseconds from now, or until a deadline. */
 export type TimeLimit = number | Deadline;
 
+/** What becomes of a promise, without a rejection: for a wait that has to tell an error from the end of its time. */
+export function heard<T>(promise: Promise<T>): Promise<{ value: T } | { error: unknown }> {
+  return promise.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+}
+
 /**
  * The promise's value, or undefined once the time is up; a rejection counts as an end without a value. Where the event loop was
  * blocked, expired timers run before the answers that wait in the sockets: lateness is proven one turn after the timer, and where the

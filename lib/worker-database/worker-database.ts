@@ -4,7 +4,7 @@ import { driverNameOf } from '../knex/raw-connection';
 import { describe, isPlainObject } from '../words/describe';
 import { read } from '../words/foreign';
 import { callable, checkOptions, count, DEFAULTS, refuse, text } from '../words/options';
-import { within } from '../words/waiting';
+import { heard, within } from '../words/waiting';
 import { Place } from './inheritance';
 import { Keeper } from './keeper';
 import { made, WHERE, type WorkerDatabase } from './made';
@@ -109,7 +109,7 @@ async function runPrepare(
   prepare: WorkerDatabaseOptions['prepare'],
 ): Promise<void> {
   const db = knex(redirect(config, making));
-  let end: { error?: unknown } | undefined;
+  let end: object | undefined;
   try {
     await prepare(db);
   } catch (error) {
@@ -119,11 +119,7 @@ async function runPrepare(
     });
   } finally {
     // Knex waits for ever for a connection that is not given back.
-    const ending = db.destroy().then(
-      () => ({}),
-      (error: unknown) => ({ error }),
-    );
-    end = await within(DEFAULTS.timeoutMillis, ending);
+    end = await within(DEFAULTS.timeoutMillis, heard(db.destroy()));
   }
   if (end && 'error' in end) throw end.error;
   if (end) return;
