@@ -6,7 +6,7 @@ import { nextTick } from '../words/foreign';
 import { type Deferred, defer, within } from '../words/waiting';
 
 /** Tells of each builder that is made from now on, by whatever entry, and of each batch insert. */
-export type WatchAsked = (made: (builder: object, entry: unknown) => void, batch: BatchAsked) => void;
+type WatchAsked = (made: (builder: object, entry: unknown) => void, batch: BatchAsked) => void;
 
 /** Knex waits for a millisecond, where the event loop is free. */
 const BEGIN_MILLIS = 200;
