@@ -4,6 +4,7 @@ import type { TestDatabase } from '../spec/support/database';
 import type { Work } from './harness';
 import { destroyAndQuery, resetAndQuery } from './hard-reset';
 import { ours, plain, type Address } from './instances';
+import { deleteEach, recycleAndQuery, repeat, sandbox, truncate } from './isolation-work';
 import { atomic, transaction } from './transaction-work';
 
 type Made = [db: { destroy(): Promise<void> }, work: Work];
@@ -16,6 +17,10 @@ const WORKS = {
   'ours.transaction': (address: Address) => on(ours(address), transaction),
   'plain.transaction': (address: Address) => on(plain(address), transaction),
   'ours.atomic': (address: Address) => on(ours(address), atomic),
+  'ours.recycle': (address: Address) => on(ours(address), recycleAndQuery),
+  'ours.sandbox': (address: Address) => on(ours(address), (db) => repeat(db, sandbox)),
+  'plain.truncate': (address: Address) => on(plain(address), (db) => repeat(db, truncate)),
+  'plain.deleteEach': (address: Address) => on(plain(address), (db) => repeat(db, deleteEach)),
 };
 
 export type WorkName = keyof typeof WORKS;

@@ -1,5 +1,6 @@
 // A side of a comparison in processes of its own, as a user has it. In one process both sides share the functions of knex and pg, and V8 compiles
-// these for both. Two processes with the same code differ by a hundredth for as long as they run, so there are several.
+// these for both. Two processes with the same code differ by some hundredths for as long as they run, so there are several of each, and what they
+// differ by is in the error that is told.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
@@ -8,7 +9,8 @@ import type { WorkName } from './apart-child';
 import type { Address } from './instances';
 
 const CHILD = path.join(__dirname, 'apart-child.ts');
-const PROCESSES = 3;
+const PROCESSES = 6;
+const WARM_UP_MILLIS = 5_000;
 
 class Apart implements Side {
   readonly #children: ChildProcess[];
@@ -42,11 +44,12 @@ export async function compareApart(
   address: Address,
   our: WorkName,
   rival: WorkName,
-  comparison: Omit<Comparison, 'ours' | 'rival'>,
+  comparison: Omit<Comparison, 'ours' | 'rival' | 'processes'>,
 ): Promise<Line[]> {
   const sides = [new Apart(our, address), new Apart(rival, address)] as const;
   try {
-    return [await compare({ ...comparison, ours: sides[0], rival: sides[1] })];
+    const [ours, rival] = sides;
+    return [await compare({ warmUpMillis: WARM_UP_MILLIS, ...comparison, ours, rival, processes: PROCESSES })];
   } finally {
     await Promise.all(sides.map((side) => side.end()));
   }

@@ -65,6 +65,8 @@ export interface Comparison {
   /** Half of the ratio's 95 % confidence interval at which no more rounds are needed, as a share of it. @default 0.01 */
   precision?: number;
   maxMillis?: number;
+  /** So many on each side, which take turns: round by round the next pair of them. @default 1 */
+  processes?: number;
   /** Of each side, not measured: what takes long is run thousands of times only with more of it. @default 2000 */
   warmUpMillis?: number;
 }
@@ -103,6 +105,7 @@ interface Round {
 
 export async function compare(comparison: Comparison): Promise<Line> {
   const { name, times, goal, precision = 0.01, maxMillis = 15_000, warmUpMillis = WARM_UP_MILLIS } = comparison;
+  const { processes = 1 } = comparison;
   const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
   const rounds: Round[] = [];
   for (let left = warmUpMillis; left > 0; left -= SLICE_MILLIS) {
@@ -112,10 +115,17 @@ export async function compare(comparison: Comparison): Promise<Line> {
   for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
 
   const start = performance.now();
-  const estimate = () => estimateOf(rounds.map((each) => goal.ratio(each.ours, each.rival)));
+  const estimate = () =>
+    estimateByProcess(
+      rounds.map((each) => goal.ratio(each.ours, each.rival)),
+      processes,
+    );
   const measureUntil = async (isPrecise: (error: number) => boolean, millis: number) => {
     do rounds.push(await oneRound(ours, rival, times, rounds.length));
-    while (rounds.length < LEAST_ROUNDS || (performance.now() < start + millis && !isPrecise(estimate().error)));
+    while (
+      rounds.length < LEAST_ROUNDS * processes ||
+      (performance.now() < start + millis && !isPrecise(estimate().error))
+    );
   };
   await measureUntil((error) => error <= precision, maxMillis);
   // Judged once more at a precision that is fixed, not whenever it would suit.
@@ -141,6 +151,16 @@ export interface Estimate {
   low: number;
   high: number;
   error: number;
+}
+
+/**
+ * Of values that several processes gave in turns. A process is quicker or slower than its like for as long as it runs, so more rounds of the same
+ * processes say no more about that: the median of each one is a single value.
+ */
+export function estimateByProcess(values: number[], processes: number): Estimate {
+  if (processes === 1) return estimateOf(values);
+  const of = (process: number) => values.filter((_, round) => round % processes === process);
+  return estimateOf(Array.from({ length: processes }, (_, process) => median(of(process))));
 }
 
 export function estimateOf(values: number[]): Estimate {

@@ -1,91 +1,34 @@
 // What it costs a test to start clean: recycled connections and sandboxes beside what suites do by hand.
 import type { Knex } from 'knex';
-import type * as Testing from '../lib/testing';
 import { freshDatabase, type TestDatabase } from '../spec/support/database';
-import { compare, faster, type Line, type Side, stated, time, type Work } from './harness';
+import { compareApart } from './apart';
+import { compare, faster, type Line, type Side, stated, time } from './harness';
 import { type Benchmark, plain, type ResettableKnex, withBoth } from './instances';
-import { destroyAndQuery } from './hard-reset';
+import {
+  clean,
+  deleteEach,
+  deleteFromEach,
+  emptyTables,
+  insert,
+  insertTwo,
+  type Isolated,
+  repeat,
+  reset,
+  sandbox,
+  TABLES,
+  truncate,
+  truncateAll,
+} from './isolation-work';
 
-const { emptyTables } = require('../dist/testing.js') as typeof Testing;
-
-const TABLES = Array.from({ length: 20 }, (_, i) => `isolated_${i + 1}`);
 const TESTS = 500;
-const QUICK = { precision: 0.03, times: 10 };
-/** A few rounds as long as a small suite: what comes first after the other side finds its caches cold. */
-const SUITE = { precision: 0.03, times: 50, maxMillis: 30_000 };
-
 /** Each round is one time, since it needs to be prepared. */
 const ONCE = { precision: 0.03, times: 1, maxMillis: 10_000 };
-
-const recycleAndQuery =
-  (db: ResettableKnex): Work =>
-  async (times) => {
-    for (let i = 0; i < times; i++) {
-      await db.resetConnection({ connections: 'recycle' });
-      await db.raw('select 1');
-    }
-  };
-
-/** The test itself. */
-const insert = (db: Knex) => db(TABLES[0] as string).insert({ name: 'a row' });
-
-/** One test, and what keeps it from the next one. */
-type Isolated<K extends Knex = ResettableKnex> = (db: K) => Promise<unknown>;
-
-const sandbox: Isolated = async (db) => {
-  const opened = await db.openSandbox();
-  await insert(db);
-  await opened.close();
-};
-
-const SECOND = TABLES.at(-1) as string;
-
-/** Two of the tables hold rows. */
-const insertTwo = async (db: Knex) => {
-  await insert(db);
-  await db(SECOND).insert({ name: 'a row' });
-};
-
-const clean: Isolated = async (db) => {
-  await db.resetConnection({ connections: 'recycle' });
-  await insert(db);
-  await emptyTables(db);
-};
-
-const truncateAll = (db: Knex) => db.raw(`truncate ${TABLES.join(', ')}`);
-
-const deleteFromEach = async (db: Knex) => {
-  for (const table of TABLES) await db(table).del();
-};
 
 /** What it takes to empty the tables; to fill them is not measured. */
 const emptying = (db: Knex, work: (db: Knex) => Promise<unknown>): Side => ({
   prepare: () => insertTwo(db),
   work: () => work(db),
 });
-
-const truncate: Isolated<Knex> = async (db) => {
-  await insert(db);
-  await truncateAll(db);
-};
-
-const deleteEach: Isolated<Knex> = async (db) => {
-  await insert(db);
-  await deleteFromEach(db);
-};
-
-const reset =
-  (connections: 'close' | 'recycle'): Isolated =>
-  async (db) => {
-    await db.resetConnection({ connections });
-    await insert(db);
-  };
-
-const repeat =
-  <K extends Knex>(db: K, test: Isolated<K>): Work =>
-  async (times) => {
-    for (let i = 0; i < times; i++) await test(db);
-  };
 
 async function withTables<T>(database: TestDatabase, work: () => Promise<T>): Promise<T> {
   const db = plain(database);
@@ -151,38 +94,28 @@ export const isolation: Benchmark[] = [
   {
     name: 'recycle',
     run: (database) =>
-      withBoth(database, async (db, rival) => [
-        await compare({
-          name: 'recycle + query : destroy + initialize + query',
-          ours: recycleAndQuery(db),
-          rival: destroyAndQuery(rival),
-          goal: faster(20),
-          ...QUICK,
-        }),
-      ]),
+      compareApart(database, 'ours.recycle', 'plain.reset', {
+        name: 'recycle + query : destroy + initialize + query',
+        times: 50,
+        goal: faster(20),
+      }),
   },
   {
     name: 'sandbox',
     run: (database) =>
-      withTables(database, () =>
-        withBoth(database, async (db, rival) => [
-          await compare({
-            name: 'sandbox, one insert : TRUNCATE of 20 tables',
-            ours: repeat(db, sandbox),
-            rival: repeat(rival, truncate),
-            goal: faster(20),
-            ...SUITE,
-          }),
-          await compare({
-            name: 'sandbox, one insert : DELETE from each of 20',
-            ours: repeat(db, sandbox),
-            rival: repeat(rival, deleteEach),
-            // About five times: what a round trip costs beside the work of the server differs from machine to machine.
-            goal: stated(faster(5)),
-            ...SUITE,
-          }),
-        ]),
-      ),
+      withTables(database, async () => [
+        ...(await compareApart(database, 'ours.sandbox', 'plain.truncate', {
+          name: 'sandbox, one insert : TRUNCATE of 20 tables',
+          times: 50,
+          goal: faster(20),
+        })),
+        ...(await compareApart(database, 'ours.sandbox', 'plain.deleteEach', {
+          name: 'sandbox, one insert : DELETE from each of 20',
+          times: 50,
+          // About five times: what a round trip costs beside the work of the server differs from machine to machine.
+          goal: stated(faster(5)),
+        })),
+      ]),
   },
   {
     name: 'emptyTables',

@@ -1,6 +1,6 @@
 // The code of dist/. `knex-reset.js` holds what every app needs. What only some apps need has a bundle of its own: `tools.js` the other entry
-// points, `mysql.js` and `sqlite.js` those drivers, which are loaded when an instance asks for one. A module of lib/ is in one bundle only,
-// so there is one instance of everything.
+// points, `mysql.js` and `sqlite.js` those drivers, which are loaded when an instance asks for one, `sandbox.js` the sandboxes. A module of lib/
+// is in one bundle only, so there is one instance of everything.
 import path from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
@@ -12,6 +12,7 @@ export const TOOLS = 'tools.js';
 const ON_DEMAND: Record<string, string[]> = {
   'mysql.js': ['lib/drivers/mysql/mysql.ts'],
   'sqlite.js': ['lib/drivers/sqlite/better-sqlite3.ts', 'lib/drivers/sqlite/sqlite3.ts'],
+  'sandbox.js': ['lib/sandbox/sandbox.ts', 'lib/transaction/sandbox-transaction.ts'],
 };
 
 /** Modules of lib/, each with the bundle that it is in. */
@@ -35,6 +36,10 @@ function options(contents: string, { node }: Settings): BuildOptions {
     platform: 'node',
     format: 'cjs',
     target: node.replace(/^\D+/, 'node'),
+    // V8 reads every character when the package is loaded. Names stay, so that stacks can be read, and so do lines.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    lineLimit: 160,
     // With the text of lib/, which is not published: tools warn of maps that lead to files that are not there.
     sourcemap: true,
     logLevel: 'warning',
@@ -138,6 +143,6 @@ function fromElsewhere(self: string, making: Making): Plugin {
 
 /** A module whose members are looked up when they are used. */
 function later(taken: string, names: string[]): string {
-  const getter = (name: string) => `  get ${name}() { return ${taken}.${name}; },`;
-  return ['module.exports = {', ...names.map(getter), '};'].join('\n');
+  const getter = (name: string) => `  get ${name}() { return (loaded ??= ${taken}).${name}; },`;
+  return ['let loaded;', 'module.exports = {', ...names.map(getter), '};'].join('\n');
 }

@@ -1,7 +1,7 @@
 // How the benchmark tells whether a goal is reached.
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { duration, estimateOf, price, throughput, verdictOf } from '../../bench/harness';
+import { duration, estimateByProcess, estimateOf, price, throughput, verdictOf } from '../../bench/harness';
 
 /** As many ratios, evenly around a median. */
 const ratios = (median: number, spread: number, count = 101) =>
@@ -57,6 +57,13 @@ describe('the judgement of a benchmark', () => {
       if (low <= Math.LN2 && Math.LN2 <= high) inside++;
     }
     expect(inside / 2000).to.be.within(0.93, 0.98);
+  });
+
+  it('has the differences between processes in its interval, however many rounds there are', () => {
+    const processes = [0.96, 0.99, 1.0, 1.02, 1.03, 1.05];
+    const rounds = Array.from({ length: 600 }, (_, round) => processes[round % processes.length] as number);
+    expect(estimateByProcess(rounds, processes.length)).to.include({ ratio: 1.01, low: 0.96, high: 1.05 });
+    expect(estimateByProcess(rounds, 1).high).to.be.below(1.05);
   });
 
   it('has its median inside its interval', () => {
