@@ -169,8 +169,8 @@ export const resets: Benchmark[] = [
         name: 'hard reset + query : destroy + initialize + query',
         times: 50,
         goal: duration(1.0),
-        // Three thousand runs in each of the processes: V8 optimises code that runs once in a reset late.
-        warmUpMillis: 48_000,
+        // Four thousand runs in each of the processes: V8 optimises code that runs once in a reset late.
+        warmUpMillis: 60_000,
       }),
   },
   {
