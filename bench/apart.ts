@@ -40,17 +40,25 @@ class Apart implements Side {
   }
 }
 
-/** Compares two works, each in processes of its own. */
+/** Compares two works, each in processes of its own, on one database or on two. */
 export async function compareApart(
-  address: Address,
+  address: Address | [ours: Address, rival: Address],
   our: WorkName,
   rival: WorkName,
   comparison: Omit<Comparison, 'ours' | 'rival' | 'processes'>,
 ): Promise<Line[]> {
-  const sides = [new Apart(our, address), new Apart(rival, address)] as const;
+  const [ourAddress, rivalAddress] = Array.isArray(address) ? address : [address, address];
+  const sides = [new Apart(our, ourAddress), new Apart(rival, rivalAddress)] as const;
   try {
-    const [ours, rival] = sides;
-    return [await compare({ warmUpMillis: WARM_UP_MILLIS, ...comparison, ours, rival, processes: PROCESSES })];
+    return [
+      await compare({
+        warmUpMillis: WARM_UP_MILLIS,
+        ...comparison,
+        ours: sides[0],
+        rival: sides[1],
+        processes: PROCESSES,
+      }),
+    ];
   } finally {
     await Promise.all(sides.map((side) => side.end()));
   }
