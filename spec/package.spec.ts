@@ -71,6 +71,19 @@ describe('the built package', () => {
     expect(used).to.deep.equal(['mysql.js']);
   });
 
+  it('loads sandboxes when one is opened', () => {
+    const program = `
+      const isLoaded = () => Object.keys(require.cache).some((file) => require('node:path').basename(file) === 'sandbox.js');
+      const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
+      const { default: knex } = require('knex');
+      const db = resettable(knex({ client: 'pg', connection: { host: '127.0.0.1', port: 1 }, log: { warn() {} } }));
+      const atFirst = isLoaded();
+      db.openSandbox().catch(({ code }) => console.log(JSON.stringify([atFirst, isLoaded(), code])));
+    `;
+    const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
+    expect(JSON.parse(printed)).to.deep.equal([false, true, 'ECONNREFUSED']);
+  });
+
   it('has the text of lib/ in its source maps, since lib/ is not published', () => {
     const maps = fs.readdirSync(dist).filter((file) => file.endsWith('.js.map'));
     expect(maps).to.have.length.of.at.least(2);
