@@ -55,8 +55,9 @@ export class Recording {
   }
 
   #batch(entry: unknown): AskedBatch {
+    if (this.#wanted === 0) return { config: {}, begun: () => {} };
     const beginning = defer();
-    if (this.#wanted > 0) this.#beginning.add(beginning);
+    this.#beginning.add(beginning);
     const begun = () => {
       this.#beginning.delete(beginning);
       beginning.resolve();

@@ -1,5 +1,6 @@
 // A batchInsert() that a test has not awaited: knex begins its transaction when the test is over already.
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { type ResetHooks, resetHooks } from '../../lib/mocha';
 import { failure, nextTurn, outcome } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -53,6 +54,17 @@ describe('a batchInsert() that was not awaited', () => {
       });
     });
   }
+
+  it('takes no stack where nothing is recorded any more', async () => {
+    await (await db.openSandbox()).close();
+    const capture = sinon.spy(Error, 'captureStackTrace');
+    const inserting = db.batchInsert('t', rows, 1);
+    const stacks = capture.callCount;
+    capture.restore();
+    await inserting;
+    await db('t').delete();
+    expect(stacks).to.equal(0);
+  });
 
   it('is in the report of a sandbox', async () => {
     const sandbox = await db.openSandbox();

@@ -1,4 +1,6 @@
 // A few schedules with every run of the specs; `npm run simulate` runs many.
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import { expect } from 'chai';
 import { runCampaign } from './campaign/campaign';
 
@@ -15,5 +17,27 @@ describe('simulation', () => {
     const alone = await runCampaign({ seed: 12, count: 1, workers: 1, isWhole: true });
     const later = await runCampaign({ seed: 9, count: 4, workers: 1, isWhole: true });
     expect(later.transcripts.at(-1)).to.equal(alone.transcripts[0]);
+  });
+
+  const simulate = (...given: string[]) =>
+    spawnSync(process.execPath, ['--import', 'tsx', path.resolve('script', 'simulate.ts'), ...given], {
+      encoding: 'utf8',
+    });
+
+  it('tells how it is called', function () {
+    this.timeout(60_000);
+    const { status, stdout } = simulate('--help');
+    expect(stdout).to.include('--seed N').and.to.include('--mutants');
+    expect(status).to.equal(0);
+  });
+
+  it('refuses an option that there is not in one line, and tells how it is called', function () {
+    this.timeout(60_000);
+    const { status, stdout, stderr } = simulate('--sed', '5');
+    expect(stderr)
+      .to.match(/^Unknown option '--sed'/)
+      .and.to.include('--seed N')
+      .and.not.include('    at ');
+    expect([status, stdout]).to.deep.equal([1, '']);
   });
 });
