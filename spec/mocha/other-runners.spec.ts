@@ -23,13 +23,22 @@ const PARALLEL: Record<string, { source: string; named: string; args: string[]; 
   mocha: {
     source: 'globals.js',
     named: 'mocha.js',
-    args: [require.resolve('mocha/bin/mocha.js'), '--no-config', '--parallel', '--jobs', '2', 'copies/*.mocha.js'],
+    args: [
+      require.resolve('mocha/bin/mocha.js'),
+      '--no-config',
+      '--parallel',
+      '--jobs',
+      '2',
+      '--timeout',
+      '30000',
+      'copies/*.mocha.js',
+    ],
     totals: /4 passing/,
   },
   'node:test': {
     source: 'node.js',
     named: 'node.js',
-    args: ['--test', '--test-reporter=tap', ...FILES.map((id) => `copies/${id}.node.js`)],
+    args: ['--test', '--test-concurrency=2', '--test-reporter=tap', ...FILES.map((id) => `copies/${id}.node.js`)],
     totals: /# pass 4\n# fail 0\n/,
   },
   vitest: {
@@ -39,6 +48,7 @@ const PARALLEL: Record<string, { source: string; named: string; args: string[]; 
       'node_modules/vitest/vitest.mjs',
       'run',
       '--maxWorkers=2',
+      '--testTimeout=30000',
       ...FILES.map((id) => `copies/${id}.vitest.spec.mjs`),
     ],
     totals: /Tests +4 passed \(4\)/,
@@ -46,7 +56,13 @@ const PARALLEL: Record<string, { source: string; named: string; args: string[]; 
   jest: {
     source: 'globals.js',
     named: 'jest.js',
-    args: ['node_modules/jest/bin/jest.js', '--maxWorkers=2', '--testMatch', '**/copies/*.jest.js'],
+    args: [
+      'node_modules/jest/bin/jest.js',
+      '--maxWorkers=2',
+      '--testTimeout=30000',
+      '--testMatch',
+      '**/copies/*.jest.js',
+    ],
     totals: /Tests: +4 passed, 4 total/,
   },
 };
@@ -116,7 +132,7 @@ describe('other runners', () => {
         for (const id of FILES) {
           await fs.writeFile(path.join(folder, 'copies', `${id}.${named}`), text.replaceAll('./db', '../workers/db'));
         }
-        await fs.rm(path.join(folder, 'clones.log'), { force: true });
+        for (const log of ['clones.log', 'orders.log']) await fs.rm(path.join(folder, log), { force: true });
         const { output, code } = await project().node(args, { NO_COLOR: '1' });
         expect(output).to.match(totals);
         expect(code).to.equal(0);

@@ -4,7 +4,9 @@ import { type SinonFakeTimers, useFakeTimers } from 'sinon';
 import { ResetError, type ResettableOptions } from '../../lib';
 import type { FaultProxy } from '../support/fault-proxy';
 import { failure, watch } from '../support/outcome';
+import { whyNoSignals } from '../support/signals';
 import { type ResettableKnex, useStage } from '../support/stage';
+import { describeUnless } from '../support/unless';
 import { until } from '../support/until';
 import { gone, idle, pidOf } from './stage';
 
@@ -74,12 +76,7 @@ describe('the borrow check of a connection that does not answer', () => {
     });
   });
 
-  describe('since its backend is frozen (with a server on this machine)', () => {
-    before(function () {
-      const { hostname } = new URL(process.env.DATABASE_URL as string);
-      if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) this.skip();
-    });
-
+  describeUnless(whyNoSignals(), 'since its backend is frozen', () => {
     it('gives the borrower another within the bound', async () => {
       const db = make(await stage.proxy());
       const [pid] = await idle(db, 1);

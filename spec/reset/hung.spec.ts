@@ -2,7 +2,9 @@
 import { expect } from 'chai';
 import { ResetError } from '../../lib';
 import { failure, never, watch } from '../support/outcome';
+import { whyNoSignals } from '../support/signals';
 import { NOTHING, useStage } from '../support/stage';
+import { describeUnless } from '../support/unless';
 import { until } from '../support/until';
 
 describe('resetConnection()', () => {
@@ -12,7 +14,7 @@ describe('resetConnection()', () => {
   /** How late timers and the like may make it. */
   const SLACK = 1000;
 
-  describe('while a backend is frozen (with a server that this process may signal)', () => {
+  describeUnless(whyNoSignals(), 'while a backend is frozen', () => {
     /** Stops the backends of this database; the server is a child of this process or of one like it, on this machine. */
     async function frozen(pids: number[], work: () => Promise<void>): Promise<void> {
       try {
@@ -27,8 +29,7 @@ describe('resetConnection()', () => {
       }
     }
 
-    it('stays within its bound, reports the connection as forced, and the instance still works', async function () {
-      if (!canSignalServer()) this.skip();
+    it('stays within its bound, reports the connection as forced, and the instance still works', async () => {
       const db = stage.resettable();
       const query = failure(db.raw('select pg_sleep(30)'));
       const pids = await stage.running('pg_sleep');
@@ -44,8 +45,7 @@ describe('resetConnection()', () => {
       });
     });
 
-    it('closes the other connections in the usual way', async function () {
-      if (!canSignalServer()) this.skip();
+    it('closes the other connections in the usual way', async () => {
       const db = stage.resettable();
       const trx = await db.transaction();
       await trx('t').insert({ id: 1 });
@@ -179,11 +179,5 @@ describe('resetConnection()', () => {
   /** Open sockets of this process. */
   function sockets(): number {
     return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap' || kind === 'PipeWrap').length;
-  }
-
-  /** Whether DATABASE_URL is a server on this machine that this user may stop. */
-  function canSignalServer(): boolean {
-    const { hostname } = new URL(process.env.DATABASE_URL as string);
-    return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname);
   }
 });

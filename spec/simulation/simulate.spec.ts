@@ -20,9 +20,13 @@ describe('simulation', () => {
   });
 
   const simulate = (...given: string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', path.resolve('script', 'simulate.ts'), ...given], {
-      encoding: 'utf8',
-    });
+    spawnSync(
+      process.execPath,
+      ['--import', 'tsx', path.resolve(__dirname, '..', '..', 'script', 'simulate.ts'), ...given],
+      {
+        encoding: 'utf8',
+      },
+    );
 
   it('tells how it is called', function () {
     this.timeout(60_000);

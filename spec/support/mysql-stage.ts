@@ -89,7 +89,7 @@ export class MysqlStage {
     await until('the server has forgotten each session', async () => (await this.processes()).length === 0);
   }
 
-  /** How many transactions are open. InnoDB answers from a cache, which it keeps for 100 ms after each look. */
+  /** How many transactions are open. InnoDB answers from a cache, which it keeps for 100 ms after each look: to look again sooner prolongs it. */
   async transactions(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 110));
     const [row] = await this.rows('select count(*) as open from information_schema.innodb_trx');

@@ -20,12 +20,7 @@ const NAMED_SKIPS: NamedSkip[] = [
     holds: () => ['knex30', 'knex31'].includes(process.env.KNEX_BUILD ?? ''),
   },
   {
-    title: /\(from PostgreSQL 17 on\)/,
-    reason: 'an older PostgreSQL has no transaction_timeout',
-    holds: () => /\/1[3-6]\//.test(process.env.PG_BIN ?? ''),
-  },
-  {
-    title: /on a tarn pool stops what runs/,
+    title: /\(skipped: pg keeps no stream factory\)/,
     reason: 'pg keeps no stream factory of a client that the user made, so that nothing can be cancelled',
     holds: () => process.env.SPEC_WAY === 'stream',
   },

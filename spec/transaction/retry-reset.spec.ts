@@ -1,10 +1,14 @@
 // A reset while a block pauses between two attempts: it was asked before the reset, and is not tried again after it.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import sinon from 'sinon';
 import { type AtomicOptions, ResetError } from '../../lib';
 import { millisOf } from '../support/outcome';
 import { until } from '../support/until';
 import { later, rejection, useStage } from './stage';
+
+/** In milliseconds. */
+const PAUSE = 60;
 
 describe('a block that pauses before another attempt', () => {
   const stage = useStage();
@@ -59,9 +63,14 @@ describe('a block that pauses before another attempt', () => {
   }
 
   it('does so when the pause would have ended during the reset', async () => {
-    const { block } = await pausing({}, 60);
+    const { block } = await pausing({}, PAUSE);
+    // Of the same length and begun later: when it ends, the pause has ended.
+    const afterPause = sleep(PAUSE);
     await Promise.all([rejection(block), stage.db.resetConnection()]);
-    await new Promise((resolve) => void setTimeout(resolve, 100)); // longer than the pause
+    stage.transcript.clear();
+    await afterPause;
+    await stage.db.raw('select 1');
+    expect(stage.sql).not.to.include('BEGIN;');
     expect(attempts).to.equal(1);
     expect(await stage.ids()).to.deep.equal([]);
   });

@@ -39,6 +39,7 @@ describe('callbacks', () => {
   it('after callbacks', () => db.raw('truncate t'));
 });
 
+// What the hooks make of tests that skip themselves.
 describe('skips', () => {
   it('at once', function () {
     this.skip();

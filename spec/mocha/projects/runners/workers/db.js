@@ -25,14 +25,28 @@ exports.open = () => {
   return opened;
 };
 
-/** Would fail for another worker that stores the same in the same database meanwhile. */
+const WAIT_MILLIS = 25_000;
+
+/** Resolves when two workers have taken an order each. */
+const whenTwoHave = async () => {
+  const giveUpAt = Date.now() + WAIT_MILLIS;
+  const workers = () =>
+    new Set(fs.readFileSync(path.join(process.cwd(), 'orders.log'), 'utf8').split('\n').filter(Boolean));
+  while (workers().size < 2) {
+    if (Date.now() > giveUpAt) throw new Error('no other worker has taken an order');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+/** If two workers had one database, the one that came first would have lost its order, or would see the other's beside it. */
 exports.takeAnOrder = async () => {
   const db = await exports.open();
   await emptyTables(db);
-  await db('orders').insert({ id: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await db('orders').insert({ id: process.pid });
+  note('orders.log', process.pid);
+  await whenTwoHave();
   const ids = await db('orders').pluck('id');
   await db.destroy();
   db.initialize();
-  if (ids.length !== 1) throw new Error(`other workers' rows: ${ids}`);
+  if (ids.length !== 1 || ids[0] !== process.pid) throw new Error(`not the order of this worker alone: ${ids}`);
 };
