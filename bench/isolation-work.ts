@@ -1,4 +1,4 @@
-// One test, and what keeps it from the next one: recycled connections and sandboxes, and what suites do by hand.
+// What suites do to start each test clean: recycled connections, sandboxes, and what is done by hand.
 import type { Knex } from 'knex';
 import type * as Testing from '../lib/testing';
 import type { Work } from './harness';
@@ -7,6 +7,7 @@ import type { ResettableKnex } from './instances';
 export const { emptyTables } = require('../dist/testing.js') as typeof Testing;
 
 export const TABLES = Array.from({ length: 20 }, (_, i) => `isolated_${i + 1}`);
+
 export const recycleAndQuery =
   (db: ResettableKnex): Work =>
   async (times) => {
@@ -19,6 +20,7 @@ export const recycleAndQuery =
 /** The test itself. */
 export const insert = (db: Knex) => db(TABLES[0] as string).insert({ name: 'a row' });
 
+/** One test, and what keeps it from the next one. */
 export type Isolated<K extends Knex = ResettableKnex> = (db: K) => Promise<unknown>;
 
 export const sandbox: Isolated = async (db) => {

@@ -21,6 +21,7 @@ import {
 } from './isolation-work';
 
 const TESTS = 500;
+
 /** Each round is one time, since it needs to be prepared. */
 const ONCE = { precision: 0.03, times: 1, maxMillis: 10_000 };
 
