@@ -84,6 +84,16 @@ describe('the built package', () => {
     expect(JSON.parse(printed)).to.deep.equal([false, true, 'ECONNREFUSED']);
   });
 
+  it('keeps the names of functions, which stacks show, and lines of which one can be printed', () => {
+    const program = `
+      try { require(${JSON.stringify(path.join(dist, 'index.js'))}).resettable(null); } catch ({ stack }) { console.log(stack); }
+    `;
+    const stack = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
+    expect(stack).to.match(/at \S*resettable .*knex-reset\.js/);
+    const lines = fs.readFileSync(path.join(dist, 'knex-reset.js'), 'utf8').split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).to.be.below(1000);
+  });
+
   it('has the text of lib/ in its source maps, since lib/ is not published', () => {
     const maps = fs.readdirSync(dist).filter((file) => file.endsWith('.js.map'));
     expect(maps).to.have.length.of.at.least(2);
