@@ -75,7 +75,8 @@ async function runNested<T>(trx: Knex.Transaction, asked: BlockRequest<T>): Prom
   if (outer) prepareBlock(outer, options);
   if (outer && options.savepoint === false) {
     if (options.hooks) outer.hooks.addAll(outer, options.hooks);
-    return join(outer, () => block(equipped(trx)));
+    // A builder that is returned runs when it is first awaited, which must happen in the context too.
+    return join(outer, () => outer.inContext(async () => await block(equipped(trx))));
   }
   const attempt: Attempt = { number: outer?.attempt ?? 1, transaction: undefined };
   return limited(options, (limit) =>

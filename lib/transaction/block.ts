@@ -3,6 +3,7 @@ import { DurableError } from '../words/errors';
 import { refuse } from '../words/options';
 import type { AtomicOptions, Awaitable } from '../words/block-types';
 import type { Enclosing } from './enclosing';
+import { refuseIfOver } from './enlist';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
 export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
@@ -23,8 +24,9 @@ export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
   }
 }
 
-/** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. */
+/** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. In one that has ended it does not run. */
 export async function join<T>(outer: Enclosing, block: () => Awaitable<T>): Promise<T> {
+  refuseIfOver(outer);
   const leave = outer.work.join();
   try {
     return await block();

@@ -70,7 +70,8 @@ class SandboxGuest implements Guest, TurnHolder {
   }
 }
 
-function refuseIfOver(transaction: Enclosing): void {
+/** Nothing may be asked in it any more. */
+export function refuseIfOver(transaction: Enclosing): void {
   const { refusal } = transaction;
   if (refusal) throw refusal.error;
   // An inner transaction can still be open when the one around it has ended and the connection has another user.

@@ -1,6 +1,6 @@
 // `ambient: true`: transactions and hooks of the instance inside a block.
 import { expect } from 'chai';
-import { DurableError, TransactionFailedError } from '../../lib';
+import { atomic, DurableError, TransactionFailedError } from '../../lib';
 import { type Db, rejection, useStage } from './stage';
 
 const insert = async (db: { raw: Db['raw'] }, id: number) => {
@@ -70,6 +70,23 @@ describe('an ambient instance', () => {
       expect(error).to.be.instanceOf(TransactionFailedError);
       expect(error.cause).to.equal(mine);
       expect(stage.sql).to.deep.equal(['BEGIN;', 'ROLLBACK']);
+    });
+
+    it('runs in the transaction what is asked in a block that joins a handle, also a builder that it returns', async () => {
+      const trx = await stage.db.transaction();
+      await atomic(trx, () => insert(stage.db, 1), { savepoint: false });
+      await atomic(trx, () => stage.db('t').insert({ id: 2 }) as unknown as Promise<void>, { savepoint: false });
+      await trx.rollback();
+      expect(await stage.ids()).to.deep.equal([]);
+    });
+
+    it('runs in the block what is asked in one that joins it from outside', async () => {
+      const block = stage.db.atomic(async (trx) => {
+        await stage.db.outside(() => trx.atomic(() => insert(stage.db, 1), { savepoint: false }));
+        fail();
+      });
+      expect(await rejection(block)).to.equal(mine);
+      expect(await stage.ids()).to.deep.equal([]);
     });
 
     it('refuses options of outermost blocks', async () => {

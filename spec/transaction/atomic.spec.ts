@@ -1,7 +1,7 @@
 // A block: its value or its error, the same one; and what it may ask of the transaction around it.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { atomic, DurableError, TransactionFailedError } from '../../lib';
+import { type AtomicTransaction, atomic, BlockControlError, DurableError, TransactionFailedError } from '../../lib';
 import { makeKnex } from '../support/quiet-knex';
 import { rejection, useStage } from './stage';
 
@@ -157,6 +157,23 @@ describe('atomic()', () => {
         await insert(trx, 3);
       });
       expect(await stage.ids()).to.deep.equal([1, 3]);
+    });
+
+    it('does not run in one that has ended, or has to be rolled back', async () => {
+      let calls = 0;
+      const joinedTo = (trx: AtomicTransaction) => rejection(trx.atomic(() => void calls++, { savepoint: false }));
+      const ended: AtomicTransaction[] = [];
+      const failing = stage.db.atomic(async (trx) => {
+        await trx.atomic((inner) => void ended.push(trx, inner));
+        expect((await joinedTo(ended[1]!)).message).to.include('already complete');
+        const refused = await rejection(trx.rollback());
+        expect(await joinedTo(trx)).to.equal(refused);
+      });
+      expect(await rejection(failing)).to.be.instanceOf(BlockControlError);
+      expect(await joinedTo(ended[0]!)).to.be.instanceOf(BlockControlError);
+      await stage.db.atomic((trx) => void ended.push(trx));
+      expect((await joinedTo(ended[2]!)).message).to.include('already complete');
+      expect(calls).to.equal(0);
     });
 
     it('is an ordinary block when there is no outer one', async () => {
