@@ -56,7 +56,8 @@ export function guardClient(client: GuardedClient, guard: Guard): void {
     stream: (...args: Parameters<Stream>) => guardedStream(guard, stream, query, args),
     acquireConnection: () => {
       guard.taken();
-      return guard.isCompleted() ? acquireConnection().then(fenced) : acquireConnection();
+      const taken = acquireConnection();
+      return guard.isCompleted() ? taken.then((raw) => fenced(raw, guard)) : taken;
     },
     releaseConnection: (connection: object) => {
       guard.givenBack();
@@ -141,7 +142,8 @@ function rowsOf(response: unknown): unknown[] {
 const RAW = Symbol('knex-reset.raw');
 
 /** Looks like the connection, and does nothing: its methods fail, by their callback where they are given one. */
-export function fenced(raw: object): object {
+export function fenced(raw: object, guard: Guard): object {
+  const refuse = (...given: unknown[]) => refuseCall(guard.refuse(), given);
   return new Proxy(raw, {
     get(target, key) {
       if (key === RAW) return target;
@@ -151,11 +153,12 @@ export function fenced(raw: object): object {
   });
 }
 
-function refuse(...given: unknown[]): void {
-  const error = new Error('Transaction query already complete: its connection may be used by others');
+function refuseCall(refusal: { readonly error: unknown } | undefined, given: unknown[]): void {
+  const over = 'Transaction query already complete: its connection may be used by others';
+  const error = refusal ? refusal.error : new Error(over);
   const done = given.at(-1);
   if (typeof done !== 'function') throw error;
-  nextTick(() => (done as (error: Error) => void)(error));
+  nextTick(() => (done as (error: unknown) => void)(error));
 }
 
 /** The connection itself, for knex, which refuses a query of a transaction that is over by itself. */

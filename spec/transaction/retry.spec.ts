@@ -1,6 +1,7 @@
 // The whole outermost block again, after a real rollback and for what another attempt may cure.
+import type { EventEmitter } from 'node:events';
 import { expect } from 'chai';
-import { type AtomicTransaction, ResetError, resettable } from '../../lib';
+import { type AtomicTransaction, afterCommit, ResetError, resettable } from '../../lib';
 import { defer, nextTurn } from '../../lib/words/waiting';
 import { failure, never } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
@@ -27,6 +28,34 @@ describe('a block with retry', () => {
     expect(new Set(pids)).to.have.lengthOf(2);
     expect(await stage.ids()).to.deep.equal([1]);
   });
+
+  const meetings: [string, (trx: AtomicTransaction) => unknown][] = [
+    ['registering a hook', (trx) => trx.afterCommit(() => {})],
+    ['a function that registers one', (trx) => afterCommit(trx, () => {})],
+    [
+      'a connection that it takes by hand',
+      async (trx) => void (await trx.client.acquireConnection()).query('select 1'),
+    ],
+  ];
+  for (const [what, meet] of meetings) {
+    it(`runs again where ${what} was the first to meet the loss`, async () => {
+      const value = await stage.db.atomic(
+        async (trx) => {
+          const raw = (await trx.client.acquireConnection()) as EventEmitter;
+          await trx.client.releaseConnection(raw);
+          if (trx.attempt === 2) return 'value';
+          const pid = await pidOf(trx);
+          const dying = new Promise((resolve) => raw.once('error', resolve));
+          void later(stage.database.terminate(pid));
+          await dying;
+          await meet(trx);
+          return 'of the first attempt';
+        },
+        { retry },
+      );
+      expect(value).to.equal('value');
+    });
+  }
 
   it('never runs again after a reset has aborted it, whatever `when` says', async () => {
     let calls = 0;

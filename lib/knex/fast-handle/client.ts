@@ -82,7 +82,7 @@ function methodsOn(base: TransactionMaker, refuse: Refuse) {
       const guard = guardOf(this) as Guard;
       guard.taken();
       const connection = this[CONNECTION];
-      return Promise.resolve(guard.isCompleted() ? fenced(connection) : connection);
+      return Promise.resolve(guard.isCompleted() ? fenced(connection, guard) : connection);
     },
     releaseConnection(this: TransactionClient) {
       guardOf(this)?.givenBack();
