@@ -2,7 +2,7 @@
 import { TransactionTimeoutError } from '../words/errors';
 import type { AtomicOptions } from '../words/block-types';
 import type { Failure } from '../words/failure';
-import { inBackground } from '../words/foreign';
+import { inBackground, read, valueOr } from '../words/foreign';
 import { Deadline, type Deferred, defer } from '../words/waiting';
 import type { BlockLimit } from './transaction-details';
 import type { Interruptible } from './interruptible';
@@ -102,16 +102,17 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
   const { signal, label } = options;
   const timeoutMillis = finite(options.timeoutMillis);
   if (signal?.aborted) throw signal.reason;
-  const onAbort = () => limit.stop(signal?.reason);
+  const onAbort = () => limit.stop(read(signal, 'reason'));
   const onTimeout = () => limit.stop(limit.timeoutError(label, timeoutMillis as number));
   limit.set(timeoutMillis, onTimeout);
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);
-  signal?.addEventListener('abort', onAbort, { once: true });
   try {
+    signal?.addEventListener('abort', onAbort, { once: true });
     return await Promise.race([work(limit), limit.reached]);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    // It must not replace the outcome.
+    valueOr(undefined, () => signal?.removeEventListener('abort', onAbort));
   }
 }
 
