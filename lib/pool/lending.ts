@@ -1,7 +1,7 @@
 // Lends connections and takes them back. An idle one is lent at once, any other by the real pool; one rule admits the requests for both.
 import type { PendingAcquire, Validate } from '../knex/tarn';
 import type { QueryOrigin } from '../words/call-site';
-import { inBackground } from '../words/foreign';
+import { inBackground, isA } from '../words/foreign';
 import { Deadline, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
 import { quiesce } from '../connection/quiesce';
@@ -100,7 +100,7 @@ export class Lending {
   #failed(error: unknown, request: Request): Promise<object> {
     const { queue, host } = this.#pool;
     queue.delete(request);
-    if (error instanceof EndedOpening) return this.#admit(request) ?? this.#askAgain(request);
+    if (isA(error, EndedOpening)) return this.#admit(request) ?? this.#askAgain(request);
     return this.#admit(request) ?? host.explain(error);
   }
 

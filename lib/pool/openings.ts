@@ -1,6 +1,6 @@
 // Tracks connections that are being opened. A reset fences them off; settings that may be out of date are asked for again.
 import type { Openings as RawOpenings } from '../drivers/openings';
-import { inBackground } from '../words/foreign';
+import { inBackground, isA } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
 import { type AcquireQueue, EndedOpening } from './acquire-queue';
@@ -132,7 +132,7 @@ export class Openings implements RawOpenings {
       throw new EndedOpening('opened for a generation that a reset has ended');
     } catch (error) {
       this.invalidateSettings();
-      if (!isEnded() && !(error instanceof EndedOpening)) this.failure = error;
+      if (!isEnded() && !isA(error, EndedOpening)) this.failure = error;
       // A reset that kept the pool has ended this opening, or the death of another one, but a request relies on it.
       else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.#open(make);
       throw error;

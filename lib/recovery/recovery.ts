@@ -4,7 +4,7 @@ import type { Lendable } from '../connection/lendable';
 import { PING } from '../drivers/sql';
 import type { ConnectionWatch } from '../pool/pool-host';
 import type { Resets } from '../pool/resets';
-import { inBackground, read, textOf, warn } from '../words/foreign';
+import { inBackground, isA, read, textOf, warn } from '../words/foreign';
 import { type Settings, refuse } from '../words/options';
 import type { ResetOptions } from '../words/types';
 import { within } from '../words/waiting';
@@ -97,7 +97,7 @@ function judge(error: unknown, { isFatal: override }: Pick<Settings, 'isFatal'>,
     inBackground(Promise.resolve(verdict).then(() => {}));
     refuse('resettable: isFatal', verdict, 'it to return true or false');
   } catch (thrown) {
-    warn(thrown instanceof Error ? thrown : new Error(`isFatal threw ${textOf(thrown)}`));
+    warn(isA(thrown, Error) ? thrown : new Error(`isFatal threw ${textOf(thrown)}`));
   }
   return standard;
 }

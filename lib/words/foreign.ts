@@ -55,8 +55,7 @@ export function inBackground(work: PromiseLike<unknown> | undefined): void {
 
 /** Emits a warning for a failure that no promise can carry. */
 export function warn(error: unknown): void {
-  const isError = valueOr(false, () => error instanceof Error);
-  process.emitWarning(isError ? (error as Error) : new Error(textOf(error)));
+  process.emitWarning(isA(error, Error) ? error : new Error(textOf(error)));
 }
 
 /** The text of a thrown value. */
@@ -67,6 +66,11 @@ export function textOf(value: unknown): string {
 /** Reads a property of a foreign object, whose getter may throw. */
 export function read(value: unknown, key: string | symbol): unknown {
   return valueOr(undefined, () => (value as Record<string | symbol, unknown> | null | undefined)?.[key]);
+}
+
+/** `instanceof`, which a proxy can make throw. */
+export function isA<T extends object>(value: unknown, type: abstract new (...given: never[]) => T): value is T {
+  return valueOr(false, () => value instanceof type);
 }
 
 /** What calling it does: a generator function runs nothing of itself, a class throws. Built-in constructors such as Boolean are functions. */

@@ -43,6 +43,19 @@ describe('the override of isFatal', () => {
     expect(await pidOf(db)).not.to.equal(pid);
   });
 
+  it('may throw what cannot be read', async () => {
+    expectWarning('isFatal threw something that has no text');
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const db = stage.make({
+      isFatal: () => {
+        throw proxy;
+      },
+    });
+    expect(await rejection(db.atomic((trx) => trx.raw('select 1/0')))).to.include({ code: '22012' });
+    expect(await rejection(db.raw('select 1/0'))).to.include({ code: '22012' });
+  });
+
   it('decides which errors are retried', async () => {
     let calls = 0;
     const db = stage.make({ isFatal: () => false });
