@@ -1,5 +1,6 @@
 // Decides which code may send on a connection now. On an ordinary connection all code may, and the statement queue keeps the order; in a sandbox
 // (savepoint-mutex.ts) queries and transactions that would have a connection each share one, and take turns.
+import { shown } from '../words/describe';
 import type { OpenTransaction } from '../words/types';
 import { SandboxError } from '../words/errors';
 
@@ -45,7 +46,7 @@ export const NO_MUTEX: Mutex = {
 /** The error of a wait that was too long. `how` says what is in the way. */
 export function turnRefused(waitMillis: number, how: string, inTheWay: TurnDescription): Error {
   const isTransaction = !('what' in inTheWay);
-  const what = isTransaction ? `transaction ${inTheWay.label ?? inTheWay.id}` : inTheWay.what;
+  const what = isTransaction ? `transaction ${shown(inTheWay.label ?? inTheWay.id)}` : inTheWay.what;
   const [where] = inTheWay.stack.split('\n');
   const opened = where ? `, opened ${where}` : '';
   const transaction = isTransaction ? inTheWay : undefined;

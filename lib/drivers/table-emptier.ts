@@ -1,4 +1,5 @@
 // What a database must be able to do for emptyTables(): delete all rows, fire no trigger, keep what is to be kept.
+import { quoted, shown } from '../words/describe';
 
 /** Which tables to empty. */
 export interface EmptyRequest {
@@ -51,7 +52,7 @@ export interface LockHolder {
 /** A table that stays, and has rows that refer to one that does not. */
 export function refuseReference(kept: string, constraint: string, emptied: string): never {
   throw new Error(
-    `emptyTables: "${kept}" is to stay, but has rows that refer to "${emptied}" (${constraint}): ` +
+    `emptyTables: ${quoted(kept)} is to stay, but has rows that refer to ${quoted(emptied)} (${shown(constraint)}): ` +
       'keep both (except), or neither',
   );
 }
@@ -59,12 +60,12 @@ export function refuseReference(kept: string, constraint: string, emptied: strin
 export function refuseMissing(names: readonly string[]): void {
   if (names.length === 0) return;
   throw new Error(
-    `emptyTables: there is no table ${names.map((name) => `"${name}"`).join(', ')}, which except names: ` +
+    `emptyTables: there is no table ${quoted(...names)}, which except names: ` +
       'names are written as in the database, without quotes, with a schema before a dot where there are several',
   );
 }
 
 export function refuseMissingSchemas(names: readonly string[]): void {
   if (names.length === 0) return;
-  throw new Error(`emptyTables: there is no schema ${names.map((name) => `"${name}"`).join(', ')}`);
+  throw new Error(`emptyTables: there is no schema ${quoted(...names)}`);
 }

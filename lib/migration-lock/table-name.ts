@@ -1,4 +1,5 @@
 // The migrations table.
+import { shown } from '../words/describe';
 
 /** The migrations table, as errors name it. */
 export class TableName {
@@ -8,6 +9,6 @@ export class TableName {
   ) {}
 
   get text(): string {
-    return this.schema === undefined ? this.name : `${this.schema}.${this.name}`;
+    return shown(this.schema === undefined ? this.name : `${this.schema}.${this.name}`);
   }
 }

@@ -1,5 +1,5 @@
 // The error of a leaking test: what it left open, and where that was opened.
-import { shown } from '../words/describe';
+import { quoted, shown } from '../words/describe';
 import type { LeakReport, OpenTransaction } from '../words/types';
 
 /** Not one of the package's errors: a failed assertion about the test. No program needs its code. */
@@ -18,7 +18,7 @@ export function leakMessage(title: string, { transactions, queries }: LeakReport
     ...transactions.map((transaction) => describeTransaction(transaction)),
     ...queries.map(({ sql, stack }) => `query: ${shown(sql) || 'unknown'}${indented(stack, 6)}`),
   ];
-  return `"${title}" left ${counts.filter(Boolean).join(' and ')}${items.map((item) => `\n  - ${item}`).join('')}`;
+  return `${quoted(title)} left ${counts.filter(Boolean).join(' and ')}${items.map((item) => `\n  - ${item}`).join('')}`;
 }
 
 function describeTransaction({ id, label, ageMillis, lastSql, stack }: OpenTransaction): string {

@@ -1,4 +1,5 @@
 // The running tests: one at a time, or one inside another. A test that begins meanwhile cannot take the isolation of another.
+import { quoted } from '../words/describe';
 import { SandboxError } from '../words/errors';
 import type { Attempt } from './attempt';
 import type { RunningTest } from './running-test';
@@ -79,7 +80,7 @@ function isSame(one: RunningTest, other: RunningTest): boolean {
 
 function overlap(test: RunningTest, running: RunningTest): SandboxError {
   return new SandboxError(
-    `"${test.title}" begins while "${running.title}" runs: hooks cannot keep tests apart that run at the same time. ` +
+    `${quoted(test.title)} begins while ${quoted(running.title)} runs: hooks cannot keep tests apart that run at the same time. ` +
       'Put the body of each into a sandbox of its own, by db.sandbox(body), or by openSandbox({ pinned: false }) and sandbox.run().' +
       (running.hint ?? ''),
   );

@@ -4,6 +4,9 @@ import { kindOfFunction, read, valueOr } from './foreign';
 /** Longer texts are cut in messages; fields of errors and reports keep them whole. */
 const LONGEST = 200;
 const LONGEST_KEYS = 10;
+const LONGEST_NAMES = 5;
+/** An identifier of PostgreSQL has 63 bytes at most, one of MySQL 64 characters; here with its schema. */
+const LONGEST_NAME = 130;
 
 /** Line breaks, terminal controls, and marks that change the direction of text. */
 // oxlint-disable-next-line no-control-regex
@@ -14,6 +17,13 @@ export function shown(text: string, longest = LONGEST): string {
   // Cut before it is cleaned: a text may have megabytes.
   const line = text.slice(0, longest + 1).replace(CONTROLS, ' ');
   return line.length > longest ? `${line.slice(0, longest)}…` : line;
+}
+
+/** Names of users' things, in quotes and on one line: the first ones of many. */
+export function quoted(...names: string[]): string {
+  const list = names.slice(0, LONGEST_NAMES).map((name) => `"${shown(name, LONGEST_NAME)}"`);
+  const more = names.length - list.length;
+  return list.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** Whether a value is an options object. `undefined` if that cannot be known, because its proxy throws. */

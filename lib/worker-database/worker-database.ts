@@ -1,8 +1,8 @@
 // A database for each worker of a test run: cloned from a template that the first of them makes.
 import knex, { type Knex } from 'knex';
 import { driverNameOf } from '../knex/raw-connection';
-import { describe, isPlainObject } from '../words/describe';
-import { read } from '../words/foreign';
+import { describe, isPlainObject, shown } from '../words/describe';
+import { read, textOf } from '../words/foreign';
 import { callable, checkOptions, count, DEFAULTS, refuse, text } from '../words/options';
 import { heard, within } from '../words/waiting';
 import { Place } from './inheritance';
@@ -103,6 +103,13 @@ function check(config: unknown, options: unknown): WorkerDatabaseOptions {
   return checked;
 }
 
+/** Not the server's own text, nor Knex's before it: they may have the bindings of the statement. */
+function reasonOf(error: unknown): string {
+  if (typeof read(error, 'severity') === 'string')
+    return `a statement failed with ${textOf(read(error, 'code'))}, see cause`;
+  return shown(textOf(read(error, 'message') ?? error));
+}
+
 async function runPrepare(
   config: Knex.Config,
   making: string,
@@ -113,8 +120,7 @@ async function runPrepare(
   try {
     await prepare(db);
   } catch (error) {
-    const { message } = (error ?? {}) as { message?: unknown };
-    throw new Error(`${WHERE}: prepare failed, and nothing of its template is left: ${String(message ?? error)}`, {
+    throw new Error(`${WHERE}: prepare failed, and nothing of its template is left: ${reasonOf(error)}`, {
       cause: error,
     });
   } finally {

@@ -2,6 +2,9 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { isFatal, type OpenTransaction, ResetError } from '../../lib';
+import { withMigrationLock } from '../../lib/migrations';
+import { emptyTables } from '../../lib/testing';
+import { defer } from '../../lib/words/waiting';
 import { outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -34,13 +37,60 @@ describe('messages', () => {
     const aborted = outcome(db.atomic((trx) => trx.raw('select pg_sleep(60)'), { label }));
     await stage.running('pg_sleep(60)');
     await db.resetConnection({ reason: FORGED });
-    for (const { error } of [limited, ended, await aborted]) {
-      const { message } = error as Error;
-      expect(message).to.have.length.below(1000);
-      for (const control of ['\n', '\u001b']) expect(message).not.to.include(control);
+    for (const { error } of [limited, ended, await aborted]) expectOneLine(error);
+  });
+
+  it('of a wait in a sandbox are short and on one line', async () => {
+    const db = stage.resettable({ acquireConnectionTimeout: 100 });
+    const label = FORGED + 'y'.repeat(300_000);
+    await db.sandbox(async () => {
+      const begun = defer();
+      const over = defer();
+      const first = db.atomic(() => (begun.resolve(), over.promise), { label });
+      await begun.promise;
+      const { error } = await outcome(db.atomic(() => {}));
+      over.resolve();
+      await first;
+      expectOneLine(error);
+    });
+  });
+
+  it('of tables and schemas that are not there name a few, on one line', async () => {
+    const db = stage.resettable();
+    const names = Array.from({ length: 10_000 }, (_, i) => `${FORGED}${i}`);
+    for (const given of [names, [FORGED + 'y'.repeat(300_000)]]) {
+      expectOneLine((await outcome(emptyTables(db, { except: given }))).error);
+      expectOneLine((await outcome(emptyTables(db, { schemas: given }))).error);
     }
   });
+
+  it('of tables that refer to others are on one line', async () => {
+    const db = stage.resettable();
+    await db.raw(`create table "${FORGED}" (id int primary key);
+      create table kept (id int constraint "${FORGED} fk" references "${FORGED}");
+      insert into "${FORGED}" values (1); insert into kept values (1)`);
+    expectOneLine((await outcome(emptyTables(db, { except: ['kept'] }))).error);
+  });
+
+  it('of a migration lock are short and on one line', async () => {
+    const [one, other] = [stage.resettable(), stage.resettable()];
+    const tableName = `${FORGED}y`;
+    await withMigrationLock(
+      one,
+      async () => {
+        const late = await outcome(withMigrationLock(other, () => {}, { tableName, waitMillis: 50 }));
+        expectOneLine(late.error);
+      },
+      { tableName },
+    );
+  });
 });
+
+function expectOneLine(error: unknown): void {
+  const { message } = error as Error;
+  expect(message).to.be.a('string').with.length.below(1000);
+  for (const control of ['\n', '\u001b']) expect(message).not.to.include(control);
+}
 
 describe('the victims of a reset', () => {
   const stage = useStage();

@@ -148,6 +148,28 @@ describe('workerDatabase()', () => {
       expect(await db('t')).to.be.empty;
     });
 
+    it('shows nothing of the bindings of a query in the message, which is short and on one line', async () => {
+      const failures: Record<string, WorkerDatabaseOptions['prepare']> = {
+        query: (db) => db.raw('select ?::int', ['hunter2']),
+        'long text': () => Promise.reject(new Error(`a\nb\u001b${'x'.repeat(300_000)}`)),
+        'no text': () => Promise.reject(Object.create(null)),
+        'an error that cannot be read': () =>
+          Promise.reject(
+            Object.defineProperty(new Error('unread'), 'message', {
+              get() {
+                throw new Error('from the getter');
+              },
+            }),
+          ),
+      };
+      for (const [title, prepare] of Object.entries(failures)) {
+        const { message } = await failure(make({ prepare }));
+        expect(message, title).to.include('prepare failed').and.have.length.below(500);
+        for (const part of ['hunter2', '\n', '\u001b']) expect(message, title).not.to.include(part);
+      }
+      expect(await databases()).to.be.empty;
+    });
+
     it('lets the next one try again when its process is killed meanwhile', async () => {
       const child = start({ STUCK: 'yes' });
       expect(await firstLine(child)).to.equal('preparing');

@@ -1,4 +1,5 @@
 // The tables of a MySQL or MariaDB database for emptyTables(), read in one query.
+import { quoted } from '../../words/describe';
 import type { Ask, EmptyRequest } from '../table-emptier';
 import { refuseMissing, refuseMissingSchemas } from '../table-emptier';
 
@@ -96,7 +97,7 @@ function makeTable(row: Row, hasTrigger: boolean): Table {
   const isVersioned = detail === 'SYSTEM VERSIONED';
   if (isVersioned && hasTrigger) {
     throw new Error(
-      `emptyTables: "${name}" is system-versioned and has a DELETE trigger, which would fire: keep the table (except)`,
+      `emptyTables: ${quoted(name)} is system-versioned and has a DELETE trigger, which would fire: keep the table (except)`,
     );
   }
   const truncate = detail === 'COUNTED' || hasTrigger;

@@ -1,4 +1,5 @@
 // emptyTables() on PostgreSQL: one statement deletes from all tables at once, so that foreign keys are checked when all rows are gone.
+import { quoted } from '../../words/describe';
 import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../table-emptier';
 import { refuseReference } from '../table-emptier';
 import { type KnownTables, remember, rereadTables, SESSION, type Session } from './filled-tables';
@@ -83,8 +84,8 @@ function switches(table: PgTable, direction: 'off' | 'on'): string[] {
   const { triggers, isHidden, isOwned, label, owner } = table;
   if (triggers.length > 0 && !isOwned) {
     throw new Error(
-      `emptyTables: only an owner of "${label}" can keep ${triggers.map(({ kind, name }) => `${kind.toLowerCase()} "${name}"`).join(', ')} ` +
-        `from firing: connect as "${owner}", or keep the table (except)`,
+      `emptyTables: only an owner of ${quoted(label)} can keep ${triggers.map(({ kind, name }) => `${kind.toLowerCase()} ${quoted(name)}`).join(', ')} ` +
+        `from firing: connect as ${quoted(owner)}, or keep the table (except)`,
     );
   }
   const clauses = triggers.map(({ kind, name, mode }) => {
