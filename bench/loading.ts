@@ -4,32 +4,37 @@ import path from 'node:path';
 import { type Line, time } from './harness';
 import type { Benchmark } from './instances';
 
+const ROOT = path.resolve(__dirname, '..');
 const ROUNDS = 21;
 const GOAL_MILLIS = 8;
 
-const PROGRAM = `
-  require('knex');
-  const start = performance.now();
-  require(${JSON.stringify(path.resolve(__dirname, '..', 'dist', 'index.js'))});
-  console.log(performance.now() - start);
-`;
+const IMPORT = `require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))})`;
+/** What the first transaction loads too. */
+const WITH_TRANSACTIONS = `${IMPORT}.take('transactions.js')`;
 
-function loadingMillis(): number {
-  return Number(execFileSync(process.execPath, ['--eval', PROGRAM], { cwd: path.resolve(__dirname, '..') }));
+function loadingMillis(statement: string): number {
+  const program = `require('knex'); const start = performance.now(); ${statement}; console.log(performance.now() - start);`;
+  return Number(execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }));
+}
+
+/** The quickest of many: what else the machine does only ever adds to it. */
+function quickestMillis(statement: string): number {
+  loadingMillis(statement); // from now on the files are in the system's cache
+  return Math.min(...Array.from({ length: ROUNDS }, () => loadingMillis(statement)));
 }
 
 async function load(): Promise<Line[]> {
-  loadingMillis(); // from now on the files are in the system's cache
-  // The quickest: what else the machine does only ever adds to it.
-  const millis = Math.min(...Array.from({ length: ROUNDS }, () => loadingMillis()));
+  const millis = quickestMillis(IMPORT);
+  const verdict = millis <= GOAL_MILLIS ? 'ok' : 'MISSED';
+  const line = { rival: '', ratio: '' };
   return [
+    { ...line, name: 'import', ours: time(millis), goal: `≤ ${GOAL_MILLIS} ms`, verdict },
     {
-      name: 'import',
-      ours: time(millis),
-      rival: '',
-      ratio: '',
-      goal: `≤ ${GOAL_MILLIS} ms`,
-      verdict: millis <= GOAL_MILLIS ? 'ok' : 'MISSED',
+      ...line,
+      name: 'import, and what the first transaction loads',
+      ours: time(quickestMillis(WITH_TRANSACTIONS)),
+      goal: 'stated',
+      verdict: '',
     },
   ];
 }

@@ -1,9 +1,10 @@
 // `npm run build`: makes dist/ of lib/. The code goes into few files, so that the entry points share one instance of everything and loading
-// is quick; each entry point is a few lines that pass on its names. The declarations are the compiler's, without those that are not needed.
+// is quick; each other entry point than `index` is a few lines that pass on its names. The declarations are the compiler's, without those that are not needed.
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { bundle, CORE, TOOLS } from './bundle';
+import { bundle } from './bundle';
+import { TOOLS } from './bundle-homes';
 
 const ROOT = path.resolve(__dirname, '..');
 
@@ -19,15 +20,12 @@ function entryNames({ exports }: Manifest): string[] {
   );
 }
 
-/** Where the code of an entry point is. */
-const fileOf = (name: string) => (name === 'index' ? CORE : TOOLS);
-
 /** Assignments that Node's lexer finds, so that `import { atomic } from 'knex-reset'` works. */
 function entry(name: string, names: string[]): string {
   return [
     '"use strict";',
     'Object.defineProperty(exports, "__esModule", { value: true });',
-    `const { ${name} } = require("./${fileOf(name)}");`,
+    `const { ${name} } = require("./${TOOLS}");`,
     ...names.map((each) => `exports.${each} = ${name}.${each};`),
     '',
   ].join('\n');
@@ -61,7 +59,8 @@ export async function buildCode(dist: string): Promise<string[]> {
   const entries = entryNames(manifest);
   await bundle({ entries, dist, node: manifest.engines.node });
   for (const name of entries) {
-    const code = require(path.join(dist, fileOf(name))) as Record<string, object>;
+    if (name === 'index') continue; // The core itself.
+    const code = require(path.join(dist, TOOLS)) as Record<string, object>;
     fs.writeFileSync(path.join(dist, `${name}.js`), entry(name, Object.keys(code[name] ?? {})));
   }
   return entries;

@@ -1,14 +1,17 @@
 // The package as it is built: few files of code behind all entry points, with the names that lib/ has.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type * as Library from '../lib';
 import type * as Mocha from '../lib/mocha';
 import { buildCode } from '../script/build';
+import { freshDatabase } from './support/database';
 import { makeKnex } from './support/quiet-knex';
 
 const ROOT = path.resolve(__dirname, '..');
+const run = promisify(execFile);
 
 describe('the built package', () => {
   let dist: string;
@@ -71,17 +74,57 @@ describe('the built package', () => {
     expect(used).to.deep.equal(['mysql.js']);
   });
 
-  it('loads sandboxes when one is opened', () => {
+  it('loads transactions with the first one, and sandboxes with the first one', () => {
     const program = `
-      const isLoaded = () => Object.keys(require.cache).some((file) => require('node:path').basename(file) === 'sandbox.js');
+      const loaded = () => Object.keys(require.cache).map((file) => require('node:path').basename(file));
       const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
       const { default: knex } = require('knex');
       const db = resettable(knex({ client: 'pg', connection: { host: '127.0.0.1', port: 1 }, log: { warn() {} } }));
-      const atFirst = isLoaded();
-      db.openSandbox().catch(({ code }) => console.log(JSON.stringify([atFirst, isLoaded(), code])));
+      const steps = [() => db.raw('select 1'), () => db.resetConnection(), () => db.transaction(() => {}), () => db.openSandbox()];
+      (async () => {
+        for (const step of steps) {
+          const outcome = await step().then(() => 'done', ({ code }) => code);
+          console.log(outcome, ...['transactions.js', 'sandbox.js'].filter((name) => loaded().includes(name)));
+        }
+      })();
     `;
     const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
-    expect(JSON.parse(printed)).to.deep.equal([false, true, 'ECONNREFUSED']);
+    expect(printed.trim().split('\n')).to.deep.equal([
+      'ECONNREFUSED',
+      'done',
+      'ECONNREFUSED transactions.js',
+      'ECONNREFUSED transactions.js sandbox.js',
+    ]);
+  });
+
+  it('loads its own parts where modules are loaded afresh in between, as after jest.resetModules()', async () => {
+    const database = await freshDatabase();
+    const program = `
+      const dist = ${JSON.stringify(dist)};
+      const afresh = () => Object.keys(require.cache).forEach((file) => file.startsWith(dist) && delete require.cache[file]);
+      const { resettable } = require(dist);
+      const { default: knex } = require('knex');
+      const db = resettable(knex({ client: 'pg', connection: process.env.DATABASE_URL }));
+      (async () => {
+        await db.raw('create table t (id int)');
+        afresh();
+        await db.transaction((trx) => trx('t').insert({ id: 1 }));
+        afresh();
+        await db.sandbox(async () => {
+          await db.atomic((trx) => trx('t').insert({ id: 2 }));
+          console.log(await db('t').pluck('id'));
+        });
+        console.log(await db('t').pluck('id'));
+        await db.destroy();
+      })();
+    `;
+    try {
+      const env = { ...process.env, DATABASE_URL: database.url };
+      const { stdout } = await run(process.execPath, ['--eval', program], { cwd: ROOT, env, timeout: 15_000 });
+      expect(stdout).to.equal('[ 1, 2 ]\n[ 1 ]\n');
+    } finally {
+      await database.drop();
+    }
   });
 
   it('keeps the names of functions, which stacks show, and lines of which one can be printed', () => {
@@ -89,8 +132,8 @@ describe('the built package', () => {
       try { require(${JSON.stringify(path.join(dist, 'index.js'))}).resettable(null); } catch ({ stack }) { console.log(stack); }
     `;
     const stack = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
-    expect(stack).to.match(/at \S*resettable .*knex-reset\.js/);
-    const lines = fs.readFileSync(path.join(dist, 'knex-reset.js'), 'utf8').split('\n');
+    expect(stack).to.match(/at \S*resettable .*index\.js/);
+    const lines = fs.readFileSync(path.join(dist, 'index.js'), 'utf8').split('\n');
     expect(Math.max(...lines.map((line) => line.length))).to.be.below(1000);
   });
 
