@@ -34,6 +34,8 @@ export interface Enclosing extends EnclosingTransaction, HookSite {
   readonly parentHasEnded: boolean;
   /** What a statement asked now is refused with; undefined: it is sent, or knex says that the transaction is over. */
   readonly refusal: Failure | undefined;
+  /** The same for whoever asks: where a statement of the user's has ended the transaction, that dooms it. */
+  refuse(): Failure | undefined;
   /** What was started inside. */
   readonly work: Work;
   /** The hooks of the whole transaction. */

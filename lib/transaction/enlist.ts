@@ -72,7 +72,7 @@ class SandboxGuest implements Guest, TurnHolder {
 
 /** Nothing may be asked in it any more. */
 export function refuseIfOver(transaction: Enclosing): void {
-  const { refusal } = transaction;
+  const refusal = transaction.refuse();
   if (refusal) throw refusal.error;
   // An inner transaction can still be open when the one around it has ended and the connection has another user.
   if (!transaction.isOpen || transaction.parentHasEnded) throw new Error('Transaction query already complete');

@@ -89,7 +89,7 @@ export class Savepoint extends ControlledTransaction {
   }
 
   async begin(): Promise<unknown> {
-    const early = this.refusal;
+    const early = this.refuse();
     if (early) return this.notBegun(early.error);
     const { isDone, error, result } = await sendControl(this, () => this.port.send('begin'));
     const { refusal } = this;

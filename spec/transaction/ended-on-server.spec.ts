@@ -1,8 +1,9 @@
 // A statement of the user's, or the server, has ended a transaction: nothing of it is sent any more, and it is no success.
+import { finished } from 'node:stream/promises';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { BlockControlError } from '../../lib';
-import { rejection, useStage } from './stage';
+import { atomic, BlockControlError } from '../../lib';
+import { type Db, rejection, useStage } from './stage';
 
 const insert = (trx: Knex.Transaction, id: number) => trx.raw(`insert into t values (${id})`);
 
@@ -63,6 +64,36 @@ describe('a transaction that the user’s SQL has ended', () => {
       expect(await stage.ids()).to.deep.equal(stored);
     });
   }
+
+  describe('behind a raw COMMIT in a plain transaction', () => {
+    const ASKED: Record<string, (db: Db, trx: Knex.Transaction) => PromiseLike<unknown>> = {
+      'a query of an ambient instance': (db) => db.raw('insert into t values (2)'),
+      'a stream of an ambient instance': (db) => finished(db.raw('insert into t values (2)').stream().resume()),
+      'a block of an ambient instance that joins': (db) =>
+        db.atomic(() => db.raw('insert into t values (2)'), { savepoint: false }),
+      'a batch of an ambient instance': (db) => db.batchInsert('t', [{ id: 2 }]),
+      'an inner block': (_, trx) => atomic(trx, (inner) => insert(inner, 2)),
+      'an inner transaction': (_, trx) => trx.transaction((inner) => insert(inner, 2)),
+    };
+    for (const [what, ask] of Object.entries(ASKED)) {
+      it(`sends nothing of ${what}`, async () => {
+        const db = stage.make({ ambient: true });
+        let refused: unknown;
+        const error = await rejection(
+          db.transaction(async (trx) => {
+            await insert(trx, 1);
+            await trx.raw('commit');
+            refused = await rejection(ask(db, trx));
+          }),
+        );
+        expect(refused).to.be.instanceOf(BlockControlError);
+        expect(error).to.be.instanceOf(BlockControlError);
+        expect(error.message).to.include('"commit"');
+        expect(stage.sql.slice(stage.sql.indexOf('commit'))).to.deep.equal(['commit', 'ROLLBACK']);
+        expect(await stage.ids()).to.deep.equal([1]);
+      });
+    }
+  });
 
   it('is a success when a raw COMMIT was the last statement of a plain transaction', async () => {
     await stage.db.transaction(async (trx) => {
