@@ -42,6 +42,17 @@ describe('what is ended after a test', () => {
 
     itUnless(
       whyNoRunners(),
+      `by an aroundEach of vitest’s is a leak, and that of an auto fixture has been ended (${isolation})`,
+      async () => {
+        const args = ['node_modules/vitest/vitest.mjs', 'run', 'early.vitest.spec.mjs'];
+        const { output } = await project().node(args, hooks);
+        expect(output).to.match(/Tests +1 failed \| 1 passed \(2\)/);
+        expect(output).to.match(/ends it too late" left 1 transaction open/, output);
+      },
+    );
+
+    itUnless(
+      whyNoRunners(),
       `by a hook of jest’s is no leak, but by one that is registered later at the top (${isolation})`,
       async () => {
         const args = ['node_modules/jest/bin/jest.js', 'end.jest.test.js'];
