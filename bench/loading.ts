@@ -9,7 +9,7 @@ const ROUNDS = 21;
 const GOAL_MILLIS = 8;
 
 const IMPORT = `require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))})`;
-/** What the first transaction loads too. */
+/** What is loaded while the first connection is opened too. */
 const WITH_TRANSACTIONS = `${IMPORT}.take('transactions.js')`;
 
 function loadingMillis(statement: string): number {
@@ -31,7 +31,7 @@ async function load(): Promise<Line[]> {
     { ...line, name: 'import', ours: time(millis), goal: `≤ ${GOAL_MILLIS} ms`, verdict },
     {
       ...line,
-      name: 'import, and what the first transaction loads',
+      name: 'import, with the code of transactions',
       ours: time(quickestMillis(WITH_TRANSACTIONS)),
       goal: 'stated',
       verdict: '',

@@ -32,6 +32,7 @@ import type { ResetHost } from './reset/reset';
 import type { SandboxHost } from './sandbox/open-sandbox';
 import { beginTransaction } from './transaction/begin';
 import type { Interruptible } from './transaction/interruptible';
+import { readAhead } from './transaction/read-ahead';
 import { watchRunner } from './transaction/watch-queries';
 import { openSandboxTransaction } from './transaction/sandbox-transaction';
 import { sharedLimit, type SharedLimit } from './transaction/shared-limit';
@@ -76,11 +77,10 @@ export class Instance implements Hosts {
     this.carry = this.driver.carry?.bind(this.driver);
     this.recovery = new Recovery(this, new RightServer(this.driver, settings, this.isExternal));
     this.pool = new ResettablePool(this);
-    const { driver, pool, recovery } = this;
     this.#clients = new Clients(client, this, {
-      observed: (module) => driver.observeOpening?.(module, pool.openings, recovery.isPicky) ?? module,
-      acquireRaw: (open) => pool.openings.acquireRaw(open),
-      forsake: (raw) => pool.openings.forsake(raw),
+      observed: (module) => this.driver.observeOpening?.(module, this.pool.openings, this.recovery.isPicky) ?? module,
+      acquireRaw: (open) => readAhead(this.pool.openings.acquireRaw(open)),
+      forsake: (raw) => this.pool.openings.forsake(raw),
     });
     this.recording = new Recording((...told) => this.#clients.watchAsked(knex, ...told));
     this.transactionLimit = sharedLimit(settings);

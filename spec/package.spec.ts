@@ -74,13 +74,13 @@ describe('the built package', () => {
     expect(used).to.deep.equal(['mysql.js']);
   });
 
-  it('loads transactions with the first one, and sandboxes with the first one', () => {
+  it('loads transactions while the first connection is opened, and sandboxes with the first one', () => {
     const program = `
       const loaded = () => Object.keys(require.cache).map((file) => require('node:path').basename(file));
       const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
       const { default: knex } = require('knex');
       const db = resettable(knex({ client: 'pg', connection: { host: '127.0.0.1', port: 1 }, log: { warn() {} } }));
-      const steps = [() => db.raw('select 1'), () => db.resetConnection(), () => db.transaction(() => {}), () => db.openSandbox()];
+      const steps = [() => db.resetConnection(), () => db.raw('select 1'), () => db.openSandbox()];
       (async () => {
         for (const step of steps) {
           const outcome = await step().then(() => 'done', ({ code }) => code);
@@ -90,11 +90,32 @@ describe('the built package', () => {
     `;
     const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
     expect(printed.trim().split('\n')).to.deep.equal([
-      'ECONNREFUSED',
       'done',
       'ECONNREFUSED transactions.js',
       'ECONNREFUSED transactions.js sandbox.js',
     ]);
+  });
+
+  it('opens connections where the code of transactions cannot be read, and reads it later', () => {
+    const program = `
+      const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
+      const { default: knex } = require('knex');
+      const { _load } = require('node:module');
+      require('node:module')._load = function (request, ...rest) {
+        if (request === './transactions.js') throw new Error('EMFILE');
+        return _load.call(this, request, ...rest);
+      };
+      const db = resettable(knex({ client: 'pg', connection: { host: '127.0.0.1', port: 1 }, log: { warn() {} } }));
+      const say = (work) => work().then(() => 'done', ({ code, message }) => code ?? message).then((text) => console.log(text));
+      (async () => {
+        await say(() => db.raw('select 1'));
+        await say(async () => db.transaction(() => {}));
+        require('node:module')._load = _load;
+        await say(() => db.transaction(() => {}));
+      })();
+    `;
+    const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
+    expect(printed.trim().split('\n')).to.deep.equal(['ECONNREFUSED', 'EMFILE', 'ECONNREFUSED']);
   });
 
   it('loads its own parts where modules are loaded afresh in between, as after jest.resetModules()', async () => {
