@@ -4,7 +4,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { ResetError, type Resettable, resettable, type ResettableOptions, TransactionFailedError } from '../../lib';
+import {
+  KnexResetError,
+  ResetError,
+  type Resettable,
+  resettable,
+  type ResettableOptions,
+  TransactionFailedError,
+} from '../../lib';
 import { nextTurn } from '../../lib/words/waiting';
 import { failure, never, outcome, watch } from '../support/outcome';
 import { makeKnex } from '../support/quiet-knex';
@@ -212,9 +219,43 @@ for (const engine of SQLITE_ENGINES) {
                 .catch(() => {});
             }),
           );
-          // sqlite3 does not tell, so that it is COMMIT which fails.
-          if (engine !== 'sqlite3') expect(error).to.be.an.instanceof(TransactionFailedError);
-          expect(await idsOf(db)).to.deep.equal(engine === 'sqlite3' ? [1, 3] : [1]);
+          expect(error).to.be.an.instanceof(TransactionFailedError);
+          expect(await idsOf(db)).to.deep.equal([1]);
+        });
+
+        it('sends nothing of a transaction behind what has ended it', async () => {
+          const db = await make(filenameOf());
+          await db.raw("create trigger no before update on t begin select raise(rollback, 'no'); end");
+          await db('t').insert({ id: 1 });
+          for (const sql of [
+            'insert or rollback into t values (1)',
+            'update t set id = 2',
+            ';rollback',
+            '; -- x\nROLLBACK',
+          ])
+            for (const what of ['atomic', 'transaction'] as const) {
+              const error = await failure(
+                db[what](async (trx: Knex.Transaction) => {
+                  await trx('t').insert({ id: 2 });
+                  const statements = [trx.raw(sql), trx('t').insert({ id: 3 }), trx.raw('insert into t values (4)')];
+                  await Promise.allSettled(statements);
+                  await failure(trx('t').insert({ id: 5 }));
+                }),
+              );
+              expect(error, `${sql} in ${what}()`).to.be.an.instanceof(KnexResetError);
+              expect(await idsOf(db), `${sql} in ${what}()`).to.deep.equal([1]);
+            }
+        });
+
+        it('lets a transaction go on after an error that has not ended it', async () => {
+          const db = await make(filenameOf());
+          await db.transaction(async (trx) => {
+            await trx('t').insert({ id: 1 });
+            await failure(trx('t').insert({ id: 1 }));
+            await failure(trx.raw('no statement'));
+            await trx('t').insert({ id: 2 });
+          });
+          expect(await idsOf(db)).to.deep.equal([1, 2]);
         });
 
         it('rolls back a transaction that was begun by hand when its connection comes back', async () => {

@@ -28,7 +28,7 @@ const ignore = () => {};
 const lines = new WeakMap<object, StatementSink>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
 const NO_TRANSACTION = /no transaction is active/;
-const FIRST_WORDS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)(?:\s+transaction)?(\s+to\b)?/i;
+const FIRST_WORDS = /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)(?:\s+transaction)?(\s+to\b)?/i;
 const LAST_WORD = /(\w+)\W*$/;
 
 /** Whether a transaction is open, by what was said. */
@@ -81,10 +81,25 @@ function transactionsOf(connection: SqliteConnection): Transactions {
   return known;
 }
 
+/** The connection's own method, without the tap. */
+function ownMethods(connection: SqliteConnection): SqliteConnection {
+  return Object.getPrototypeOf(connection) as SqliteConnection;
+}
+
+/** Some errors roll back by themselves (OR ROLLBACK, a trigger, a full disk), and no error says so: a BEGIN does, which only an open transaction refuses. */
+function lookForRollback(connection: SqliteConnection, state: Transactions, looked: () => void): void {
+  const { run } = ownMethods(connection);
+  run.call(connection, 'BEGIN', (refused: Error | null) => {
+    if (refused) return looked();
+    state.note('ROLLBACK', null);
+    run.call(connection, 'ROLLBACK', looked);
+  });
+}
+
 class SqliteStatement implements PendingStatement {
   constructor(
     private readonly sink: StatementSink,
-    private readonly state: Transactions,
+    private readonly connection: SqliteConnection,
     readonly sql: string,
     private readonly send: (done: Callback) => void,
     private callback: Callback,
@@ -103,9 +118,16 @@ class SqliteStatement implements PendingStatement {
     callback.call({}, error);
   }
 
-  /** @param context the statement, which knex reads `lastID` and `changes` from */
   #done(context: unknown, error: Error | null, results: unknown[]): void {
-    this.state.note(this.sql, error);
+    const state = transactionsOf(this.connection);
+    state.note(this.sql, error);
+    const tell = () => this.#tell(context, error, results);
+    if (error && state.status === 'open') lookForRollback(this.connection, state, tell);
+    else tell();
+  }
+
+  /** @param context the statement, which knex reads `lastID` and `changes` from */
+  #tell(context: unknown, error: Error | null, results: unknown[]): void {
     const told = this.sink.answered(error, results[0], undefined);
     try {
       this.callback.call(context, told as Error | null, ...results);
@@ -118,7 +140,6 @@ class SqliteStatement implements PendingStatement {
 
 function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => void {
   lines.set(connection, sink);
-  const state = transactionsOf(connection);
   for (const name of RUNNING) {
     const send = connection[name];
     const tapped: SqliteConnection[typeof name] = (sql, ...rest) => {
@@ -127,7 +148,7 @@ function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => voi
       const onRow = name === 'each' ? given.shift() : undefined;
       const callback = given.shift() ?? (() => {});
       const run = (done: Callback) => send.call(connection, sql, ...bindings, ...(onRow ? [onRow] : []), done);
-      sink.ask(new SqliteStatement(sink, state, String(sql), run, callback));
+      sink.ask(new SqliteStatement(sink, connection, String(sql), run, callback));
       return connection;
     };
     connection[name] = tapped;
@@ -156,8 +177,7 @@ export const sqliteDriver: Driver<SqliteConnection> = {
   destroySocket: () => {},
   send: (connection, sql) =>
     new Promise((resolve, reject) => {
-      const { run } = Object.getPrototypeOf(connection) as SqliteConnection;
-      run.call(connection, sql, (error: Error | null) => {
+      ownMethods(connection).run.call(connection, sql, (error: Error | null) => {
         transactionsOf(connection).note(sql, error);
         // After some errors SQLite has rolled back by itself, and nothing is left to do.
         if (error && !(sql === 'ROLLBACK' && NO_TRANSACTION.test(error.message))) reject(error);
