@@ -46,7 +46,7 @@ async function afterCommit(transaction: Transaction, outcome: Outcome, value: un
 async function lastHooks(transaction: Transaction): Promise<unknown[]> {
   const { block, hooks, instance } = transaction;
   const running = hooks.runAll('afterCommit');
-  const shared = instance.transactionLimit?.committed(transaction);
+  const shared = instance.transactionLimit?.hooksBegin(transaction);
   const limits = [block?.limit.whenReached, shared?.whenReached].filter((limit) => limit !== undefined);
   const isLate = limits.map(async (reached) => {
     const { error } = await reached;

@@ -18,13 +18,16 @@ export interface Interruptible extends OpenEntry {
   interrupt(error: unknown): Promise<void>;
 }
 
+/** One that has given its connection back, or never had one. */
+export type Unconnected = Omit<Interruptible, 'connection'>;
+
 /** Ends transactions that take too long. */
 export interface TransactionLimit {
-  /** One is stored, and its last hooks begin to run: they have the same time. Undefined: it has a limit of its own. */
-  committed(transaction: Interruptible): HooksLimit | undefined;
+  /** One is over, and its afterCommit or onRetry hooks begin to run: they have the same time. Undefined: it has a limit of its own. */
+  hooksBegin(transaction: Unconnected): HooksLimit | undefined;
 }
 
-/** The time limit of the last hooks of one transaction. */
+/** The time limit of such hooks of one transaction. */
 export interface HooksLimit {
   /** Resolves with the reason when it is reached. */
   readonly whenReached: Promise<Failure>;

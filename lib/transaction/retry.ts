@@ -4,15 +4,14 @@ import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../w
 import { DEFAULTS, refuse } from '../words/options';
 import type { Resets } from '../pool/resets';
 import type { AtomicOptions, RetryOptions } from '../words/block-types';
+import type { Unconnected } from './interruptible';
 import type { Limit } from './limit';
 import { HookRegister, type HookSite } from './hooks';
-import type { State } from './state';
 import { Deadline, within } from '../words/waiting';
 import type { TransactionHost } from './transaction-host';
 
 /** The transaction of an attempt, as what follows from its failure sees it. */
-interface Attempted extends HookSite {
-  readonly state: State;
+interface Attempted extends HookSite, Unconnected {
   readonly connection: { readonly death: Error | undefined; readonly fatal: unknown } | undefined;
   readonly view: { readonly endedBy: unknown };
   readonly work: { readonly isCallbackRunning: boolean; readonly whenCallbackOver: Promise<void> };
@@ -60,7 +59,10 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
       const hooks = hooksOf(instance, options, attempt.transaction);
       await resets.pause({ failed: error }, async (alarm) => {
         const running = hooks.runAll('onRetry', occasion);
-        for (const later of await Promise.race([running, limit.reached, alarm])) suppress(error, later);
+        const shared = attempt.transaction && instance.transactionLimit?.hooksBegin(attempt.transaction);
+        const late = shared?.whenReached.then((reached) => Promise.reject(reached.error as Error));
+        const ends = [running, limit.reached, alarm, ...(late ? [late] : [])];
+        for (const later of await Promise.race(ends).finally(() => shared?.end())) suppress(error, later);
         await limit.sleep(backoff(retry, number), alarm);
       });
       if (isFenced()) throw error;

@@ -5,11 +5,11 @@ import type { Failure } from '../words/failure';
 import { inBackground } from '../words/foreign';
 import type { Settings } from '../words/options';
 import { type Deferred, defer, nextTurn } from '../words/waiting';
-import type { HooksLimit, Interruptible, TransactionLimit } from './interruptible';
+import type { HooksLimit, Interruptible, TransactionLimit, Unconnected } from './interruptible';
 
-/** The last hooks of a committed transaction, while they run. */
+/** Hooks of a transaction that is over, while they run. */
 interface LastHooks {
-  readonly transaction: Interruptible;
+  readonly transaction: Unconnected;
   readonly late: Deferred<Failure>;
 }
 
@@ -34,7 +34,7 @@ export class SharedLimit implements TransactionLimit {
     if (isMeant(transaction)) this.#watch.add(transaction);
   }
 
-  committed(transaction: Interruptible): HooksLimit | undefined {
+  hooksBegin(transaction: Unconnected): HooksLimit | undefined {
     if (!isMeant(transaction)) return undefined;
     const hooks: LastHooks = { transaction, late: defer() };
     this.#hooks.add(hooks);
@@ -51,15 +51,16 @@ export class SharedLimit implements TransactionLimit {
     if (!transaction.isOver) await transaction.interrupt(this.#error(transaction));
   }
 
-  #error(transaction: Interruptible): TransactionTimeoutError {
-    const description = transaction.describe();
-    const [where] = description.stack.split('\n');
+  #error(transaction: Unconnected): TransactionTimeoutError {
+    // One that never got a connection cannot be described.
+    const description = transaction.hasBegun ? transaction.describe() : undefined;
+    const [where] = description?.stack.split('\n') ?? [];
     const name = where ? `${transaction.name}, opened ${where},` : transaction.name;
-    return new TransactionTimeoutError(name, this.#millis, { transaction: description });
+    return new TransactionTimeoutError(name, this.#millis, { transaction: description, cause: transaction.endReason });
   }
 }
 
-function isMeant({ isOutermost, sandbox, block }: Interruptible): boolean {
+function isMeant({ isOutermost, sandbox, block }: Unconnected): boolean {
   return isOutermost && !sandbox && block?.options.timeoutMillis === undefined;
 }
 

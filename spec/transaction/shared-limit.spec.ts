@@ -198,6 +198,32 @@ describe('transactionTimeoutMillis', () => {
     });
   }
 
+  it('gives up an onRetry hook that never settles, and the block is not tried again', async () => {
+    let runs = 0;
+    const lost = Object.assign(new Error('pretended'), { code: '40001' });
+    const block = stage.db.atomic(
+      () => {
+        runs++;
+        throw lost;
+      },
+      { retry: 2, hooks: { onRetry: never } },
+    );
+    const error = await rejection(block);
+    expectTimeout(error);
+    expect(error.cause).to.equal(lost);
+    expect(runs).to.equal(1);
+  });
+
+  it('gives up an onRetry hook of a block that never got a connection', async () => {
+    const db = stage.make(
+      { transactionTimeoutMillis: LIMIT, hooks: { onRetry: never } },
+      { connection: () => Promise.reject(Object.assign(new Error('down'), { code: 'ECONNREFUSED' })) },
+    );
+    const error = await rejection(db.atomic(() => {}, { retry: 2 }));
+    expect(error).to.be.instanceOf(TransactionTimeoutError);
+    expect(error.cause).to.include({ code: 'ECONNREFUSED' });
+  });
+
   it('leaves no timer behind', async () => {
     const armed = sinon.spy(globalThis, 'setTimeout');
     const cleared = sinon.spy(globalThis, 'clearTimeout');
