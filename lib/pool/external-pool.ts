@@ -1,5 +1,5 @@
 // A pool that the user owns (`connectionPool`): connections are taken from it and given back, nothing else.
-import { valueOr } from '../words/foreign';
+import { inBackground, promised, valueOr } from '../words/foreign';
 import { markDisposed } from '../knex/connection-mark';
 import type { KnexPool } from '../knex/pool-shape';
 import { isStandIn } from '../knex/stand-in';
@@ -57,7 +57,10 @@ export class ExternalPool implements RealPool, Listeners {
 
   /** Throws where the pool does: knex's caller hears of it. */
   release(raw: object): boolean {
-    return this.#pool.release(raw);
+    const released: unknown = this.#pool.release(raw);
+    // One that gives a promise must not end the process by its rejection.
+    if (typeof released === 'object') inBackground(promised(() => released));
+    return released as boolean;
   }
 
   remove(raw: object): void {

@@ -4,8 +4,10 @@ import { expect } from 'chai';
 import { Pool as TarnPool } from 'tarn';
 import { Client } from 'pg';
 import { ResetError } from '../../lib';
+import { nextTurn } from '../../lib/words/waiting';
 import { failure, outcome, watch } from '../support/outcome';
 import { whyNoConnectionPool } from '../support/quiet-knex';
+import { expectWarning } from '../support/root-hooks';
 import { NOTHING, type ResettableKnex, useStage } from '../support/stage';
 import { uncaughtDuring } from '../support/uncaught';
 import { until } from '../support/until';
@@ -237,22 +239,42 @@ describe('resetConnection(), when foreign code fails', () => {
   });
 
   describeUnless(whyNoConnectionPool(), "of a pool of the user's", () => {
+    /** Not a tarn pool for this package: it has its own way of keeping them. */
+    function makePool() {
+      const create = async () => {
+        const client = new Client(stage.database.connection);
+        await client.connect();
+        return client;
+      };
+      const owned = new TarnPool<Client>({ min: 0, max: 3, create, destroy: (client) => client.end() });
+      const methods = ['acquire', 'release', 'destroy', 'numFree', 'numUsed', 'numPendingAcquires'] as const;
+      const pool = Object.fromEntries(
+        methods.map((name) => [
+          name,
+          (...args: unknown[]) => (owned[name] as (...given: unknown[]) => unknown)(...args),
+        ]),
+      );
+      return { owned, pool };
+    }
+
+    it('ends no process when its release() gives a promise that rejects', async () => {
+      expectWarning(thrown.message);
+      const { owned, pool } = makePool();
+      const { release } = pool;
+      Object.assign(pool, { release: (client: unknown) => (release?.(client), Promise.reject(thrown)) });
+      const db = stage.resettable({ connectionPool: pool } as object);
+      await db.raw('select 1');
+      const trx = await db.transaction();
+      await db.resetConnection();
+      expect(await failure(trx.executionPromise)).to.be.an.instanceof(ResetError);
+      await nextTurn();
+      await db.destroy();
+      await owned.destroy();
+    });
+
     for (const method of ['release', 'acquire'] as const) {
       it(`rejects every query, and resolves, when its ${method}() throws`, async () => {
-        const create = async () => {
-          const client = new Client(stage.database.connection);
-          await client.connect();
-          return client;
-        };
-        const owned = new TarnPool<Client>({ min: 0, max: 3, create, destroy: (client) => client.end() });
-        // Not a tarn pool for this package: it has its own way of keeping them.
-        const methods = ['acquire', 'release', 'destroy', 'numFree', 'numUsed', 'numPendingAcquires'] as const;
-        const pool = Object.fromEntries(
-          methods.map((name) => [
-            name,
-            (...args: unknown[]) => (owned[name] as (...given: unknown[]) => unknown)(...args),
-          ]),
-        );
+        const { owned, pool } = makePool();
         const db = stage.resettable({ connectionPool: pool } as object);
         const [trx, other] = [await db.transaction(), await db.transaction()];
         const { [method]: original } = pool;
