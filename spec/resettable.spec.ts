@@ -112,6 +112,7 @@ describe('resettable()', () => {
       ],
       ['the knex function', () => knexBuild(), ['function', 'Knex instance']],
       ['a string', () => 'postgres://me:secret@db/x', ['string', 'Knex instance']],
+      ['a stand-in', () => Object.assign(() => {}, { client: { pool: {} } }), ['a function', 'Knex instance']],
       ['a client', () => stage.knex().client, ['Client_PG', 'Knex instance']],
       ['a builder', () => stage.knex()('t'), ['Builder', 'Knex instance']],
       [

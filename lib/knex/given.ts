@@ -11,7 +11,8 @@ export interface Given {
 
 export function lookAt(value: unknown): Given {
   const client = typeof value === 'function' ? read(value, 'client') : undefined;
-  const isClient = typeof client === 'object' && client !== null;
+  // A stand-in of a test may have a pool and nothing else.
+  const isClient = typeof client === 'object' && client !== null && typeof read(client, 'config') === 'object';
   return {
     client: isClient ? (client as KnexClient) : undefined,
     pool: isClient ? (read(client, 'pool') as KnexPool | undefined) : undefined,

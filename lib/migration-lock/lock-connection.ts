@@ -48,7 +48,7 @@ export async function openLockConnection(host: LockHost, knex: Knex, waitMillis:
   const { driver } = host;
   const kind = KINDS[driver.name];
   if (!kind) {
-    throw new Error(
+    throw new TypeError(
       `withMigrationLock needs a database with session locks: it works with pg, mysql and mysql2, not with ${driver.name}`,
     );
   }

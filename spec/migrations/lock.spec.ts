@@ -379,6 +379,7 @@ describe('withMigrationLock()', () => {
       Object.defineProperty(plain.client, 'driverName', { value: 'better-sqlite3' });
       const db = stage.adopt(resettable(plain));
       const error = await failure(withMigrationLock(db, work));
+      expect(error).to.be.an.instanceOf(TypeError);
       expect(error.message).to.include('works with pg, mysql and mysql2, not with better-sqlite3');
     });
 
