@@ -192,6 +192,13 @@ describe('the errors', () => {
       expect(first.suppressed).to.deep.equal([later]);
     });
 
+    it('does not grow without end on an error that is thrown again and again', () => {
+      const first: Error & { suppressed?: unknown[] } = new Error('of a module');
+      const laters = Array.from({ length: 1000 }, (_, i) => new Error(`later ${i}`));
+      for (const later of laters) errors.suppress(first, later);
+      expect(first.suppressed).to.deep.equal(laters.slice(0, 100));
+    });
+
     it('leaves alone what cannot carry it', () => {
       for (const first of ['text', null, undefined, Object.freeze(new Error('frozen'))]) {
         expect(() => errors.suppress(first, new Error('later'))).not.to.throw();

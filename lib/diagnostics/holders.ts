@@ -1,9 +1,13 @@
 // Adds to knex's error of a full pool what holds the connections.
 import { describe, shown } from '../words/describe';
+import { read } from '../words/foreign';
 import { transactionIdOf } from '../knex/connection-mark';
 import { describeUse, type UsedConnection, type OpenEntry } from '../pool/open-entry';
 import { type QueryOrigin, userFrames } from '../words/call-site';
 import type { OpenTransaction } from '../words/types';
+
+/** So many holders stand in the message: a pool may have a thousand. */
+const LISTED = 20;
 
 interface HeldConnection extends UsedConnection {
   readonly raw: object;
@@ -41,11 +45,11 @@ export function holders({ pool, open }: Holding): OpenTransaction[] {
 
 /** Knex's "pool is probably full", with the list of the holders in its message and in `holders`, or with why none could be opened. */
 export function explainFullPool(instance: Holding, error: unknown): unknown {
-  if ((error as Error | undefined)?.name !== 'KnexTimeoutError') return error;
+  if (read(error, 'name') !== 'KnexTimeoutError') return error;
   const list = holders(instance);
   const full = error as Error & { holders?: OpenTransaction[] };
   full.holders = list;
-  const details = list.length > 0 ? `Held by:\n${list.map(line).join('\n')}` : whyNoneIsOpen(instance);
+  const details = list.length > 0 ? `Held by:\n${listed(list)}` : whyNoneIsOpen(instance);
   if (details !== undefined) {
     const { message } = full;
     full.message += `\n${details}`;
@@ -59,13 +63,19 @@ export function explainFullPool(instance: Holding, error: unknown): unknown {
 function whyNoneIsOpen({ pool }: Holding): string | undefined {
   const { failure } = pool.openings;
   if (failure === undefined) return undefined;
-  const { message } = (failure ?? {}) as { message?: unknown };
+  const message = read(failure, 'message');
   // A URL may have a password in it.
   const reason = (typeof message === 'string' && message !== '' ? message : describe(failure)).replace(
     /:\/\/\S*@/g,
     '://…@',
   );
   return `Nothing holds a connection: the last attempt to open one failed: ${shown(reason)}`;
+}
+
+function listed(list: OpenTransaction[]): string {
+  const lines = list.slice(0, LISTED).map(line);
+  const more = list.length - lines.length;
+  return (more > 0 ? [...lines, `  and ${more} more`] : lines).join('\n');
 }
 
 function line({ label, id, ageMillis, state, lastSql, stack }: OpenTransaction): string {

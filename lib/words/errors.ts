@@ -157,12 +157,15 @@ nameErrors({
   MigrationLockError,
 });
 
+/** So many errors are kept: a program may throw one and the same error object again and again. */
+const MOST_SUPPRESSED = 100;
+
 /** Attaches a later error to the first one as `suppressed`. Values that cannot have properties are not changed. */
 export function suppress(first: unknown, later: unknown): void {
   if (typeof first !== 'object' || first === null || first === later || !Object.isExtensible(first)) return;
   const error = first as { suppressed?: unknown[]; cause?: unknown };
   if (error.cause === later) return;
   const list = Array.isArray(error.suppressed) ? error.suppressed : [];
-  if (!list.includes(later)) list.push(later);
+  if (list.length < MOST_SUPPRESSED && !list.includes(later)) list.push(later);
   error.suppressed = list;
 }

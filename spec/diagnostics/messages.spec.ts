@@ -5,7 +5,7 @@ import { isFatal, type OpenTransaction, ResetError } from '../../lib';
 import { withMigrationLock } from '../../lib/migrations';
 import { emptyTables } from '../../lib/testing';
 import { defer } from '../../lib/words/waiting';
-import { outcome } from '../support/outcome';
+import { failure, outcome } from '../support/outcome';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -27,6 +27,20 @@ describe('messages', () => {
       },
       { label: FORGED },
     );
+  });
+
+  it('of a full pool name the oldest twenty of many holders', async () => {
+    const db = stage.resettable({ pool: { min: 0, max: 25 }, acquireConnectionTimeout: 100 });
+    const label = (i: number) => `holder ${i}`;
+    const asked = defer();
+    const blocks = Array.from({ length: 25 }, (_, i) => db.atomic(() => asked.promise, { label: label(i) }));
+    await until('all are held', () => db.connectionState().connections.inUse === 25);
+    const { message, holders } = (await failure(db.raw('select 1'))) as unknown as Error & { holders: unknown[] };
+    asked.resolve();
+    await Promise.all(blocks);
+    expect(holders).to.have.lengthOf(25);
+    expect(message.match(/^ {2}holder/gm)).to.have.lengthOf(20);
+    expect(message).to.match(/\n {2}and 5 more$/);
   });
 
   it('of a reset, a limit and a refused statement are short and on one line', async () => {
