@@ -5,8 +5,23 @@ interface Context {
   batchInsert(...args: unknown[]): BatchInsert;
 }
 
-interface BatchInsert extends Promise<unknown> {
+export interface BatchInsert extends Promise<unknown> {
+  returning(columns: unknown): this;
   transacting(transaction: unknown): this;
+}
+
+/** A promise that stands for it, with its methods. */
+export function standFor(inserting: BatchInsert, promise: Promise<unknown>): BatchInsert {
+  return Object.assign(promise, {
+    returning(this: BatchInsert, columns: unknown) {
+      void inserting.returning(columns);
+      return this;
+    },
+    transacting(this: BatchInsert, transaction: unknown) {
+      void inserting.transacting(transaction);
+      return this;
+    },
+  }) as BatchInsert;
 }
 
 /** What is made of one that was asked by `entry`. */

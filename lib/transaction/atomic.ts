@@ -6,6 +6,7 @@ import { refuse } from '../words/options';
 import { captureCallSite, type CallSite } from '../words/call-site';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from '../words/block-types';
 import { takeControlOf } from './take-control';
+import { awaitedByBlock } from './batch-insert';
 import { BLOCK } from './begin';
 import { join, prepareBlock } from './block';
 import { checkAtomic } from './block-options';
@@ -121,7 +122,11 @@ function equipped(handle: Knex.Transaction): AtomicTransaction {
   const inherited = Object.getPrototypeOf(handle) as object;
   let prototype = equippedPrototypes.get(inherited);
   if (!prototype) {
-    prototype = Object.create(inherited, BLOCK_METHODS) as object;
+    const batchInsert = awaitedByBlock(
+      (inherited as { batchInsert: Parameters<typeof awaitedByBlock>[0] }).batchInsert,
+    );
+    const methods = { ...BLOCK_METHODS, batchInsert: { value: batchInsert, writable: true, configurable: true } };
+    prototype = Object.create(inherited, methods) as object;
     equippedPrototypes.set(inherited, prototype).set(prototype, prototype);
   }
   if (prototype !== inherited) Object.setPrototypeOf(handle, prototype);

@@ -1,5 +1,6 @@
 // The promise of an inner block. It knows whether it has a handler: a failure without one is the failure of the outer block.
 import type { Enclosing } from './enclosing';
+import type { InnerFailure } from './inner-failures';
 
 const ignore = () => {};
 
@@ -25,14 +26,18 @@ class InnerBlock<T> extends Promise<T> {
   }
 }
 
-/** @param outer gives the transaction that the block runs in, once it is known */
-export function watchInner<T>(running: Promise<T>, outer: () => Enclosing | undefined): Promise<T> {
+/** @param outer gives the transaction that it runs in, once it is known */
+export function watchInner<T>(
+  running: Promise<T>,
+  outer: () => Enclosing | undefined,
+  what: InnerFailure['what'] = 'a block in',
+): Promise<T> {
   const isOfCallback = outer()?.work.isCallbackRunning;
   const promise: InnerBlock<T> = new InnerBlock<T>((resolve, reject) => {
     running.then(resolve, (error: unknown) => {
       const around = outer();
       if (around && !around.isOver) {
-        const failure = { error, what: 'a block in' } as const;
+        const failure = { error, what };
         const isLate = isOfCallback && !around.work.isCallbackRunning;
         // Like a query that the callback has ended without waiting for.
         if (isLate) around.work.failures.addUnawaited(failure);

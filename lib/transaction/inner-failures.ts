@@ -1,7 +1,9 @@
 // What has failed inside a transaction without its callback having waited for it: the transaction must not be committed then.
 import type { Failure } from '../words/failure';
 
-type InnerFailure = Failure & { readonly what: 'a query of' | 'a block in' | 'a transaction in' };
+export type InnerFailure = Failure & {
+  readonly what: 'a query of' | 'a block in' | 'a batch insert in' | 'a transaction in';
+};
 
 interface Unheard {
   readonly failure: InnerFailure;

@@ -1,5 +1,7 @@
 // A block ends when everything that was started in it has: also what its callback did not wait for.
 import { expect } from 'chai';
+import type { Knex } from 'knex';
+import { TransactionFailedError } from '../../lib';
 import { type Db, later, rejection, useStage } from './stage';
 
 describe('a block with queries that were not awaited', () => {
@@ -104,6 +106,45 @@ describe('a block with queries that were not awaited', () => {
       'RELEASE SAVEPOINT s1;',
       'COMMIT;',
     ]);
+  });
+
+  describe('in a batch insert', () => {
+    const forms: Record<string, (work: (trx: Knex.Transaction) => void) => Promise<unknown>> = {
+      'a block': (work) => stage.db.atomic(work),
+      'an inner block': (work) => stage.db.atomic((trx) => trx.atomic(work)),
+      'a joined block': (work) => stage.db.atomic((trx) => trx.atomic(work, { savepoint: false })),
+      'a block in a sandbox': (work) => stage.db.sandbox(() => stage.db.atomic(work)),
+    };
+    for (const [what, run] of Object.entries(forms)) {
+      it(`waits for it in ${what}`, async () => {
+        let result: Promise<unknown> | undefined;
+        await run((trx) => void (result = trx.batchInsert('t', [{ id: 1 }, { id: 2 }], 1).returning('id')));
+        expect(await result).to.deep.equal([{ id: 1 }, { id: 2 }]);
+        if (!what.includes('sandbox')) expect(await stage.ids()).to.deep.equal([1, 2]);
+      });
+
+      it(`fails when it fails that nobody listens to, in ${what}`, async () => {
+        const error = await rejection(run((trx) => void trx.batchInsert('t', [{ id: 1 }, { id: 1 }])));
+        expect(error).to.be.instanceOf(TransactionFailedError);
+        expect(error.cause).to.include({ code: '23505' });
+        expect(await stage.ids()).to.deep.equal([]);
+      });
+    }
+
+    it('does not fail when it fails where the callback handles that', async () => {
+      await stage.db.atomic(async (trx) => {
+        await trx.batchInsert('t', [{ id: 1 }, { id: 1 }]).catch(() => {});
+        await trx.batchInsert('t', [{ id: 2 }]);
+      });
+      expect(await stage.ids()).to.deep.equal([2]);
+    });
+
+    it('uses the transaction that it is given', async () => {
+      const other = await stage.db.transaction();
+      await stage.db.atomic((trx) => trx.batchInsert('t', [{ id: 1 }]).transacting(other));
+      await other.rollback();
+      expect(await stage.ids()).to.deep.equal([]);
+    });
   });
 
   it('waits for plain transactions inside', async () => {
