@@ -6,19 +6,19 @@ interface Context {
 }
 
 export interface BatchInsert extends Promise<unknown> {
-  returning(columns: unknown): this;
-  transacting(transaction: unknown): this;
+  returning(columns: unknown): unknown;
+  transacting(transaction: unknown): unknown;
 }
 
 /** A promise that stands for it, with its methods. */
 export function standFor(inserting: BatchInsert, promise: Promise<unknown>): BatchInsert {
   return Object.assign(promise, {
     returning(this: BatchInsert, columns: unknown) {
-      void inserting.returning(columns);
+      inserting.returning(columns);
       return this;
     },
     transacting(this: BatchInsert, transaction: unknown) {
-      void inserting.transacting(transaction);
+      inserting.transacting(transaction);
       return this;
     },
   }) as BatchInsert;
