@@ -1,6 +1,7 @@
 // The user's own classifier, and what becomes of one that throws.
 import { expect } from 'chai';
 import { expectWarning } from '../support/root-hooks';
+import { uncaughtDuring } from '../support/uncaught';
 import { pidOf, rejection, useStage } from './stage';
 
 describe('the override of isFatal', () => {
@@ -41,6 +42,28 @@ describe('the override of isFatal', () => {
     expect(await pidOf(db)).to.equal(pid);
     expect(await rejection(db.atomic((trx) => trx.raw(raise('58030'))))).to.include({ code: '58030' });
     expect(await pidOf(db)).not.to.equal(pid);
+  });
+
+  it('may throw where what hears of warnings throws, too', async () => {
+    const { emitWarning } = process;
+    const refused = new Error('no warnings in this suite');
+    process.emitWarning = () => {
+      throw refused;
+    };
+    try {
+      const db = stage.make({
+        isFatal: () => {
+          throw new Error('the classifier failed');
+        },
+      });
+      const uncaught = await uncaughtDuring(async () => {
+        expect(await rejection(db.atomic((trx) => trx.raw('select 1/0')))).to.include({ code: '22012' });
+        expect(await rejection(db.raw('select 1/0'))).to.include({ code: '22012' });
+      });
+      expect(new Set(uncaught)).to.deep.equal(new Set([refused]));
+    } finally {
+      process.emitWarning = emitWarning;
+    }
   });
 
   it('may throw what cannot be read', async () => {
