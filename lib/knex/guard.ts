@@ -57,7 +57,7 @@ export function guardClient(client: GuardedClient, guard: Guard): void {
     acquireConnection: () => {
       guard.taken();
       const taken = acquireConnection();
-      return guard.isCompleted() ? taken.then((raw) => fenced(raw, guard)) : taken;
+      return isBarred(guard) ? taken.then((raw) => fenced(raw, guard)) : taken;
     },
     releaseConnection: (connection: object) => {
       guard.givenBack();
@@ -137,7 +137,13 @@ function rowsOf(response: unknown): unknown[] {
   return Array.isArray(list[0]) ? list[0] : list;
 }
 
-// What code gets that takes the connection by hand when the transaction is over: the pool may have lent the connection to others.
+// What code gets that takes the connection by hand when the transaction is over: the pool may have lent the connection to others. Or when
+// a statement has ended it: what is sent then would be stored for itself.
+
+/** Whether what is sent from now on by who takes the connection would not belong to the transaction. */
+export function isBarred(guard: Guard): boolean {
+  return guard.isCompleted() || guard.refuse() !== undefined;
+}
 
 const RAW = Symbol('knex-reset.raw');
 

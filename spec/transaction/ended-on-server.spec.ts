@@ -3,7 +3,7 @@ import { finished } from 'node:stream/promises';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { atomic, BlockControlError } from '../../lib';
-import { type Db, rejection, useStage } from './stage';
+import { type Db, later, rejection, useStage } from './stage';
 
 const insert = (trx: Knex.Transaction, id: number) => trx.raw(`insert into t values (${id})`);
 
@@ -106,6 +106,26 @@ describe('a transaction that the user’s SQL has ended', () => {
     await trx.commit();
     expect(await stage.ids()).to.deep.equal([1, 2]);
   });
+
+  for (const [sql, stored] of [
+    ['rollback', []],
+    ['commit', [1]],
+  ] as const) {
+    it(`sends nothing by a connection that is taken after a raw ${sql.toUpperCase()}`, async () => {
+      const block = stage.db.transaction(async (trx) => {
+        await insert(trx, 1);
+        await trx.raw(sql);
+        const { client } = trx as unknown as { client: Knex.Client };
+        const raw = (await client.acquireConnection()) as { query(sql: string): Promise<unknown> };
+        const byHand = later((async () => raw.query('insert into t values (2)'))());
+        const byKnex = later(stage.db('t').insert({ id: 3 }).connection(raw));
+        for (const query of [byHand, byKnex]) await rejection(query);
+        await client.releaseConnection(raw);
+      });
+      expect(await rejection(block)).to.be.instanceOf(BlockControlError);
+      expect(await stage.ids()).to.deep.equal(stored);
+    });
+  }
 
   it('is a success when the last script of a plain transaction was ended by COMMIT', async () => {
     await stage.db.transaction((trx) => trx.raw('insert into t values (1); commit'));

@@ -45,7 +45,7 @@ describe('the override of isFatal', () => {
   });
 
   it('may throw where what hears of warnings throws, too', async () => {
-    const { emitWarning } = process;
+    const emitWarning = process.emitWarning.bind(process);
     const refused = new Error('no warnings in this suite');
     process.emitWarning = () => {
       throw refused;

@@ -2,7 +2,7 @@
 // long-lived, as every function that is written down where it is assigned to a property; with them all of the transaction stays there.
 import type { Duplex } from 'node:stream';
 import { markClaimed } from '../identity';
-import { type Guard, fenced, guardedQuery, guardedStream, setGuard, guardOf } from '../guard';
+import { type Guard, fenced, guardedQuery, guardedStream, isBarred, setGuard, guardOf } from '../guard';
 import type { KnexTransaction, TransactionMaker } from '../transaction-shape';
 
 export const TAKEN_OVER = ['version', 'config', 'driver', 'connectionSettings', 'valueForUndefined', 'logger'] as const;
@@ -82,7 +82,7 @@ function methodsOn(base: TransactionMaker, refuse: Refuse) {
       const guard = guardOf(this) as Guard;
       guard.taken();
       const connection = this[CONNECTION];
-      return Promise.resolve(guard.isCompleted() ? fenced(connection, guard) : connection);
+      return Promise.resolve(isBarred(guard) ? fenced(connection, guard) : connection);
     },
     releaseConnection(this: TransactionClient) {
       guardOf(this)?.givenBack();
