@@ -20,10 +20,15 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
   const grace = Math.min(...given.map(({ graceMillis = own.graceMillis ?? 0 }) => graceMillis));
   const timeout = Math.min(...given.map(({ timeoutMillis = own.timeoutMillis ?? 5000 }) => timeoutMillis));
   const begun = Math.min(told.at - report.durationMillis, ...shared.map((other) => other.asked.at));
-  const hasGrace = shared.find((other) => other.asked.at === begun)?.isBusy ?? true;
+  const first = shared.find((other) => other.asked.at === begun);
+  const hasGrace = first?.isBusy ?? true;
   // A call to `destroy()` ends the grace.
   const overtaken = ledger.destroys.map((destroy) => destroy.asked.at).filter((at) => at >= begun && at < told.at);
-  const graceEnd = Math.min(begun + grace, lastEndBetween(begun, told.at, ledger), ...overtaken);
+  const graceEnd = Math.min(
+    begun + grace,
+    lastEndBetween({ at: begun, order: first?.asked.order ?? Infinity }, told.at, ledger),
+    ...overtaken,
+  );
   const usedGrace = hasGrace ? graceEnd - begun : 0;
   if (Math.max(told.at - asked.at, report.durationMillis) >= usedGrace + timeout - EARLY_MILLIS) return true;
   // One that is asked meanwhile has no longer than it says, also for what it waits for.
@@ -35,12 +40,13 @@ export function isOutOfTime(reset: ResetRecord, ledger: Ledger, own: OwnTime): b
 }
 
 /** A grace is over when nothing is open any more: the last of what was asked before it was told by then. */
-function lastEndBetween(begun: number, ended: number, { units, asked }: Ledger): number {
+function lastEndBetween(begun: Moment, ended: number, { units, asked }: Ledger): number {
   const ends = [...units, ...asked]
-    .filter((record) => record.asked.at <= begun && !(record.told.is !== 'nothing' && record.told.at < begun))
+    .filter((record) => record.asked.at <= begun.at && record.asked.order < begun.order)
+    .filter(({ told }) => told.is === 'nothing' || told.at >= begun.at)
     .filter((record) => !hasWaited(record, ended))
     .map(({ told }) => (told.is === 'nothing' ? ended : Math.min(told.at, ended)));
-  return Math.max(begun, ...ends);
+  return Math.max(begun.at, ...ends);
 }
 
 /** It went on waiting for a connection behind the reset: what was open when that ended is never done. */
