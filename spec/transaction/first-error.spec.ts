@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { ResetError, TransactionFailedError } from '../../lib';
 import { until } from '../support/until';
-import { type AnyError, pidOf, rejection, useStage } from './stage';
+import { type AnyError, later, pidOf, rejection, useStage } from './stage';
 
 describe('the error of a transaction', () => {
   const stage = useStage();
@@ -152,7 +152,7 @@ describe('the error of a transaction', () => {
       let waiting: Promise<AnyError> | undefined;
       const error = await rejection(
         stage.db.atomic(async (trx) => {
-          const ending = trx.raw('select pg_sleep(0.1); rollback');
+          const ending = later(trx.raw('select pg_sleep(0.1); rollback'));
           waiting = rejection(trx.raw('select ?::text', ['s3cret']));
           await trx.atomic(() => Promise.reject(mine), { savepoint: false }).catch(() => {});
           await ending;
