@@ -15,6 +15,8 @@ export interface ConnectionUser {
   readonly isCommitting: boolean;
   /** It was begun with `readOnly`: that a write is refused says nothing of the server. */
   readonly isReadOnly: boolean;
+  /** The error of a statement that is asked now, by whatever way, since one has ended the transaction. Undefined: it may be sent. */
+  refuseStatement(): Error | undefined;
   /** A statement was answered; returns the error that its asker shall get. */
   answered(sql: string, error: unknown, result: unknown): unknown;
   /** The connection is ready again after a statement failed: only now is its status known. */

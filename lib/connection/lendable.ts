@@ -174,7 +174,7 @@ export abstract class Lendable extends StatementQueue {
 
   override ask(statement: PendingStatement): void {
     if (statement.isStream) this.lease.hadStream = true;
-    super.ask(statement);
+    super.ask(statement, this.mutex.isShared ? undefined : this.user?.refuseStatement());
   }
 
   override refuse(error: Error): void {

@@ -65,8 +65,8 @@ export abstract class StatementQueue {
     return this.#quiet.promise;
   }
 
-  ask(statement: PendingStatement): void {
-    if (this.#refusal !== undefined) return nextTick(tell, statement, this.#refusal);
+  ask(statement: PendingStatement, refusal = this.#refusal): void {
+    if (refusal !== undefined) return nextTick(tell, statement, refusal);
     this.lastSql = statement.sql;
     this.#add(statement);
   }

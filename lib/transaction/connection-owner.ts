@@ -105,6 +105,11 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
 
   // From the connection.
 
+  refuseStatement(): Error | undefined {
+    const refusal = this.view.endedBy && this.refuse();
+    return refusal && this.#own(refusal.error);
+  }
+
   /** A statement was answered. Returns the error that its asker gets. */
   answered(sql: string, error: unknown, result: unknown): unknown {
     const { connection, view, isOpen } = this;

@@ -111,6 +111,26 @@ describe('a transaction that the user’s SQL has ended', () => {
     ['rollback', []],
     ['commit', [1]],
   ] as const) {
+    it(`sends nothing by a connection that was taken before a raw ${sql.toUpperCase()}`, async () => {
+      for (const what of ['transaction', 'atomic'] as const) {
+        const block = stage.db[what](async (trx: Knex.Transaction) => {
+          const { client } = trx as unknown as { client: Knex.Client };
+          const raw = (await client.acquireConnection()) as { query(sql: string): Promise<unknown> };
+          await insert(trx, 1);
+          await trx.raw(sql);
+          const queries = [
+            later(raw.query('insert into t values (2)')),
+            stage.db('t').insert({ id: 3 }).connection(raw),
+          ];
+          for (const query of queries) expect(await rejection(query)).to.be.instanceOf(BlockControlError);
+          await client.releaseConnection(raw);
+        });
+        expect(await rejection(block)).to.be.instanceOf(BlockControlError);
+        expect(await stage.ids()).to.deep.equal(stored);
+        await stage.database.query('delete from t');
+      }
+    });
+
     it(`sends nothing by a connection that is taken after a raw ${sql.toUpperCase()}`, async () => {
       const block = stage.db.transaction(async (trx) => {
         await insert(trx, 1);
