@@ -98,8 +98,8 @@ export const mutants: Mutant[] = [
   {
     slip: 'the timer of a limit is left behind',
     file: 'transaction/limit.ts',
-    anchor: '    clearTimeout(timer);\n',
-    mutation: '',
+    anchor: '    clearTimeout(timer);\n    // It must',
+    mutation: '    // It must',
   },
   {
     slip: 'a limit ends its block, but not what runs in it',
