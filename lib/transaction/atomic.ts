@@ -146,6 +146,7 @@ async function runIn<T>(
   const spec: BlockSpec<Transaction> = {
     options,
     attempt: attempt.number,
+    callbacks: attempt.callbacks,
     limit,
     stack,
     onTransaction,

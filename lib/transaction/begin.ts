@@ -127,9 +127,15 @@ function start(transaction: ControlledTransaction, handle: Knex.Transaction, con
   const { instance, block, work } = transaction;
   if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
   if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
-  work.callbackStarts();
+  work.isCallbackRunning = true;
   if (!transaction.hasHooks) return run(transaction, handle, container);
-  return afterHooks(afterBegin(transaction), () => run(transaction, handle, container));
+  return afterHooks(counted(transaction, afterBegin(transaction)), () => run(transaction, handle, container));
+}
+
+/** Another attempt at its block would wait for it. */
+function counted<T extends PromiseLike<unknown>>({ outermost }: Transaction, callback: T): T {
+  outermost.block?.callbacks?.watch(callback);
+  return callback;
 }
 
 /** None of them ends the transaction by hand: its callback would not be called, and it would be told as done. */
@@ -148,8 +154,8 @@ function run(transaction: ControlledTransaction, handle: Knex.Transaction, conta
   const { state, refusal } = transaction;
   if (state.is !== 'open' || refusal) throw refusal ? refusal.error : transaction.endReason;
   const result = transaction.inContext(() => started(container(handle)));
-  if (isThenable(result)) return result;
-  transaction.work.callbackEnds();
+  if (isThenable(result)) return counted(transaction, result);
+  transaction.work.isCallbackRunning = false;
   transaction.port.endsByCallback = !isResolver(container);
   // It stays open for as long as its holder likes.
   transaction.leaveParent();

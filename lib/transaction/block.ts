@@ -1,7 +1,8 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
 import { DurableError } from '../words/errors';
 import { refuse } from '../words/options';
-import type { AtomicOptions, Awaitable } from '../words/block-types';
+import type { AtomicOptions } from '../words/block-types';
+import { nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
 import { refuseIfOver } from './enlist';
 
@@ -25,11 +26,13 @@ export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
 }
 
 /** A block with `savepoint: false`: it runs in the outer one, which its failure dooms. In one that has ended it does not run. */
-export async function join<T>(outer: Enclosing, block: () => Awaitable<T>): Promise<T> {
+export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promise<T> {
   refuseIfOver(outer);
   const leave = outer.work.join();
   try {
-    return await block();
+    const running = block();
+    outer.outermost.block?.callbacks?.watch(running);
+    return await Promise.race([running, atEndOf(outer, running)]);
   } catch (error) {
     const { name } = outer;
     outer.doom(outer.failure(`transaction ${name} was doomed by the failure of a block that joined it`, error));
@@ -37,4 +40,12 @@ export async function join<T>(outer: Enclosing, block: () => Awaitable<T>): Prom
   } finally {
     leave();
   }
+}
+
+/** A block that never ends is over with its transaction. One turn, so that what it throws because of that is what comes out. */
+async function atEndOf<T>(outer: Enclosing, running: Promise<T>): Promise<T> {
+  await outer.whenOver;
+  await nextTurn();
+  if (outer.endReason !== undefined) throw outer.endReason;
+  return running;
 }

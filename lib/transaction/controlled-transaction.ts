@@ -30,12 +30,12 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   // How the callback ends.
 
   returned(value: unknown): void {
-    this.work.callbackEnds();
+    this.work.isCallbackRunning = false;
     this.#go(this.isAborted ? settleAborted(this) : commit(this, this.#byHand ? this.#byHand.value : value));
   }
 
   threw(error: unknown): void {
-    this.work.callbackEnds();
+    this.work.isCallbackRunning = false;
     if (this.isAborted) this.#go(settleAborted(this, { error }));
     else if (this.isOpen) this.#go(rollBack(this, error));
   }

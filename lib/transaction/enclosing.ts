@@ -4,6 +4,7 @@ import type { EnclosingTransaction } from '../pool/ambient';
 import type { SandboxOwner } from '../pool/sandboxes';
 import type { AtomicOptions } from '../words/block-types';
 import type { OpenTransaction } from '../words/types';
+import type { Callbacks } from './callbacks';
 import type { HookRegister, HookSite } from './hooks';
 import type { Failure } from '../words/failure';
 import type { State } from './state';
@@ -14,7 +15,7 @@ interface Begun {
   readonly port: {
     readonly trx: { readonly isolationLevel?: string | undefined; readonly readOnly?: boolean | undefined };
   };
-  readonly block: { readonly options: AtomicOptions } | undefined;
+  readonly block: { readonly options: AtomicOptions; readonly callbacks: Callbacks | undefined } | undefined;
 }
 
 export interface Enclosing extends EnclosingTransaction, HookSite {
@@ -36,6 +37,10 @@ export interface Enclosing extends EnclosingTransaction, HookSite {
   readonly refusal: Failure | undefined;
   /** The same for whoever asks: where a statement of the user's has ended the transaction, that dooms it. */
   refuse(): Failure | undefined;
+  /** What it ends with, or has ended with; undefined while it is open, and where it was committed. */
+  readonly endReason: unknown;
+  /** Resolves when it holds its connection no more, and its last hooks have run. */
+  readonly whenOver: Promise<void>;
   /** What was started inside. */
   readonly work: Work;
   /** The hooks of the whole transaction. */

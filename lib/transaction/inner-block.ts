@@ -43,6 +43,9 @@ export function watchInner<T>(
         if (isLate) around.work.failures.addUnawaited(failure);
         else if (!promise.isHandled) around.work.failures.addUnheard({ failure, isHeard: () => promise.isHandled });
         if (isLate || !promise.isHandled) promise.handOn();
+      } else if (around && error === around.endReason) {
+        // The one around has told it.
+        promise.handOn();
       }
       reject(error);
     });

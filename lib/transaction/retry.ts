@@ -4,6 +4,7 @@ import { AfterCommitError, CommitUnknownError, ResetError, suppress } from '../w
 import { DEFAULTS, refuse } from '../words/options';
 import type { Resets } from '../pool/resets';
 import type { AtomicOptions, RetryOptions } from '../words/block-types';
+import { Callbacks } from './callbacks';
 import type { Unconnected } from './interruptible';
 import type { Limit } from './limit';
 import { HookRegister, type HookSite } from './hooks';
@@ -14,7 +15,6 @@ import type { TransactionHost } from './transaction-host';
 interface Attempted extends HookSite, Unconnected {
   readonly connection: { readonly death: Error | undefined; readonly fatal: unknown } | undefined;
   readonly view: { readonly endedBy: unknown };
-  readonly work: { readonly isCallbackRunning: boolean; readonly whenCallbackOver: Promise<void> };
   /** Refuses what is asked from now on. */
   doom(error: unknown): void;
   /** Whether an error is fatal to it. */
@@ -24,6 +24,8 @@ interface Attempted extends HookSite, Unconnected {
 /** One run of a block. */
 export interface Attempt {
   number: number;
+  /** Undefined: there is no other. */
+  callbacks?: Callbacks;
   transaction: Attempted | undefined;
 }
 
@@ -48,13 +50,14 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
   const isFenced = () => resets.calls !== earlier;
   let failed: unknown;
   for (let number = 1; ; number++) {
-    const attempt: Attempt = { number, transaction: undefined };
+    const attempt: Attempt & { callbacks: Callbacks } = { number, callbacks: new Callbacks(), transaction: undefined };
     try {
       return await (number === 1 ? once(attempt) : again(instance, attempt, { failed, once }));
     } catch (error) {
       if (number >= retry.attempts || limit.isReached || !isWorthIt(instance, retry, attempt, error)) throw error;
       if (resets.calls === earlier + 1 && isResetFor(resets, attempt, error)) earlier = resets.calls;
-      if (isFenced() || !(await isCallbackOver(instance, attempt, { limit, failed: error })) || isFenced()) throw error;
+      if (isFenced() || !(await areCallbacksOver(instance, attempt, { limit, failed: error })) || isFenced())
+        throw error;
       const occasion = { error, fatal: attempt.transaction?.hasLost(error) ?? instance.isFatal(error) };
       const hooks = hooksOf(instance, options, attempt.transaction);
       await resets.pause({ failed: error }, async (alarm) => {
@@ -72,24 +75,23 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
 }
 
 /**
- * Whether the attempt's callback has ended, which is waited for within the instance's time: it never runs twice at a time. Rejects where a
- * reset begins meanwhile.
+ * Whether the attempt's callbacks have ended, which is waited for within the instance's time: none runs beside the next attempt. Rejects where
+ * a reset begins meanwhile.
  */
-async function isCallbackOver(
+async function areCallbacksOver(
   { resets, settings }: TransactionHost,
-  { transaction }: Attempt,
+  { callbacks }: { callbacks: Callbacks },
   { limit, failed }: { limit: Limit; failed: unknown },
 ): Promise<boolean> {
-  const { work } = transaction ?? {};
-  if (!work?.isCallbackRunning) return true;
+  if (!callbacks.areRunning) return true;
   const deadline = new Deadline(settings.timeoutMillis);
   try {
-    const over = within(deadline, work.whenCallbackOver);
+    const over = within(deadline, callbacks.whenOver);
     await resets.pause({ failed }, (alarm) => Promise.race([over, limit.reached, alarm]));
   } finally {
     deadline.hurry(0);
   }
-  return !work.isCallbackRunning;
+  return !callbacks.areRunning;
 }
 
 /** A later attempt. While it has no connection a reset ends it, whatever that does with other waiters. */

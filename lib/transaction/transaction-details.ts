@@ -1,6 +1,7 @@
 // What a transaction `T` is made from.
 import type { AtomicOptions } from '../words/block-types';
 import type { Failure } from '../words/failure';
+import type { Callbacks } from './callbacks';
 import type { TransactionPort } from '../knex/transaction-port';
 import type { CallSite } from '../words/call-site';
 import type { TransactionHost } from './transaction-host';
@@ -21,6 +22,8 @@ export interface BlockLimit {
 export interface BlockSpec<T> {
   options: AtomicOptions;
   attempt: number;
+  /** Those of the attempt, if there may be another. */
+  callbacks: Callbacks | undefined;
   /** The time that it has. */
   limit: BlockLimit;
   /** Where it was asked for. */

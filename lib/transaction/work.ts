@@ -1,5 +1,5 @@
 // What was started inside a transaction and is not done: its end waits for it.
-import { type Deferred, defer, nextTurn } from '../words/waiting';
+import { nextTurn } from '../words/waiting';
 import { InnerFailures } from './inner-failures';
 
 export class Work {
@@ -9,36 +9,14 @@ export class Work {
   #wake: (() => void) | undefined;
   /** What has failed inside and the callback may not know. */
   readonly failures = new InnerFailures();
-  /** A promise: somebody waits until it is over. */
-  #callback: 'running' | 'over' | Deferred<void> = 'over';
+  /** The callback's promise is not settled. */
+  isCallbackRunning = false;
   /** beforeCommit hooks run. */
   isInHooks = false;
   /** Blocks with `savepoint: false` that run in it. */
   joined = 0;
   /** Statements of its own that wait for their turn or have it; counted in sandboxes only. */
   running = 0;
-
-  /** The callback's promise is not settled. */
-  get isCallbackRunning(): boolean {
-    return this.#callback !== 'over';
-  }
-
-  callbackStarts(): void {
-    this.#callback = 'running';
-  }
-
-  callbackEnds(): void {
-    const callback = this.#callback;
-    this.#callback = 'over';
-    if (typeof callback === 'object') callback.resolve();
-  }
-
-  /** Resolves when the callback's promise is settled. */
-  get whenCallbackOver(): Promise<void> {
-    if (this.#callback === 'over') return Promise.resolve();
-    if (this.#callback === 'running') this.#callback = defer();
-    return this.#callback.promise;
-  }
 
   get isPending(): boolean {
     return this.#pending > 0;

@@ -1,7 +1,14 @@
 // The rollback of a transaction does not wait for the blocks that have joined it: what they ask later is refused.
 import { expect } from 'chai';
-import { type AtomicTransaction, atomic, TransactionFailedError, TransactionTimeoutError } from '../../lib';
-import { type AnyError, later, rejection, useStage } from './stage';
+import type { Knex } from 'knex';
+import {
+  type AtomicTransaction,
+  atomic,
+  type ResettableOptions,
+  TransactionFailedError,
+  TransactionTimeoutError,
+} from '../../lib';
+import { type AnyError, type Db, later, pidOf, rejection, useStage } from './stage';
 
 const never = () => new Promise<never>(() => {});
 const joined = { savepoint: false } as const;
@@ -81,4 +88,28 @@ describe('a joined block that continues after its transaction', () => {
     expect(await stage.ids()).to.deep.equal([]);
     expect(await stage.database.locks()).to.deep.equal([]);
   });
+
+  const ENDS: Record<
+    string,
+    { options?: ResettableOptions; end: (db: Db, trx: Knex.Transaction) => Promise<unknown> }
+  > = {
+    'a reset': { end: (db) => db.resetConnection() },
+    'the death of its connection': { end: async (_, trx) => stage.database.terminate(await pidOf(trx)) },
+    'a rollback with a reason': { end: (_, trx) => trx.rollback(mine) },
+    'the limit of its transaction': {
+      options: { transactionTimeoutMillis: 100 },
+      end: (_, trx) => later(trx.executionPromise).catch(() => {}),
+    },
+  };
+  for (const [what, { options, end }] of Object.entries(ENDS)) {
+    it(`rejects where it never ends, with what its transaction ends with: ${what}`, async () => {
+      const db = stage.make(options);
+      const trx = await db.transaction();
+      void later(trx.executionPromise);
+      const inside = later(atomic(trx, never, joined));
+      void atomic(trx, never, joined); // its failure is told by the transaction
+      await end(db, trx);
+      expect(await rejection(inside)).to.equal(await rejection(trx.executionPromise));
+    });
+  }
 });
