@@ -1,11 +1,13 @@
 // Makes a Knex instance resettable: checks what is given, finds the instance behind it or makes one, and puts the methods on.
 import type { Knex } from 'knex';
 import { Instance } from './instance';
+import { replaceBatchInserts } from './knex/batch-insert';
 import { isKnexItself, lookAt } from './knex/given';
 import { refuseOtherCopy, register, registeredFor } from './registry';
 import { describe, isPlainObject } from './words/describe';
 import type { Resettable, ResettableOptions } from './words/types';
 import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, type Settings } from './words/options';
+import { awaitedAround } from './transaction/batch-insert';
 import { checkHooks } from './transaction/block-options';
 
 const EXPECTED = 'a Knex instance with a connection pool';
@@ -34,7 +36,10 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
   }
   const hasMethods = known !== undefined && 'resetConnection' in knex;
   if (!hasMethods || client !== instance.client) instance.attach(client);
-  return hasMethods ? (knex as K & Resettable) : Object.assign(knex, instance.methods);
+  if (hasMethods) return knex as K & Resettable;
+  const { ambient, settings } = instance;
+  if (settings.ambient) replaceBatchInserts(knex, (insert) => awaitedAround(ambient, insert));
+  return Object.assign(knex, instance.methods);
 }
 
 function clientOf(knex: unknown) {

@@ -21,6 +21,7 @@ export const ON_DEMAND: Record<string, OnDemand> = {
   'transactions.js': {
     modules: [
       'lib/transaction/atomic.ts',
+      'lib/transaction/batch-insert.ts',
       'lib/transaction/begin.ts',
       'lib/transaction/find-transaction.ts',
       'lib/transaction/register-hook.ts',

@@ -5,6 +5,8 @@ interface Context {
   batchInsert(...args: unknown[]): BatchInsert;
 }
 
+export type Insert = (this: unknown, ...given: unknown[]) => BatchInsert;
+
 export interface BatchInsert extends Promise<unknown> {
   returning(columns: unknown): unknown;
   transacting(transaction: unknown): unknown;
@@ -33,6 +35,17 @@ export interface AskedBatch {
 }
 
 export type BatchAsked = (entry: unknown) => AskedBatch;
+
+/** Each that the instance is asked for from now on is made by `made`, which gets the way to knex's own. */
+export function replaceBatchInserts(knex: object, made: (insert: () => BatchInsert) => BatchInsert): void {
+  const { context } = knex as { context?: Context };
+  const insert = context?.batchInsert;
+  if (!context || typeof insert !== 'function') return;
+  const replaced: Insert = function (this: unknown, ...given) {
+    return made(() => insert.apply(this as Context, given));
+  };
+  context.batchInsert = replaced;
+}
 
 /** Tells of each that the instance is asked for from now on. One of a copy is not told of: its methods are its own. */
 export function watchBatchInserts(knex: object, asked: BatchAsked): void {

@@ -1,20 +1,28 @@
-// `trx.batchInsert()` in a block. Knex begins it a moment after it was asked: the block waits for it, and fails with it, as with an inner block.
+// `batchInsert()` in a block. Knex begins it a moment after it was asked: the block waits for it, and fails with it, as with an inner block.
 import type { Knex } from 'knex';
-import { type BatchInsert, standFor } from '../knex/batch-insert';
-import { transactionOf } from './find-transaction';
+import { type BatchInsert, type Insert, standFor } from '../knex/batch-insert';
+import type { Enclosing } from './enclosing';
+import { asTransaction, transactionOf } from './find-transaction';
 import { watchInner } from './inner-block';
-
-type Insert = (this: Knex.Transaction, ...given: unknown[]) => BatchInsert;
 
 /** Knex's method, for the handles of blocks. */
 export function awaitedByBlock(insert: Insert): Insert {
   return function batchInsert(...given) {
-    const inserting = insert.apply(this, given);
-    const leave = transactionOf(this)?.work.enter();
-    if (leave) inserting.then(leave, leave);
-    return standFor(
-      inserting,
-      watchInner(inserting, () => transactionOf(this), 'a batch insert in'),
-    );
+    return awaitedBy(transactionOf(this as Knex.Transaction), insert.apply(this, given));
   };
+}
+
+/** One that was asked of an ambient instance: the block around the call waits for it. */
+export function awaitedAround(ambient: { current(): unknown }, insert: () => BatchInsert): BatchInsert {
+  const around = asTransaction(ambient.current());
+  return around?.block ? awaitedBy(around, insert()) : insert();
+}
+
+function awaitedBy(block: Enclosing | undefined, inserting: BatchInsert): BatchInsert {
+  const leave = block?.work.enter();
+  if (leave) inserting.then(leave, leave);
+  return standFor(
+    inserting,
+    watchInner(inserting, () => block, 'a batch insert in'),
+  );
 }

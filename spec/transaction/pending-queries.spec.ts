@@ -131,6 +131,16 @@ describe('a block with queries that were not awaited', () => {
       });
     }
 
+    it('waits for one of the instance, and fails with it, in an ambient block', async () => {
+      const db = ambient();
+      await db.atomic(() => void db.batchInsert('t', [{ id: 1 }, { id: 2 }], 1));
+      expect(await stage.ids()).to.deep.equal([1, 2]);
+      const error = await rejection(db.atomic(() => void db.batchInsert('t', [{ id: 3 }, { id: 3 }])));
+      expect(error).to.be.instanceOf(TransactionFailedError);
+      expect(error.cause).to.include({ code: '23505' });
+      expect(await stage.ids()).to.deep.equal([1, 2]);
+    });
+
     it('does not fail when it fails where the callback handles that', async () => {
       await stage.db.atomic(async (trx) => {
         await trx.batchInsert('t', [{ id: 1 }, { id: 1 }]).catch(() => {});
