@@ -5,11 +5,19 @@ interface Context {
   batchInsert(...args: unknown[]): BatchInsert;
 }
 
-export type Insert = (this: unknown, ...given: unknown[]) => BatchInsert;
-
 export interface BatchInsert extends Promise<unknown> {
   returning(columns: unknown): unknown;
   transacting(transaction: unknown): unknown;
+}
+
+/** That of a handle, by knex's own method. */
+export function batchInsertOf(handle: object, given: unknown[]): BatchInsert {
+  return (handle as { context: Context }).context.batchInsert(...given);
+}
+
+/** The handle has the method that it inherits: knex's own handles have one of their own. */
+export function inheritBatchInsert(handle: object): void {
+  if (Object.hasOwn(handle, 'batchInsert')) delete (handle as { batchInsert?: unknown }).batchInsert;
 }
 
 /** A promise that stands for it, with its methods. */
@@ -41,8 +49,8 @@ export function replaceBatchInserts(knex: object, made: (insert: () => BatchInse
   const { context } = knex as { context?: Context };
   const insert = context?.batchInsert;
   if (!context || typeof insert !== 'function') return;
-  const replaced: Insert = function (this: unknown, ...given) {
-    return made(() => insert.apply(this as Context, given));
+  const replaced = function (this: Context, ...given: unknown[]) {
+    return made(() => insert.apply(this, given));
   };
   context.batchInsert = replaced;
 }

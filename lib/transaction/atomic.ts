@@ -1,4 +1,5 @@
 // Transaction blocks: `db.atomic()`, `trx.atomic()` and `atomic(dbOrTrx, …)`.
+import { inheritBatchInsert } from '../knex/batch-insert';
 import { makeOutermost } from '../knex/transaction-class';
 import type { Knex } from 'knex';
 import type { Container, TransactionConfig } from '../knex/transaction-request';
@@ -6,7 +7,7 @@ import { refuse } from '../words/options';
 import { captureCallSite, type CallSite } from '../words/call-site';
 import type { AtomicOptions, AtomicTransaction, Awaitable } from '../words/block-types';
 import { takeControlOf } from './take-control';
-import { awaitedByBlock } from './batch-insert';
+import { batchInsertInBlock } from './batch-insert';
 import { BLOCK } from './begin';
 import { join, prepareBlock } from './block';
 import { checkAtomic } from './block-options';
@@ -106,6 +107,7 @@ const BLOCK_METHODS: PropertyDescriptorMap = {
       return controlledBy(this).attempt;
     },
   },
+  batchInsert: { value: batchInsertInBlock, writable: true, configurable: true },
   ...Object.fromEntries(LATE_HOOKS.map((kind) => [kind, hookGetter(kind)])),
 };
 
@@ -122,14 +124,13 @@ function equipped(handle: Knex.Transaction): AtomicTransaction {
   const inherited = Object.getPrototypeOf(handle) as object;
   let prototype = equippedPrototypes.get(inherited);
   if (!prototype) {
-    const batchInsert = awaitedByBlock(
-      (inherited as { batchInsert: Parameters<typeof awaitedByBlock>[0] }).batchInsert,
-    );
-    const methods = { ...BLOCK_METHODS, batchInsert: { value: batchInsert, writable: true, configurable: true } };
-    prototype = Object.create(inherited, methods) as object;
+    prototype = Object.create(inherited, BLOCK_METHODS) as object;
     equippedPrototypes.set(inherited, prototype).set(prototype, prototype);
   }
-  if (prototype !== inherited) Object.setPrototypeOf(handle, prototype);
+  if (prototype !== inherited) {
+    Object.setPrototypeOf(handle, prototype);
+    inheritBatchInsert(handle);
+  }
   return handle as AtomicTransaction;
 }
 

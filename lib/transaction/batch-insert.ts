@@ -1,15 +1,13 @@
 // `batchInsert()` in a block. Knex begins it a moment after it was asked: the block waits for it, and fails with it, as with an inner block.
 import type { Knex } from 'knex';
-import { type BatchInsert, type Insert, standFor } from '../knex/batch-insert';
+import { type BatchInsert, batchInsertOf, standFor } from '../knex/batch-insert';
 import type { Enclosing } from './enclosing';
 import { asTransaction, transactionOf } from './find-transaction';
 import { watchInner } from './inner-block';
 
-/** Knex's method, for the handles of blocks. */
-export function awaitedByBlock(insert: Insert): Insert {
-  return function batchInsert(...given) {
-    return awaitedBy(transactionOf(this as Knex.Transaction), insert.apply(this, given));
-  };
+/** The method of the handles of blocks. */
+export function batchInsertInBlock(this: Knex.Transaction, ...given: unknown[]): BatchInsert {
+  return awaitedBy(transactionOf(this), batchInsertOf(this, given));
 }
 
 /** One that was asked of an ambient instance: the block around the call waits for it. */
