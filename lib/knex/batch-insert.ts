@@ -15,9 +15,9 @@ export function batchInsertOf(handle: object, given: unknown[]): BatchInsert {
   return (handle as { context: Context }).context.batchInsert(...given);
 }
 
-/** The handle has the method that it inherits: knex's own handles have one of their own. */
+/** One of knex's own handles has the method that it inherits, in place of its own. */
 export function inheritBatchInsert(handle: object): void {
-  if (Object.hasOwn(handle, 'batchInsert')) delete (handle as { batchInsert?: unknown }).batchInsert;
+  delete (handle as { batchInsert?: unknown }).batchInsert;
 }
 
 /** A promise that stands for it, with its methods. */

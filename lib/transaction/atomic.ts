@@ -129,7 +129,7 @@ function equipped(handle: Knex.Transaction): AtomicTransaction {
   }
   if (prototype !== inherited) {
     Object.setPrototypeOf(handle, prototype);
-    inheritBatchInsert(handle);
+    if (Object.hasOwn(handle, 'batchInsert')) inheritBatchInsert(handle);
   }
   return handle as AtomicTransaction;
 }
