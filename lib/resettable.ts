@@ -1,7 +1,7 @@
 // Makes a Knex instance resettable: checks what is given, finds the instance behind it or makes one, and puts the methods on.
 import type { Knex } from 'knex';
 import { Instance } from './instance';
-import { replaceBatchInserts } from './knex/batch-insert';
+import { standForBatchInserts } from './knex/batch-insert';
 import { isKnexItself, lookAt } from './knex/given';
 import { refuseOtherCopy, register, registeredFor } from './registry';
 import { describe, isPlainObject } from './words/describe';
@@ -38,7 +38,7 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
   if (!hasMethods || client !== instance.client) instance.attach(client);
   if (hasMethods) return knex as K & Resettable;
   const { ambient, settings } = instance;
-  if (settings.ambient) replaceBatchInserts(knex, (insert) => awaitedAround(ambient, insert));
+  if (settings.ambient) standForBatchInserts(knex, (insert) => awaitedAround(ambient, insert));
   return Object.assign(knex, instance.methods);
 }
 

@@ -44,32 +44,35 @@ export interface AskedBatch {
 
 export type BatchAsked = (entry: unknown) => AskedBatch;
 
-/** Each that the instance is asked for from now on is made by `made`, which gets the way to knex's own. */
-export function replaceBatchInserts(knex: object, made: (insert: () => BatchInsert) => BatchInsert): void {
+/** Makes one that was asked of `by`, as knex does it: `insert` asks its argument for the transaction, and for nothing else. */
+type Make = (insert: (asking: object) => BatchInsert, by: Context, entry: unknown) => BatchInsert;
+
+/** Each that the instance is asked for from now on is made so. One of a copy is not: its methods are its own. */
+function replaceBatchInserts(knex: object, make: Make): void {
   const { context } = knex as { context?: Context };
   const insert = context?.batchInsert;
   if (!context || typeof insert !== 'function') return;
   const replaced = function (this: Context, ...given: unknown[]) {
-    return made(() => insert.apply(this, given));
+    return make((asking) => insert.apply(asking as Context, given), this, replaced);
   };
   context.batchInsert = replaced;
 }
 
-/** Tells of each that the instance is asked for from now on. One of a copy is not told of: its methods are its own. */
+/** `waited` gets the way to each, and gives what stands for it. */
+export function standForBatchInserts(knex: object, waited: (insert: () => BatchInsert) => BatchInsert): void {
+  replaceBatchInserts(knex, (insert, by) => waited(() => insert(by)));
+}
+
+/** Tells of each. */
 export function watchBatchInserts(knex: object, asked: BatchAsked): void {
-  const { context } = knex as { context?: Context };
-  const insert = context?.batchInsert;
-  if (!context || typeof insert !== 'function') return;
-  const watched = function (this: Context, ...args: unknown[]) {
-    // It asks this for its transaction, and for nothing else.
-    const asking = {
+  replaceBatchInserts(knex, (insert, by, entry) => {
+    const inserting = insert({
       transaction: (container: unknown) => {
         batch.begun();
-        return this.transaction(container, batch.config);
+        return by.transaction(container, batch.config);
       },
-    };
-    const inserting = insert.apply(asking as Context, args);
-    const batch = asked(watched);
+    });
+    const batch = asked(entry);
     const { transacting } = inserting;
     return Object.assign(inserting, {
       transacting(this: BatchInsert, transaction: unknown) {
@@ -77,6 +80,5 @@ export function watchBatchInserts(knex: object, asked: BatchAsked): void {
         return transacting.call(this, transaction);
       },
     });
-  };
-  context.batchInsert = watched;
+  });
 }

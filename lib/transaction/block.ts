@@ -4,7 +4,7 @@ import { refuse } from '../words/options';
 import type { AtomicOptions } from '../words/block-types';
 import { nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
-import { refuseIfOver } from './enlist';
+import { alreadyComplete, isUsable, refuseIfOver } from './enlist';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
 export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
@@ -32,7 +32,9 @@ export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promis
   try {
     const running = block();
     outer.outermost.block?.callbacks?.watch(running);
-    return await Promise.race([running, atEndOf(outer, running)]);
+    const value = await Promise.race([running, whenOver(outer)]);
+    if (!isUsable(outer)) refuseOver(outer); // What it did is not stored.
+    return value;
   } catch (error) {
     const { name } = outer;
     outer.doom(outer.failure(`transaction ${name} was doomed by the failure of a block that joined it`, error));
@@ -43,9 +45,12 @@ export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promis
 }
 
 /** A block that never ends is over with its transaction. One turn, so that what it throws because of that is what comes out. */
-async function atEndOf<T>(outer: Enclosing, running: Promise<T>): Promise<T> {
+async function whenOver(outer: Enclosing): Promise<never> {
   await outer.whenOver;
   await nextTurn();
-  if (outer.endReason !== undefined) throw outer.endReason;
-  return running;
+  return refuseOver(outer);
+}
+
+function refuseOver(outer: Enclosing): never {
+  throw outer.endReason ?? alreadyComplete();
 }

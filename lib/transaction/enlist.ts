@@ -70,10 +70,19 @@ class SandboxGuest implements Guest, TurnHolder {
   }
 }
 
+/** In Knex's words, where nothing else has ended the transaction. */
+export function alreadyComplete(): Error {
+  return new Error('Transaction query already complete');
+}
+
 /** Nothing may be asked in it any more. */
 export function refuseIfOver(transaction: Enclosing): void {
   const refusal = transaction.refuse();
   if (refusal) throw refusal.error;
-  // An inner transaction can still be open when the one around it has ended and the connection has another user.
-  if (!transaction.isOpen || transaction.parentHasEnded) throw new Error('Transaction query already complete');
+  if (!isUsable(transaction)) throw alreadyComplete();
+}
+
+/** An inner transaction can still be open when the one around it has ended and the connection has another user. */
+export function isUsable({ isOpen, parentHasEnded }: Enclosing): boolean {
+  return isOpen && !parentHasEnded;
 }

@@ -33,8 +33,13 @@ describe('messages', () => {
     const db = stage.resettable({ pool: { min: 0, max: 22 }, acquireConnectionTimeout: 1500 });
     const label = (i: number) => `holder ${i}`;
     const asked = defer();
-    const blocks = Array.from({ length: 22 }, (_, i) => db.atomic(() => asked.promise, { label: label(i) }));
-    await until('all are held', () => db.connectionState().connections.inUse === 22);
+    const blocks: Promise<unknown>[] = [];
+    // One after the other, so that the wait of each is that for one connection.
+    for (let i = 0; i < 22; i++) {
+      const begun = defer();
+      blocks.push(db.atomic(() => (begun.resolve(), asked.promise), { label: label(i) }));
+      await begun.promise;
+    }
     const { message, holders } = (await failure(db.raw('select 1'))) as unknown as Error & { holders: unknown[] };
     asked.resolve();
     await Promise.all(blocks);
@@ -55,7 +60,7 @@ describe('messages', () => {
   });
 
   it('of a wait in a sandbox are short and on one line', async () => {
-    const db = stage.resettable({ acquireConnectionTimeout: 100 });
+    const db = stage.resettable({ acquireConnectionTimeout: 1500 });
     const label = FORGED + 'y'.repeat(300_000);
     await db.sandbox(async () => {
       const begun = defer();

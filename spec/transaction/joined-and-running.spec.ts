@@ -8,6 +8,7 @@ import {
   TransactionFailedError,
   TransactionTimeoutError,
 } from '../../lib';
+import { defer } from '../../lib/words/waiting';
 import { type AnyError, type Db, later, pidOf, rejection, useStage } from './stage';
 
 const never = () => new Promise<never>(() => {});
@@ -112,4 +113,13 @@ describe('a joined block that continues after its transaction', () => {
       expect(await rejection(inside)).to.equal(await rejection(trx.executionPromise));
     });
   }
+
+  it('does not resolve where its transaction was rolled back without a reason, whether it ends or not', async () => {
+    const trx = await stage.db.transaction();
+    const goOn = defer();
+    const inside = [() => goOn.promise, never].map((block) => later(atomic(trx, block, joined)));
+    await trx.rollback();
+    goOn.resolve();
+    for (const each of inside) expect((await rejection(each)).message).to.match(/^Transaction query already complete/);
+  });
 });
