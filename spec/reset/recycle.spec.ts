@@ -47,6 +47,22 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       expect([transcript.sql, transcript.cancelled]).to.deep.equal([['DISCARD ALL'], []]);
     });
 
+    it('is no larger after many cleanings without a query in between', async () => {
+      const db = alone();
+      const raw = (await db.client.acquireConnection()) as { connection: object };
+      await db.client.releaseConnection(raw);
+      const { connection: wire } = raw;
+      const sizes = () =>
+        Reflect.ownKeys(wire).flatMap((key) => {
+          const value = Reflect.get(wire, key) as unknown;
+          return Array.isArray(value) ? [value.length] : [];
+        });
+      await recycle(db);
+      const afterOne = sizes();
+      for (let count = 0; count < 5; count++) await recycle(db);
+      expect(sizes()).to.deep.equal(afterOne);
+    });
+
     const traces: [what: string, leave: string, look: string, clean: object][] = [
       ['a setting', `set work_mem = '123kB'`, 'show work_mem', { work_mem: '4MB' }],
       [

@@ -5,9 +5,9 @@ import type { Driver } from '../driver';
 import type { Openings } from '../openings';
 import type { TransactionStatus } from '../transaction-reader';
 import { cancel } from './cancel';
-import type { PgConnection } from './client';
+import type { PgConnection, QueryConfig } from './client';
 import { checkConstraints } from './constraints';
-import { endHeard, hasCommitted, watchCut, watchRefusal, wasRestarted } from './heard';
+import { endHeard, forget, hasCommitted, watchCut, watchRefusal, wasRestarted } from './heard';
 import { isInStep } from './ledger';
 import { askServerKind, keepParameters, toldServerKind } from './server-kind';
 import { PLAIN_ROWS } from './plain-rows';
@@ -55,6 +55,19 @@ function observeOpening(module: unknown, openings: Openings<PgConnection>, keeps
   return Object.create(pg, { Client: { value: Client, enumerable: true, configurable: true, writable: true } });
 }
 
+/** Sends a statement of this package's own. */
+function send(connection: PgConnection, config: string | QueryConfig): Promise<unknown> {
+  const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
+  forget(connection);
+  return new Promise((resolve, reject) => {
+    query.call(connection, config, undefined, (error, result) => {
+      if (!error) return resolve(result);
+      // An error comes before the server is ready for the next statement.
+      inBackground((ready(connection) ?? Promise.resolve()).then(() => reject(error)));
+    });
+  });
+}
+
 export const beginOnPostgres: Begin = (modes) => {
   if (modes.readOnly !== false && modes.deferrable === undefined) return undefined;
   return [`BEGIN TRANSACTION ${modesOf(modes).join(' ')};`];
@@ -89,19 +102,11 @@ export const pgDriver: Driver<PgConnection> = {
     connection.connection.stream.readableEnded === true,
   closeGracefully: (connection) => connection.end(),
   destroySocket: (connection) => void connection.connection.stream.destroy(),
-  send(connection, sql) {
-    const { query } = (connection.constructor as { prototype: PgConnection }).prototype;
-    return new Promise((resolve, reject) => {
-      query.call(connection, { text: sql, ...PLAIN_ROWS }, undefined, (error, result) => {
-        if (!error) return resolve(result);
-        // An error comes before the server is ready for the next statement.
-        inBackground((ready(connection) ?? Promise.resolve()).then(() => reject(error)));
-      });
-    });
-  },
+  send: (connection, sql) => send(connection, { text: sql, ...PLAIN_ROWS }),
   saysRolledBack,
-  async resetSession(connection) {
-    await pgDriver.send(connection, 'DISCARD ALL');
-    connection.connection.parsedStatements = {};
-  },
+  // pg copies a config with all its descriptors, which takes longer than the rest of the way to the wire.
+  resetSession: (connection) =>
+    send(connection, 'DISCARD ALL').then(() => {
+      connection.connection.parsedStatements = {};
+    }),
 };
