@@ -44,10 +44,11 @@ interface Cancellable extends Session {
 const MANY = 8;
 
 /**
- * A CancelRequest for each of them would cost the server a process each. It goes on in each connection's own `cancel()`. Resolves when no side connection is left.
+ * A CancelRequest for each of them would cost the server a process each. It goes on in each connection's own `cancel()`. Resolves when no side
+ * connection is left. Undefined: none is opened.
  */
-export async function cancelTogether(connections: Cancellable[], deadline: Deadline): Promise<void> {
-  if (connections.length < MANY) return;
+export function cancelTogether(connections: Cancellable[], deadline: Deadline): Promise<unknown> | undefined {
+  if (connections.length < MANY) return undefined;
   const groups: Cancellable[][] = [];
   for (const connection of connections) {
     const group = groups.find(([first]) => first && isSameServer(first, connection));
@@ -55,7 +56,7 @@ export async function cancelTogether(connections: Cancellable[], deadline: Deadl
     else groups.push([connection]);
   }
   const large = groups.filter(({ length }) => length >= MANY);
-  await Promise.all(large.map((group) => cancelGroup(group, deadline)));
+  return Promise.all(large.map((group) => cancelGroup(group, deadline)));
 }
 
 function isSameServer({ driver, raw }: Cancellable, other: Cancellable): boolean {

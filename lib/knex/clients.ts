@@ -77,6 +77,7 @@ export class Clients implements PooledClients {
 
   /** The instance is open again. */
   wake(): void {
+    if (this.#dormant.size === 0) return;
     for (const client of this.#dormant) client.pool = this.#host.pool;
     this.#dormant.clear();
   }

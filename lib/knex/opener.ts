@@ -112,12 +112,12 @@ export function hidePassword(client: KnexClient, connection: object): Promise<un
 // What knex does with a connection that it has just opened.
 
 /** As the config says; nothing on a database without one. */
-export async function setSearchPath(client: object, raw: object): Promise<void> {
-  await (client as KnexClient).setSchemaSearchPath?.(raw);
+export function setSearchPath(client: object, raw: object): Promise<unknown> | undefined {
+  return (client as KnexClient).setSchemaSearchPath?.(raw);
 }
 
 /** What the user does with it. */
-export async function runAfterCreate(client: object, raw: object): Promise<void> {
+export function runAfterCreate(client: object, raw: object): Promise<unknown> | undefined {
   const { afterCreate } = ((client as KnexClient).config.pool ?? {}) as PoolConfig;
-  if (afterCreate) await promisify(afterCreate)(raw);
+  return afterCreate && promisify(afterCreate)(raw);
 }

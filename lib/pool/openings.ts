@@ -69,11 +69,12 @@ export class Openings implements RawOpenings {
 
   /** Gives up openings that have not ended, also those in which the user's `afterCreate` never calls back. */
   cut(deadline: Deadline): Promise<unknown> | undefined {
-    const raws = this.#raw.size + this.#forsaken.size > 0 ? [...this.#raw, ...this.#forsaken] : [];
+    if (!this.isOpening && this.#forsaken.size === 0) return undefined;
+    const raws = [...this.#raw, ...this.#forsaken];
     this.#raw.clear();
     this.#creating.clear();
     this.#tellEnded();
-    return raws.length > 0 ? within(deadline, Promise.all(raws.map((raw) => this.#end(raw, deadline)))) : undefined;
+    return within(deadline, Promise.all(raws.map((raw) => this.#end(raw, deadline))));
   }
 
   /** Opens one by the driver. Knex forgets it where its first statement fails. */

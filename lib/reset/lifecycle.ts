@@ -99,9 +99,11 @@ export class Lifecycle {
   async #run(step: Step): Promise<ResetReport> {
     if (step.before) await step.before.done.catch(() => {});
     step.before = undefined;
+    const startedAt = performance.now();
     try {
       await endGeneration(this.#instance, step);
     } finally {
+      step.report.durationMillis = performance.now() - startedAt;
       if (this.#last === step) {
         this.#last = undefined;
         this.#instance.pool.queue.openGate();

@@ -32,6 +32,11 @@ function isWashable(connection: Lendable): boolean {
   return !connection.lent || connection.isGivenBack || connection.user !== undefined || connection.running > 0;
 }
 
+/** Nobody uses it, and nothing runs or is open on it. */
+function isAtRest({ lent, lease, isQuiet, status }: Lendable): boolean {
+  return !lent && !lease.isHeldInside && isQuiet && status === 'idle';
+}
+
 /** The steps of one cleaning. Once it is given up, or the connection is being closed, no further step is taken. */
 class Washing {
   isOver = false;
@@ -48,24 +53,20 @@ class Washing {
   async wash(): Promise<void> {
     const connection = this.#connection;
     const { driver, raw } = connection;
-    const isFree = await isLetGo(connection, this.#deadline);
-    if (!isFree || connection.lease.isHeldInside) throw new Error('the connection is held by hand');
-    this.#check();
-    await bringToRest(connection, this.#deadline);
-    this.#check();
-    await connection.runOwn(async () => driver.resetSession?.(raw));
+    if (!isAtRest(connection)) {
+      const isFree = await isLetGo(connection, this.#deadline);
+      if (!isFree || connection.lease.isHeldInside) throw new Error('the connection is held by hand');
+      this.#check();
+      await bringToRest(connection, this.#deadline);
+      this.#check();
+    }
+    await connection.runOwn(() => driver.resetSession?.(raw) ?? Promise.resolve());
     this.#check();
     this.#origin.pool.register.renew(connection);
-    await this.#setUp();
-  }
-
-  /** What knex does with a connection that it just opened. */
-  async #setUp(): Promise<void> {
-    const { client } = this.#origin;
-    const { raw } = this.#connection;
-    await setSearchPath(client, raw);
+    // What knex does with a connection that it just opened.
+    await setSearchPath(this.#origin.client, raw);
     this.#check();
-    await runAfterCreate(client, raw);
+    await runAfterCreate(this.#origin.client, raw);
   }
 
   #check(): void {

@@ -37,58 +37,74 @@ export function isInUse({ pool, open }: ResetHost): boolean {
 }
 
 /** Ends the current generation: see `Resettable.resetConnection`. What waits has been turned away by then, and the gate is closed; opening it is the caller's. */
-export async function endGeneration(instance: ResetHost, teardown: Teardown): Promise<void> {
-  const startedAt = performance.now();
+export function endGeneration(instance: ResetHost, teardown: Teardown): Promise<void> | undefined {
   const { pool } = instance;
   pool.beginGeneration();
-  if (isInUse(instance)) await tearDown(instance, teardown);
-  else if (teardown.isLast) pool.real.retireForGood();
-  teardown.report.durationMillis = performance.now() - startedAt;
+  if (isInUse(instance)) return tearDown(instance, teardown);
+  if (teardown.isLast) pool.real.retireForGood();
+  return undefined;
 }
 
-async function tearDown(instance: ResetHost, { request, time, isLast, report }: Teardown): Promise<void> {
-  const { pool } = instance;
-  const { register, real } = pool;
+async function tearDown(instance: ResetHost, teardown: Teardown): Promise<void> {
+  const { request, time, isLast, report } = teardown;
+  const { register } = instance.pool;
   const open = [...register.connections];
   // A connection that had died before does not count as closed by this reset, but the reset waits until the server has ended it.
-  const dead = new Set(open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead'));
+  const dead = open.filter(({ closing, health }) => closing !== undefined && health.state.is === 'dead');
   // 2. What runs may end by itself.
   if (request.connections === 'recycle') for (const connection of open) connection.seize();
   // Awaited in any case: if this reset follows a lost connection, its user gets that error first.
   await (time.hasGrace ? waitOutGrace(instance, time) : undefined);
   const deadline = time.end();
-  // 3. Nothing is lent or opened by the old pool any more.
   const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));
-  if (isLast) real.retireForGood();
-  else if (request.connections === 'close' && kept.length === 0) real.retire();
-  // 4. Everything else that is open rejects at once. 5. The server lets go.
   const entries = [...instance.open];
-  const foreign = entries.filter(({ connection }) => !open.includes(connection));
-  const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
-  const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
-  const opened = pool.openings.isOpening && within(deadline.part(1 / 2), pool.openings.whenNothingOpens());
-  const turns = inTurns();
-  const fates = await Promise.all(
-    open.map((connection) => {
-      const how = kept.includes(connection) ? 'keep' : request.connections;
-      const entry = entries.find((each) => each.connection === connection);
-      return endConnection(instance, { connection, entry, how, deadline, turn: turns.next().value }, report);
-    }),
-  );
-  await Promise.all([...freed, cancelled, opened]);
-  await endRest(pool, kept, deadline);
+  const fates = await endOpen(instance, teardown, { open, kept, entries, deadline });
+  await endRest(instance.pool, kept, deadline);
   // A call that closes connections may have joined meanwhile.
   const areToClose = request.connections === 'close' && fates.includes('recycled');
   const last = areToClose ? await closeRecycled(register, open, fates, deadline) : fates;
-  for (const fate of last.filter((_, i) => !dead.has(open[i] as Connection))) count(fate, report);
+  for (const fate of last.filter((_, i) => !dead.includes(open[i] as Connection))) count(fate, report);
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+/** What has not ended by itself. */
+interface Left {
+  readonly open: Connection[];
+  readonly kept: Connection[];
+  readonly entries: OpenEntry[];
+  readonly deadline: Deadline;
+}
+
+/** Resolves with what became of each connection. */
+function endOpen(instance: ResetHost, teardown: Teardown, { open, kept, entries, deadline }: Left): Promise<Fate[]> {
+  const { request, isLast, report } = teardown;
+  const { openings, real } = instance.pool;
+  // 3. Nothing is lent or opened by the old pool any more.
+  if (isLast) real.retireForGood();
+  else if (request.connections === 'close' && kept.length === 0) real.retire();
+  // 4. Everything else that is open rejects at once. 5. The server lets go.
+  const foreign = entries.filter(({ connection }) => !open.includes(connection));
+  const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
+  const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
+  const opened = openings.isOpening && within(deadline.part(1 / 2), openings.whenNothingOpens());
+  const nextInTurn = inTurns();
+  const fates = Promise.all(
+    open.map((connection) => {
+      const how = kept.includes(connection) ? 'keep' : request.connections;
+      const entry = entries.find((each) => each.connection === connection);
+      return endConnection(instance, { connection, entry, how, deadline, turn: nextInTurn() }, report);
+    }),
+  );
+  if (freed.length === 0 && !cancelled && !opened) return fates;
+  return Promise.all([fates, cancelled, opened, ...freed]).then(([fate]) => fate);
 }
 
 /** What was opened meanwhile for the ended generation, and the side connections. */
 async function endRest(pool: ResettablePool, kept: Connection[], deadline: Deadline): Promise<void> {
   const { register } = pool;
-  await pool.abandonOpenings(deadline);
+  const abandoned = pool.abandonOpenings(deadline);
+  if (abandoned) await abandoned;
   const strays = register.outdated().filter((connection) => !kept.includes(connection));
   if (strays.length > 0) await Promise.all(strays.map((connection) => register.discard(connection, deadline)));
   if (!register.terminator.isIdle) await within(deadline, register.terminator.whenIdle());
@@ -105,8 +121,10 @@ function closeRecycled(register: Register, open: Connection[], fates: Fate[], de
 
 /** What runs on these is to be stopped. A COMMIT is not: it may still hear its answer. */
 function busyAmong(open: Connection[], entries: OpenEntry[], kept: Connection[]): Connection[] {
-  const spared = new Set(entries.filter(({ isCommitting }) => isCommitting).map(({ connection }) => connection));
-  return open.filter((connection) => connection.running > 0 && !spared.has(connection) && !kept.includes(connection));
+  const spared = entries.filter(({ isCommitting }) => isCommitting).map(({ connection }) => connection);
+  return open.filter(
+    (connection) => connection.running > 0 && !spared.includes(connection) && !kept.includes(connection),
+  );
 }
 
 /** How many connections are closed in one turn of the event loop. */
@@ -116,12 +134,14 @@ const IN_A_TURN = 4;
  * A goodbye wakes a process of the server, which may take the core over. Where there are many, the side connection that cancels what runs
  * on the others would be heard only after the last of them. So what the server answers is heard in between.
  */
-function* inTurns(): Generator<Promise<void> | undefined, never> {
+function inTurns(): () => Promise<void> | undefined {
   let turn: Promise<void> | undefined;
-  for (let count = 1; ; count++) {
-    yield turn;
-    if (count % IN_A_TURN === 0) turn = turn ? turn.then(nextTurn) : nextTurn();
-  }
+  let count = 0;
+  return () => {
+    if (count > 0 && count % IN_A_TURN === 0) turn = turn ? turn.then(nextTurn) : nextTurn();
+    count++;
+    return turn;
+  };
 }
 
 /**
