@@ -10,7 +10,7 @@ const GOAL_MILLIS = 8;
 
 const IMPORT = `require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))})`;
 /** What is loaded while the first connection is opened too. */
-const WITH_TRANSACTIONS = `${IMPORT}.take('transactions.js')`;
+const WITH_THE_REST = `${IMPORT}.take('connected.js')`;
 
 function loadingMillis(statement: string): number {
   const program = `require('knex'); const start = performance.now(); ${statement}; console.log(performance.now() - start);`;
@@ -31,8 +31,8 @@ async function load(): Promise<Line[]> {
     { ...line, name: 'import', ours: time(millis), goal: `≤ ${GOAL_MILLIS} ms`, verdict },
     {
       ...line,
-      name: 'import, with the code of transactions',
-      ours: time(quickestMillis(WITH_TRANSACTIONS)),
+      name: 'import, with what the first connection loads',
+      ours: time(quickestMillis(WITH_THE_REST)),
       goal: 'stated',
       verdict: '',
     },

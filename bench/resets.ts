@@ -170,7 +170,7 @@ export const resets: Benchmark[] = [
         times: 50,
         goal: duration(1.0),
         // Four thousand runs in each of the processes: V8 optimises code that runs once in a reset late.
-        warmUpMillis: 60_000,
+        warmUpMillis: 72_000,
       }),
   },
   {

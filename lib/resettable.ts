@@ -4,11 +4,13 @@ import { Instance } from './instance';
 import { standForBatchInserts } from './knex/batch-insert';
 import { isKnexItself, lookAt } from './knex/given';
 import { refuseOtherCopy, register, registeredFor } from './registry';
+import { isInUse } from './reset/lifecycle';
 import { describe, isPlainObject } from './words/describe';
 import type { Resettable, ResettableOptions } from './words/types';
 import { callable, checkOptions, DEFAULTS, flag, millis, oneOf, positiveMillis, type Settings } from './words/options';
 import { awaitedAround } from './transaction/batch-insert';
 import { checkHooks } from './transaction/block-options';
+import { readAhead } from './transaction/read-ahead';
 
 const EXPECTED = 'a Knex instance with a connection pool';
 
@@ -33,6 +35,8 @@ export function resettable<K extends Knex>(knex: K, options?: ResettableOptions)
   if (!known) {
     instance.takeOver();
     register(instance);
+    // These connections are not opened by us.
+    if (instance.isExternal || isInUse(instance)) readAhead(undefined);
   }
   const hasMethods = known !== undefined && 'resetConnection' in knex;
   if (!hasMethods || client !== instance.client) instance.attach(client);

@@ -18,8 +18,12 @@ interface OnDemand {
 export const ON_DEMAND: Record<string, OnDemand> = {
   'mysql.js': { modules: ['lib/drivers/mysql/mysql.ts'] },
   'sqlite.js': { modules: ['lib/drivers/sqlite/better-sqlite3.ts', 'lib/drivers/sqlite/sqlite3.ts'] },
-  'transactions.js': {
+  // What is not needed before a connection is being opened.
+  'connected.js': {
     modules: [
+      'lib/knex/transaction-class.ts',
+      'lib/reset/end-connection.ts',
+      'lib/reset/reset.ts',
       'lib/transaction/atomic.ts',
       'lib/transaction/batch-insert.ts',
       'lib/transaction/begin.ts',
@@ -30,7 +34,7 @@ export const ON_DEMAND: Record<string, OnDemand> = {
   },
   'sandbox.js': {
     modules: ['lib/sandbox/sandbox.ts', 'lib/transaction/sandbox-transaction.ts'],
-    on: ['transactions.js'],
+    on: ['connected.js'],
   },
 };
 

@@ -48,6 +48,7 @@ async function write(name: string, entry: string, making: Making): Promise<void>
     target: making.node.replace(/^\D+/, 'node'),
     // V8 reads every character when the package is loaded, comments too. Names stay, so that stacks can be read.
     minifyWhitespace: true,
+    minifySyntax: true,
     lineLimit: 160,
     // With the text of lib/, which is not published: tools warn of maps that lead to files that are not there.
     sourcemap: true,
@@ -73,8 +74,9 @@ function handOver(name: string, modules: string): string {
   if (name === TOOLS) return '';
   if (name !== CORE) return `given = ${modules};`;
   return [
-    `import { bundles, take } from '${TAKE}';`,
-    `bundles['${CORE}'] = ${modules};`,
+    `import { loaders, take } from '${TAKE}';`,
+    // Made when a bundle asks for it.
+    `loaders['${CORE}'] = () => () => (${modules});`,
     // No export that users see: written so that Node's lexer does not find it.
     'const hidden = { value: take };',
     "Object.defineProperty(module.exports, 'take', hidden);",
@@ -92,15 +94,20 @@ function around(name: string): BuildOptions {
 /** The core's module with `take`, which finds the modules of a bundle. */
 const TAKE = 'take';
 const TAKE_CODE = `
-  export const bundles = {};
-  const loaders = { ${Object.keys(ON_DEMAND)
+  const bundles = {};
+  export const loaders = { ${Object.keys(ON_DEMAND)
     .map((name) => `'${name}': () => require('./${name}')`)
     .join(', ')} };
   export function take(name) {
     return (bundles[name] ??= loaders[name]()(take));
   }`;
 
-const ELSEWHERE = 'elsewhere';
+/** Of another bundle that this one builds on. */
+const NOW = 'now';
+/** All that other bundles take from one that is loaded on demand: one object, since each costs time when the package is loaded. */
+const LATER = 'later';
+
+const inHome = (home: string, module: string) => `take(${JSON.stringify(home)})[${JSON.stringify(module)}]`;
 
 /** Takes modules that are in another bundle from there. */
 function fromElsewhere(self: string, { homes, taken }: Making): Plugin {
@@ -115,17 +122,15 @@ function fromElsewhere(self: string, { homes, taken }: Making): Plugin {
         const home = homes.get(module ?? '');
         if (module === undefined || home === undefined || home === self) return undefined;
         taken.set(home, (taken.get(home) ?? new Set()).add(module));
-        return { path: module, namespace: ELSEWHERE };
+        return buildsOn(self, home) ? { path: module, namespace: NOW } : { path: home, namespace: LATER };
       });
-      building.onLoad({ filter: /.*/, namespace: ELSEWHERE }, async ({ path: module }) => {
-        const home = homes.get(module) ?? CORE;
-        const inHome = `take(${JSON.stringify(home)})[${JSON.stringify(module)}]`;
-        const contents = (buildsOn(self, home) ? now : later)(inHome, await exportsOf(module));
-        return {
-          contents: self === CORE ? `import { take } from '${TAKE}';\n${contents}` : contents,
-          resolveDir: ROOT,
-        };
-      });
+      building.onLoad({ filter: /.*/, namespace: NOW }, async ({ path: module }) => ({
+        contents: now(inHome(homes.get(module) ?? CORE, module), await exportsOf(module)),
+      }));
+      building.onLoad({ filter: /.*/, namespace: LATER }, async ({ path: home }) => ({
+        contents: (self === CORE ? `import { take } from '${TAKE}';\n` : '') + (await later(home)),
+        resolveDir: ROOT,
+      }));
     },
   };
 }
@@ -135,8 +140,14 @@ function now(module: string, names: string[]): string {
   return `const { ${names.join(', ')} } = ${module};\nexport { ${names.join(', ')} };`;
 }
 
-/** A module whose members are looked up when they are used. */
-function later(module: string, names: string[]): string {
-  const getter = (name: string) => `  get ${name}() { return (loaded ??= ${module}).${name}; },`;
-  return ['let loaded;', 'module.exports = {', ...names.map(getter), '};'].join('\n');
+/** The members of a bundle's modules, which are looked up when they are used. */
+async function later(home: string): Promise<string> {
+  const getters = new Map<string, string>();
+  for (const module of ON_DEMAND[home]?.modules ?? []) {
+    for (const name of await exportsOf(module)) {
+      if (getters.has(name)) throw new Error(`two modules of ${home} that others ask for export ${name}`);
+      getters.set(name, `  get ${name}() { return ${inHome(home, module)}.${name}; },`);
+    }
+  }
+  return ['module.exports = {', ...getters.values(), '};'].join('\n');
 }

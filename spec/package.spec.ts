@@ -84,16 +84,40 @@ describe('the built package', () => {
       (async () => {
         for (const step of steps) {
           const outcome = await step().then(() => 'done', ({ code }) => code);
-          console.log(outcome, ...['transactions.js', 'sandbox.js'].filter((name) => loaded().includes(name)));
+          console.log(outcome, ...['connected.js', 'sandbox.js'].filter((name) => loaded().includes(name)));
         }
       })();
     `;
     const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
     expect(printed.trim().split('\n')).to.deep.equal([
       'done',
-      'ECONNREFUSED transactions.js',
-      'ECONNREFUSED transactions.js sandbox.js',
+      'ECONNREFUSED connected.js',
+      'ECONNREFUSED connected.js sandbox.js',
     ]);
+  });
+
+  it('loads what ends connections at once where some are open already', async () => {
+    const database = await freshDatabase();
+    const program = `
+      const loaded = () => Object.keys(require.cache).some((file) => file.endsWith('connected.js'));
+      const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
+      const { default: knex } = require('knex');
+      (async () => {
+        const db = knex({ client: 'pg', connection: process.env.DATABASE_URL, pool: { min: 0 } });
+        await db.raw('select 1');
+        const before = loaded();
+        resettable(db);
+        console.log(before, loaded());
+        await db.destroy();
+      })();
+    `;
+    try {
+      const env = { ...process.env, DATABASE_URL: database.url };
+      const printed = await run(process.execPath, ['--eval', program], { cwd: ROOT, env, timeout: 15_000 });
+      expect(printed.stdout.trim()).to.equal('false true');
+    } finally {
+      await database.drop();
+    }
   });
 
   it('opens connections where the code of transactions cannot be read, and reads it later', () => {
@@ -102,7 +126,7 @@ describe('the built package', () => {
       const { default: knex } = require('knex');
       const { _load } = require('node:module');
       require('node:module')._load = function (request, ...rest) {
-        if (request === './transactions.js') throw new Error('EMFILE');
+        if (request === './connected.js') throw new Error('EMFILE');
         return _load.call(this, request, ...rest);
       };
       const db = resettable(knex({ client: 'pg', connection: { host: '127.0.0.1', port: 1 }, log: { warn() {} } }));

@@ -4,10 +4,10 @@ import type { EventEmitter } from 'node:events';
 import { valueOr } from '../words/foreign';
 import type { Runner } from './builders';
 import type { KnexClient } from './client-shape';
-import { isOfTransaction } from './identity';
+import { isOfTransaction, knexPrototypeOf } from './identity';
 import { missing, type Shape, unknownKnex } from './shape';
 import { missingInTarn } from './pool-shape';
-import { missingInTransactions } from './transaction-class';
+import { FULL_CONFIG, type KnexTransaction, TRANSACTION, type TransactionMaker } from './transaction-shape';
 
 export const CLIENT: Shape<KnexClient & { transaction: unknown }, keyof EventEmitter> = {
   config: 'object',
@@ -90,4 +90,14 @@ function missingInInstance(client: KnexClient): string[] {
 
 function inObject(of: string, names: string[]): string[] {
   return names.map((name) => `${name} of its ${of}`);
+}
+
+/** The fields of a transaction that are relied on, and that those of the client do not have. One is made for it that never takes a step. */
+function missingInTransactions(client: object): string[] {
+  const never = new Promise<never>(() => {});
+  // It waits for whatever it asks of the transaction that it would be in.
+  const outer = new Proxy({} as KnexTransaction, { get: () => never });
+  const make = knexPrototypeOf(client as TransactionMaker).transaction;
+  const made = valueOr(undefined, () => make.call(client as TransactionMaker, () => {}, FULL_CONFIG, outer));
+  return made ? missing(made, TRANSACTION) : [];
 }

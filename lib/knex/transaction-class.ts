@@ -1,20 +1,11 @@
 // A dialect's Transaction class with its steps put into a controller's hands. The statements stay knex's own.
-import { knexPrototypeOf } from './identity';
-import { valueOr } from '../words/foreign';
 import { markTransaction, transactionIdOf } from './connection-mark';
 import { FastHandles } from './fast-handle/fast-handles';
 import { guardClient, unfenced } from './guard';
-import { missing } from './shape';
 import { runCallback, CONTROLLER, type TransactionController } from './transaction-controller';
 import { withOnAcquire, withOutcome, withSteps } from './controlled-steps';
 import type { Container, TransactionConfig } from './transaction-request';
-import {
-  FULL_CONFIG,
-  type KnexTransaction,
-  TRANSACTION,
-  type TransactionClass,
-  type TransactionMaker,
-} from './transaction-shape';
+import type { KnexTransaction, TransactionClass, TransactionMaker } from './transaction-shape';
 
 type ControlledClass = new (client: TransactionMaker, ...args: MakeArgs) => KnexTransaction;
 export type MakeArgs = [container: Container, config: TransactionConfig | undefined, outer: KnexTransaction | null];
@@ -39,16 +30,6 @@ export function makeControlled(
   const controlled = controlledClassOf(trx);
   if (MERE_FACTORY.test(Function.prototype.toString.call(factory))) classesByFactory.set(factory, controlled);
   return Object.setPrototypeOf(trx, controlled.prototype) as KnexTransaction;
-}
-
-/** The fields of a transaction that are relied on, and that those of the client do not have. One is made for it that never takes a step. */
-export function missingInTransactions(client: object): string[] {
-  const never = new Promise<never>(() => {});
-  // It waits for whatever it asks of the transaction that it would be in.
-  const outer = new Proxy({} as KnexTransaction, { get: () => never });
-  const make = knexPrototypeOf(client as TransactionMaker).transaction;
-  const made = valueOr(undefined, () => make.call(client as TransactionMaker, () => {}, FULL_CONFIG, outer));
-  return made ? missing(made, TRANSACTION) : [];
 }
 
 export function controlledClassOf(trx: KnexTransaction): ControlledClass {

@@ -117,8 +117,7 @@ export class Openings implements RawOpenings {
 
   async #open(make: () => Promise<object>): Promise<object> {
     const { host, real, register } = this.#pool;
-    const opener = real.present;
-    const doubts = this.#doubts;
+    const [opener, doubts] = [real.present, this.#doubts];
     const { stamp } = register;
     const isEnded = () => stamp.generation !== register.stamp.generation;
     try {

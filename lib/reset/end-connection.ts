@@ -10,6 +10,7 @@ import { ResetError } from '../words/errors';
 import { bounded, step, valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';
 import { Deadline, within } from '../words/waiting';
+import { emptyReport } from './options';
 import { recycle, rollBackInPlace } from './recycle';
 
 export type { Connection, OpenEntry };
@@ -106,19 +107,4 @@ export async function endSome(
     ...foreign.map((entry) => freeForeign(entry, deadline, report)),
   ]);
   for (const entry of entries) step(() => entry.settle());
-}
-
-export function emptyReport(reason: string | undefined, generation: number): ResetReport {
-  return {
-    reason,
-    generation,
-    durationMillis: 0,
-    abortedTransactions: [],
-    abortedQueries: 0,
-    rejectedWaiters: 0,
-    requeuedWaiters: 0,
-    closedConnections: 0,
-    recycledConnections: 0,
-    forcedConnections: 0,
-  };
 }

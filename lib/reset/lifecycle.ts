@@ -1,10 +1,10 @@
 // Runs one reset at a time, and orders resets, `destroy()` and `initialize()`.
 import { channel } from 'node:diagnostics_channel';
+import { ResetError } from '../words/errors';
 import type { ResetReport } from '../words/types';
 import { defer } from '../words/waiting';
-import { emptyReport } from './end-connection';
-import { checkResetOptions, join, type ResetRequest } from './options';
-import { endGeneration, isInUse, type ResetHost, type Teardown, turnAway } from './reset';
+import { checkResetOptions, emptyReport, join, type ResetRequest } from './options';
+import { type ResetHost, type Teardown, tearDown } from './reset';
 import { TeardownTime } from './teardown-time';
 
 const resetChannel = channel('knex-reset:reset');
@@ -97,16 +97,19 @@ export class Lifecycle {
 
   /** Whatever happens, the gate is open after the last one. */
   async #run(step: Step): Promise<ResetReport> {
+    const { pool } = this.#instance;
     if (step.before) await step.before.done.catch(() => {});
     step.before = undefined;
     const startedAt = performance.now();
     try {
-      await endGeneration(this.#instance, step);
+      pool.beginGeneration();
+      if (isInUse(this.#instance)) await tearDown(this.#instance, step);
+      else if (step.isLast) pool.real.retireForGood();
     } finally {
       step.report.durationMillis = performance.now() - startedAt;
       if (this.#last === step) {
         this.#last = undefined;
-        this.#instance.pool.queue.openGate();
+        pool.queue.openGate();
       }
     }
     if (!step.isLast && resetChannel.hasSubscribers) resetChannel.publish(step.report);
@@ -117,4 +120,33 @@ export class Lifecycle {
 /** A step, and all that it waits for, end within the bound. */
 function hurry(last: Step | undefined, { graceMillis, timeoutMillis }: Bound): void {
   for (let step = last; step; step = step.before) step.time.hurry(graceMillis, timeoutMillis);
+}
+
+/** Whether there is anything to end. */
+export function isInUse({ pool, open }: ResetHost): boolean {
+  return pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || open.size > 0;
+}
+
+/**
+ * 1. What waits was asked before the call: it rejects, or is asked again behind the gate. Blocks that are about to be tried again are
+ * rejected in any case.
+ */
+function turnAway({ pool, resets }: ResetHost, request: ResetRequest, teardown: Teardown): void {
+  const { reason, waiting } = request;
+  const { report } = teardown;
+  const error = (cause?: unknown) => new ResetError({ reason, generation: report.generation, cause });
+  const { count, amongWaiters } = resets.endPauses(error);
+  report.rejectedWaiters += count;
+  if (pool.waiting === 0) return;
+  const turned = pool.turnAway(error, waiting);
+  report.rejectedWaiters += turned.rejected;
+  report.requeuedWaiters += turned.requeued + teardown.doomed;
+  // Those have been counted, and each has a request as well.
+  teardown.doomed += amongWaiters;
+  if (waiting === 'requeue') {
+    report.requeuedWaiters -= teardown.doomed;
+  } else {
+    report.rejectedWaiters -= teardown.doomed;
+    teardown.doomed = 0;
+  }
 }

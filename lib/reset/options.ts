@@ -1,6 +1,6 @@
-// The options of one reset, checked, with the instance's defaults.
+// The options of one reset, checked, with the instance's defaults; and the report that it begins with.
 import { checkOptions, ignoreRunnerArgument, millis, oneOf, type Settings, text } from '../words/options';
-import type { ResetOptions } from '../words/types';
+import type { ResetOptions, ResetReport } from '../words/types';
 
 export type ResetRequest = Required<Omit<ResetOptions, 'reason'>> & { readonly reason: string | undefined };
 
@@ -27,4 +27,19 @@ const RESET_CHECKS = {
 export function checkResetOptions(given: unknown, { graceMillis, timeoutMillis }: Settings): ResetRequest {
   const options = checkOptions<ResetOptions>('resetConnection', ignoreRunnerArgument(given), RESET_CHECKS);
   return { reason: undefined, graceMillis, timeoutMillis, connections: 'close', waiting: 'reject', ...options };
+}
+
+export function emptyReport(reason: string | undefined, generation: number): ResetReport {
+  return {
+    reason,
+    generation,
+    durationMillis: 0,
+    abortedTransactions: [],
+    abortedQueries: 0,
+    rejectedWaiters: 0,
+    requeuedWaiters: 0,
+    closedConnections: 0,
+    recycledConnections: 0,
+    forcedConnections: 0,
+  };
 }

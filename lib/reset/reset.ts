@@ -1,5 +1,4 @@
 // The order of a reset. Each step says what it may wait for; all of them together stay within grace + timeout.
-import { ResetError } from '../words/errors';
 import { inBackground, step } from '../words/foreign';
 import type { Register } from '../pool/register';
 import type { ResettablePool } from '../pool/resettable-pool';
@@ -31,21 +30,8 @@ export interface Teardown {
   doomed: number;
 }
 
-/** Whether there is anything to end. */
-export function isInUse({ pool, open }: ResetHost): boolean {
-  return pool.register.connections.size > 0 || pool.openings.isOpening || pool.waiting > 0 || open.size > 0;
-}
-
-/** Ends the current generation: see `Resettable.resetConnection`. What waits has been turned away by then, and the gate is closed; opening it is the caller's. */
-export function endGeneration(instance: ResetHost, teardown: Teardown): Promise<void> | undefined {
-  const { pool } = instance;
-  pool.beginGeneration();
-  if (isInUse(instance)) return tearDown(instance, teardown);
-  if (teardown.isLast) pool.real.retireForGood();
-  return undefined;
-}
-
-async function tearDown(instance: ResetHost, teardown: Teardown): Promise<void> {
+/** Ends what is in use: see `Resettable.resetConnection`. 1. What waits has been turned away by then, and the gate is closed; opening it is the caller's. */
+export async function tearDown(instance: ResetHost, teardown: Teardown): Promise<void> {
   const { request, time, isLast, report } = teardown;
   const { register } = instance.pool;
   const open = [...register.connections];
@@ -142,30 +128,6 @@ function inTurns(): () => Promise<void> | undefined {
     count++;
     return turn;
   };
-}
-
-/**
- * 1. What waits was asked before the call: it rejects, or is asked again behind the gate. Blocks that are about to be tried again are
- * rejected in any case.
- */
-export function turnAway({ pool, resets }: ResetHost, request: ResetRequest, teardown: Teardown): void {
-  const { reason, waiting } = request;
-  const { report } = teardown;
-  const error = (cause?: unknown) => new ResetError({ reason, generation: report.generation, cause });
-  const { count, amongWaiters } = resets.endPauses(error);
-  report.rejectedWaiters += count;
-  if (pool.waiting === 0) return;
-  const turned = pool.turnAway(error, waiting);
-  report.rejectedWaiters += turned.rejected;
-  report.requeuedWaiters += turned.requeued + teardown.doomed;
-  // Those have been counted, and each has a request as well.
-  teardown.doomed += amongWaiters;
-  if (waiting === 'requeue') {
-    report.requeuedWaiters -= teardown.doomed;
-  } else {
-    report.rejectedWaiters -= teardown.doomed;
-    teardown.doomed = 0;
-  }
 }
 
 function settleAll(entries: OpenEntry[]): void {

@@ -49,7 +49,7 @@ export const mutants: Mutant[] = [
   },
   {
     slip: 'those that wait for a connection are not turned away by a reset',
-    file: 'reset/reset.ts',
+    file: 'reset/lifecycle.ts',
     anchor: 'const turned = pool.turnAway(error, waiting);',
     mutation: 'const turned = { rejected: 0, requeued: 0 };',
   },
