@@ -1,11 +1,21 @@
-// Reads from the text of a statement what its answer does not show.
+// Reads from the text of a statement what its answer does not show. A text may have megabytes, and hundreds of comments: no expression here tries
+// more than one way to divide it, so none takes longer than its length.
 
-// MySQL runs what is in a comment with a version: only its beginning is skipped.
-const FIRST_WORD = /^(?:\s|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|\/\*M?!\d*|\/\*[\s\S]*?\*\/)*(\w+)/;
+/** What stands before the first word. MySQL runs what is in a comment with a version: only its beginning and its end are skipped. */
+const SKIPPED = /[\s;]+|--[^\n]*|#[^\n]*|\/\*M?!\d*|\*\/|\/\*[\s\S]*?(?:\*\/|$)/y;
+const WORD = /\w+/y;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);
 
-function firstWord(sql: string): string {
-  return (FIRST_WORD.exec(sql)?.[1] ?? '').toUpperCase();
+/** In capitals. Empty where something else comes first. */
+export function firstWord(sql: string): string {
+  SKIPPED.lastIndex = 0;
+  do WORD.lastIndex = SKIPPED.lastIndex;
+  while (SKIPPED.test(sql));
+  return (WORD.exec(sql)?.[0] ?? '').toUpperCase();
+}
+
+export function lastWord(sql: string): string | undefined {
+  return sql.match(/\w+/g)?.at(-1);
 }
 
 const OF_ROWS = new Set(
@@ -15,7 +25,8 @@ const OF_ROWS = new Set(
 );
 
 export function namesAutocommit(sql: string): boolean {
-  return /\bset\b.*\bautocommit\b/is.test(sql);
+  const set = /\bset\b/i.exec(sql);
+  return set !== null && /\bautocommit\b/i.test(sql.slice(set.index));
 }
 
 /** Whether it is more than one statement, as far as its semicolons show. */

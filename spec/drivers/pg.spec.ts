@@ -9,6 +9,7 @@ import { pgDriver } from '../../lib/drivers/pg/pg';
 import type { PgConnection } from '../../lib/drivers/pg/client';
 import type { FaultProxy } from '../support/fault-proxy';
 import { failure, millisOf, outcome } from '../support/outcome';
+import { sizesOn } from '../support/sizes-on';
 import { useStage } from '../support/stage';
 import { until } from '../support/until';
 
@@ -102,6 +103,17 @@ describe('the pg driver', () => {
       untapFirst();
       pgDriver.tap(connection, new NotingLine());
       expect(pgDriver.endHeard?.(connection)).to.equal(undefined);
+    });
+
+    it('keeps of a script no more than the ends of its transactions', async () => {
+      pgDriver.tap(connection, new NotingLine());
+      const client = connection as unknown as Client;
+      await client.query('select 1');
+      const afterOne = sizesOn(connection.connection);
+      await client.query('select 1;'.repeat(20));
+      expect(sizesOn(connection.connection)).to.deep.equal(afterOne);
+      await client.query('begin; commit; select 1;'.repeat(3));
+      expect(pgDriver.endHeard?.(connection)).to.equal('committed');
     });
 
     it('says when the connection is ready after an error', async () => {

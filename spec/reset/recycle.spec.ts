@@ -8,6 +8,7 @@ import { type Connection, connectionOf } from '../../lib/connection/connection';
 import { defer } from '../../lib/words/waiting';
 import { pidOf } from '../support/backend';
 import { failure, never, nextTurn, watch } from '../support/outcome';
+import { sizesOn } from '../support/sizes-on';
 import { NOTHING, type ResettableKnex, type StageConfig, useStage } from '../support/stage';
 import { until } from '../support/until';
 import { WireTranscript } from '../support/wire-transcript';
@@ -52,15 +53,10 @@ describe("resetConnection({ connections: 'recycle' })", () => {
       const raw = (await db.client.acquireConnection()) as { connection: object };
       await db.client.releaseConnection(raw);
       const { connection: wire } = raw;
-      const sizes = () =>
-        Reflect.ownKeys(wire).flatMap((key) => {
-          const value = Reflect.get(wire, key) as unknown;
-          return Array.isArray(value) ? [value.length] : [];
-        });
       await recycle(db);
-      const afterOne = sizes();
+      const afterOne = sizesOn(wire);
       for (let count = 0; count < 5; count++) await recycle(db);
-      expect(sizes()).to.deep.equal(afterOne);
+      expect(sizesOn(wire)).to.deep.equal(afterOne);
     });
 
     const traces: [what: string, leave: string, look: string, clean: object][] = [

@@ -9,7 +9,12 @@ import type { PgConnection } from './client';
 const HEARD = Symbol('knex-reset.heard');
 
 const NOTHING: readonly string[] = [];
+/** ROLLBACK TO a savepoint is answered as ROLLBACK is. */
+const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
+/** In the place of a tag: COPY has begun, and waits for its data. */
+const COPY_IN = 'COPY IN';
 
+/** Tags of ends, and last of all perhaps a COPY that has begun. */
 interface Heard {
   [HEARD]?: readonly string[] | undefined;
 }
@@ -25,10 +30,14 @@ export function stopListening({ connection: wire }: PgConnection): void {
   if (!wire.listeners('commandComplete').includes(onComplete)) (wire as Heard)[HEARD] = undefined;
 }
 
-/** One function for all connections. A list that grew by push() would keep room for many more, on each of them. */
+/** One function for all connections. Of a script with thousands of statements no more is kept than its ends of transactions. */
 function onComplete(this: Heard, { text = '' }: { text?: string }): void {
-  const heard = this[HEARD];
-  this[HEARD] = heard && heard.length > 0 ? [...heard, text] : [text];
+  const heard = this[HEARD] ?? NOTHING;
+  const isEnd = ENDS.has(text);
+  const isCopied = heard.at(-1) === COPY_IN;
+  if (!isEnd && !isCopied) return;
+  const earlier = isCopied ? heard.slice(0, -1) : heard;
+  this[HEARD] = isEnd ? [...earlier, text] : earlier;
 }
 
 /** A statement is sent: what was said before is about another. */
@@ -39,9 +48,6 @@ export function forget({ connection: wire }: PgConnection): void {
 function tagsOf({ connection: wire }: PgConnection): readonly string[] {
   return (wire as Heard)[HEARD] ?? NOTHING;
 }
-
-/** ROLLBACK TO a savepoint is answered as ROLLBACK is. */
-const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
 
 function endsOf(connection: PgConnection): readonly string[] {
   return tagsOf(connection).filter((tag) => ENDS.has(tag));
@@ -76,9 +82,6 @@ export function watchRefusal({ connection: wire }: PgConnection): RefusalWatch {
   wire.on('errorMessage', onError);
   return { heard: () => refusal, end: () => void wire.off('errorMessage', onError) };
 }
-
-/** In the place of a tag: COPY has begun, and waits for its data. */
-const COPY_IN = 'COPY IN';
 
 export function heardCopyIn(connection: PgConnection): void {
   (connection.connection as Heard)[HEARD] = [...tagsOf(connection), COPY_IN];

@@ -5,7 +5,7 @@ import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
 import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
-import { isCommit } from '../statement-text';
+import { countOfRollbacksTo, firstWord, isCommit, lastWord } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
@@ -28,8 +28,6 @@ const ignore = () => {};
 const lines = new WeakMap<object, StatementSink>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
 const NO_TRANSACTION = /no transaction is active/;
-const FIRST_WORDS = /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(\w+)(?:\s+transaction)?(\s+to\b)?/i;
-const LAST_WORD = /(\w+)\W*$/;
 
 /** Whether a transaction is open, by what was said. */
 class Transactions {
@@ -48,14 +46,12 @@ class Transactions {
       if (NO_TRANSACTION.test(error.message)) this.#isOpen = false;
       return;
     }
-    const [, verb, to] = FIRST_WORDS.exec(sql) ?? [];
-    const name = LAST_WORD.exec(sql)?.[1];
-    switch ((verb ?? '').toUpperCase()) {
+    switch (firstWord(sql)) {
       case 'BEGIN':
         this.#isOpen = true;
         break;
       case 'SAVEPOINT':
-        if (!this.#isOpen) this.#outermost = name;
+        if (!this.#isOpen) this.#outermost = lastWord(sql);
         this.#isOpen = true;
         break;
       case 'COMMIT':
@@ -63,10 +59,10 @@ class Transactions {
         this.#isOpen = false;
         break;
       case 'ROLLBACK':
-        if (!to) this.#isOpen = false;
+        if (countOfRollbacksTo(sql) === 0) this.#isOpen = false;
         break;
       case 'RELEASE':
-        if (this.#outermost !== undefined && name === this.#outermost) this.#isOpen = false;
+        if (this.#outermost !== undefined && lastWord(sql) === this.#outermost) this.#isOpen = false;
         break;
     }
     if (!this.#isOpen) this.#outermost = undefined;
