@@ -90,10 +90,10 @@ export class TarnPool {
     return entry.resource;
   }
 
-  /** Rejects a pending acquire and takes it out of the queue at once: tarn itself would still open a connection for it. */
-  turnAway(pending: PendingAcquire, error: unknown): void {
-    this.#tarn.pendingAcquires = this.#tarn.pendingAcquires.filter((candidate) => candidate !== pending);
-    pending.reject(error);
+  /** Rejects pending acquires and takes them out of the queue at once: tarn itself would still open a connection for each. */
+  turnAway(pending: ReadonlyMap<PendingAcquire, unknown>): void {
+    this.#tarn.pendingAcquires = this.#tarn.pendingAcquires.filter((candidate) => !pending.has(candidate));
+    for (const [each, error] of pending) each.reject(error);
   }
 
   /** The pending acquires, and the connections that are being opened, at this moment. */

@@ -20,7 +20,7 @@ export interface Request {
 /** The real pool, as it is asked. */
 interface Asked {
   acquire(): PendingAcquire;
-  turnAway(pending: PendingAcquire, error: unknown): void;
+  turnAway(pending: Verdicts): void;
 }
 
 /** What an opening ends with that a reset, or the death of another connection, has ended. A request that relied on it is made again. */
@@ -36,8 +36,11 @@ export interface TurnedAway {
 const REQUEUE: unique symbol = Symbol('ask again');
 type Verdict = Error | typeof REQUEUE;
 
-/** Has the real pool end the wait for one. */
-type Tell = (pending: PendingAcquire, verdict: Verdict) => void;
+/** Those at the real pool that wait no longer, with what each gets. */
+type Verdicts = ReadonlyMap<PendingAcquire, unknown>;
+
+/** Has the real pool end their wait, all at once: ten thousand may wait. */
+type Tell = (pending: Verdicts) => void;
 
 /**
  * `inside`: it shares the connection of the transaction around it. `now`: a connection of the real pool is for it.
@@ -113,7 +116,7 @@ export class AcquireQueue {
     this.#waiting.set(request, undefined);
     const pending = pool.acquire();
     this.add(request, pending);
-    if (request.verdict !== undefined) pool.turnAway(pending, request.verdict);
+    if (request.verdict !== undefined) pool.turnAway(new Map([[pending, request.verdict]]));
     return pending.promise;
   }
 
@@ -132,30 +135,34 @@ export class AcquireQueue {
    */
   turnAway(how: 'reject' | 'requeue', error: () => Error, tell: Tell): TurnedAway {
     const turned = { rejected: 0, requeued: 0 };
+    const told = new Map<PendingAcquire, Verdict>();
     for (const request of [...this.#waiting.keys(), ...this.#held]) {
       if (request.verdict instanceof Error) continue;
       if (request.verdict === REQUEUE) turned.requeued--;
       const verdict = how === 'requeue' && !request.isEarlier ? REQUEUE : error();
       turned[verdict === REQUEUE ? 'requeued' : 'rejected']++;
-      this.#judge(request, verdict, tell);
+      this.#judge(request, verdict, told);
     }
+    if (told.size > 0) tell(told);
     if (how === 'reject') this.#wakeHeld();
     return turned;
   }
 
   /** What a borrower of this package's own has asked is not waited for any more. */
   giveUp(borrower: object, tell: Tell): void {
+    const told = new Map<PendingAcquire, Verdict>();
     for (const request of [...this.#waiting.keys(), ...this.#held]) {
-      if (request.borrower === borrower) this.#judge(request, new Error('the time for this is up'), tell);
+      if (request.borrower === borrower) this.#judge(request, new Error('the time for this is up'), told);
     }
+    if (told.size > 0) tell(told);
     this.#wakeHeld();
   }
 
   /** At the gate it hears its verdict by `#wakeHeld()`, or when the gate opens. */
-  #judge(request: Request, verdict: Verdict, tell: Tell): void {
+  #judge(request: Request, verdict: Verdict, told: Map<PendingAcquire, Verdict>): void {
     request.verdict = verdict;
     const pending = this.#waiting.get(request);
-    if (pending) tell(pending, verdict);
+    if (pending) told.set(pending, verdict);
   }
 
   /** The gate stays closed to those that come. */

@@ -47,8 +47,8 @@ export class ExternalPool implements RealPool, Listeners {
     };
   }
 
-  turnAway(pending: PendingAcquire, error: unknown): void {
-    pending.reject(error);
+  turnAway(pending: ReadonlyMap<PendingAcquire, unknown>): void {
+    for (const [each, error] of pending) each.reject(error);
   }
 
   async #ask(): Promise<object> {

@@ -18,8 +18,8 @@ export interface RealPool {
   lendIdle?(isFit: (raw: object) => boolean): object | undefined;
   acquire(): PendingAcquire;
   release(raw: object): boolean;
-  /** Rejects a pending acquire. */
-  turnAway(pending: PendingAcquire, error: unknown): void;
+  /** Rejects pending acquires, each with an error of its own. */
+  turnAway(pending: ReadonlyMap<PendingAcquire, unknown>): void;
   /** Forgets a connection that is closed elsewhere. */
   remove(raw: object): void;
   numUsed(): number;

@@ -161,8 +161,8 @@ export class ResettablePool implements KnexPool {
     return this.queue.turnAway(how, error, this.#endWait);
   }
 
-  readonly #endWait = (pending: PendingAcquire, verdict: unknown): void => {
-    step(() => this.real.present?.turnAway(pending, verdict));
+  readonly #endWait = (pending: ReadonlyMap<PendingAcquire, unknown>): void => {
+    step(() => this.real.present?.turnAway(pending));
   };
 
   /** Openings for the ended generation no longer count. */

@@ -134,15 +134,18 @@ export abstract class Transaction extends Life implements Enclosing {
   }
 
   /** The transactions inside that are open or about to be. */
-  openInside(): Transaction[] {
-    return [...this.children].filter((child) => !child.isOver).flatMap((child) => [child, ...child.openInside()]);
+  openInside(found: Transaction[] = []): Transaction[] {
+    for (const child of this.children) {
+      if (child.isOver) continue;
+      found.push(child);
+      child.openInside(found);
+    }
+    return found;
   }
 
   /** The hooks of the whole transaction. */
   get hooks(): HookRegister {
-    const { outermost } = this;
-    outermost.#hooks ??= new HookRegister();
-    return outermost.#hooks;
+    return (this.outermost.#hooks ??= new HookRegister());
   }
 
   get hasHooks(): boolean {
@@ -171,8 +174,7 @@ export abstract class Transaction extends Life implements Enclosing {
   /** Whether an error is fatal to it. A broken socket may be that of a service which the callback called: it counts where the connection is gone. */
   hasLost(error: unknown): boolean {
     const { connection, view, instance } = this;
-    if (view.isFatal) return true;
-    if (!instance.isFatal(error)) return false;
+    if (view.isFatal || !instance.isFatal(error)) return view.isFatal;
     const isGone = !connection || connection.fatal !== undefined || connection.death !== undefined;
     return isGone || !isSocketError(error) || instance.settings.isFatal !== undefined;
   }

@@ -43,6 +43,18 @@ describe('a request for a connection', () => {
     expect(queue.refusalOf(earlier).message).to.equal('a reset');
   });
 
+  it('is turned away with all others at once: each alone would have the real pool look through its queue', () => {
+    const queue = new AcquireQueue();
+    for (let i = 0; i < 5; i++) queue.add(request(), { i } as never);
+    const told: number[] = [];
+    queue.turnAway(
+      'reject',
+      () => new Error('a reset'),
+      (pending) => void told.push(pending.size),
+    );
+    expect(told).to.deep.equal([5]);
+  });
+
   it('is rejected with an error after destroy(), also where it was to be made again', () => {
     const queue = new AcquireQueue();
     const again = turnedAway(queue, 'requeue');
