@@ -125,7 +125,7 @@ function asSchemaChange(connection: StatementQueue, container: Container): Conta
 function start(transaction: ControlledTransaction, handle: Knex.Transaction, container: Container): unknown {
   transaction.port.handle = handle;
   const { instance, block, work } = transaction;
-  if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks);
+  if (instance.settings.hooks) transaction.hooks.addAll(transaction, instance.settings.hooks, !transaction.isOutermost);
   if (block?.options.hooks) transaction.hooks.addAll(transaction, block.options.hooks);
   work.isCallbackRunning = true;
   if (!transaction.hasHooks) return run(transaction, handle, container);
@@ -143,7 +143,7 @@ async function afterBegin(transaction: ControlledTransaction): Promise<void> {
   const { work, hooks } = transaction;
   work.isInHooks = true;
   try {
-    await transaction.inContext(() => hooks.run('afterBegin', {}, transaction));
+    await transaction.inContext(() => hooks.runAfterBegin(transaction));
   } finally {
     work.isInHooks = false;
   }

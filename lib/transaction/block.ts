@@ -2,7 +2,8 @@
 import { DurableError } from '../words/errors';
 import { refuse } from '../words/options';
 import type { AtomicOptions } from '../words/block-types';
-import { nextTurn } from '../words/waiting';
+import { inBackground } from '../words/foreign';
+import { Interruption, nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
 import { alreadyComplete, isUsable, refuseIfOver } from './enlist';
 
@@ -32,8 +33,8 @@ export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promis
   try {
     const running = block();
     outer.outermost.block?.callbacks?.watch(running);
-    const value = await Promise.race([running, whenOver(outer)]);
-    if (!isUsable(outer)) refuseOver(outer); // What it did is not stored.
+    const value = await endOf(outer).during(running);
+    if (!isUsable(outer)) throw overFor(outer); // What it did is not stored.
     return value;
   } catch (error) {
     const { name } = outer;
@@ -44,13 +45,19 @@ export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promis
   }
 }
 
+/** Of transactions that blocks have joined. */
+const ends = new WeakMap<Enclosing, Interruption>();
+
 /** A block that never ends is over with its transaction. One turn, so that what it throws because of that is what comes out. */
-async function whenOver(outer: Enclosing): Promise<never> {
-  await outer.whenOver;
-  await nextTurn();
-  return refuseOver(outer);
+function endOf(outer: Enclosing): Interruption {
+  const known = ends.get(outer);
+  if (known) return known;
+  const end = new Interruption();
+  ends.set(outer, end);
+  inBackground(outer.whenOver.then(nextTurn).then(() => end.come(() => overFor(outer))));
+  return end;
 }
 
-function refuseOver(outer: Enclosing): never {
-  throw outer.endReason ?? alreadyComplete();
+function overFor(outer: Enclosing): unknown {
+  return outer.endReason ?? alreadyComplete();
 }

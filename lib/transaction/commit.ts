@@ -69,7 +69,7 @@ async function beforeCommit(transaction: Transaction): Promise<Failure | undefin
   if (!transaction.hasHooks) return undefined;
   transaction.work.isInHooks = true;
   try {
-    await transaction.inContext(() => transaction.hooks.run('beforeCommit'));
+    await transaction.inContext(() => transaction.hooks.runBeforeCommit());
     return undefined;
   } catch (error) {
     return { error };

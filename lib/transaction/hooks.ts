@@ -1,10 +1,13 @@
 // The hooks of one whole transaction, in the order in which they were registered, across its savepoints and dropped with them.
 import type { Knex } from 'knex';
 import type { TransactionHook, TransactionHookContext, TransactionHooks } from '../words/block-types';
+import { nextMoment } from '../words/waiting';
 import { type HookKind, isOnce } from './hook-table';
 
 /** Where a hook was registered. */
 export interface HookSite {
+  /** Before whatever is registered in it. */
+  readonly madeAt: number;
   readonly parent: HookSite | undefined;
   readonly id: string;
   readonly label: string | undefined;
@@ -19,6 +22,7 @@ interface Entry {
   /** The same for a hook that was registered by the outer and the inner block. */
   source: unknown;
   site: HookSite;
+  addedAt: number;
 }
 
 export interface HookOccasion {
@@ -30,36 +34,50 @@ const isWithin = (site: HookSite | undefined, outer: HookSite): boolean =>
   site === outer || (site !== undefined && isWithin(site.parent, outer));
 
 export class HookRegister {
-  #entries: Entry[] = [];
+  readonly #entries: Entry[] = [];
+  /** The afterBegin hooks of what is just beginning: they are of no use afterwards. */
+  #beginning: Entry[] = [];
 
   get isEmpty(): boolean {
-    return this.#entries.length === 0;
+    return this.#entries.length + this.#beginning.length === 0;
   }
 
   add(site: HookSite, kind: HookKind, hook: TransactionHook, source: unknown = hook): void {
-    this.#entries.push({ kind, hook, source, site });
+    const entries = kind === 'afterBegin' ? this.#beginning : this.#entries;
+    entries.push({ kind, hook, source, site, addedAt: nextMoment() });
   }
 
-  addAll(site: HookSite, hooks: TransactionHooks | undefined): void {
+  /** @param isKnown the transaction as a whole has them already, from its outermost one */
+  addAll(site: HookSite, hooks: TransactionHooks | undefined, isKnown = false): void {
     if (!hooks) return;
-    for (const [kind, hook] of Object.entries(hooks)) {
-      if (hook) this.add(site, kind as HookKind, (context) => hook.call(hooks, context), hook);
+    for (const [kind, hook] of Object.entries(hooks) as [HookKind, TransactionHook | undefined][]) {
+      if (hook && !(isKnown && isOnce(kind))) this.add(site, kind, (context) => hook.call(hooks, context), hook);
     }
   }
 
   /** Forgets what was registered inside a savepoint that is undone; gives back what has to run because of that. */
   drop(undone: HookSite): HookRegister {
+    const entries = this.#entries;
+    // What was registered before it was made is not looked at: a long transaction has many.
+    let first = entries.length;
+    while (first > 0 && (entries[first - 1] as Entry).addedAt > undone.madeAt) first--;
     const dropped = new HookRegister();
-    dropped.#entries = this.#entries.filter((entry) => isWithin(entry.site, undone));
-    this.#entries = this.#entries.filter((entry) => !isWithin(entry.site, undone));
+    for (const entry of entries.splice(first)) (isWithin(entry.site, undone) ? dropped.#entries : entries).push(entry);
     return dropped;
   }
 
-  /** Runs the hooks of a kind until one throws. Hooks that are registered meanwhile run too. */
-  async run(kind: HookKind, occasion: HookOccasion = {}, only?: HookSite): Promise<void> {
+  /** Runs the afterBegin hooks of what has just begun until one throws. */
+  async runAfterBegin(begun: HookSite): Promise<void> {
+    const entries = this.#beginning;
+    this.#beginning = [];
+    for (const entry of entries) if (entry.site === begun) await call(entry, {});
+  }
+
+  /** Runs the beforeCommit hooks until one throws. Hooks that are registered meanwhile run too. */
+  async runBeforeCommit(): Promise<void> {
     for (let i = 0; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry;
-      if (entry.kind === kind && (only === undefined || entry.site === only)) await call(entry, occasion);
+      if (entry.kind === 'beforeCommit') await call(entry, {});
     }
   }
 

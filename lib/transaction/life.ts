@@ -1,5 +1,5 @@
 // The life of one transaction: the state that it is in, and the only way to another.
-import { type Deferred, defer } from '../words/waiting';
+import { type Deferred, defer, nextMoment } from '../words/waiting';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
 import { ACQUIRING, BEGINNING, checkMove, type State, type StateName } from './state';
@@ -8,6 +8,8 @@ const TAKES_STATEMENTS: ReadonlySet<StateName> = new Set<StateName>(['open', 'dr
 const MAY_BE_DOOMED: ReadonlySet<StateName> = new Set<StateName>(['acquiring', 'beginning', 'open', 'draining']);
 
 export abstract class Life {
+  /** When it was made. */
+  readonly madeAt = nextMoment();
   #state: State = ACQUIRING;
   /** Why nothing more may be asked in it. The first reason counts, for good. */
   #refusal: Failure | undefined;

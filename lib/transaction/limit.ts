@@ -3,7 +3,7 @@ import { TransactionTimeoutError } from '../words/errors';
 import type { AtomicOptions } from '../words/block-types';
 import type { Failure } from '../words/failure';
 import { inBackground, read, valueOr } from '../words/foreign';
-import { Deadline, type Deferred, defer } from '../words/waiting';
+import { Deadline, type Deferred, defer, Interruption } from '../words/waiting';
 import type { BlockLimit } from './transaction-details';
 import type { Interruptible } from './interruptible';
 
@@ -13,7 +13,8 @@ export class Limit implements BlockLimit {
   #error: (Failure & { since: Deadline }) | undefined;
   #expire: (() => void) | undefined;
   #transaction: Interruptible | undefined;
-  #reached: Deferred<never> | undefined;
+  /** Of waits where no attempt is open that would be rolled back first. */
+  readonly #interruption = new Interruption();
 
   get isReached(): boolean {
     return this.#error !== undefined;
@@ -48,10 +49,9 @@ export class Limit implements BlockLimit {
     this.#transaction = transaction;
   }
 
-  /** Rejects as soon as the limit is reached, where no attempt is open that would be rolled back first. */
-  get reached(): Promise<never> {
-    this.#reached ??= defer();
-    return this.#reached.promise;
+  /** What the first of them settles with. Rejects as soon as the limit is reached, where no attempt is open that would be rolled back first. */
+  during<T>(...awaited: PromiseLike<T>[]): Promise<T> {
+    return this.#interruption.during(...awaited);
   }
 
   timeoutError(label: string | undefined, timeoutMillis: number): TransactionTimeoutError {
@@ -72,7 +72,7 @@ export class Limit implements BlockLimit {
       timer = setTimeout(resolve, millis);
     });
     try {
-      await Promise.race([isOver, this.reached, alarm]);
+      await this.during(isOver, alarm);
     } finally {
       clearTimeout(timer);
     }
@@ -86,7 +86,7 @@ export class Limit implements BlockLimit {
     // After BEGIN the attempt ends with an outcome of its own, which counts, its last hooks included.
     const hasBegun = transaction?.hasBegun && transaction.state.is !== 'released';
     if (transaction) inBackground(transaction.interrupt(error));
-    if (!hasBegun) this.#reached?.reject(error);
+    if (!hasBegun) this.#interruption.come(() => error);
   }
 }
 
@@ -108,7 +108,7 @@ async function watched<T>(limit: Limit, options: AtomicOptions, work: (limit: Li
   const timer = timeoutMillis === undefined ? undefined : setTimeout(onTimeout, timeoutMillis);
   try {
     signal?.addEventListener('abort', onAbort, { once: true });
-    return await Promise.race([work(limit), limit.reached]);
+    return await limit.during(work(limit));
   } finally {
     clearTimeout(timer);
     // It must not replace the outcome.

@@ -64,8 +64,8 @@ async function repeat<T>(instance: TransactionHost, options: AtomicOptions, limi
         const running = hooks.runAll('onRetry', occasion);
         const shared = attempt.transaction && instance.transactionLimit?.hooksBegin(attempt.transaction);
         const late = shared?.whenReached.then((reached) => Promise.reject(reached.error as Error));
-        const ends = [running, limit.reached, alarm, ...(late ? [late] : [])];
-        for (const later of await Promise.race(ends).finally(() => shared?.end())) suppress(error, later);
+        const first = limit.during(running, alarm, ...(late ? [late] : []));
+        for (const later of await first.finally(() => shared?.end())) suppress(error, later);
         await limit.sleep(backoff(retry, number), alarm);
       });
       if (isFenced()) throw error;
@@ -87,7 +87,7 @@ async function areCallbacksOver(
   const deadline = new Deadline(settings.timeoutMillis);
   try {
     const over = within(deadline, callbacks.whenOver);
-    await resets.pause({ failed }, (alarm) => Promise.race([over, limit.reached, alarm]));
+    await resets.pause({ failed }, (alarm) => limit.during(over, alarm));
   } finally {
     deadline.hurry(0);
   }

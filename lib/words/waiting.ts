@@ -8,6 +8,13 @@ import timers from 'node:timers';
 const { clearTimeout, setImmediate, setTimeout } = timers;
 const now = performance.now.bind(performance);
 
+let moments = 0;
+
+/** By no clock: what came later has a higher number. */
+export function nextMoment(): number {
+  return ++moments;
+}
+
 /** The next turn of the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
@@ -151,4 +158,28 @@ export function defer<T = void>(): Deferred<T> {
     reject = no;
   });
   return { promise, resolve, reject };
+}
+
+/** What may come while something else is waited for. A promise that is raced with each of many waits keeps what all of them came to. */
+export class Interruption {
+  readonly #waits = new Set<Deferred<never>>();
+  #reason: (() => unknown) | undefined;
+
+  /** All that wait reject with the reason, later ones too. */
+  come(reason: () => unknown): void {
+    this.#reason ??= reason;
+    for (const wait of this.#waits) wait.reject(this.#reason());
+  }
+
+  /** What the first of them settles with, or a rejection where the interruption comes before. */
+  async during<T>(...awaited: PromiseLike<T>[]): Promise<T> {
+    const wait = defer<never>();
+    if (this.#reason) wait.reject(this.#reason());
+    this.#waits.add(wait);
+    try {
+      return await Promise.race([...awaited, wait.promise]);
+    } finally {
+      this.#waits.delete(wait);
+    }
+  }
 }

@@ -86,8 +86,8 @@ export const mutants: Mutant[] = [
   {
     slip: 'hooks of an undone savepoint stay',
     file: 'transaction/hooks.ts',
-    anchor: '    this.#entries = this.#entries.filter((entry) => !isWithin(entry.site, undone));\n',
-    mutation: '',
+    anchor: 'of entries.splice(first))',
+    mutation: 'of entries.slice(first))',
   },
   {
     slip: 'afterCommit hooks do not run',
@@ -104,8 +104,8 @@ export const mutants: Mutant[] = [
   {
     slip: 'a limit ends its block, but not what runs in it',
     file: 'transaction/limit.ts',
-    anchor: '    if (transaction) inBackground(transaction.interrupt(error));\n    if (!hasBegun) this.#reached',
-    mutation: '    if (!hasBegun || hasBegun) this.#reached',
+    anchor: '    if (transaction) inBackground(transaction.interrupt(error));\n    if (!hasBegun) this.#interruption',
+    mutation: '    if (!hasBegun || hasBegun) this.#interruption',
   },
   {
     slip: 'a lost COMMIT that the server has not heard of is taken for done',
