@@ -103,8 +103,10 @@ export class Lifecycle {
     const startedAt = performance.now();
     try {
       pool.beginGeneration();
-      if (isInUse(this.#instance)) await tearDown(this.#instance, step);
-      else if (step.isLast) pool.real.retireForGood();
+      const used = isInUse(this.#instance);
+      if (!used && step.isLast) pool.real.retireForGood();
+      // Awaited in any case: the calls of one tick share it.
+      await (used ? tearDown(this.#instance, step) : undefined);
     } finally {
       step.report.durationMillis = performance.now() - startedAt;
       if (this.#last === step) {
