@@ -18,12 +18,10 @@ interface OnDemand {
 export const ON_DEMAND: Record<string, OnDemand> = {
   'mysql.js': { modules: ['lib/drivers/mysql/mysql.ts'] },
   'sqlite.js': { modules: ['lib/drivers/sqlite/better-sqlite3.ts', 'lib/drivers/sqlite/sqlite3.ts'] },
-  // What is not needed before a connection is being opened.
+  // What is not needed before a connection is being opened. A reset is in the core: a connection has to be ended also where no file can be read.
   'connected.js': {
     modules: [
       'lib/knex/transaction-class.ts',
-      'lib/reset/end-connection.ts',
-      'lib/reset/reset.ts',
       'lib/transaction/atomic.ts',
       'lib/transaction/batch-insert.ts',
       'lib/transaction/begin.ts',

@@ -96,7 +96,7 @@ describe('the built package', () => {
     ]);
   });
 
-  it('loads what ends connections at once where some are open already', async () => {
+  it('loads the code of transactions at once where connections are open already', async () => {
     const database = await freshDatabase();
     const program = `
       const loaded = () => Object.keys(require.cache).some((file) => file.endsWith('connected.js'));
@@ -140,6 +140,37 @@ describe('the built package', () => {
     `;
     const printed = execFileSync(process.execPath, ['--eval', program], { cwd: ROOT }).toString();
     expect(printed.trim().split('\n')).to.deep.equal(['ECONNREFUSED', 'EMFILE', 'ECONNREFUSED']);
+  });
+
+  it('ends what is open where no more of its files can be read: they may be gone, or no file descriptor be left', async () => {
+    const database = await freshDatabase();
+    const program = `
+      const { resettable } = require(${JSON.stringify(path.join(dist, 'index.js'))});
+      const { default: knex } = require('knex');
+      const { _load } = require('node:module');
+      require('node:module')._load = function (request, parent, ...rest) {
+        if (parent?.filename?.startsWith(${JSON.stringify(dist)})) throw new Error('EMFILE');
+        return _load.call(this, request, parent, ...rest);
+      };
+      const db = resettable(knex({ client: 'pg', connection: process.env.DATABASE_URL, pool: { min: 0 } }));
+      const sleeping = () => db.raw('select pg_sleep(30)').catch(({ code }) => console.log(code));
+      (async () => {
+        await db.raw('select 1');
+        const told = sleeping();
+        console.log((await db.resetConnection()).closedConnections);
+        await told;
+        await db.raw('select 1');
+        console.log((await db.resetConnection({ connections: 'recycle' })).recycledConnections);
+        await db.destroy();
+      })();
+    `;
+    try {
+      const env = { ...process.env, DATABASE_URL: database.url };
+      const printed = await run(process.execPath, ['--eval', program], { cwd: ROOT, env, timeout: 15_000 });
+      expect(printed.stdout.trim().split('\n')).to.deep.equal(['ERR_RESET', '1', '1']);
+    } finally {
+      await database.drop();
+    }
   });
 
   it('loads its own parts where modules are loaded afresh in between, as after jest.resetModules()', async () => {
