@@ -40,7 +40,7 @@ export function isOfRows(sql: string): boolean {
   return OF_ROWS.has(firstWord(sql.replace(/^[\s(]+/, '')));
 }
 
-const COMMENT_OR_QUOTED = /--[^\n]*|\/\*(?!M?!)[\s\S]*?\*\/|'[^']*'|"[^"]*"|`[^`]*`/g;
+const COMMENT_OR_QUOTED = /--[^\n]*|\/\*(?!M?!)[\s\S]*?(?:\*\/|$)|'[^']*'|"[^"]*"|`[^`]*`/g;
 
 /** Without comments and what is quoted. */
 function bare(sql: string): string {

@@ -116,6 +116,14 @@ describe('the pg driver', () => {
       expect(pgDriver.endHeard?.(connection)).to.equal('committed');
     });
 
+    it('takes a script with many ends no longer than it is', async function () {
+      // A list that was copied for each of them took twenty seconds.
+      this.timeout(10_000);
+      pgDriver.tap(connection, new NotingLine());
+      await (connection as unknown as Client).query('begin; commit;'.repeat(50_000));
+      expect(pgDriver.endHeard?.(connection)).to.equal('committed');
+    });
+
     it('says when the connection is ready after an error', async () => {
       const line = new NotingLine();
       pgDriver.tap(connection, line);

@@ -22,6 +22,7 @@ describe('the text of a statement', () => {
         'begin '.repeat(50_000),
         'rollback transaction '.repeat(50_000),
         ' '.repeat(500_000) + ';',
+        '/* '.repeat(300_000),
       ];
       const readers = Object.entries(text).filter(([, value]) => typeof value === 'function');
       for (const each of texts) for (const [, read] of readers) read(each);

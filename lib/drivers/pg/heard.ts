@@ -8,7 +8,8 @@ import type { PgConnection } from './client';
 /** On the wire itself: it is asked for with each statement. */
 const HEARD = Symbol('knex-reset.heard');
 
-const NOTHING: readonly string[] = [];
+/** Of all that have heard none. Nothing is written into it. */
+const NOTHING: string[] = [];
 /** ROLLBACK TO a savepoint is answered as ROLLBACK is. */
 const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
 /** In the place of a tag: COPY has begun, and waits for its data. */
@@ -16,7 +17,7 @@ const COPY_IN = 'COPY IN';
 
 /** Tags of ends, and last of all perhaps a COPY that has begun. */
 interface Heard {
-  [HEARD]?: readonly string[] | undefined;
+  [HEARD]?: string[] | undefined;
 }
 
 /** Begins to listen. All that listen to one wire hear the same. */
@@ -32,12 +33,16 @@ export function stopListening({ connection: wire }: PgConnection): void {
 
 /** One function for all connections. Of a script with thousands of statements no more is kept than its ends of transactions. */
 function onComplete(this: Heard, { text = '' }: { text?: string }): void {
-  const heard = this[HEARD] ?? NOTHING;
-  const isEnd = ENDS.has(text);
-  const isCopied = heard.at(-1) === COPY_IN;
-  if (!isEnd && !isCopied) return;
-  const earlier = isCopied ? heard.slice(0, -1) : heard;
-  this[HEARD] = isEnd ? [...earlier, text] : earlier;
+  const heard = this[HEARD];
+  if (heard?.at(-1) === COPY_IN) heard.pop();
+  if (ENDS.has(text)) note(this, text);
+}
+
+/** A list that began with push() would keep room for many more, on each connection; one that is copied takes a script of many long. */
+function note(wire: Heard, tag: string): void {
+  const heard = wire[HEARD];
+  if (heard && heard.length > 0) heard.push(tag);
+  else wire[HEARD] = [tag];
 }
 
 /** A statement is sent: what was said before is about another. */
@@ -84,7 +89,7 @@ export function watchRefusal({ connection: wire }: PgConnection): RefusalWatch {
 }
 
 export function heardCopyIn(connection: PgConnection): void {
-  (connection.connection as Heard)[HEARD] = [...tagsOf(connection), COPY_IN];
+  note(connection.connection as Heard, COPY_IN);
 }
 
 /** Whether the server waits for the data of a COPY, as far as was heard: it takes no CancelRequest meanwhile, only a CopyFail. */
