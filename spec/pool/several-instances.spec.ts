@@ -7,7 +7,7 @@ import { Pool as TarnPool } from 'tarn';
 import type * as lib from '../../lib';
 import type * as migrations from '../../lib/migrations';
 import type * as testing from '../../lib/testing';
-import { atomic, resettable, ResetError } from '../../lib';
+import { atomic, BlockControlError, resettable, ResetError } from '../../lib';
 import { failure, outcome } from '../support/outcome';
 import { whyNoConnectionPool } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
@@ -114,6 +114,19 @@ describeUnless(whyNoConnectionPool(), "an instance on a resettable instance's po
     'that is reset': (borrower) => borrower.resetConnection(),
     'that is destroyed': (borrower) => borrower.destroy(),
   };
+  it('is told of a ROLLBACK TO its savepoint once, though both listen: it is no end of the transaction', async () => {
+    const owner = stage.resettable({ pool: { min: 0, max: 1 } });
+    const borrower = stage.resettable({ connectionPool: owner.client.pool as unknown } as object);
+    const answer = await borrower.atomic(async (trx) => {
+      await failure(trx.atomic((inner) => inner.raw('select 1/0')));
+      await trx.raw('savepoint mine; rollback to mine');
+      return (await trx.raw('select 1 as one')).rows;
+    });
+    expect(answer).to.deep.equal([{ one: 1 }]);
+    const script = borrower.atomic((trx) => trx.raw('commit; begin'));
+    expect(await failure(script)).to.be.an.instanceof(BlockControlError);
+  });
+
   for (const [title, end] of Object.entries(ways)) {
     it(`${title} leaves the owner a pool in which nothing is lent`, async () => {
       const owner = stage.resettable({ pool: { min: 0, max: 1 } });

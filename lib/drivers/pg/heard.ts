@@ -7,6 +7,8 @@ import type { PgConnection } from './client';
 
 /** On the wire itself: it is asked for with each statement. */
 const HEARD = Symbol('knex-reset.heard');
+/** How many listen: of two instances one may have lent the connection to the other. */
+const LISTENERS = Symbol('knex-reset.listeners');
 
 /** Of all that have heard none. Nothing is written into it. */
 const NOTHING: string[] = [];
@@ -18,17 +20,24 @@ const COPY_IN = 'COPY IN';
 /** Tags of ends, and last of all perhaps a COPY that has begun. */
 interface Heard {
   [HEARD]?: string[] | undefined;
+  [LISTENERS]?: number;
 }
 
-/** Begins to listen. All that listen to one wire hear the same. */
+/** Begins to listen. All that listen to one wire hear the same, and each message is noted once. */
 export function listen({ connection: wire }: PgConnection): void {
-  (wire as Heard)[HEARD] ??= NOTHING;
+  const heard = wire as Heard;
+  heard[LISTENERS] = (heard[LISTENERS] ?? 0) + 1;
+  if (heard[LISTENERS] > 1) return;
+  heard[HEARD] = NOTHING;
   wire.on('commandComplete', onComplete);
 }
 
 export function stopListening({ connection: wire }: PgConnection): void {
+  const heard = wire as Heard;
+  heard[LISTENERS] = (heard[LISTENERS] ?? 1) - 1;
+  if (heard[LISTENERS] > 0) return;
+  heard[HEARD] = undefined;
   wire.off('commandComplete', onComplete);
-  if (!wire.listeners('commandComplete').includes(onComplete)) (wire as Heard)[HEARD] = undefined;
 }
 
 /** One function for all connections. Of a script with thousands of statements no more is kept than its ends of transactions. */
@@ -89,7 +98,7 @@ export function watchRefusal({ connection: wire }: PgConnection): RefusalWatch {
 }
 
 export function heardCopyIn(connection: PgConnection): void {
-  note(connection.connection as Heard, COPY_IN);
+  if (!waitsForCopy(connection)) note(connection.connection as Heard, COPY_IN);
 }
 
 /** Whether the server waits for the data of a COPY, as far as was heard: it takes no CancelRequest meanwhile, only a CopyFail. */
