@@ -74,19 +74,13 @@ export async function readTables(
   const tables = all.filter(
     (row) => kinds.includes(row.detail) && schemas.some(({ schema }) => schema === row.schema) && !stays(row),
   );
+  const triggered = new Set(rows.filter(({ kind }) => kind === 'trigger').map(tableName));
   const made = tables
-    .map((row) =>
-      makeTable(
-        row,
-        rows.some((each) => each.kind === 'trigger' && isSame(each, row)),
-      ),
-    )
+    .map((row) => makeTable(row, triggered.has(tableName(row))))
     .toSorted((a, b) => (tableName(a) < tableName(b) ? -1 : 1));
   return { tables: made, references: readReferences(rows, made) };
 }
 
-const isSame = (a: { schema: string; name: string }, b: { schema: string; name: string }) =>
-  a.schema === b.schema && a.name === b.name;
 const labelOf = ({ home, schema, name }: Pick<Row, 'home' | 'schema' | 'name'>) =>
   home === schema ? name : `${schema}.${name}`;
 
@@ -109,9 +103,10 @@ function makeTable(row: Row, hasTrigger: boolean): Table {
 
 function readReferences(rows: Row[], tables: Table[]): Reference[] {
   const references = new Map<string, { row: Row; to: Table; columns: string[] }>();
+  const emptied = new Map(tables.map((table) => [tableName(table), table]));
   for (const row of rows.filter(({ kind }) => kind === 'reference')) {
-    const to = tables.find((table) => table.schema === row.target_schema && table.name === row.target);
-    if (!to || tables.some((table) => isSame(table, row))) continue;
+    const to = emptied.get(tableName({ schema: row.target_schema, name: row.target }));
+    if (!to || emptied.has(tableName(row))) continue;
     const key = JSON.stringify([row.schema, row.name, row.home]);
     const reference = references.get(key) ?? { row, to, columns: [] };
     references.set(key, reference);

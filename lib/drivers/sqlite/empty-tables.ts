@@ -11,8 +11,6 @@ interface Table {
 }
 
 interface Reference {
-  schema: string;
-  name: string;
   target: string;
   /** Of the foreign key in its table. */
   id: number;
@@ -32,9 +30,10 @@ const tableName = ({ schema, name }: { schema: string; name: string }) => `${quo
 const labelOf = ({ schema, name }: { schema: string; name: string }) =>
   schema === 'main' ? name : `${schema}.${name}`;
 /** SQLite compares names without regard to the case of ASCII letters. */
-const isSameName = (a: string, b: string) => a.toLowerCase() === b.toLowerCase();
-const isSame = (a: { schema: string; name: string }, b: { schema: string; name: string }) =>
-  isSameName(a.schema, b.schema) && isSameName(a.name, b.name);
+const folded = (name: string) => name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+const isSameName = (a: string, b: string) => folded(a) === folded(b);
+/** The same for two names of one table. */
+const keyOf = ({ schema, name }: { schema: string; name: string }) => folded(tableName({ schema, name }));
 
 async function empty(ask: Ask, request: EmptyRequest): Promise<string[]> {
   const [checks] = (await ask('pragma foreign_keys')) as { foreign_keys: number }[];
@@ -72,11 +71,11 @@ async function emptyInside(ask: Ask, request: EmptyRequest): Promise<string[]> {
   const filled: Table[] = [];
   for (const table of candidates) if (await holdsRows(ask, tableName(table))) filled.push(table);
   if (filled.length === 0) return [];
-  const references = await readReferences(ask, [...staying, ...filled]);
-  for (const table of staying) await checkReferences(ask, table, { references, filled });
-  const affected = triggers.filter(({ schema, table }) => filled.some((each) => isSame(each, { schema, name: table })));
+  const emptied = new Map(filled.map((table) => [keyOf(table), table]));
+  for (const table of staying) await checkReferences(ask, table, emptied);
+  const affected = triggers.filter(({ schema, table }) => emptied.has(keyOf({ schema, name: table })));
   for (const trigger of affected) await ask(`drop trigger ${tableName(trigger)}`);
-  for (const table of childrenFirst(filled, references)) await ask(emptying(table));
+  for (const table of childrenFirst(filled, await readChildren(ask, emptied))) await ask(emptying(table));
   for (const schema of schemas) await restart(ask, schema, filled);
   for (const { schema, sql } of affected) {
     await ask(sql.replace(/^CREATE TRIGGER /, () => `CREATE TRIGGER ${quoteName(schema)}.`));
@@ -106,51 +105,54 @@ async function holdsRows(ask: Ask, from: string): Promise<boolean> {
   return Boolean(row?.found);
 }
 
-async function readReferences(ask: Ask, tables: Table[]): Promise<Reference[]> {
-  const references: Reference[] = [];
-  for (const { schema, name } of tables) {
-    const rows = await ask(
-      `select id, "table" as target, "from" as "column" from pragma_foreign_key_list(${quoteText(name)}, ${quoteText(schema)})`,
-    );
-    references.push(...(rows as Omit<Reference, 'schema' | 'name'>[]).map((row) => ({ schema, name, ...row })));
-  }
-  return references;
+async function readReferences(ask: Ask, { schema, name }: Table): Promise<Reference[]> {
+  return (await ask(
+    `select id, "table" as target, "from" as "column" from pragma_foreign_key_list(${quoteText(name)}, ${quoteText(schema)})`,
+  )) as Reference[];
 }
 
-interface Graph {
-  references: Reference[];
-  filled: Table[];
-}
-
-async function checkReferences(ask: Ask, kept: Table, { references, filled }: Graph): Promise<void> {
-  const own = references.filter((reference) => isSame(reference, kept));
+/** A table that stays refers to none that is emptied. */
+async function checkReferences(ask: Ask, kept: Table, emptied: ReadonlyMap<string, Table>): Promise<void> {
+  const own = await readReferences(ask, kept);
   for (const id of new Set(own.map((reference) => reference.id))) {
     const columns = own.filter((reference) => reference.id === id);
-    const target = { schema: kept.schema, name: columns[0]?.target ?? '' };
-    const emptied = filled.find((table) => isSame(table, target));
-    if (!emptied) continue;
+    const target = emptied.get(keyOf({ schema: kept.schema, name: columns[0]?.target ?? '' }));
+    if (!target) continue;
     const used = columns.map(({ column }) => `${quoteName(column)} is not null`).join(' and ');
     const names = columns.map(({ column }) => column).join(', ');
     if (await holdsRows(ask, `${tableName(kept)} where ${used}`))
-      refuseReference(labelOf(kept), names, labelOf(emptied));
+      refuseReference(labelOf(kept), names, labelOf(target));
   }
 }
 
-/** Virtual tables before all, while the rows that they index are there. Circles in any order. */
-function childrenFirst(tables: Table[], references: Reference[]): Table[] {
-  const sorted = new Set<Table>(tables.filter(({ type }) => type === 'virtual'));
-  const visit = (table: Table, path: Table[]) => {
-    if (sorted.has(table) || path.includes(table)) return;
-    for (const child of tables) {
-      const refers = references.some(
-        (each) => isSame(each, child) && isSame({ schema: child.schema, name: each.target }, table),
-      );
-      if (refers) visit(child, [...path, table]);
+/** Those that refer to each table. */
+type Children = ReadonlyMap<Table, ReadonlySet<Table>>;
+
+async function readChildren(ask: Ask, emptied: ReadonlyMap<string, Table>): Promise<Children> {
+  const children = new Map<Table, Set<Table>>();
+  for (const child of emptied.values()) {
+    for (const { target } of await readReferences(ask, child)) {
+      const parent = emptied.get(keyOf({ schema: child.schema, name: target }));
+      if (!parent) continue;
+      const known = children.get(parent) ?? new Set();
+      children.set(parent, known.add(child));
     }
+  }
+  return children;
+}
+
+/** Virtual tables before all, while the rows that they index are there. Circles in any order. */
+function childrenFirst(tables: Table[], children: Children): Iterable<Table> {
+  const sorted = new Set<Table>(tables.filter(({ type }) => type === 'virtual'));
+  const met = new Set<Table>();
+  const visit = (table: Table) => {
+    if (sorted.has(table) || met.has(table)) return;
+    met.add(table);
+    for (const child of children.get(table) ?? []) visit(child);
     sorted.add(table);
   };
-  for (const table of tables) visit(table, []);
-  return [...sorted];
+  for (const table of tables) visit(table);
+  return sorted;
 }
 
 function emptying(table: Table): string {
