@@ -4,6 +4,7 @@ import type { StatementSink } from '../statement-sink';
 import { isInMemory } from './in-memory';
 import { isCommit } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
+import { addSink, replaceMethod, tellEnded } from './taps';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -35,8 +36,6 @@ function isInTransaction(connection: BetterConnection): boolean {
   return connection.open && connection.inTransaction;
 }
 
-/** The sink of each tapped connection, which hears of its close. */
-const sinks = new WeakMap<object, StatementSink>();
 /** The sinks of connections with a statement under way. */
 const flying = new WeakSet<StatementSink>();
 const EXECUTING = ['all', 'get', 'run', 'iterate'] as const;
@@ -77,9 +76,9 @@ function fly<T>(sink: StatementSink, sql: string, work: () => T): T {
 }
 
 function tapBetter(connection: BetterConnection, sink: StatementSink): () => void {
-  sinks.set(connection, sink);
+  const leave = addSink(connection, sink);
   const { prepare, exec } = connection;
-  const own: Partial<BetterConnection> = {
+  const own: Pick<BetterConnection, 'exec' | 'prepare'> = {
     exec: (sql) => fly(sink, sql, () => exec.call(connection, sql)),
     prepare(sql) {
       let statement: BetterStatement;
@@ -98,9 +97,10 @@ function tapBetter(connection: BetterConnection, sink: StatementSink): () => voi
       return statement;
     },
   };
-  Object.assign(connection, own);
+  const restore = [replaceMethod(connection, 'exec', own.exec), replaceMethod(connection, 'prepare', own.prepare)];
   return () => {
-    for (const name of Object.keys(own)) delete connection[name as 'exec' | 'prepare'];
+    leave();
+    for (const undo of restore) undo();
   };
 }
 
@@ -121,7 +121,7 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
     } catch {
       return; // the garbage collector closes it
     }
-    sinks.get(connection)?.ended(true);
+    tellEnded(connection);
   },
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),

@@ -7,6 +7,7 @@ import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
 import { countOfRollbacksTo, firstWord, isCommit, lastWord } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
+import { addSink, replaceMethod, tellEnded } from './taps';
 
 type Callback = (this: unknown, error: Error | null, ...results: unknown[]) => void;
 type Method = (...args: unknown[]) => unknown;
@@ -25,7 +26,6 @@ interface SqliteConnection {
 
 /** The callback of a close() by this package. */
 const ignore = () => {};
-const lines = new WeakMap<object, StatementSink>();
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
 const NO_TRANSACTION = /no transaction is active/;
 
@@ -135,8 +135,8 @@ class SqliteStatement implements PendingStatement {
 }
 
 function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => void {
-  lines.set(connection, sink);
-  for (const name of RUNNING) {
+  const leave = addSink(connection, sink);
+  const restore = RUNNING.map((name) => {
     const send = connection[name];
     const tapped: SqliteConnection[typeof name] = (sql, ...rest) => {
       const given = rest.filter((argument) => typeof argument === 'function') as Callback[];
@@ -147,10 +147,11 @@ function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => voi
       sink.ask(new SqliteStatement(sink, connection, String(sql), run, callback));
       return connection;
     };
-    connection[name] = tapped;
-  }
+    return replaceMethod(connection, name, tapped);
+  });
   return () => {
-    for (const name of RUNNING) delete (connection as Partial<SqliteConnection>)[name];
+    leave();
+    for (const undo of restore) undo();
   };
 }
 
@@ -167,7 +168,7 @@ export const sqliteDriver: Driver<SqliteConnection> = {
   },
   closeGracefully(connection) {
     connection.close((error) => {
-      if (!error) lines.get(connection)?.ended(true);
+      if (!error) tellEnded(connection);
     });
   },
   destroySocket: () => {},
