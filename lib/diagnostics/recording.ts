@@ -23,6 +23,7 @@ export class Recording {
   #wanted = 0;
   #isWatching = false;
   #asking: QueryOrigin | undefined;
+  #isForgetting = false;
   readonly #beginning = new Set<Deferred<void>>();
 
   constructor(watch: WatchAsked) {
@@ -79,11 +80,14 @@ export class Recording {
   running(builder: object): void {
     if (this.#wanted === 0) return;
     this.#asking = (builder as Builder)[ASKED];
-    nextTick(this.#forget);
+    // One at a time: with a driver that answers at once, the tick comes after a hundred thousand queries.
+    if (!this.#isForgetting) nextTick(this.#forget);
+    this.#isForgetting = true;
   }
 
   readonly #forget = () => {
     this.#asking = undefined;
+    this.#isForgetting = false;
   };
 
   /** Where the connection that is asked for right now was asked. */
