@@ -46,7 +46,8 @@ class Transactions {
       if (NO_TRANSACTION.test(error.message)) this.#isOpen = false;
       return;
     }
-    switch (firstWord(sql)) {
+    // Where MySQL has a statement in a comment, SQLite has a comment like any other.
+    switch (firstWord(sql.replaceAll('/*!', '/* '))) {
       case 'BEGIN':
         this.#isOpen = true;
         break;
