@@ -56,6 +56,8 @@ export abstract class Lendable extends StatementQueue {
   /** It is for the next borrower. */
   returned(): void {
     this.#move(IDLE);
+    // It may have megabytes. A transaction's is its COMMIT or ROLLBACK, and told of once it has given the connection back.
+    if (!this.user) this.lastSql = undefined;
     this.#endLease();
     this.#idleSince = Date.now();
   }

@@ -116,6 +116,13 @@ describe('the lease of a connection', () => {
     expect(connection).to.include({ lent: true, isGivenBack: false });
   });
 
+  it('leaves the text of its last query with nobody: it may have megabytes, and the connection stays idle for long', () => {
+    const connection = IN.lent();
+    connection.lastSql = 'select 1';
+    connection.returned();
+    expect(connection.lastSql).to.be.undefined;
+  });
+
   it('continues when a reset seizes the connection, until its borrower releases it', async () => {
     const connection = IN.seized();
     expect(connection).to.include({ lent: true, isGivenBack: false });
