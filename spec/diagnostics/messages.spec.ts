@@ -173,7 +173,7 @@ describe("a user's isFatal", () => {
     const others = process.listeners('warning');
     process.removeAllListeners('warning').on('warning', listen);
     try {
-      const db = stage.resettable({}, { isFatal: (async () => true) as never });
+      const db = stage.resettable({ pool: { max: 1 } }, { isFatal: (async () => true) as never });
       const pid = async () =>
         ((await db.raw('select pg_backend_pid() as pid')) as { rows: { pid: number }[] }).rows[0]!.pid;
       const before = await pid();
