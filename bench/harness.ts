@@ -61,6 +61,12 @@ export interface Comparison {
   rival: Side | Work;
   /** In each round. */
   times: number;
+  /**
+   * The same for the rival. So that a round of each takes about as long: in a short one a process only wakes up, and while it waits for a long one
+   * V8 drops its code.
+   * @default times
+   */
+  rivalTimes?: number;
   goal: Goal;
   /** Half of the ratio's 95 % confidence interval at which no more rounds are needed, as a share of it. @default 0.01 */
   precision?: number;
@@ -105,14 +111,14 @@ interface Round {
 
 export async function compare(comparison: Comparison): Promise<Line> {
   const { name, times, goal, precision = 0.01, maxMillis = 15_000, warmUpMillis = WARM_UP_MILLIS } = comparison;
-  const { processes = 1 } = comparison;
-  const [ours, rival] = [sideOf(comparison.ours), sideOf(comparison.rival)];
+  const { processes = 1, rivalTimes = times } = comparison;
+  const [ours, rival] = [repeated(comparison.ours, times), repeated(comparison.rival, rivalTimes)];
   const rounds: Round[] = [];
   for (let left = warmUpMillis; left > 0; left -= SLICE_MILLIS) {
-    await warmUp(ours, times);
-    await warmUp(rival, times);
+    await warmUp(ours);
+    await warmUp(rival);
   }
-  for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, times, round);
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) await oneRound(ours, rival, round);
 
   const start = performance.now();
   const estimate = () =>
@@ -121,7 +127,7 @@ export async function compare(comparison: Comparison): Promise<Line> {
       processes,
     );
   const measureUntil = async (isPrecise: (error: number) => boolean, millis: number) => {
-    do rounds.push(await oneRound(ours, rival, times, rounds.length));
+    do rounds.push(await oneRound(ours, rival, rounds.length));
     while (
       rounds.length < LEAST_ROUNDS * processes ||
       (performance.now() < start + millis && !isPrecise(estimate().error))
@@ -181,23 +187,27 @@ export function verdictOf(goal: Goal, { ratio, low, high, error }: Estimate): Ve
   return goal.isReached(ratio) ? 'ok' : 'ok, within error';
 }
 
-const sideOf = (side: Side | Work): Side => (typeof side === 'function' ? { work: side } : side);
+/** A side, and how often its work is done in a round. */
+type Repeated = Side & { times: number };
+
+const repeated = (side: Side | Work, times: number): Repeated =>
+  typeof side === 'function' ? { work: side, times } : { prepare: side.prepare, work: side.work, times };
 
 /** Milliseconds for one time, of each side. Who goes first alternates. */
-async function oneRound(ours: Side, rival: Side, times: number, round: number): Promise<Round> {
+async function oneRound(ours: Repeated, rival: Repeated, round: number): Promise<Round> {
   if (round % 2 === 0) {
-    const first = await measure(ours, times);
-    return { ours: first, rival: await measure(rival, times) };
+    const first = await measure(ours);
+    return { ours: first, rival: await measure(rival) };
   }
-  const first = await measure(rival, times);
-  return { rival: first, ours: await measure(ours, times) };
+  const first = await measure(rival);
+  return { rival: first, ours: await measure(ours) };
 }
 
-async function warmUp(side: Side, times: number): Promise<void> {
-  for (const end = performance.now() + SLICE_MILLIS; performance.now() < end; ) await measure(side, times);
+async function warmUp(side: Repeated): Promise<void> {
+  for (const end = performance.now() + SLICE_MILLIS; performance.now() < end; ) await measure(side);
 }
 
-async function measure({ prepare, work }: Side, times: number): Promise<number> {
+async function measure({ prepare, work, times }: Repeated): Promise<number> {
   await prepare?.();
   const start = performance.now();
   await work(times);

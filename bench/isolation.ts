@@ -22,8 +22,6 @@ import {
 
 const TESTS = 500;
 
-/** Long enough that little of a round is the waking of a process that has waited for all the others, and of its session, whose caches they emptied. */
-const LONG = 250;
 /** Each round is one time, since it needs to be prepared. */
 const ONCE = { precision: 0.03, times: 1, maxMillis: 10_000 };
 
@@ -109,7 +107,8 @@ export const isolation: Benchmark[] = [
     run: (database) =>
       compareApart(database, 'ours.recycle', 'plain.reset', {
         name: 'recycle + query : destroy + initialize + query',
-        times: 50,
+        times: 1000,
+        rivalTimes: 50,
         // The rival takes long for each run.
         warmUpMillis: 30_000,
         goal: faster(20),
@@ -121,12 +120,14 @@ export const isolation: Benchmark[] = [
       withTablesOfEach(database, async (others) => [
         ...(await compareApart([database, others], 'ours.sandbox', 'plain.truncate', {
           name: 'sandbox, one insert : TRUNCATE of 20 tables',
-          times: LONG,
+          times: 250,
+          rivalTimes: 12,
           goal: faster(20),
         })),
         ...(await compareApart([database, others], 'ours.sandbox', 'plain.deleteEach', {
           name: 'sandbox, one insert : DELETE from each of 20',
-          times: LONG,
+          times: 250,
+          rivalTimes: 45,
           // About five times: what a round trip costs beside the work of the server differs from machine to machine.
           goal: stated(faster(5)),
         })),
