@@ -5,7 +5,7 @@ import { type Line, time } from './harness';
 import type { Benchmark } from './instances';
 
 const ROOT = path.resolve(__dirname, '..');
-const ROUNDS = 21;
+const ROUNDS = 61;
 const GOAL_MILLIS = 8;
 
 const IMPORT = `require(${JSON.stringify(path.join(ROOT, 'dist', 'index.js'))})`;
