@@ -6,6 +6,11 @@ const SKIPPED = /[\s;]+|--[^\n]*|#[^\n]*|\/\*M?!\d*|\*\/|\/\*[\s\S]*?(?:\*\/|$)/
 const WORD = /\w+/y;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);
 
+/** For a server that is not MySQL: to it a comment with a version is a comment like any other. */
+export function withPlainComments(sql: string): string {
+  return sql.replace(/\/\*(?=M?!)/g, '/* ');
+}
+
 /** In capitals. Empty where something else comes first. */
 export function firstWord(sql: string): string {
   SKIPPED.lastIndex = 0;

@@ -78,6 +78,11 @@ export class AcquireQueue {
     return this.#gate !== undefined;
   }
 
+  /** A request waits that may have a connection. */
+  get isServing(): boolean {
+    return this.#gate === undefined && this.#waiting.size > 0;
+  }
+
   get heldAtGate(): number {
     return this.#held.size;
   }

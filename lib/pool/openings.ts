@@ -116,8 +116,9 @@ export class Openings implements RawOpenings {
   }
 
   async #open(make: () => Promise<object>): Promise<object> {
-    const { host, real, register } = this.#pool;
-    const [opener, doubts] = [real.present, this.#doubts];
+    const { host, queue, real, register } = this.#pool;
+    const opener = real.present;
+    const doubts = this.#doubts;
     const { stamp } = register;
     const isEnded = () => stamp.generation !== register.stamp.generation;
     try {
@@ -134,15 +135,9 @@ export class Openings implements RawOpenings {
       this.invalidateSettings();
       if (!isEnded() && !isA(error, EndedOpening)) this.failure = error;
       // A reset that kept the pool has ended this opening, or the death of another one, but a request relies on it.
-      else if (opener !== undefined && opener === real.present && this.#isWanted) return await this.#open(make);
+      else if (opener !== undefined && opener === real.present && queue.isServing) return await this.#open(make);
       throw error;
     }
-  }
-
-  /** A request waits that may be served. */
-  get #isWanted(): boolean {
-    const { queue } = this.#pool;
-    return !queue.isGateClosed && queue.waiting > 0;
   }
 
   /** One that is of no use is closed. */

@@ -53,13 +53,7 @@ class Washing {
   async wash(): Promise<void> {
     const connection = this.#connection;
     const { driver, raw } = connection;
-    if (!isAtRest(connection)) {
-      const isFree = await isLetGo(connection, this.#deadline);
-      if (!isFree || connection.lease.isHeldInside) throw new Error('the connection is held by hand');
-      this.#check();
-      await bringToRest(connection, this.#deadline);
-      this.#check();
-    }
+    if (!isAtRest(connection)) await this.#free();
     await connection.runOwn(() => driver.resetSession?.(raw) ?? Promise.resolve());
     this.#check();
     this.#origin.pool.register.renew(connection);
@@ -67,6 +61,15 @@ class Washing {
     await setSearchPath(this.#origin.client, raw);
     this.#check();
     await runAfterCreate(this.#origin.client, raw);
+  }
+
+  async #free(): Promise<void> {
+    const connection = this.#connection;
+    const isFree = await isLetGo(connection, this.#deadline);
+    if (!isFree || connection.lease.isHeldInside) throw new Error('the connection is held by hand');
+    this.#check();
+    await bringToRest(connection, this.#deadline);
+    this.#check();
   }
 
   #check(): void {

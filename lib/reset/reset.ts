@@ -83,7 +83,7 @@ function endOpen(instance: ResetHost, teardown: Teardown, { open, kept, entries,
     }),
   );
   if (freed.length === 0 && !cancelled && !opened) return fates;
-  return Promise.all([fates, cancelled, opened, ...freed]).then(([fate]) => fate);
+  return Promise.all([fates, cancelled, opened, ...freed]).then(([ended]) => ended);
 }
 
 /** What was opened meanwhile for the ended generation, and the side connections. */

@@ -1,8 +1,14 @@
 // The hooks of one whole transaction, in the order in which they were registered, across its savepoints and dropped with them.
 import type { Knex } from 'knex';
 import type { TransactionHook, TransactionHookContext, TransactionHooks } from '../words/block-types';
-import { nextMoment } from '../words/waiting';
 import { type HookKind, isOnce } from './hook-table';
+
+let moments = 0;
+
+/** Of a site, or of a hook that is registered: by no clock, what came later has a higher number. */
+export function nextMoment(): number {
+  return ++moments;
+}
 
 /** Where a hook was registered. */
 export interface HookSite {

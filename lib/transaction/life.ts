@@ -1,7 +1,8 @@
 // The life of one transaction: the state that it is in, and the only way to another.
-import { type Deferred, defer, nextMoment } from '../words/waiting';
+import { type Deferred, defer } from '../words/waiting';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
+import { nextMoment } from './hooks';
 import { ACQUIRING, BEGINNING, checkMove, type State, type StateName } from './state';
 
 const TAKES_STATEMENTS: ReadonlySet<StateName> = new Set<StateName>(['open', 'draining', 'doomed']);

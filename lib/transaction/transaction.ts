@@ -134,18 +134,17 @@ export abstract class Transaction extends Life implements Enclosing {
   }
 
   /** The transactions inside that are open or about to be. */
-  openInside(found: Transaction[] = []): Transaction[] {
-    for (const child of this.children) {
-      if (child.isOver) continue;
-      found.push(child);
-      child.openInside(found);
-    }
-    return found;
+  openInside(): Transaction[] {
+    const found: Transaction[] = [this];
+    for (const each of found) for (const child of each.children) if (!child.isOver) found.push(child);
+    return found.slice(1);
   }
 
   /** The hooks of the whole transaction. */
   get hooks(): HookRegister {
-    return (this.outermost.#hooks ??= new HookRegister());
+    const { outermost } = this;
+    outermost.#hooks ??= new HookRegister();
+    return outermost.#hooks;
   }
 
   get hasHooks(): boolean {
@@ -174,7 +173,8 @@ export abstract class Transaction extends Life implements Enclosing {
   /** Whether an error is fatal to it. A broken socket may be that of a service which the callback called: it counts where the connection is gone. */
   hasLost(error: unknown): boolean {
     const { connection, view, instance } = this;
-    if (view.isFatal || !instance.isFatal(error)) return view.isFatal;
+    if (view.isFatal) return true;
+    if (!instance.isFatal(error)) return false;
     const isGone = !connection || connection.fatal !== undefined || connection.death !== undefined;
     return isGone || !isSocketError(error) || instance.settings.isFatal !== undefined;
   }

@@ -8,13 +8,6 @@ import timers from 'node:timers';
 const { clearTimeout, setImmediate, setTimeout } = timers;
 const now = performance.now.bind(performance);
 
-let moments = 0;
-
-/** By no clock: what came later has a higher number. */
-export function nextMoment(): number {
-  return ++moments;
-}
-
 /** The next turn of the event loop. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));

@@ -260,7 +260,13 @@ for (const engine of SQLITE_ENGINES) {
 
         it('rolls back a transaction that was begun by hand when its connection comes back', async () => {
           const db = await make(filenameOf(), { pool: { min: 0, max: 1 } });
-          for (const begin of ['begin', '/* by hand */ BEGIN immediate', '/*! by hand */ begin', 'savepoint by_hand']) {
+          for (const begin of [
+            'begin',
+            '/* by hand */ BEGIN immediate',
+            '/*! by hand */ begin',
+            '/*M! by hand */ begin',
+            'savepoint by_hand',
+          ]) {
             await db.raw(begin);
             await db.transaction((trx) => trx('t').insert({ id: 1 }));
             expect(await db('t').where({ id: 1 }).delete()).to.equal(1);

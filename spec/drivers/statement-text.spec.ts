@@ -50,6 +50,17 @@ describe('the text of a statement', () => {
     });
   }
 
+  it('is that of comments like any other where the server is not MySQL', () => {
+    const read = (sql: string) => text.firstWord(text.withPlainComments(sql));
+    expect(['/*! rollback */ begin', '/*M!100 x */ commit', '/* x */ end'].map(read)).to.deep.equal([
+      'BEGIN',
+      'COMMIT',
+      'END',
+    ]);
+    expect(text.isCommit(text.withPlainComments('/*! rollback; */ commit'))).to.equal(true);
+    expect(text.isCommit('/*! rollback; */ commit')).to.equal(false);
+  });
+
   it('turns autocommit on or off where it names it behind a SET', () => {
     expect(text.namesAutocommit('set @@autocommit = 0')).to.equal(true);
     expect(text.namesAutocommit('select 1; SET\nautocommit=1')).to.equal(true);

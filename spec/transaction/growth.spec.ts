@@ -3,10 +3,9 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { expect } from 'chai';
 import { HOOK_KINDS } from '../../lib/transaction/hook-table';
-import { HookRegister, type HookSite } from '../../lib/transaction/hooks';
+import { HookRegister, type HookSite, nextMoment } from '../../lib/transaction/hooks';
 import { Limit } from '../../lib/transaction/limit';
 import { Transaction } from '../../lib/transaction/transaction';
-import { nextMoment } from '../../lib/words/waiting';
 import { failure, nextTurn } from '../support/outcome';
 import { useStage } from './stage';
 

@@ -1,7 +1,7 @@
 // What a PostgreSQL server has said of the latest statement, message by message: pg tells of a script only when all of it is answered,
 // and of nothing when the connection dies before that.
 import { means } from '../error-codes';
-import { countOfRollbacksTo } from '../statement-text';
+import { countOfRollbacksTo, withPlainComments } from '../statement-text';
 import type { Answer, CutWatch, RefusalWatch } from '../transaction-reader';
 import type { PgConnection } from './client';
 
@@ -47,7 +47,7 @@ function onComplete(this: Heard, { text = '' }: { text?: string }): void {
   if (ENDS.has(text)) note(this, text);
 }
 
-/** A list that began with push() would keep room for many more, on each connection; one that is copied takes a script of many long. */
+/** The first tag makes a list of one: push() on an empty one would keep room for many more, on each connection. A copy for each tag would take long in a script. */
 function note(wire: Heard, tag: string): void {
   const heard = wire[HEARD];
   if (heard && heard.length > 0) heard.push(tag);
@@ -77,7 +77,7 @@ export function hasCommitted(connection: PgConnection): boolean {
 export function wasRestarted(connection: PgConnection, { sql }: Answer): boolean {
   const ends = endsOf(connection);
   if (ends.length === 0) return false;
-  return ends.some((tag) => tag !== 'ROLLBACK') || ends.length > countOfRollbacksTo(sql);
+  return ends.some((tag) => tag !== 'ROLLBACK') || ends.length > countOfRollbacksTo(withPlainComments(sql));
 }
 
 /** The answer to COMMIT, as far as it was heard. */

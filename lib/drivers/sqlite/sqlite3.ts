@@ -5,7 +5,7 @@ import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
 import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
-import { countOfRollbacksTo, firstWord, isCommit, lastWord } from '../statement-text';
+import { countOfRollbacksTo, firstWord, isCommit, lastWord, withPlainComments } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
 import { addSink, replaceMethod, tellEnded } from './taps';
 
@@ -41,13 +41,13 @@ class Transactions {
     return this.#isOpen ? 'open' : 'idle';
   }
 
-  note(sql: string, error: Error | null): void {
+  note(asked: string, error: Error | null): void {
     if (error) {
       if (NO_TRANSACTION.test(error.message)) this.#isOpen = false;
       return;
     }
-    // Where MySQL has a statement in a comment, SQLite has a comment like any other.
-    switch (firstWord(sql.replaceAll('/*!', '/* '))) {
+    const sql = withPlainComments(asked);
+    switch (firstWord(sql)) {
       case 'BEGIN':
         this.#isOpen = true;
         break;
@@ -182,6 +182,6 @@ export const sqliteDriver: Driver<SqliteConnection> = {
         else resolve(undefined);
       });
     }),
-  hasCommitted: (_connection, { sql, error }) => !error && isCommit(sql),
+  hasCommitted: (_connection, { sql, error }) => !error && isCommit(withPlainComments(sql)),
   schemaChange: SCHEMA_CHANGE,
 };
