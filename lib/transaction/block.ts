@@ -5,7 +5,7 @@ import type { AtomicOptions } from '../words/block-types';
 import { inBackground } from '../words/foreign';
 import { Interruption, nextTurn } from '../words/waiting';
 import type { Enclosing } from './enclosing';
-import { alreadyComplete, isUsable, refuseIfOver } from './enlist';
+import { alreadyComplete, refuseIfOver } from './enlist';
 
 /** Checks what a nested block asks for against what the outer one gives. @throws DurableError TypeError before any SQL. */
 export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
@@ -34,7 +34,7 @@ export async function join<T>(outer: Enclosing, block: () => Promise<T>): Promis
     const running = block();
     outer.outermost.block?.callbacks?.watch(running);
     const value = await endOf(outer).during(running);
-    if (!isUsable(outer)) throw overFor(outer); // What it did is not stored.
+    if (!outer.isUsable) throw overFor(outer); // What it did is not stored.
     return value;
   } catch (error) {
     const { name } = outer;

@@ -29,10 +29,8 @@ export interface Enclosing extends EnclosingTransaction, HookSite {
   readonly instance: { readonly acquireTimeoutMillis: number };
   readonly name: string;
   readonly state: State;
-  /** It has begun, and its end is not under way. */
-  readonly isOpen: boolean;
-  /** The transaction around it has ended, or is about to. */
-  readonly parentHasEnded: boolean;
+  /** It has begun, and neither its end nor that of one around it is under way. */
+  readonly isUsable: boolean;
   /** What a statement asked now is refused with; undefined: it is sent, or knex says that the transaction is over. */
   readonly refusal: Failure | undefined;
   /** The same for whoever asks: where a statement of the user's has ended the transaction, that dooms it. */

@@ -79,10 +79,5 @@ export function alreadyComplete(): Error {
 export function refuseIfOver(transaction: Enclosing): void {
   const refusal = transaction.refuse();
   if (refusal) throw refusal.error;
-  if (!isUsable(transaction)) throw alreadyComplete();
-}
-
-/** An inner transaction can still be open when the one around it has ended and the connection has another user. */
-export function isUsable({ isOpen, parentHasEnded }: Enclosing): boolean {
-  return isOpen && !parentHasEnded;
+  if (!transaction.isUsable) throw alreadyComplete();
 }

@@ -22,6 +22,8 @@ export abstract class Life {
     return this.#state;
   }
 
+  /** The transaction around it has ended, or is about to. */
+  abstract readonly parentHasEnded: boolean;
   /** What arriving in a state means. */
   protected abstract arrived(to: State): void;
   /** The outcome has just become known. */
@@ -76,6 +78,11 @@ export abstract class Life {
   /** It has begun, and its end is not under way. */
   get isOpen(): boolean {
     return this.#hasBegun && TAKES_STATEMENTS.has(this.#state.is);
+  }
+
+  /** An inner transaction can still be open when the one around it has ended and the connection has another user. */
+  get isUsable(): boolean {
+    return this.isOpen && !this.parentHasEnded;
   }
 
   get isAborted(): boolean {

@@ -11,7 +11,7 @@ import type { TransactionHost } from './transaction-host';
 /** What `trx.afterCommit(hook)` and the like do. @throws TypeError for anything but a function; where the transaction is finished, what has ended it, or an Error that says so */
 export function register(transaction: Enclosing, kind: LateHook, hook: unknown): void {
   checkCallable(`${kind}()`, hook, 'a function');
-  if (!transaction.isOpen || transaction.parentHasEnded) {
+  if (!transaction.isUsable) {
     const { refusal, name } = transaction;
     throw refusal ? refusal.error : finished(kind, name);
   }

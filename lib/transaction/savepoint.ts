@@ -49,7 +49,7 @@ export class Savepoint extends ControlledTransaction {
   get parentHasEnded(): boolean {
     const { connection, root, parent } = this;
     if (connection.mutex.isShared) return !root.isOpen;
-    return !parent.isOpen || parent.parentHasEnded;
+    return !parent.isUsable;
   }
 
   ask(): undefined {}

@@ -64,8 +64,6 @@ export abstract class Transaction extends Life implements Enclosing {
 
   // What the classes differ in.
 
-  /** The transaction around it has ended, or is about to. */
-  abstract readonly parentHasEnded: boolean;
   /** What a statement that is asked gets, which dooms a transaction that a statement of the user's has ended. */
   abstract refuse(): Failure | undefined;
   /** Its connection is taken inside, and given back: by queries, for as long as they run, and by hand. */

@@ -25,6 +25,7 @@ const EXAMPLES: { [N in StateName]: Extract<State, { is: N }> } = {
 const NAMES = Object.keys(STATES) as StateName[];
 
 class Watched extends Life {
+  readonly parentHasEnded = false;
   readonly arrivals: StateName[] = [];
   readonly outcomes: Outcome[] = [];
 

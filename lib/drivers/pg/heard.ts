@@ -3,12 +3,10 @@
 import { means } from '../error-codes';
 import { countOfRollbacksTo, withPlainComments } from '../statement-text';
 import type { Answer, CutWatch, RefusalWatch } from '../transaction-reader';
-import type { PgConnection } from './client';
+import type { PgConnection, Wire } from './client';
 
 /** On the wire itself: it is asked for with each statement. */
 const HEARD = Symbol('knex-reset.heard');
-/** How many listen: of two instances one may have lent the connection to the other. */
-const LISTENERS = Symbol('knex-reset.listeners');
 
 /** Of all that have heard none. Nothing is written into it. */
 const NOTHING: string[] = [];
@@ -20,23 +18,15 @@ const COPY_IN = 'COPY IN';
 /** Tags of ends, and last of all perhaps a COPY that has begun. */
 interface Heard {
   [HEARD]?: string[] | undefined;
-  [LISTENERS]?: number;
 }
 
-/** Begins to listen. All that listen to one wire hear the same, and each message is noted once. */
-export function listen({ connection: wire }: PgConnection): void {
-  const heard = wire as Heard;
-  heard[LISTENERS] = (heard[LISTENERS] ?? 0) + 1;
-  if (heard[LISTENERS] > 1) return;
-  heard[HEARD] = NOTHING;
+export function listen(wire: Wire): void {
+  (wire as Heard)[HEARD] = NOTHING;
   wire.on('commandComplete', onComplete);
 }
 
-export function stopListening({ connection: wire }: PgConnection): void {
-  const heard = wire as Heard;
-  heard[LISTENERS] = (heard[LISTENERS] ?? 1) - 1;
-  if (heard[LISTENERS] > 0) return;
-  heard[HEARD] = undefined;
+export function stopListening(wire: Wire): void {
+  (wire as Heard)[HEARD] = undefined;
   wire.off('commandComplete', onComplete);
 }
 

@@ -1,14 +1,12 @@
 // What a connection owes: for each Query and each Sync that is sent the server says once that it is ready again. A connection that owes
-// another number than none while nothing runs is out of step: its next statements would get the answers of others. There is one ledger for
-// each wire, however many keep it, and no function of its own: each connection of the pool would carry them.
+// another number than none while nothing runs is out of step: its next statements would get the answers of others. A ledger has no function
+// of its own: each connection of the pool would carry them.
 import type { PgConnection, Wire } from './client';
 
 const LEDGER = Symbol('knex-reset.ledger');
 
 interface Ledger {
   owed: number;
-  /** How many count on it: the last to leave closes it. */
-  keepers: number;
   /** What sends, uncounted. */
   readonly query: Wire['query'];
   readonly sync: Wire['sync'];
@@ -19,23 +17,20 @@ interface Kept {
 }
 
 /** Counts from now on. */
-export function keepLedger({ connection: wire, readyForQuery }: PgConnection): void {
-  const kept = wire as Wire & Kept;
-  if (kept[LEDGER]) return void kept[LEDGER].keepers++;
-  kept[LEDGER] = { owed: readyForQuery === false ? 1 : 0, keepers: 1, query: wire.query, sync: wire.sync };
+export function keepLedger(wire: Wire, isReady: boolean): void {
+  (wire as Kept)[LEDGER] = { owed: isReady ? 0 : 1, query: wire.query, sync: wire.sync };
   wire.prependListener('readyForQuery', settled);
   wire.query = countedQuery;
   wire.sync = countedSync;
 }
 
-export function leaveLedger({ connection: wire }: PgConnection): void {
-  const kept = wire as Wire & Kept;
-  const ledger = kept[LEDGER];
-  if (!ledger || --ledger.keepers > 0) return;
+export function closeLedger(wire: Wire): void {
+  const ledger = (wire as Kept)[LEDGER];
+  if (!ledger) return;
   wire.off('readyForQuery', settled);
   restore(wire, 'query', ledger.query);
   restore(wire, 'sync', ledger.sync);
-  delete kept[LEDGER];
+  delete (wire as Kept)[LEDGER];
 }
 
 /** True also where nobody counts. */

@@ -2,9 +2,16 @@
 import type { StatementSink } from '../statement-sink';
 import type { Callback, PgConnection, Query } from './client';
 import { listen, stopListening } from './heard';
-import { keepLedger, leaveLedger } from './ledger';
+import { closeLedger, keepLedger } from './ledger';
 import { rememberAddress } from './way';
 import { EarlierStatement, QueryStatement, StreamStatement } from './statements';
+
+/** On the wire: how many taps its connection has. Of two instances one may have lent it to the other, and it is watched once for both. */
+const TAPS = Symbol('knex-reset.taps');
+
+interface Tapped {
+  [TAPS]?: number;
+}
 
 export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const send = connection.query;
@@ -12,10 +19,8 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   const onError = (error: Error) => sink.died(error);
   const onEnd = () => sink.ended(isOrderly(connection));
   rememberAddress(connection);
-  listen(connection);
+  watchWire(connection);
   connection.on('error', onError).on('end', onEnd);
-
-  keepLedger(connection);
   if (connection.readyForQuery === false) sink.ask(new EarlierStatement(connection, sink));
   const tapped: Query = (config, values, callback) => {
     const given = typeof values === 'function' ? (values as Callback) : callback;
@@ -37,12 +42,27 @@ export function tap(connection: PgConnection, sink: StatementSink): () => void {
   connection.query = tapped;
 
   return () => {
-    leaveLedger(connection);
-    stopListening(connection);
+    leaveWire(connection);
     connection.off('error', onError).off('end', onEnd);
     if (wasOwn) connection.query = send;
     else delete (connection as Partial<PgConnection>).query;
   };
+}
+
+function watchWire({ connection: wire, readyForQuery }: PgConnection): void {
+  const taps = ((wire as Tapped)[TAPS] ?? 0) + 1;
+  (wire as Tapped)[TAPS] = taps;
+  if (taps > 1) return;
+  listen(wire);
+  keepLedger(wire, readyForQuery !== false);
+}
+
+function leaveWire({ connection: wire }: PgConnection): void {
+  const taps = ((wire as Tapped)[TAPS] ?? 1) - 1;
+  (wire as Tapped)[TAPS] = taps;
+  if (taps > 0) return;
+  closeLedger(wire);
+  stopListening(wire);
 }
 
 /** When the server ends the connection, its stream is read to the end. A broken or destroyed socket only closes. */
