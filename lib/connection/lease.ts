@@ -33,7 +33,8 @@ export class Lease {
   readonly guests: (() => void)[] = [];
   /** False: the connection is not borrowed, and this is the record of use without a borrow. */
   readonly isBorrowed: boolean;
-  #isOver = false;
+  /** A promise: its borrower has given the connection back, and it is cleaned for the next one, or closed. */
+  #end: 'to come' | Promise<void> | 'come' = 'to come';
   user: ConnectionUser | undefined;
   /** Decides which code may send on it now. */
   mutex: Mutex = NO_MUTEX;
@@ -50,18 +51,29 @@ export class Lease {
 
   /** Its borrower has given the connection back, or it is closed. */
   get isOver(): boolean {
-    return this.#isOver;
+    return this.#end === 'come';
+  }
+
+  /** What is done to a connection that was given back. */
+  get cleaning(): Promise<void> | undefined {
+    return typeof this.#end === 'object' ? this.#end : undefined;
+  }
+
+  /** Its borrower has given the connection back, on which this is done before the lease is over. Returns it. */
+  endAfter(cleaning: Promise<void>): Promise<void> {
+    if (!this.isOver) this.#end = cleaning;
+    return cleaning;
   }
 
   /** Resolves with that. */
   whenOver(): Promise<void> {
-    if (!this.isBorrowed || this.#isOver) return Promise.resolve();
+    if (!this.isBorrowed || this.isOver) return Promise.resolve();
     this.#ended ??= defer();
     return this.#ended.promise;
   }
 
   end(): void {
-    this.#isOver = true;
+    this.#end = 'come';
     this.#ended?.resolve();
   }
 

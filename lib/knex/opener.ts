@@ -43,13 +43,19 @@ function withAfterCreate(config: PoolConfig | undefined, failed: (raw: object) =
   const { afterCreate } = config ?? {};
   if (typeof afterCreate !== 'function') return config;
   const watched: AfterCreate = (raw, done) => {
+    let isOver = false;
+    // What it says first counts, as with a promise: a connection that knex has taken is not forsaken any more.
+    const says = (error: unknown, ...rest: unknown[]) => {
+      if (isOver) return;
+      isOver = true;
+      if (error) failed(raw);
+      done(error, ...rest);
+    };
     try {
-      return afterCreate(raw, (error, ...rest) => {
-        if (error) failed(raw);
-        done(error, ...rest);
-      });
+      return afterCreate(raw, says);
     } catch (error) {
-      failed(raw);
+      if (!isOver) failed(raw);
+      isOver = true;
       throw error;
     }
   };

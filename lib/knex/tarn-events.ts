@@ -1,17 +1,32 @@
-// What the listeners of a tarn pool hear, also where this package closes a connection or ends the pool in tarn's place.
+// Foreign code that a tarn pool calls: its checks, and its listeners, also where this package closes a connection or ends the pool in tarn's place.
 import { inspect } from 'node:util';
 import { valueOr } from '../words/foreign';
 import type { Tarn } from './pool-shape';
 
-/** Tarn's own way of it stops in the middle of a release where its log throws, or a listener throws what has no stack. */
+// Where its log throws, or what was thrown has no stack, tarn itself stops in the middle of a release, or of lending a checked connection.
+
 export function tellListeners(tarn: Tarn, event: string, told: unknown[]): void {
   for (const listener of tarn.emitter.listeners(event)) {
     try {
       listener(...told);
     } catch (error) {
-      valueOr(undefined, () => tarn.log(`Tarn: event handler "${event}" threw an exception ${inspect(error)}`, 'warn'));
+      warn(tarn, `event handler "${event}"`, error);
     }
   }
+}
+
+/** Whether a connection may be lent: not where the check fails. */
+export async function checked(tarn: Tarn, check: () => boolean | Promise<boolean>): Promise<boolean> {
+  try {
+    return await check();
+  } catch (error) {
+    warn(tarn, 'resource validator', error);
+    return false;
+  }
+}
+
+function warn(tarn: Tarn, who: string, error: unknown): void {
+  valueOr(undefined, () => tarn.log(`Tarn: ${who} threw an exception ${inspect(error)}`, 'warn'));
 }
 
 /** A connection is being closed. Returns what tells that it is closed. */

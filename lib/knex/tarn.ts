@@ -2,7 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import { isDisposed } from './connection-mark';
 import type { Create, Destroy, PendingAcquire, Retrying, Tarn, Validate } from './pool-shape';
-import { tellClosing, tellEnd, tellListeners } from './tarn-events';
+import { checked, tellClosing, tellEnd, tellListeners } from './tarn-events';
 
 export { isTarn, type PendingAcquire, type Tarn, type Validate } from './pool-shape';
 
@@ -32,7 +32,7 @@ export class TarnPool {
     const { creator, validate, destroyer } = tarn;
     Object.assign(tarn, {
       creator: () => guards.create(creator),
-      validate: (connection: object) => guards.validate(connection, validate),
+      validate: (connection: object) => checked(tarn, () => guards.validate(connection, validate)),
       destroyer: (connection: object) => guards.destroy(connection, destroyer),
       // Whoever closes a connection tells the listeners of it.
       _destroy: (connection: object) => guards.destroy(connection, (other) => this.#methods._destroy.call(tarn, other)),

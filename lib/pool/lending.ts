@@ -28,13 +28,8 @@ export class Lending {
 
   /** Resolves with a connection. Throws where knex cannot build the real pool. */
   ask(askedAt: QueryOrigin | undefined, borrower?: object): Promise<object> {
-    const request: Request = {
-      askedAt,
-      enclosing: this.#pool.host.ambient.current(),
-      borrower,
-      isEarlier: false,
-      verdict: undefined,
-    };
+    const enclosing = this.#pool.host.ambient.current();
+    const request: Request = { askedAt, enclosing, borrower, isEarlier: false, verdict: undefined };
     return this.#admit(request) ?? this.#lendIdle(request) ?? this.#lendByRealPool(request);
   }
 
@@ -167,8 +162,10 @@ export class Lending {
       connection.givenBack();
       return true;
     }
-    if (connection.isClean && connection.stamp === this.#pool.register.stamp) return this.#takeBack(connection);
-    inBackground(this.#tidyUp(connection));
+    const { lease } = connection;
+    if (!lease.cleaning && connection.isClean && connection.stamp === this.#pool.register.stamp)
+      return this.#takeBack(connection);
+    inBackground(lease.endAfter(this.#tidyUp(connection)));
     return true;
   }
 
@@ -182,8 +179,11 @@ export class Lending {
   /** A doubtful connection is never lent as it is: its statement is stopped and its transaction rolled back, or it is closed. */
   async #tidyUp(connection: Connection): Promise<void> {
     const { register } = this.#pool;
+    const { lease } = connection;
+    // Where it is given back twice: by then it may be its next borrower's.
+    if (lease.cleaning) await lease.cleaning;
+    if (connection.closing !== undefined || lease.isOver) return;
     const isKept = register.keeps(connection);
-    if (connection.closing !== undefined) return;
     if (isKept || (register.isCurrent(connection) && connection.health.isSound)) await this.#atRest(connection);
     if (connection.closing !== undefined) return;
     // A reset came meanwhile, and has it now.

@@ -1,7 +1,7 @@
 // The checks that a user has put into the pool's config, on a resettable instance: `validate` and `maxConnectionLifetimeMillis`, from knex 3.2 on.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { failure, never } from '../support/outcome';
+import { failure, never, outcome } from '../support/outcome';
 import { hearPool, only } from '../support/pool-events';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { whyNoValidate } from '../support/quiet-knex';
@@ -9,6 +9,12 @@ import { describeUnless } from '../support/unless';
 import { until } from '../support/until';
 
 type Check = (connection: object) => unknown;
+
+const noLog = new Error('the log is full');
+
+function failing(): never {
+  throw noLog;
+}
 
 describeUnless(whyNoValidate(), 'the checks of the pool’s config', () => {
   const stage = useStage();
@@ -51,6 +57,30 @@ describeUnless(whyNoValidate(), 'the checks of the pool’s config', () => {
       expect(await pidOf(db)).to.equal(second);
       await until('the first backend is gone', async () => (await stage.database.backends()).length === 1);
     });
+  }
+
+  // Knex asks a connection function whose settings have expired before it lends a connection, and the pool reads the stack of what that throws.
+  for (const reason of [undefined, null, 0, new Error('no settings')]) {
+    for (const hasLog of [true, false]) {
+      const title = `a connection function rejects with ${reason}${hasLog ? '' : ', and the log throws'}`;
+      it(`replace a connection when ${title}`, async () => {
+        let isExpired = false;
+        const connection = () => {
+          if (isExpired) throw reason;
+          return Promise.resolve({ ...stage.database.connection, expirationChecker: () => isExpired });
+        };
+        const log = hasLog ? {} : { log: { warn: failing, error() {}, debug() {}, deprecate() {} } };
+        const pool = { min: 0, max: 1 };
+        const db = stage.resettable({ connection, pool, acquireConnectionTimeout: 3000, ...log });
+        await pidOf(db);
+        isExpired = true;
+        // The new one needs the settings too.
+        expect(await outcome(pidOf(db))).to.deep.equal({ error: hasLog ? reason : noLog });
+        isExpired = false;
+        expect(await pidOf(db)).to.be.a('number');
+        expect(db.connectionState().connections).to.deep.equal({ idle: 1, inUse: 0, opening: 0, waiting: 0 });
+      });
+    }
   }
 
   it('run for each borrow, also in the next generation', async () => {

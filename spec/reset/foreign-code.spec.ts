@@ -238,6 +238,30 @@ describe('resetConnection(), when foreign code fails', () => {
     await worksOn(db);
   });
 
+  const saidTwice: [how: string, again: (done: (error: unknown, raw: object) => void, raw: object) => void][] = [
+    ['fails when it has called back', fail],
+    ['calls back again with an error', (done, raw) => done(thrown, raw)],
+    ['calls back again with an error later', (done, raw) => void setImmediate(() => done(thrown, raw))],
+  ];
+  for (const [how, again] of saidTwice) {
+    it(`keeps the connection when afterCreate ${how}`, async () => {
+      let opened = 0;
+      const afterCreate = (raw: object, done: (error: unknown, raw: object) => void) => {
+        opened++;
+        done(null, raw);
+        again(done, raw);
+      };
+      const db = stage.resettable({ pool: { afterCreate } });
+      await db.raw('select 1');
+      await nextTurn();
+      await db.raw('select 1');
+      expect(opened).to.equal(1);
+      expect(await db.resetConnection({ connections: 'recycle' })).to.include({ recycledConnections: 1 });
+      await worksOn(db);
+      expect(opened).to.equal(2);
+    });
+  }
+
   describeUnless(whyNoConnectionPool(), "of a pool of the user's", () => {
     /** Not a tarn pool for this package: it has its own way of keeping them. */
     function makePool() {

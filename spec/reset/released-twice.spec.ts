@@ -3,6 +3,8 @@ import { expect } from 'chai';
 import { outcome } from '../support/outcome';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
+import { connectionOf } from '../../lib/connection/connection';
+import { nextTurn } from '../../lib/words/waiting';
 
 describe('a connection that is given back twice', () => {
   const stage = useStage();
@@ -21,6 +23,7 @@ describe('a connection that is given back twice', () => {
     const rows = await stage.database.query<{ id: number }>('select id from t order by id');
     return rows.map(({ id }) => id);
   };
+  const rollbackRuns = () => until('it is being cleaned', () => connectionOf(connection)?.isQuiet === false);
   const queryWaits = () => until('the query waits', () => db.connectionState().connections.waiting === 1);
 
   it('stays with a transaction that has it by then', async () => {
@@ -69,4 +72,24 @@ describe('a connection that is given back twice', () => {
     await query;
     expect(await stored()).to.deep.equal([1]);
   });
+
+  for (const [moment, wait] of [
+    ['in the same turn', () => undefined],
+    ['in the next turn', nextTurn],
+    ['while the ROLLBACK runs', () => rollbackRuns()],
+  ] as const) {
+    it(`is cleaned once, and goes from one borrower to the next, when the second time is ${moment}`, async () => {
+      await db.raw('begin').connection(connection);
+      const first = giveBack();
+      const ids = [1, 2, 3];
+      const inserts = ids.map((id) => outcome(db.transaction((trx) => trx('t').insert({ id }))));
+      await wait();
+      await Promise.all([first, giveBack(), ...inserts]);
+      expect(await stored()).to.deep.equal(ids);
+      // None was closed for it.
+      expect(db.connectionState().connections).to.include({ idle: 1, inUse: 0 });
+      expect(await db.client.acquireConnection()).to.equal(connection);
+      await giveBack();
+    });
+  }
 });
