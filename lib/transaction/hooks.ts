@@ -20,6 +20,7 @@ export interface HookSite {
   readonly depth: number;
   readonly attempt: number;
   readonly handle: Knex.Transaction | undefined;
+  readonly isOpen: boolean;
 }
 
 interface Entry {
@@ -83,7 +84,7 @@ export class HookRegister {
   async runBeforeCommit(): Promise<void> {
     for (let i = 0; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry;
-      if (entry.kind === 'beforeCommit') await call(entry, {});
+      if (entry.kind === 'beforeCommit') await call(entry, {}, openAround(entry.site).handle);
     }
   }
 
@@ -105,8 +106,15 @@ export class HookRegister {
   }
 }
 
-async function call({ hook, site }: Entry, occasion: HookOccasion): Promise<void> {
-  const { id, label, depth, attempt, handle } = site;
+/** A savepoint has ended long before COMMIT: what is asked then, the one around it that is open has to send. */
+function openAround(site: HookSite): HookSite {
+  let around = site;
+  while (!around.isOpen && around.parent) around = around.parent;
+  return around;
+}
+
+async function call({ hook, site }: Entry, occasion: HookOccasion, handle = site.handle): Promise<void> {
+  const { id, label, depth, attempt } = site;
   const context: TransactionHookContext = Object.freeze({
     trx: handle as Knex.Transaction,
     id,

@@ -109,7 +109,7 @@ export interface AtomicTransaction extends Knex.Transaction {
    */
   atomic: Atomic;
   /**
-   * Registers a hook that runs before the outermost COMMIT.
+   * Registers a hook that runs before the outermost COMMIT. An inner block has ended by then: send queries with `trx` of the context.
    * @example
    * trx.beforeCommit(({ trx }) => trx('outbox').insert({ topic: 'orders' }));
    * @throws Error when the transaction is finished

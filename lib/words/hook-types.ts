@@ -9,7 +9,10 @@ export type Awaitable<T> = T | PromiseLike<T>;
  * @see docs/transactions.md#hooks
  */
 export interface TransactionHookContext {
-  /** The transaction. In `afterCommit` and `afterRollback` it is finished: send queries with the instance. */
+  /**
+   * The transaction. In `beforeCommit` it takes queries: for a hook of an inner block, which has ended by then, it is the one around it that
+   * is open. In `afterCommit` and `afterRollback` it is finished: send queries with the instance.
+   */
   readonly trx: Knex.Transaction;
   /** Knex's id of the transaction (`trx12`). */
   readonly id: string;

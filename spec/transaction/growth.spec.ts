@@ -26,6 +26,7 @@ function site(parent: HookSite | undefined, looks: Looks = { count: 0 }): HookSi
     depth: 1,
     attempt: 1,
     handle: undefined,
+    isOpen: true,
   };
 }
 

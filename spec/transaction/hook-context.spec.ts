@@ -1,6 +1,6 @@
 // What a hook is told: one frozen object.
 import { expect } from 'chai';
-import type { AtomicTransaction, TransactionHookContext } from '../../lib';
+import { type AtomicTransaction, beforeCommit, type TransactionHook, type TransactionHookContext } from '../../lib';
 import { pidOf, rejection, useStage } from './stage';
 
 describe('the context of a hook', () => {
@@ -50,10 +50,41 @@ describe('the context of a hook', () => {
       },
       { label: 'outer' },
     );
-    expect(seen.map((entry) => (entry as unknown[])[0])).to.deep.equal([handles[2], handles[0], handles[1]]);
+    // The deepest block has ended by then: its beforeCommit hook has the handle of the one that is open.
+    expect(seen.map((entry) => (entry as unknown[])[0])).to.deep.equal([handles[0], handles[0], handles[1]]);
     expect(seen.map((entry) => (entry as unknown[])[1])).to.deep.equal([3, 1, 2]);
     expect((seen[1] as unknown[])[2]).to.equal('outer');
     expect((seen[2] as unknown[])[2]).to.equal('inner');
+  });
+
+  describe('before COMMIT', () => {
+    /** Registers a hook that stores a row by what it is given, two savepoints deep. */
+    const ways = {
+      'trx.beforeCommit()': (outer: AtomicTransaction, hook: TransactionHook) =>
+        outer.atomic((inner) => inner.atomic((deepest) => deepest.beforeCommit(hook))),
+      'beforeCommit(trx, hook)': (outer: AtomicTransaction, hook: TransactionHook) =>
+        outer.transaction((inner) => inner.transaction((deepest) => beforeCommit(deepest, hook))),
+      'the hooks of a block': (outer: AtomicTransaction, hook: TransactionHook) =>
+        outer.atomic((inner) => inner.atomic(() => {}, { hooks: { beforeCommit: hook } })),
+      'a block that joins': (outer: AtomicTransaction, hook: TransactionHook) =>
+        outer.atomic((inner) => inner.atomic((joined) => joined.beforeCommit(hook), { savepoint: false })),
+    };
+    for (const [way, register] of Object.entries(ways)) {
+      it(`has a handle that takes queries, by ${way} of an inner block that has ended`, async () => {
+        const hook = async ({ trx }: TransactionHookContext) => {
+          expect(trx.isCompleted()).to.equal(false);
+          await trx('t').insert({ id: 1 });
+        };
+        await stage.db.atomic((outer) => register(outer, hook));
+        expect(await stage.db('t').pluck('id')).to.deep.equal([1]);
+        await stage.db.sandbox(async () => {
+          await stage.db.atomic((outer) =>
+            register(outer, async ({ trx }) => trx('t').where({ id: 1 }).update({ id: 2 })),
+          );
+          expect(await stage.db('t').pluck('id')).to.deep.equal([2]);
+        });
+      });
+    }
   });
 
   it('has the reason of a rollback that was not fatal', async () => {
