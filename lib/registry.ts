@@ -1,6 +1,6 @@
 // Finds what stands behind a resettable instance, from the instance alone.
 import { lookAt } from './knex/given';
-import { isClaimedElsewhere, identityOf, isOfTransaction } from './knex/identity';
+import { isClaimedElsewhere, identityOf, isOfTransaction, markIdentity } from './knex/identity';
 import { valueOr } from './words/foreign';
 import { refuse } from './words/options';
 import type { Instance } from './instance';
@@ -10,6 +10,7 @@ const registry = new WeakMap<object, Instance>();
 
 export function register(instance: Instance): void {
   registry.set(identityOf(instance.client), instance);
+  markIdentity(instance.client);
 }
 
 /** The instance behind the client of a resettable one, or of a copy of it. */

@@ -25,9 +25,15 @@ export function markClaimed<T extends object>(prototype: T): T {
   return Object.defineProperties(prototype, { [CLAIMED]: { value: true }, [CLAIMED_BY_ANY]: { value: true } });
 }
 
+/** What an instance, its copies and its transactions share says the same, also of those that were made before. */
+export function markIdentity(client: object): void {
+  Reflect.defineProperty(identityOf(client), CLAIMED_BY_ANY, { value: CLAIMED });
+}
+
 /** Whether another copy of this package has made it resettable. */
 export function isClaimedElsewhere(client: object): boolean {
-  return CLAIMED_BY_ANY in client && !(CLAIMED in client);
+  const owner = read(identityOf(client), CLAIMED_BY_ANY);
+  return (CLAIMED_BY_ANY in client && !(CLAIMED in client)) || (owner !== undefined && owner !== CLAIMED);
 }
 
 /** What a client's class is made from: the prototype of knex's own dialect class. */

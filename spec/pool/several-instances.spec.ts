@@ -1,14 +1,10 @@
 // One pool, several instances: each has its own options, generation, transactions and end. And what is the user's stays the user's.
-import path from 'node:path';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { Client, Pool } from 'pg';
 import { Pool as TarnPool } from 'tarn';
-import type * as lib from '../../lib';
-import type * as migrations from '../../lib/migrations';
-import type * as testing from '../../lib/testing';
-import { atomic, BlockControlError, resettable, ResetError } from '../../lib';
-import { failure, outcome } from '../support/outcome';
+import { BlockControlError, resettable, ResetError } from '../../lib';
+import { failure } from '../support/outcome';
 import { whyNoConnectionPool } from '../support/quiet-knex';
 import { type ResettableKnex, useStage } from '../support/stage';
 import { until } from '../support/until';
@@ -169,47 +165,5 @@ describe('a raw connection that the user opened', () => {
     await db.destroy();
     expect((await raw.query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
     await raw.end();
-  });
-});
-
-describe('a second copy of the package', () => {
-  const stage = useStage();
-
-  const atOnce = async (work: () => unknown) => work();
-
-  /** Loaded anew, as from another node_modules. */
-  function secondCopy(entry = 'index'): unknown {
-    const folder = path.resolve(__dirname, '../../lib');
-    const kept = Object.entries(require.cache).filter(([name]) => name.startsWith(folder));
-    for (const [name] of kept) delete require.cache[name];
-    const copy = require(path.join(folder, entry)) as unknown;
-    for (const name of Object.keys(require.cache)) if (name.startsWith(folder)) delete require.cache[name];
-    for (const [name, module] of kept) require.cache[name] = module;
-    return copy;
-  }
-
-  it('refuses an instance that the first one has made resettable, by a TypeError that says so', async () => {
-    const db = stage.resettable();
-    const copy = secondCopy() as typeof lib;
-    expect(copy.resettable).not.to.equal(resettable);
-    expect(() => copy.resettable(db)).to.throw(TypeError, 'another copy of knex-reset');
-    expect(await failure(copy.atomic(db, async () => 1))).to.be.an.instanceof(TypeError);
-    await db.transaction(async (trx) => {
-      const { error } = await outcome(copy.atomic(trx, async () => 1));
-      expect(error).to.be.an.instanceof(TypeError);
-      expect((error as Error).message).to.include('another copy of knex-reset');
-    });
-    expect(await atomic(db, async () => 2)).to.equal(2);
-  });
-
-  it('refuses to empty its tables, to lock its migrations and to reset it for tests', async () => {
-    const db = stage.resettable();
-    const { emptyTables, resetHooks } = secondCopy('testing') as typeof testing;
-    const { withMigrationLock } = secondCopy('migrations') as typeof migrations;
-    for (const refused of [emptyTables(db), withMigrationLock(db, async () => 1), atOnce(() => resetHooks(db))]) {
-      const error = await failure(refused);
-      expect(error).to.be.an.instanceof(TypeError);
-      expect(error.message).to.include('another copy of knex-reset');
-    }
   });
 });
