@@ -205,5 +205,18 @@ for (const driver of ['mysql2', 'mysql']) {
         await trx.rollback().catch(() => {});
       }
     });
+
+    it('names who may have the lock with what it runs, up to the first value: the driver has written the bindings into the SQL', async () => {
+      await run('create table a1 (id int primary key) engine innodb', 'insert into a1 values (1)');
+      const trx = await stage.resettable(driver).transaction();
+      await trx.raw('select * from a1 for update');
+      const running = trx.raw('select `id`,\nsleep(60), ? as b from a1', ['s3cret']).catch(() => {});
+      const [id] = await stage.running('s3cret');
+      const error = await failure(emptyTables(stage.resettable(driver, { acquireConnectionTimeout: 1000 })));
+      expect(error.message).to.include('SQL: select `id`, sleep(…) may have it').and.not.include('s3cret');
+      await stage.kill(id!);
+      await running;
+      await trx.rollback().catch(() => {});
+    });
   });
 }

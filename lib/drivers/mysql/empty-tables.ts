@@ -3,6 +3,7 @@ import { PLAIN_ROWS } from './plain-rows';
 import { readTables, tableName } from './tables';
 import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../table-emptier';
 import { refuseReference } from '../table-emptier';
+import { shown } from '../../words/describe';
 
 const SETTINGS = ['foreign_key_checks', 'lock_wait_timeout', 'innodb_lock_wait_timeout'];
 const SIGNAL = 'knex-reset reference ';
@@ -95,12 +96,21 @@ function findRow<T>(answer: unknown, key: string): T | undefined {
 /** The sessions of this user, or all if it may see them. The server does not tell an ordinary user which session has which lock. */
 async function holders(ask: Ask): Promise<LockHolder[]> {
   const [rows] =
-    (await ask(`select id, concat('connection ', id, ' (', concat_ws(', ', concat('user ', user), concat('from ', host),
-      concat(command, ' for ', time, ' s'), concat('SQL: ', left(info, 200))), ') may have it') as text
+    (await ask(`select id, concat_ws(', ', concat('user ', user), concat('from ', host), concat(command, ' for ', time, ' s')) as who,
+      left(info, 400) as info
     from information_schema.processlist where id <> connection_id() and db = database() order by time desc`)) as [
-      { id: number; text: string }[],
+      { id: number; who: string; info: string | null }[],
     ];
-  return rows.map(({ id, text }) => ({ backendId: Number(id), text }));
+  return rows.map(({ id, who, info }) => {
+    const sql = info === null ? '' : `, SQL: ${beforeValues(info)}`;
+    return { backendId: Number(id), text: `connection ${id} (${who}${sql}) may have it` };
+  });
+}
+
+/** Drivers of MySQL write the bindings into the SQL, so nothing is shown from the first value on. A digit in a name is none. */
+function beforeValues(sql: string): string {
+  const [names = ''] = /^(?:`[^`]*`|[^'"`\d]|(?<=[\w$])\d)*/.exec(sql) ?? [];
+  return shown(names.length < sql.length ? `${names}…` : names);
 }
 
 export const mysqlTableEmptier: TableEmptier = {
