@@ -5,6 +5,7 @@ import type { Ask, EmptyRequest, LockHolder, TableEmptier } from '../drivers/tab
 import { tableEmptierOf } from '../drivers/table-emptiers';
 import { lockTableOf, migrationTableOf, unprocessedCopy } from '../knex/migrator';
 import { acquireTimeoutMillisOf } from '../knex/client-facts';
+import { shown } from '../words/describe';
 import { read } from '../words/foreign';
 import { lookAt } from '../knex/given';
 import { checkOptions, names, refuse } from '../words/options';
@@ -143,7 +144,7 @@ function lockError(db: Knex, { lockMillis, holders, cause }: LockFailure): Error
   const own = connectionState?.().transactions ?? [];
   const lines = holders.map(({ backendId, text }) => {
     const transaction = own.find((each) => each.backendId !== undefined && each.backendId === backendId);
-    return `\n  - ${text}${transaction ? `, for transaction ${transaction.label ?? transaction.id}, opened\n${transaction.stack}` : ''}`;
+    return `\n  - ${text}${transaction ? `, for transaction ${shown(transaction.label ?? transaction.id)}, opened\n${transaction.stack}` : ''}`;
   });
   const by =
     lines.length > 0 ? ` by${lines.join('')}` : '; its holder has released it by now, or the database does not tell';

@@ -66,6 +66,8 @@ export function checkAtomic(block: unknown, given: unknown): AtomicOptions {
   checkCallable('atomic', block, 'a function or an async function as the block, not a generator');
   const options = checkOptions<AtomicOptions>('atomic', given, OPTION_CHECKS as never);
   options.hooks = checkHooks('atomic: hooks', options.hooks);
+  // An empty one would name nothing in a message.
+  options.label ||= undefined;
   if (options.retry !== undefined) {
     const retry = typeof options.retry === 'number' ? { attempts: options.retry } : options.retry;
     const checked = checkOptions<RetryOptions>('atomic: retry', retry, RETRY_CHECKS as never);

@@ -1,6 +1,6 @@
 // A block's rules inside a transaction: what may be asked of a nested one, its hooks, its time limit.
 import { DurableError } from '../words/errors';
-import { refuse } from '../words/options';
+import { refuseValue } from '../words/options';
 import type { AtomicOptions } from '../words/block-types';
 import { inBackground } from '../words/foreign';
 import { Interruption, nextTurn } from '../words/waiting';
@@ -15,14 +15,13 @@ export function prepareBlock(parent: Enclosing, options: AtomicOptions): void {
   for (const key of ['isolationLevel', 'readOnly', 'deferrable'] as const) {
     const asked = options[key];
     if (asked === undefined || asked === outer[key] || (asked === false && !outer[key])) continue;
-    refuse(
-      `atomic: ${key} on a nested block`,
-      asked,
-      `nothing, or what the outermost block has (${String(outer[key] ?? 'the default')})`,
-    );
+    const expected = `nothing, or what the outermost block has (${String(outer[key] ?? 'the default')})`;
+    refuseValue(`atomic: ${key} on a nested block`, asked, { expected, isWord: true });
   }
-  for (const key of ['retry', 'verifyCommit'] as const) {
-    if (options[key]) refuse(`atomic: ${key} on a nested block`, options[key], 'it on the outermost block only');
+  const { retry, verifyCommit } = options;
+  if (retry ?? verifyCommit) {
+    const key = retry ? 'retry' : 'verifyCommit';
+    throw new TypeError(`atomic: ${key} on a nested block: expected it on the outermost block only`);
   }
 }
 

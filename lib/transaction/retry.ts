@@ -153,6 +153,6 @@ function judge(when: NonNullable<RetryOptions['when']>, error: unknown, number: 
 /** Exponential, with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ */
 function backoff(retry: RetryOptions, number: number): number {
   const min = retry.minDelayMillis ?? DEFAULTS.retryMinDelayMillis;
-  const max = retry.maxDelayMillis ?? DEFAULTS.retryMaxDelayMillis;
+  const max = retry.maxDelayMillis ?? Math.max(DEFAULTS.retryMaxDelayMillis, min);
   return Math.random() * Math.min(max, min * 2 ** (number - 1));
 }

@@ -18,7 +18,7 @@ export interface RetryOptions {
   minDelayMillis?: number | undefined;
   /**
    * The longest delay, in milliseconds.
-   * @default 1000
+   * @default 1000, or `minDelayMillis` where that is longer
    */
   maxDelayMillis?: number | undefined;
   /**

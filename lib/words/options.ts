@@ -20,7 +20,7 @@ export type Settings = ResettableOptions &
 interface Check {
   expected: string;
   accepts(value: unknown): boolean;
-  /** One of a few words is expected: a mistyped one is shown, since it is no secret. So is a number given as text. */
+  /** One of a few texts of words is expected: a mistyped one is shown, since it is no secret. So is a number given as text. */
   isWord?: boolean;
 }
 
@@ -105,8 +105,8 @@ function valueOf(where: string, given: Record<string, unknown>, key: string, che
 }
 
 /** The same for the value of an option, as its check has it. */
-export function refuseValue(where: string, value: unknown, { expected, isWord }: Check): never {
-  const isMistyped = typeof value === 'string' && (isWord ? /^[a-z-]{1,20}$/i : /^[\d.]{1,10}$/).test(value);
+export function refuseValue(where: string, value: unknown, { expected, isWord }: Omit<Check, 'accepts'>): never {
+  const isMistyped = typeof value === 'string' && (isWord ? /^[a-z -]{1,20}$/i : /^[\d.]{1,10}$/).test(value);
   if (isMistyped) throw new TypeError(`${where}: expected ${expected}, but was given '${value}'`);
   refuse(where, value, expected);
 }

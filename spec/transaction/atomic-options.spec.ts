@@ -107,6 +107,18 @@ describe('atomic() with options', () => {
       });
     }
 
+    it('says which isolation level was given, and nothing of a retry that was not', async () => {
+      const messages: string[] = [];
+      await stage.db.atomic(async (trx) => {
+        for (const options of [{ isolationLevel: 'repeatable read' }, { retry: 2 }] as const)
+          messages.push((await rejection(trx.atomic(() => {}, options))).message);
+      });
+      expect(messages).to.deep.equal([
+        "atomic: isolationLevel on a nested block: expected nothing, or what the outermost block has (the default), but was given 'repeatable read'",
+        'atomic: retry on a nested block: expected it on the outermost block only',
+      ]);
+    });
+
     it('accepts options that the outer one has', async () => {
       const options = { isolationLevel: 'serializable', readOnly: true } as const;
       const inside = await stage.db.atomic((trx) => trx.atomic(settings, options), options);
@@ -129,6 +141,13 @@ describe('atomic() with options', () => {
       });
       expect(inside).to.include({ isolation: 'serializable' });
     });
+  });
+
+  it('takes an empty label for none: messages would name nothing', async () => {
+    const error = await rejection(
+      stage.db.atomic((trx) => trx.raw('select pg_sleep(60)'), { label: '', timeoutMillis: 50 }),
+    );
+    expect(error.message).to.match(/^transaction trx\d+ ran past its timeout of 50 ms$/);
   });
 
   describe('that are wrong', () => {

@@ -52,6 +52,11 @@ describe('the pause before another attempt', () => {
     expect(all.at(-1)).to.be.closeTo(10, 0.001);
   });
 
+  it('begins with a minimum that is longer than the default maximum', async () => {
+    random.returns(0.001);
+    expect(await pauses({ attempts: 3, minDelayMillis: 5000 })).to.deep.equal([5, 5]);
+  });
+
   it('is drawn anew for each attempt', async () => {
     random.onCall(0).returns(0.5).onCall(1).returns(0.25).onCall(2).returns(1);
     expect(await pauses({ attempts: 4, minDelayMillis: 4, maxDelayMillis: 4 })).to.deep.equal([2, 1, 4]);
