@@ -74,11 +74,11 @@ describe('resetConnection()', () => {
       const db = stage.resettable();
       const transaction = failure(db.transaction((trx) => trx('stuck').insert({ id: 1 })));
       await stage.running('COMMIT');
-      const report = await db.resetConnection({ timeoutMillis: 400 });
+      const report = await db.resetConnection({ timeoutMillis: 1000 });
       const error = await transaction;
       expect(error).to.be.an.instanceof(CommitUnknownError).with.property('code', 'ERR_COMMIT_UNKNOWN');
       expect(error.cause).to.be.an.instanceof(ResetError);
-      expect(report.durationMillis).to.be.below(400 + 1500);
+      expect(report.durationMillis).to.be.below(1000 + 1500);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
   });
@@ -95,7 +95,7 @@ describe('resetConnection()', () => {
       );
       await until('the row is there', async () => (await stage.database.query('select id from t')).length === 1);
       expect(fault.hits).to.equal(1);
-      await db.resetConnection({ timeoutMillis: 600 });
+      await db.resetConnection({ timeoutMillis: 1500 });
       expect(await transaction).to.be.an.instanceof(CommitUnknownError);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });

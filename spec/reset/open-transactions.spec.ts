@@ -164,7 +164,7 @@ describe('resetConnection()', () => {
         }),
       );
       await until('RELEASE is sent', () => fault.hits === 1);
-      await db.resetConnection({ timeoutMillis: 300 });
+      await db.resetConnection({ timeoutMillis: 1500 });
       for (const promise of [...inners, outer]) expect(await promise).to.be.an.instanceof(ResetError);
       expect(await stage.database.query('select id from t')).to.be.empty;
     });
@@ -179,7 +179,7 @@ describe('resetConnection()', () => {
       let calls = 0;
       const transaction = failure(db.transaction(async () => ++calls));
       await until('BEGIN is sent', () => fault.hits === 1);
-      await db.resetConnection({ timeoutMillis: 300 });
+      await db.resetConnection({ timeoutMillis: 1500 });
       expect(await transaction).to.be.an.instanceof(ResetError);
       expect(calls).to.equal(0);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
@@ -199,7 +199,7 @@ describe('resetConnection()', () => {
         }),
       );
       await until('ROLLBACK is sent', () => fault.hits === 1);
-      await db.resetConnection({ timeoutMillis: 300 });
+      await db.resetConnection({ timeoutMillis: 1500 });
       expect((await transaction).error).to.equal(own);
       expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
