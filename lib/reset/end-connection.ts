@@ -11,7 +11,7 @@ import { bounded, step, valueOr } from '../words/foreign';
 import type { OpenTransaction, ResetReport } from '../words/types';
 import { Deadline, within } from '../words/waiting';
 import { emptyReport } from './options';
-import { recycle, rollBackInPlace } from './recycle';
+import { type Cleaning, recycle, rollBackInPlace } from './recycle';
 
 export type { Connection, OpenEntry };
 
@@ -65,25 +65,28 @@ export type Fate = Ending | 'recycled' | 'kept';
 interface Victim {
   readonly connection: Connection;
   readonly entry: OpenEntry | undefined;
-  readonly how: 'close' | 'recycle' | 'keep';
+  /** It holds the data: it is rolled back in place. */
+  readonly isKept: boolean;
+  /** Undefined: it is closed. */
+  readonly cleaning: Cleaning | undefined;
   readonly deadline: Deadline;
   /** When it may be closed, unless that is at once. */
   readonly turn: Promise<void> | undefined;
 }
 
 export async function endConnection(instance: Host, victim: Victim, report: ResetReport): Promise<Fate> {
-  const { connection, entry, how, deadline, turn } = victim;
+  const { connection, entry, isKept, cleaning, deadline, turn } = victim;
   const { pool } = instance;
   // Only a COMMIT may still hear its answer.
   if (entry?.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
   connection.seize();
   if (connection.lent && !connection.isGivenBack) step(() => abort(connection, entry, report));
   if (turn) await turn;
-  if (how === 'keep') {
+  if (isKept) {
     await rollBackInPlace(pool.register, connection, deadline);
     return 'kept';
   }
-  if (how === 'recycle' && (await recycle(instance, connection, deadline.part(1 / 2)))) return 'recycled';
+  if (cleaning && (await recycle(instance, connection, cleaning))) return 'recycled';
   return pool.register.discard(connection, deadline);
 }
 
@@ -101,8 +104,12 @@ export async function endSome(
   await Promise.all([
     ...connections.map((connection) => {
       const entry = entries.find((each) => each.connection === connection);
-      const how = register.keeps(connection) ? 'keep' : 'close';
-      return endConnection(instance, { connection, entry, how, deadline, turn: undefined }, report);
+      const isKept = register.keeps(connection);
+      return endConnection(
+        instance,
+        { connection, entry, isKept, cleaning: undefined, deadline, turn: undefined },
+        report,
+      );
     }),
     ...foreign.map((entry) => freeForeign(entry, deadline, report)),
   ]);

@@ -3,8 +3,8 @@ import { channel } from 'node:diagnostics_channel';
 import { ResetError } from '../words/errors';
 import type { ResetReport } from '../words/types';
 import { defer } from '../words/waiting';
-import { checkResetOptions, emptyReport, join, type ResetRequest } from './options';
-import { type ResetHost, type Teardown, tearDown } from './reset';
+import { checkResetOptions, emptyReport, type ResetRequest } from './options';
+import { join, type ResetHost, type Teardown, tearDown } from './reset';
 import { TeardownTime } from './teardown-time';
 
 const resetChannel = channel('knex-reset:reset');
@@ -77,7 +77,7 @@ export class Lifecycle {
     const { isGateClosed } = pool.queue;
     // Nothing gets past one that has something to end. One that has not is over: what is in use by now was asked after it.
     if (last?.isLast === isLast && (isGateClosed || !isInUse(this.#instance))) {
-      join(last, request);
+      join(pool, last, request);
       if (!isLast) resets.called(request);
       turnAway(this.#instance, request, last);
       return last.done;
@@ -87,7 +87,8 @@ export class Lifecycle {
     const done = ended.promise;
     const report = emptyReport(request.reason, resets.count);
     const time = new TeardownTime(request.graceMillis, request.timeoutMillis);
-    const step: Step = { request, time, isLast, report, doomed: 0, before: isGateClosed ? last : undefined, done };
+    const before = isGateClosed ? last : undefined;
+    const step: Step = { request, time, cleaning: undefined, isLast, report, doomed: 0, before, done };
     this.#last = step;
     if (isInUse(this.#instance)) pool.queue.closeGate();
     turnAway(this.#instance, request, step);

@@ -4,17 +4,6 @@ import type { ResetOptions, ResetReport } from '../words/types';
 
 export type ResetRequest = Required<Omit<ResetOptions, 'reason'>> & { readonly reason: string | undefined };
 
-interface Shared {
-  readonly request: ResetRequest;
-  readonly report: { reason: string | undefined };
-}
-
-/** A call joins a reset that is under way. If one of them closes connections, none is recycled. */
-export function join({ request, report }: Shared, { connections, reason }: ResetRequest): void {
-  if (connections === 'close') request.connections = connections;
-  report.reason ??= reason;
-}
-
 const RESET_CHECKS = {
   reason: text,
   graceMillis: millis,

@@ -11,16 +11,25 @@ interface Origin {
   readonly client: object;
 }
 
+/** How a reset cleans its connections. */
+export interface Cleaning {
+  readonly deadline: Deadline;
+  /** A call has joined the reset that closes them. */
+  isOff: boolean;
+}
+
 /** Cleans the connection and gives it back to the pool. Returns false if it is not proved clean, and must be closed. */
-export async function recycle(origin: Origin, connection: Lendable, deadline: Deadline): Promise<boolean> {
-  if (!isWashable(connection) || origin.pool.register.isEvicted(connection)) return false;
+export async function recycle(origin: Origin, connection: Lendable, cleaning: Cleaning): Promise<boolean> {
+  const { deadline } = cleaning;
+  if (cleaning.isOff || !isWashable(connection)) return false;
+  if (origin.pool.register.isEvicted(connection)) return false;
   const washing = new Washing(origin, connection, deadline);
   const isClean = await within(
     deadline,
     washing.wash().then(() => connection.isClean),
   );
   washing.isOver = true;
-  if (!isClean || connection.closing !== undefined) return false;
+  if (!isClean || cleaning.isOff || connection.closing !== undefined) return false;
   origin.pool.register.restore(connection);
   return true;
 }

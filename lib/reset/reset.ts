@@ -9,6 +9,7 @@ import { type Deadline, nextTurn, within } from '../words/waiting';
 import { cancelTogether } from '../connection/quiesce';
 import { type Connection, endConnection, type Fate, freeForeign, type OpenEntry } from './end-connection';
 import type { ResetRequest } from './options';
+import type { Cleaning } from './recycle';
 import { type TeardownTime, waitOutGrace } from './teardown-time';
 
 /** What a reset needs from the rest of its instance. */
@@ -23,6 +24,8 @@ export interface ResetHost {
 export interface Teardown {
   readonly request: ResetRequest;
   readonly time: TeardownTime;
+  /** Set once connections are being cleaned. */
+  cleaning: Cleaning | undefined;
   /** Of `destroy()`, whose end is for good. */
   readonly isLast: boolean;
   readonly report: ResetReport;
@@ -44,14 +47,27 @@ export async function tearDown(instance: ResetHost, teardown: Teardown): Promise
   const deadline = time.end();
   const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));
   const entries = [...instance.open];
+  if (request.connections === 'recycle') teardown.cleaning = { deadline: deadline.part(1 / 2), isOff: false };
   const fates = await endOpen(instance, teardown, { open, kept, entries, deadline });
   await endRest(instance.pool, kept, deadline);
-  // A call that closes connections may have joined meanwhile.
   const areToClose = request.connections === 'close' && fates.includes('recycled');
   const last = areToClose ? await closeRecycled(register, open, fates, deadline) : fates;
   for (const fate of last.filter((_, i) => !dead.includes(open[i] as Connection))) count(fate, report);
   // 6. Callbacks that wait for something that never comes: their transaction is over in the next turn.
   if (entries.length > 0) inBackground(nextTurn().then(() => settleAll(entries)));
+}
+
+/** A call joins. If one of them closes connections, none is kept: what has been cleaned, and what is being cleaned, is closed at once. */
+export function join({ register }: ResettablePool, teardown: Teardown, { connections, reason }: ResetRequest): void {
+  const { request, report, cleaning } = teardown;
+  report.reason ??= reason;
+  if (connections === 'recycle') return;
+  request.connections = connections;
+  if (!cleaning) return;
+  cleaning.isOff = true;
+  cleaning.deadline.hurry(0);
+  const cleaned = [...register.connections].filter((each) => register.isCurrent(each) && !register.keeps(each));
+  for (const each of cleaned) inBackground(register.discard(each));
 }
 
 /** What has not ended by itself. */
@@ -64,7 +80,7 @@ interface Left {
 
 /** Resolves with what became of each connection. */
 function endOpen(instance: ResetHost, teardown: Teardown, { open, kept, entries, deadline }: Left): Promise<Fate[]> {
-  const { request, isLast, report } = teardown;
+  const { request, cleaning, isLast, report } = teardown;
   const { openings, real } = instance.pool;
   // 3. Nothing is lent or opened by the old pool any more.
   if (isLast) real.retireForGood();
@@ -77,9 +93,9 @@ function endOpen(instance: ResetHost, teardown: Teardown, { open, kept, entries,
   const nextInTurn = inTurns();
   const fates = Promise.all(
     open.map((connection) => {
-      const how = kept.includes(connection) ? 'keep' : request.connections;
+      const isKept = kept.includes(connection);
       const entry = entries.find((each) => each.connection === connection);
-      return endConnection(instance, { connection, entry, how, deadline, turn: nextInTurn() }, report);
+      return endConnection(instance, { connection, entry, isKept, cleaning, deadline, turn: nextInTurn() }, report);
     }),
   );
   if (freed.length === 0 && !cancelled && !opened) return fates;
@@ -99,8 +115,8 @@ async function endRest(pool: ResettablePool, kept: Connection[], deadline: Deadl
 /** One that has gone back to a pool of the user's is its owner's. */
 function closeRecycled(register: Register, open: Connection[], fates: Fate[], deadline: Deadline): Promise<Fate[]> {
   const closed = open.map(async (each, i) => {
-    const isBack = fates[i] === 'recycled' && register.connections.has(each);
-    return isBack ? register.discard(each, deadline) : (fates[i] as Fate);
+    const isOurs = register.connections.has(each) || each.closing !== undefined;
+    return fates[i] === 'recycled' && isOurs ? register.discard(each, deadline) : (fates[i] as Fate);
   });
   return Promise.all(closed);
 }

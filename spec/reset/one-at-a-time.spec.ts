@@ -58,6 +58,23 @@ describe('resetConnection()', () => {
       expect(await stage.database.backends()).to.be.empty;
     });
 
+    it('closes at once what is recycled, and what is being cleaned, when such a call joins', async () => {
+      const waiting: (() => void)[] = [];
+      let isRecycling = false;
+      const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
+      const db = stage.resettable({ pool: { afterCreate } });
+      await openTwo(db);
+      isRecycling = true;
+      const first = db.resetConnection({ connections: 'recycle', timeoutMillis: 60_000 });
+      await until('both are cleaned', () => waiting.length === 2);
+      waiting[0]?.(); // the other's hook never ends
+      await nextTurn();
+      const second = db.resetConnection({ timeoutMillis: 60_000 });
+      await until('both are closed', async () => (await stage.database.backends()).length === 0);
+      expect(await second).to.equal(await first);
+      expect(await second).to.include({ closedConnections: 2, recycledConnections: 0, forcedConnections: 0 });
+    });
+
     it('still rejects bad arguments', async () => {
       const db = stage.resettable();
       await db.raw('select 1');
