@@ -1,9 +1,11 @@
 // Writes the code of dist/. Which module is in which file is in bundle-homes.ts. A bundle on demand is a function that gets `take` from the core,
 // and returns its modules. If it asked `require` for the core, it would get another one wherever modules are loaded afresh: after
 // jest.resetModules(), for one.
+import fs from 'node:fs';
 import path from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 import { buildsOn, CORE, exportsOf, type Homes, homesOf, moduleAmong, ON_DEMAND, TOOLS } from './bundle-homes';
+import { withWholeStrings } from './whole-strings';
 
 const ROOT = path.resolve(__dirname, '..');
 
@@ -38,7 +40,8 @@ async function write(name: string, entry: string, making: Making): Promise<void>
   const given = await Promise.all([...(making.taken.get(name) ?? [])].map(asMember));
   const object = `{ ${given.map(({ member }) => member).join(', ')} }`;
   const contents = [entry, ...given.map(({ imports }) => imports), handOver(name, object)].join('\n');
-  await build({
+  const outfile = path.join(making.dist, name);
+  const { outputFiles } = await build({
     stdin: { contents, resolveDir: ROOT },
     absWorkingDir: ROOT,
     bundle: true,
@@ -54,9 +57,15 @@ async function write(name: string, entry: string, making: Making): Promise<void>
     sourcemap: true,
     logLevel: 'warning',
     ...around(name),
-    outfile: path.join(making.dist, name),
+    outfile,
+    write: false,
     plugins: [fromElsewhere(name, making)],
   });
+  const textOf = (file: string) => outputFiles.find((output) => output.path === file)?.text ?? '';
+  const { code, map } = withWholeStrings(textOf(outfile), textOf(`${outfile}.map`));
+  fs.mkdirSync(making.dist, { recursive: true });
+  fs.writeFileSync(outfile, code);
+  fs.writeFileSync(`${outfile}.map`, map);
 }
 
 /** A module as a member of an object literal, and the imports that it needs. */

@@ -44,6 +44,14 @@ describe('the architecture', () => {
     expect(found).to.be.empty;
   });
 
+  // Neither is there in an ES module, and in a user's bundle both are those of his file.
+  it('asks for its place on disk in one file, which knows of bundles', () => {
+    const found = sources()
+      .filter(({ path: name, text }) => name !== 'words/call-site.ts' && /\b__(dirname|filename)\b/.test(text))
+      .map(({ path: name }) => name);
+    expect(found).to.be.empty;
+  });
+
   it('knows the fast handles of transactions by one file, which can switch them off', () => {
     const found = sources()
       .filter(({ path: name }) => !name.startsWith('knex/fast-handle/'))

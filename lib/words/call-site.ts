@@ -1,20 +1,19 @@
 // Where a query was asked or a transaction opened. The stack is captured cheaply, and formatted only when it is read.
 
-import { join, sep } from 'node:path';
-import { read, textOf } from './foreign';
+import { readFileSync } from 'node:fs';
+import { dirname, join, sep } from 'node:path';
+import { read, textOf, valueOr } from './foreign';
 
 /** Enough to get through the frames of an ORM to the code that called it. */
 const FRAMES = 20;
-/** The folder of the package: this file is in its lib/words/, or bundled in its dist/. */
-const PACKAGE = __dirname.slice(
-  0,
-  Math.max(...['lib', 'dist'].map((name) => `${__dirname}${sep}`.lastIndexOf(`${sep}${name}${sep}`))),
-);
-/** The folder of the build, and that of its sources, which stacks show with source maps. */
-const OWN_FOLDERS = [join(PACKAGE, 'dist') + sep, join(PACKAGE, 'lib') + sep];
 const NOT_THE_USERS =
   /[\\/]node_modules[\\/]knex[^\\/]*[\\/]lib[\\/]|\(?node:internal|^\s+at new Promise \(<anonymous>\)/;
 
+/**
+ * The file on disk that this copy of the package runs from: in lib/words/, in dist/, or the user's own, where a bundler has put the package
+ * into it. An ES module has no `__filename`: there, the first frame of a stack is as good.
+ */
+export const OWN_FILE = typeof __filename === 'string' ? __filename : valueOr('', firstFrame);
 const PACKAGES = /[\\/]node_modules[\\/]/;
 
 /** A stack that is formatted when it is read. */
@@ -43,9 +42,8 @@ export function captureCallSite(entry: unknown): CallSite {
 /** The lines of a stack that are the user's, then those of other packages. Lines of this package and of knex are left out if there are others. */
 export function userFrames(site: CallSite | undefined): string {
   const lines = linesOf(read(site, 'stack'));
-  const foreign = lines.filter(
-    (line) => !NOT_THE_USERS.test(line) && !OWN_FOLDERS.some((folder) => line.includes(folder)),
-  );
+  const own = ownFolders();
+  const foreign = lines.filter((line) => !NOT_THE_USERS.test(line) && !own.some((folder) => line.includes(folder)));
   const [users, packages] = [false, true].map((isPackage) =>
     foreign.filter((line) => isPackage === PACKAGES.test(line)),
   );
@@ -63,4 +61,24 @@ function linesOf(stack: unknown): string[] {
 export interface QueryOrigin {
   stack?: string;
   builder?: object;
+}
+
+function firstFrame(): string {
+  return String(new Error().stack).split('\n')[1] ?? '';
+}
+
+let found: string[] | undefined;
+
+/** The folder of the build, and that of its sources, which stacks show with source maps. None where this package is in the user's own file. */
+function ownFolders(): string[] {
+  const dist = dirname(OWN_FILE);
+  found ??= [dirname(dist), dirname(dirname(dist))]
+    .filter((folder) => packageNameIn(folder) === 'knex-reset')
+    .flatMap((folder) => [join(folder, 'dist') + sep, join(folder, 'lib') + sep]);
+  return found;
+}
+
+function packageNameIn(folder: string): unknown {
+  const readName = () => (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: unknown }).name;
+  return valueOr(undefined, readName);
 }

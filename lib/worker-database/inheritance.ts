@@ -1,5 +1,6 @@
 // A process that loads this package anew, as jest does for each test file, goes on with the clones of its earlier loads.
 import { EventEmitter } from 'node:events';
+import { OWN_FILE } from '../words/call-site';
 
 /** A clone, as a later load of the package in this process finds it. */
 export interface Kept {
@@ -10,8 +11,8 @@ export interface Kept {
 
 type Clones = Map<string, (Kept | undefined)[]>;
 
-/** Of this file on disk: another copy of the package may be in use at the same time. */
-const CLONES = Symbol.for(`knex-reset.clones.${__filename}`);
+/** Of this copy on disk: another copy of the package may be in use at the same time. */
+const CLONES = Symbol.for(`knex-reset.clones.${OWN_FILE}`);
 
 /** How many clones of each template this load has. Those of one load are in use at the same time: each is another one. */
 const counts = new Map<string, number>();
