@@ -170,7 +170,7 @@ export abstract class ControlledTransaction extends Transaction implements Trans
   }
 
   ended(failure: Failure | undefined): unknown {
-    this.parent?.removeChild(this);
+    this.leave();
     this.leaveParent();
     this.instance.closed(this);
     if (this.isOver) return finish(this);

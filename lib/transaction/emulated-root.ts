@@ -1,7 +1,7 @@
 // An outermost transaction for the user, and a savepoint for the server: in a sandbox. It has the hooks and the checks of an outermost one.
 import { Deadline } from '../words/waiting';
 import { sendInTime, stepMillis } from './control-statements';
-import { Savepoint } from './savepoint';
+import { isUndone, Savepoint } from './savepoint';
 import type { Failure } from '../words/failure';
 
 type Check = (send: (sql: string) => Promise<unknown>) => Promise<void>;
@@ -9,6 +9,11 @@ type Check = (send: (sql: string) => Promise<unknown>) => Promise<void>;
 export class EmulatedRoot extends Savepoint {
   constructor(details: ConstructorParameters<typeof Savepoint>[0]) {
     super(details, true);
+  }
+
+  /** It goes on where the one that it was begun in was committed. */
+  override get parentHasEnded(): boolean {
+    return isUndone(this.parent);
   }
 
   /** In a sandbox nothing is committed: what COMMIT would refuse is asked for. */

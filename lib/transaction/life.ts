@@ -1,4 +1,4 @@
-// The life of one transaction: the state that it is in, and the only way to another.
+// The life of one transaction: the state that it is in, and the only way to another; and its place among those around and inside it.
 import { type Deferred, defer } from '../words/waiting';
 import type { Failure } from '../words/failure';
 import type { Outcome } from './outcome';
@@ -7,6 +7,8 @@ import { ACQUIRING, BEGINNING, checkMove, type State, type StateName } from './s
 
 const TAKES_STATEMENTS: ReadonlySet<StateName> = new Set<StateName>(['open', 'draining', 'doomed']);
 const MAY_BE_DOOMED: ReadonlySet<StateName> = new Set<StateName>(['acquiring', 'beginning', 'open', 'draining']);
+
+const NONE: ReadonlySet<never> = new Set();
 
 export abstract class Life {
   /** When it was made. */
@@ -128,5 +130,49 @@ export abstract class Life {
     this.#moments.released ??= defer();
     if (this.#state.is === 'released') this.#moments.released.resolve();
     return this.#moments.released.promise;
+  }
+}
+
+/** Its place among those around and inside it. */
+export abstract class Nested<T extends Nested<T>> extends Life {
+  #children: Set<T> | undefined;
+  /** The one whose child it is. */
+  #around: Nested<T> | undefined;
+
+  /** It would have a connection of its own, were it not in a sandbox: it goes on where the one that it was begun in is over. */
+  abstract readonly standsAlone: boolean;
+
+  get children(): ReadonlySet<T> {
+    return this.#children ?? (NONE as ReadonlySet<T>);
+  }
+
+  addChild(child: T): void {
+    this.#children = (this.#children ?? new Set()).add(child);
+    child.#around = this;
+  }
+
+  /** It is over, and with it what is open in it; but for those that stand alone: they are in the one around it from now on. */
+  leave(): void {
+    const around = this.#around;
+    if (!around) return;
+    this.#around = undefined;
+    around.#children?.delete(this as never);
+    // One that is over as well leaves its own here, where they are met next.
+    for (const child of this.children) {
+      if (child.standsAlone) around.addChild(child);
+      else child.leave();
+    }
+    this.#children = undefined;
+  }
+
+  /** The transactions inside that are open or about to be. */
+  openInside(): T[] {
+    const found: T[] = [];
+    const look = (within: Nested<T>) => {
+      for (const child of within.children) if (!child.isOver) found.push(child);
+    };
+    look(this);
+    for (const each of found) look(each);
+    return found;
   }
 }

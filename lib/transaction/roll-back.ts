@@ -42,6 +42,7 @@ export async function rollBackNow(
 ): Promise<void> {
   const { connection, port } = transaction;
   port.refuseQueries();
+  if (connection.mutex.isShared) doomInside(transaction);
   await runFatalHooks(transaction, error, deadline);
   const rolledBack = rolledBackFor(transaction, error);
   if (isUndoneAlready(transaction)) return end(transaction, rolledBack);
@@ -58,6 +59,13 @@ export async function rollBackNow(
     transaction.wasNotUndone(error, undone?.error);
   }
   end(transaction, rolledBack);
+}
+
+/** In a sandbox one may be begun inside another that would have had a connection of its own: it is undone with it all the same. */
+function doomInside(transaction: Transaction): void {
+  const message = (undone: Transaction) =>
+    `transaction ${undone.name} was undone: transaction ${transaction.name}, inside which it was begun, was rolled back`;
+  for (const inner of transaction.openInside()) inner.doom(inner.failure(message(inner), transaction.endReason));
 }
 
 /** What was done inside was undone or stored with the transaction around it, whose connection may have another user by now; or the connection is gone, and the server rolls back by itself. */

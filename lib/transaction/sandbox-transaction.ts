@@ -12,7 +12,7 @@ import { sendControl } from './control-statements';
 import type { ControlledTransaction } from './controlled-transaction';
 import { letGo } from './end-of-sandbox';
 import { RootTransaction } from './root';
-import { Savepoint } from './savepoint';
+import { isUndone, Savepoint } from './savepoint';
 import type { EndingStatement } from './server-view';
 import type { Failure } from '../words/failure';
 import type { Transaction } from './transaction';
@@ -107,6 +107,11 @@ export class SandboxSavepoint extends Savepoint {
   constructor(details: ConstructorParameters<typeof Savepoint>[0], spec: HeldSpec<SandboxSavepoint>) {
     super(details);
     this.#hold = new Hold(spec);
+  }
+
+  /** It goes on where the one that it was opened in was committed. */
+  override get parentHasEnded(): boolean {
+    return isUndone(this.parent);
   }
 
   override get sandbox(): SandboxOwner {

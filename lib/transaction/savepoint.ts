@@ -13,6 +13,13 @@ import type { TransactionDetails } from './transaction-details';
 
 type SavepointDetails = TransactionDetails<Transaction> & { parent: Transaction };
 
+/** It was rolled back, or is about to be, or one around it: with it, all that was done inside. */
+export function isUndone(transaction: Transaction | undefined): boolean {
+  if (!transaction) return false;
+  const { isOpen, isCommitting, outcome, parent } = transaction;
+  return !(isOpen || isCommitting || outcome?.kind === 'committed') || isUndone(parent);
+}
+
 export class Savepoint extends ControlledTransaction {
   declare readonly parent: Transaction;
   readonly root: Transaction;
@@ -45,11 +52,8 @@ export class Savepoint extends ControlledTransaction {
     return false;
   }
 
-  /** In a sandbox only its root's end counts. */
   get parentHasEnded(): boolean {
-    const { connection, root, parent } = this;
-    if (connection.mutex.isShared) return !root.isOpen;
-    return !parent.isUsable;
+    return !this.parent.isUsable;
   }
 
   ask(): undefined {}
@@ -94,7 +98,7 @@ export class Savepoint extends ControlledTransaction {
     const { isDone, error, result } = await sendControl(this, () => this.port.send('begin'));
     const { refusal } = this;
     // A limit was reached before the savepoint was there: the block in it will never run.
-    if (isDone && refusal) await this.#drop(new Deadline(stepMillis(this)));
+    if (isDone && refusal && !this.parentHasEnded) await this.#drop(new Deadline(stepMillis(this)));
     if (refusal) return this.notBegun(refusal.error);
     if (!isDone) return this.notBegun(error);
     this.move(OPEN);
@@ -118,7 +122,7 @@ export class Savepoint extends ControlledTransaction {
     if (this.isOver) return;
     if (violated) return rollBack(this, violated.error);
     // In a sandbox transactions share a connection that would have had one each: one may end before one that was begun inside it.
-    if (connection.mutex.isShared && this.children.size > 0) return this.move(committed);
+    if (connection.mutex.isShared && this.openInside().some((inner) => inner.standsAlone)) return this.move(committed);
     const step = await sendInTime(this, new Deadline(stepMillis(this)), () => port.send('commit'));
     if (this.isOver) return;
     if (step?.isDone) return this.move(committed);

@@ -15,16 +15,14 @@ import { publish } from './channel';
 import type { Enclosing } from './enclosing';
 import { HookRegister } from './hooks';
 import type { ServerView } from './server-view';
-import { Life } from './life';
+import { Nested } from './life';
 import type { Failure } from '../words/failure';
 import type { State } from './state';
 import type { BlockSpec, TransactionDetails } from './transaction-details';
 import type { TransactionHost } from './transaction-host';
 import { Work } from './work';
 
-const NONE: ReadonlySet<Transaction> = new Set();
-
-export abstract class Transaction extends Life implements Enclosing {
+export abstract class Transaction extends Nested<Transaction> implements Enclosing {
   readonly instance: TransactionHost;
   readonly port: TransactionPort;
   readonly parent: Transaction | undefined;
@@ -39,7 +37,6 @@ export abstract class Transaction extends Life implements Enclosing {
   readonly stack: CallSite;
   readonly work = new Work();
   connection!: Connection;
-  #children: Set<Transaction> | undefined;
   #hooks: HookRegister | undefined;
 
   constructor({ instance, port, parent, block, stack }: TransactionDetails<Transaction>) {
@@ -119,23 +116,8 @@ export abstract class Transaction extends Life implements Enclosing {
     return undefined;
   }
 
-  get children(): ReadonlySet<Transaction> {
-    return this.#children ?? NONE;
-  }
-
-  addChild(child: Transaction): void {
-    this.#children = (this.#children ?? new Set()).add(child);
-  }
-
-  removeChild(child: Transaction): void {
-    this.#children?.delete(child);
-  }
-
-  /** The transactions inside that are open or about to be. */
-  openInside(): Transaction[] {
-    const found: Transaction[] = [this];
-    for (const each of found) for (const child of each.children) if (!child.isOver) found.push(child);
-    return found.slice(1);
+  get standsAlone(): boolean {
+    return this.isOutermost || this.sandbox !== undefined;
   }
 
   /** The hooks of the whole transaction. */
