@@ -1,5 +1,6 @@
 // Transactions that always roll back, for tests: for a callback's async context, for the whole instance, or for what `run()` runs.
-import { SandboxError } from '../words/errors';
+import { SandboxError, suppress } from '../words/errors';
+import { read } from '../words/foreign';
 import { checkCallable, checkOptions, flag, ignoreRunnerArgument, refuse } from '../words/options';
 import type { EnclosingTransaction } from '../pool/ambient';
 import type { CallSite } from '../words/call-site';
@@ -32,8 +33,10 @@ export async function runInSandbox<T>(
   try {
     result = await sandbox.run(async () => await body());
   } catch (error) {
-    // The body's error is what the caller has to see.
-    await sandbox.close().catch(() => {});
+    // The body's error is what the caller has to see. But what has become of the sandbox may say that something is stored.
+    await sandbox.close().catch((later: unknown) => {
+      if (read(later, 'cause') !== error) suppress(error, later);
+    });
     throw error;
   }
   await sandbox.close();
