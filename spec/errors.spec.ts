@@ -184,6 +184,13 @@ describe('the errors', () => {
   });
 
   describe('suppress()', () => {
+    it('keeps what a SuppressedError of the language has suppressed', () => {
+      const [earlier, later] = [new Error('earlier'), new Error('later')];
+      const first = Object.assign(new Error('first'), { suppressed: earlier });
+      errors.suppress(first, later);
+      expect(first.suppressed).to.deep.equal([earlier, later]);
+    });
+
     it('attaches what came later, once, and neither the error itself nor its cause', () => {
       const cause = new Error('cause');
       const first: Error & { suppressed?: unknown[] } = new Error('first', { cause });

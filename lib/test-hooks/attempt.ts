@@ -1,4 +1,6 @@
 // One run of one test, from its clean start to the verdict on what it left behind.
+import { SandboxError, suppress } from '../words/errors';
+import { read } from '../words/foreign';
 import type { LeakReport } from '../words/types';
 import type { Isolation, OpenThings } from './isolation';
 import { leakError, leakMessage } from './leak-error';
@@ -56,16 +58,30 @@ export class Attempt {
   }
 
   /**
-   * Ends what a failed test left open. The test keeps its error. What it left becomes `suppressed` on it, and a warning, since runners
-   * do not print that property.
+   * Ends what a failed test left open. The test keeps its error. What it left, and what has become of its sandbox, is `suppressed` on it,
+   * and a warning, since runners do not print that property.
    * @param isGivenUp it still runs: the hooks of the suite come next, and may need its locks
    */
   async fail(error: unknown, isGivenUp = false): Promise<void> {
     const isFirst = !this.isOver;
-    const leaks = await this.#end(isGivenUp).catch(() => undefined);
+    let leaks: LeakReport | undefined;
+    try {
+      leaks = await this.#end(isGivenUp);
+    } catch (later) {
+      if (isFirst) this.#failAsWell(error, later);
+    }
     if (!isFirst || !leaks || isEmpty(leaks) || this.#leaks === 'ignore') return;
     suppress(error, leakError(this.#title, leaks));
     this.#warn(leaks);
+  }
+
+  /** A constraint that a broken-off test has violated is only its consequence. An ended sandbox has stored rows. */
+  #failAsWell(error: unknown, later: unknown): void {
+    if (later === error || read(later, 'cause') === error) return;
+    suppress(error, later);
+    if (!(later instanceof SandboxError)) return;
+    const message = `"${this.#title}" failed, and so did its sandbox: ${later.message}`;
+    process.emitWarning(message, { type: 'SandboxWarning', code: 'KNEX_RESET_SANDBOX' });
   }
 
   /** Ends what the test left open, of which there is nothing more to say. */
@@ -87,9 +103,4 @@ export class Attempt {
     const { transactions, queries } = await this.#isolation.close(this.#earlier);
     return { transactions: transactions.filter(({ id }) => !this.#earlier.has(id)), queries };
   }
-}
-
-function suppress(error: unknown, leak: Error): void {
-  if (typeof error !== 'object' || error === null || 'suppressed' in error || !Object.isExtensible(error)) return;
-  Object.defineProperty(error, 'suppressed', { value: leak, enumerable: true, configurable: true, writable: true });
 }

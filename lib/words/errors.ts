@@ -1,5 +1,6 @@
 // Every error of this package, one class for each code. A message says what happened to which transaction, and no more.
 import { shown } from './describe';
+import { read } from './foreign';
 import { type ErrorDetails, KnexResetError, nameErrors } from './base-error';
 
 export { KnexResetError };
@@ -163,9 +164,10 @@ const MOST_SUPPRESSED = 100;
 /** Attaches a later error to the first one as `suppressed`. Values that cannot have properties are not changed. */
 export function suppress(first: unknown, later: unknown): void {
   if (typeof first !== 'object' || first === null || first === later || !Object.isExtensible(first)) return;
-  const error = first as { suppressed?: unknown[]; cause?: unknown };
-  if (error.cause === later) return;
-  const list = Array.isArray(error.suppressed) ? error.suppressed : [];
+  if (read(first, 'cause') === later) return;
+  // That of a SuppressedError is the language's, and no array.
+  const suppressed = read(first, 'suppressed');
+  const list = Array.isArray(suppressed) ? suppressed : suppressed === undefined ? [] : [suppressed];
   if (list.length < MOST_SUPPRESSED && !list.includes(later)) list.push(later);
-  error.suppressed = list;
+  Reflect.set(first, 'suppressed', list);
 }

@@ -118,21 +118,23 @@ describe('resetHooks() as a root hook file', () => {
 
   describe("with isolation 'sandbox'", () => {
     it('fails a test with the error of its sandbox, and the next one starts clean', async () => {
-      const { tests, code } = await project().mocha(
-        { isolation: 'sandbox' },
-        '--require',
-        './hooks.js',
-        'sandboxes.test.js',
-      );
+      const run = await project().mocha({ isolation: 'sandbox' }, '--require', './hooks.js', 'sandboxes.test.js');
+      const { tests, code } = run;
       expect(tests['sandboxes constraint violated']).to.include('duplicate key value violates unique constraint');
       expect(tests['sandboxes escaped']).to.match(/"rollback"/);
+      // The test keeps its error, and the end of its sandbox, which may have stored rows, is told beside it.
+      expect(tests['sandboxes escaped and failed']).to.equal('its own');
+      expect(run.suppressed['sandboxes escaped and failed']).to.equal('ERR_SANDBOX');
+      expect(run.output).to.match(
+        /SandboxWarning: "sandboxes escaped and failed" failed, and so did its sandbox: .*"rollback"/,
+      );
       expect(tests['sandboxes reset']).to.match(/reset ended the sandbox/);
       const others = Object.entries(tests).filter(([, outcome]) => outcome === 'passed');
       expect(others.map(([title]) => title)).to.include.members(
         ['a violated constraint', 'an escape', 'a reset'].map((what) => `sandboxes after ${what}`),
       );
       expect(others).to.have.lengthOf(23);
-      expect(code).to.equal(3);
+      expect(code).to.equal(4);
       expect(await project().database.query('select * from t')).to.be.empty;
     });
   });

@@ -14,7 +14,7 @@ const workers = 4;
 /** How each test came out, by its full title: `passed`, `pending`, or the message that it failed with. */
 export interface Run {
   tests: Record<string, string>;
-  /** The name of the error that is `suppressed` on the one of a failed test, where there is one. */
+  /** The code, or else the name, of the first error that is `suppressed` on the one of a failed test, where there is one. */
   suppressed: Record<string, string | undefined>;
   /** Undefined: it did not end by itself. */
   code: number | undefined;
@@ -29,7 +29,7 @@ export function whyNoRunners(): string | undefined {
 interface MochaReport {
   passes: { fullTitle: string }[];
   pending: { fullTitle: string }[];
-  failures: { fullTitle: string; err: { message: string; suppressed?: { name?: string } } }[];
+  failures: { fullTitle: string; err: { message: string; suppressed?: { name?: string; code?: string }[] } }[];
 }
 
 export class Project {
@@ -73,7 +73,10 @@ export class Project {
     const text = await fs.readFile(report, 'utf8').catch(() => undefined);
     if (text === undefined) throw new Error(`mocha made no report:\n${output}`);
     const found = JSON.parse(text) as MochaReport;
-    const suppressed = found.failures.map(({ fullTitle, err }) => [fullTitle, err.suppressed?.name]);
+    const suppressed = found.failures.map(({ fullTitle, err: { suppressed: [first] = [] } }) => [
+      fullTitle,
+      first?.code ?? first?.name,
+    ]);
     return { tests: byTitle(found), suppressed: Object.fromEntries(suppressed) as Run['suppressed'], code, output };
   }
 

@@ -21,6 +21,10 @@ describe('sandboxes', () => {
   it('escaped', async () => {
     await db.raw('rollback');
   });
+  it('escaped and failed', async () => {
+    await db.raw('rollback');
+    throw new Error('its own');
+  });
   it('after an escape', () => db('t').insert({ id: 1 }));
 
   it('reset', async () => {
