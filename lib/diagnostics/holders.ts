@@ -49,7 +49,10 @@ export function explainFullPool(instance: Holding, error: unknown): unknown {
   const list = holders(instance);
   const full = error as Error & { holders?: OpenTransaction[] };
   full.holders = list;
-  const details = list.length > 0 ? `Held by:\n${listed(list)}` : whyNoneIsOpen(instance);
+  const { failure } = instance.pool.openings;
+  // Tarn's own error has the text of the failure, and no code.
+  if (list.length === 0 && failure !== undefined) full.cause = failure;
+  const details = list.length > 0 ? `Held by:\n${listed(list)}` : whyNoneIsOpen(failure);
   if (details !== undefined) {
     const { message } = full;
     full.message += `\n${details}`;
@@ -60,8 +63,7 @@ export function explainFullPool(instance: Holding, error: unknown): unknown {
 }
 
 /** With `propagateCreateError: false` the pool tries again until the time is over, and nobody hears why it failed. */
-function whyNoneIsOpen({ pool }: Holding): string | undefined {
-  const { failure } = pool.openings;
+function whyNoneIsOpen(failure: unknown): string | undefined {
   if (failure === undefined) return undefined;
   const message = read(failure, 'message');
   // A URL may have a password in it.

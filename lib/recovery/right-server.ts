@@ -9,7 +9,7 @@ import {
 } from '../drivers/server-kind';
 import type { Lendable } from '../connection/lendable';
 import { read } from '../words/foreign';
-import { oneOf, refuse, refuseValue, type Settings } from '../words/options';
+import { oneOf, refuseValue, type Settings } from '../words/options';
 import { heard, within } from '../words/waiting';
 
 /** Whether no connection was made because the server is of another kind. */
@@ -38,7 +38,8 @@ export class RightServer {
     if (!known.accepts(this.#wanted))
       refuseValue(`resettable: targetSessionAttrs with ${driver.name}`, this.#wanted, known);
     const expected = `'any', as the pool opens its connections itself`;
-    if (isExternal) refuse('resettable: targetSessionAttrs with connectionPool', this.#wanted, expected);
+    if (isExternal)
+      refuseValue('resettable: targetSessionAttrs with connectionPool', this.#wanted, { expected, isWord: true });
   }
 
   /** A kind is asked for. A connection that was opened before its kind was known does not count as right. */

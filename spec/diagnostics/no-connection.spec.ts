@@ -17,13 +17,16 @@ describe('the error of a pool that cannot open a connection', () => {
     expect(error.name).to.equal('KnexTimeoutError');
     expect(error.message).to.include(`${INTRO}database "nowhere" does not exist`);
     expect(error.stack).to.include(INTRO);
+    // Tarn's own error has the text of the failure, and no code.
+    expect(error.cause).to.include({ code: '3D000', severity: 'FATAL' });
     expect(error).to.have.property('holders').that.is.empty;
     expect(shown(error)).not.to.include('top-secret-password');
   });
 
   it('says that the server is of another kind', async () => {
     const db = stage.resettable({ pool, acquireConnectionTimeout: WAITS_MILLIS }, { targetSessionAttrs: 'standby' });
-    const { message } = await failure(db.raw('select 1'));
+    const { message, cause } = await failure(db.raw('select 1'));
+    expect(cause).to.have.property('code', '08001');
     expect(message).to.include(`${INTRO}targetSessionAttrs: expected a 'standby' server`);
   });
 
