@@ -49,12 +49,21 @@ function unregistered(connection: Connection): OpenTransaction | undefined {
 }
 
 /** A transaction on a connection of the user's own: a reset ends the transaction, and leaves the connection to the user. */
-export async function freeForeign(entry: OpenEntry, deadline: Deadline, report: ResetReport): Promise<void> {
+export async function freeForeign(
+  { pool }: Pick<Host, 'pool'>,
+  entry: OpenEntry,
+  deadline: Deadline,
+  report: ResetReport,
+): Promise<void> {
   const { connection } = entry;
   if (entry.isCommitting) await within(deadline.part(COMMIT_SHARE), entry.whenDecided);
   if (entry.holdsNothing) return;
+  const isRunning = connection.running > 0;
   step(() => abort(connection, entry, report));
   await bounded(deadline, () => quiesce(connection, deadline));
+  // Its user may close it as soon as he is told: then the server goes on with what ran.
+  if (isRunning && connection.isEnded && !connection.health.hasLetGo)
+    await pool.register.terminator.end(connection, deadline);
   // Its transaction settles in the next turn; what the user asks on the connection is asked outside of it.
   connection.accept(connection.stamp);
 }
@@ -111,7 +120,7 @@ export async function endSome(
         report,
       );
     }),
-    ...foreign.map((entry) => freeForeign(entry, deadline, report)),
+    ...foreign.map((entry) => freeForeign(instance, entry, deadline, report)),
   ]);
   for (const entry of entries) step(() => entry.settle());
 }

@@ -88,7 +88,7 @@ function endOpen(instance: ResetHost, teardown: Teardown, { open, kept, entries,
   // 4. Everything else that is open rejects at once. 5. The server lets go.
   const foreign = entries.filter(({ connection }) => !open.includes(connection));
   const cancelled = cancelTogether(busyAmong(open, entries, kept), deadline);
-  const freed = foreign.map((entry) => freeForeign(entry, deadline, report));
+  const freed = foreign.map((entry) => freeForeign(instance, entry, deadline, report));
   const opened = openings.isOpening && within(deadline.part(1 / 2), openings.whenNothingOpens());
   const nextInTurn = inTurns();
   const fates = Promise.all(

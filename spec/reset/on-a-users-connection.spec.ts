@@ -4,7 +4,7 @@ import type { Knex } from 'knex';
 import { Client } from 'pg';
 import { ResetError, TransactionTimeoutError } from '../../lib';
 import { asked, failure, millisOf, nextTurn, outcome } from '../support/outcome';
-import type { ResettableKnex, Stage } from '../support/stage';
+import { NOTHING, type ResettableKnex, type Stage } from '../support/stage';
 import { until } from '../support/until';
 import { storedIn, useTable } from './stage';
 
@@ -57,6 +57,27 @@ describe('a transaction on a connection of the user’s own', () => {
       expect(await stage.database.locks()).to.deep.equal([]);
       expect(await storedIn(stage)).to.deep.equal([]);
       expect((await own().query('select 1 as one')).rows).to.deep.equal([{ one: 1 }]);
+    });
+  }
+
+  for (const [what, end] of [
+    ['a reset', () => db.resetConnection({ timeoutMillis: 3000 })],
+    ['destroy()', () => db.destroy()],
+  ] as const) {
+    it(`is ended on the server by ${what}, also where the user closes the connection as soon as he is told`, async () => {
+      db = stage.resettable({}, { timeoutMillis: 1500 });
+      const sleeping = db.transaction(
+        async (trx) => {
+          await trx('t').insert({ id: 1 });
+          await trx.raw('select pg_sleep(30)');
+        },
+        { connection: own() } as never,
+      );
+      const closed = outcome(sleeping.finally(() => own().end()));
+      await stage.running('pg_sleep');
+      await end();
+      expect((await closed).error).to.be.instanceOf(ResetError);
+      expect(await stage.leftOnServer()).to.deep.equal(NOTHING);
     });
   }
 
