@@ -106,6 +106,12 @@ describe('the oracle', () => {
     other.attempt.ended = { ...lie.evidence.ledger.now(), threw: { error: new OwnError('first') } };
     lie.rejected(other.unit, Object.assign(new Error('rollback failed'), { code: '08006' }));
     expect(lie.broken).to.include('own answer');
+    // A loss before that is no reason for another error, but where the block is tried again.
+    const loss = { ...lie.evidence.ledger.now(), event: 'fatal', transaction: { id: 'trx1', label: other.unit.name } };
+    lie.evidence.ledger.events.push({ ...loss, order: 0 } as never);
+    expect(lie.broken).to.include('own answer');
+    other.unit.triesAfterLoss = 2;
+    expect(lie.broken).not.to.include('own answer');
   });
 
   it('hears of failures without a reason, and of what goes wrong beside', () => {

@@ -37,6 +37,12 @@ function hasDiedBefore(error: unknown, { order }: Moment, { events }: Ledger): b
   return events.some((told) => told.event === 'fatal' && told.error === error && told.order < order);
 }
 
+/** It is tried again, since its connection was lost before: one more attempt may have failed before its callback began. */
+function isTriedAgain({ attempts, name, triesAfterLoss = 1 }: Unit, { order }: Moment, { events }: Ledger): boolean {
+  const isLost = events.some((told) => told.event === 'fatal' && told.transaction.label === name && told.order < order);
+  return isLost && attempts.length < triesAfterLoss;
+}
+
 /** What the callback threw comes out, unless the unit was ended from outside before. */
 function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
   const { told, attempts, name, kind, tries = 1 } = unit;
@@ -46,6 +52,7 @@ function firstErrorWins(verdict: Verdict, unit: Unit, ledger: Ledger): void {
   const ended = attempts.at(-1)?.ended;
   const error = ended?.threw?.error;
   if (!ended || !(error instanceof OwnError) || ended.order > told.order) return;
+  if (isTriedAgain(unit, ended, ledger)) return;
   const code = codeOf(told.error) ?? '';
   const isOvertaken =
     ['ERR_TRANSACTION_TIMEOUT', 'ERR_RESET'].includes(code) ||

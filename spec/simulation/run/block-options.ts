@@ -20,6 +20,7 @@ export function blockOptions(stage: Stage, unit: Unit, drawn: BlockOptions): Giv
     options.timeoutMillis = drawn.timeoutMillis;
   }
   if (drawn.attempts !== undefined) options.retry = retryOf(drawn.attempts, drawn.when);
+  if (drawn.attempts !== undefined && drawn.when === undefined) unit.triesAfterLoss = drawn.attempts;
   if (drawn.attempts !== undefined && drawn.when === 'always') unit.tries = drawn.attempts;
   if (drawn.verifyCommit) {
     unit.verifies = true;

@@ -50,6 +50,8 @@ export interface Unit {
   isOutside?: boolean;
   /** It is tried so often, whatever its callback throws. */
   tries?: number;
+  /** It is tried so often where its connection is lost. */
+  triesAfterLoss?: number;
   /** Its own limit, where it has one. */
   limitMillis?: number;
   /** Its COMMIT is looked into where its answer is lost. */
