@@ -1,8 +1,11 @@
 // Reads from the text of a statement what its answer does not show. A text may have megabytes, and hundreds of comments: no expression here tries
 // more than one way to divide it, so none takes longer than its length.
 
-/** What stands before the first word. MySQL runs what is in a comment with a version: only its beginning and its end are skipped. */
-const SKIPPED = /[\s;]+|--[^\n]*|#[^\n]*|\/\*M?!\d*|\*\/|\/\*[\s\S]*?(?:\*\/|$)/y;
+/**
+ * What stands before the first word. MySQL runs what is in a comment with a version: only its beginning and its end are skipped. MariaDB takes
+ * settings in front of any statement.
+ */
+const SKIPPED = /[\s;]+|--[^\n]*|#[^\n]*|\/\*M?!\d*|\*\/|\/\*[\s\S]*?(?:\*\/|$)|set\s+statement\b[^;]*?\bfor\b/iy;
 const WORD = /\w+/y;
 const CONTROL = new Set(['COMMIT', 'ROLLBACK', 'END', 'ABORT', 'BEGIN', 'START', 'XA']);
 

@@ -108,6 +108,7 @@ describeUnless(reason, 'a transaction that a MySQL server ends', () => {
     'drop table nowhere',
     'alter table t add column id int',
     'truncate table nowhere',
+    'set statement max_statement_time = 10 for drop table nowhere',
   ];
   const WITH_ROWS = ['analyze table t', 'check table t', 'optimize table t'];
 
@@ -211,6 +212,8 @@ describeUnless(reason, 'a transaction that a MySQL server ends', () => {
     'rollback and chain',
     'commit and chain',
     'start transaction',
+    'set statement max_statement_time = 10 for start transaction',
+    'set statement max_statement_time = 10 for commit and chain',
     'begin work',
     'rollback; begin',
     'rollback; begin; insert into t (id) values (1)', // which is there

@@ -23,6 +23,8 @@ describe('the text of a statement', () => {
         'rollback transaction '.repeat(50_000),
         ' '.repeat(500_000) + ';',
         '/* '.repeat(300_000),
+        'set statement '.repeat(50_000),
+        'set statement for '.repeat(50_000),
       ];
       const readers = Object.entries(text).filter(([, value]) => typeof value === 'function');
       for (const each of texts) for (const [, read] of readers) read(each);
@@ -40,6 +42,8 @@ describe('the text of a statement', () => {
     [' ;\n-- a comment\n# another\n/* a\nthird */ commit', 'COMMIT'],
     ['/*!40101 SET names utf8 */', 'SET'],
     ['/*M!100100 */ rollback', 'ROLLBACK'],
+    ["set statement lock_wait_timeout = 1, sql_mode = '' for\nlock tables t read", 'LOCK'],
+    ['set statement_timeout = 1', 'SET'],
     ['/* only a comment', ''],
     ['(select 1)', ''],
     ['', ''],
