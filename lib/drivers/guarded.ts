@@ -29,6 +29,7 @@ const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
   isSameServer: { returns: false },
   saysRolledBack: { returns: false },
   hasCommitted: { returns: false },
+  mayHaveEnded: { returns: true },
   commitsSilently: { returns: false },
   wasRestarted: { returns: false },
   endHeard: { returns: undefined },

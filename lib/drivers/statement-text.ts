@@ -72,6 +72,26 @@ export function isCommit(sql: string): boolean {
   return ends.length > 0 && ends.every((verb) => verb === 'COMMIT' || verb === 'END');
 }
 
+const ENDS = new Set(['COMMIT', 'ROLLBACK', 'END']);
+
+/** Whether a script ends a transaction by its own words, whatever comes behind that. */
+export function isEndInScript(sql: string): boolean {
+  return isScript(sql) && verbsOf(bare(sql)).some((verb) => ENDS.has(verb));
+}
+
+/** Whether a script ends the transaction that it is in and begins another, on SQLite. END may be that of a trigger. */
+export function isRestartInScript(sql: string): boolean {
+  if (!sql.includes(';') || !isScript(sql)) return false;
+  const verbs = verbsOf(bare(sql));
+  const isBehind = (begin: string, isEnd: (verb: string) => boolean) => {
+    const end = verbs.findIndex(isEnd);
+    return end >= 0 && verbs.includes(begin, end);
+  };
+  return (
+    isBehind('BEGIN', (verb) => ENDS.has(verb)) || isBehind('SAVEPOINT', (verb) => verb !== 'END' && ENDS.has(verb))
+  );
+}
+
 /** On MySQL these commit before and after by themselves, SET where it turns autocommit on. */
 const COMMITTING = new Set(
   'ALTER ANALYZE BACKUP CACHE CHANGE CHECK CREATE DROP FLUSH GRANT IMPORT INSTALL LOAD LOCK OPTIMIZE RENAME REPAIR RESET REVOKE SET STOP TRUNCATE UNINSTALL UNLOCK'.split(

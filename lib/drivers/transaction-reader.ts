@@ -21,6 +21,8 @@ export interface TransactionReader<C> {
   commitsSilently?(sql: string): boolean;
   /** Whether a statement has ended the transaction and begun another one (AND CHAIN), also where a script has failed behind that. Absent: it is never known. */
   wasRestarted?(connection: C, answer: Answer): boolean;
+  /** Whether a script may have ended the transaction before it failed. Absent: the answers say. */
+  mayHaveEnded?(sql: string): boolean;
   /** The part of the answer to COMMIT that arrived before the connection died. Absent: the answer arrives whole or not at all. */
   endHeard?(connection: C): 'committed' | 'rolledBack' | undefined;
   /** Called when the driver waits no longer for the answer to COMMIT. Absent: what the server refuses then is not heard. */

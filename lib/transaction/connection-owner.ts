@@ -115,7 +115,7 @@ export abstract class ConnectionOwner extends ControlledTransaction implements C
     const { connection, view, isOpen } = this;
     const hasFailed = error !== null && error !== undefined;
     const verdict = hasFailed
-      ? view.failed(connection, error, this.instance.isFatal(error))
+      ? view.failed(connection, { sql, error }, this.instance.isFatal(error))
       : view.succeeded(connection, isOpen, { sql, result });
     if (verdict && isOpen) this.follow(verdict);
     if (hasFailed && isCancelled(error)) this.#explain(error as { cause?: unknown });

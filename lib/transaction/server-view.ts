@@ -69,7 +69,8 @@ export class ServerView {
   }
 
   /** A statement failed. One that was refused because of an earlier error has that as its cause. */
-  failed({ driver, raw }: Answering, error: unknown, isFatal: boolean): Verdict | undefined {
+  failed({ driver, raw }: Answering, answer: Answer, isFatal: boolean): Verdict | undefined {
+    const { sql, error } = answer;
     if (means(error, 'inFailedTransaction')) {
       const refused = error as { cause?: unknown };
       if (this.firstError !== undefined) refused.cause ??= this.firstError;
@@ -80,8 +81,12 @@ export class ServerView {
       if (this.fatal === 'none') this.fatal = 'met';
       return { is: 'fatal', error };
     }
+    if (this.endedBy) return undefined;
+    const isOver = driver.status(raw) === 'idle';
+    if (driver.mayHaveEnded?.(sql))
+      return isOver || driver.wasRestarted?.(raw, answer) ? this.#ended({ driver, raw }, answer) : undefined;
     // A deadlock on MySQL, ON CONFLICT ROLLBACK on SQLite.
-    return !this.endedBy && driver.status(raw) === 'idle' ? this.#endedByServer(error) : undefined;
+    return isOver ? this.#endedByServer(error) : undefined;
   }
 
   /**

@@ -73,6 +73,30 @@ describeUnless(reason, 'a transaction that a MySQL server ends', () => {
     });
   }
 
+  it('runs a block no second time whose script has committed before its deadlock', async () => {
+    db = stage.resettable('mysql2', { connection: { ...stage.connection, multipleStatements: true } });
+    let runs = 0;
+    const block = db.atomic(
+      async (trx) => {
+        await trx('t').insert({ id: 3 + runs++ });
+        if (runs > 1) return;
+        const locking = (id: number) => `select id from t where id = ${id} for update`;
+        const other = await db.transaction();
+        await other('t').insert(Array.from({ length: 20 }, (_, i) => ({ id: 100 + i })));
+        await lock(other, 2);
+        const script = failure(trx.raw(`commit; begin; ${locking(1)}; ${locking(2)}`));
+        await stage.running(locking(2));
+        await other('t').where({ id: 1 }).update({ value: 1 });
+        await other.rollback();
+        throw await script;
+      },
+      { retry: 2 },
+    );
+    expect(await failure(block)).to.include({ code: 'ER_LOCK_DEADLOCK' });
+    expect(runs).to.equal(1);
+    expect(await ids()).to.deep.equal([1, 2, 3]);
+  });
+
   it('sends no statement that waits behind a lock wait that rolled back', async () => {
     const holder = await db.transaction();
     await lock(holder, 2);

@@ -9,7 +9,7 @@ import { endsInBetween, Watch } from './watch';
 import { PLAIN_ROWS } from './plain-rows';
 import { askServerKind } from './server-kind';
 import { tapConnection } from './tap';
-import { commitsByItself, isCommit, isRestart, isScript } from '../statement-text';
+import { commitsByItself, isCommit, isEndInScript, isRestart, isScript } from '../statement-text';
 import { classOf, cut, type MysqlConnection, quit, reasonOf, socketOf } from './wire';
 
 const CLIENT_IGNORE_SPACE = 256;
@@ -133,6 +133,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
     wasRestarted: (_connection, { sql, error, result }) =>
       (isRestart(sql) && (!error || isScript(sql))) || endsInBetween(result),
     commitsSilently: commitsByItself,
+    mayHaveEnded: isEndInScript,
     send,
     cancel,
     openSideConnection,

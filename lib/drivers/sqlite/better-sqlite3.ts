@@ -2,7 +2,7 @@
 import type { Driver } from '../driver';
 import type { StatementSink } from '../statement-sink';
 import { isInMemory } from './in-memory';
-import { isCommit, withPlainComments } from '../statement-text';
+import { isCommit, isEndInScript, isRestartInScript, withPlainComments } from '../statement-text';
 import { SCHEMA_CHANGE } from './schema';
 import { addSink, replaceMethod, tellEnded } from './taps';
 
@@ -126,5 +126,7 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   destroySocket: () => {},
   send: async (connection, sql) => execute(connection, sql),
   hasCommitted: (_connection, { sql, error }) => !error && isCommit(withPlainComments(sql)),
+  mayHaveEnded: (sql) => isEndInScript(withPlainComments(sql)),
+  wasRestarted: (_connection, { sql }) => isRestartInScript(withPlainComments(sql)),
   schemaChange: SCHEMA_CHANGE,
 };

@@ -3,9 +3,9 @@ import { throwLater } from '../../words/foreign';
 import type { Driver } from '../driver';
 import type { PendingStatement } from '../pending-statement';
 import type { StatementSink } from '../statement-sink';
-import type { TransactionStatus } from '../transaction-reader';
 import { isInMemory } from './in-memory';
-import { countOfRollbacksTo, firstWord, isCommit, lastWord, withPlainComments } from '../statement-text';
+import { isCommit, isEndInScript, isRestartInScript, isScript, withPlainComments } from '../statement-text';
+import { NO_TRANSACTION, SaidTransactions } from './said-transactions';
 import { SCHEMA_CHANGE } from './schema';
 import { addSink, replaceMethod, tellEnded } from './taps';
 
@@ -27,53 +27,11 @@ interface SqliteConnection {
 /** The callback of a close() by this package. */
 const ignore = () => {};
 const RUNNING = ['all', 'each', 'exec', 'get', 'run'] as const;
-const NO_TRANSACTION = /no transaction is active/;
 
-/** Whether a transaction is open, by what was said. */
-class Transactions {
-  /** Undefined: no statement has shown it yet. */
-  #isOpen: boolean | undefined;
-  /** The savepoint that began it, if there was no BEGIN. */
-  #outermost: string | undefined;
+const transactions = new WeakMap<SqliteConnection, SaidTransactions>();
 
-  get status(): TransactionStatus {
-    if (this.#isOpen === undefined) return 'unknown';
-    return this.#isOpen ? 'open' : 'idle';
-  }
-
-  note(asked: string, error: Error | null): void {
-    if (error) {
-      if (NO_TRANSACTION.test(error.message)) this.#isOpen = false;
-      return;
-    }
-    const sql = withPlainComments(asked);
-    switch (firstWord(sql)) {
-      case 'BEGIN':
-        this.#isOpen = true;
-        break;
-      case 'SAVEPOINT':
-        if (!this.#isOpen) this.#outermost = lastWord(sql);
-        this.#isOpen = true;
-        break;
-      case 'COMMIT':
-      case 'END':
-        this.#isOpen = false;
-        break;
-      case 'ROLLBACK':
-        if (countOfRollbacksTo(sql) === 0) this.#isOpen = false;
-        break;
-      case 'RELEASE':
-        if (this.#outermost !== undefined && lastWord(sql) === this.#outermost) this.#isOpen = false;
-        break;
-    }
-    if (!this.#isOpen) this.#outermost = undefined;
-  }
-}
-
-const transactions = new WeakMap<SqliteConnection, Transactions>();
-
-function transactionsOf(connection: SqliteConnection): Transactions {
-  const known = transactions.get(connection) ?? new Transactions();
+function transactionsOf(connection: SqliteConnection): SaidTransactions {
+  const known = transactions.get(connection) ?? new SaidTransactions();
   transactions.set(connection, known);
   return known;
 }
@@ -83,13 +41,16 @@ function ownMethods(connection: SqliteConnection): SqliteConnection {
   return Object.getPrototypeOf(connection) as SqliteConnection;
 }
 
-/** Some errors roll back by themselves (OR ROLLBACK, a trigger, a full disk), and no error says so: a BEGIN does, which only an open transaction refuses. */
-function lookForRollback(connection: SqliteConnection, state: Transactions, looked: () => void): void {
+/**
+ * Some errors roll back by themselves (OR ROLLBACK, a trigger, a full disk), and no error says so; nor does anything say what a script has
+ * begun or ended. A BEGIN tells, which only an open transaction refuses.
+ */
+function look(connection: SqliteConnection, state: SaidTransactions, looked: () => void): void {
   const { run } = ownMethods(connection);
   run.call(connection, 'BEGIN', (refused: Error | null) => {
-    if (refused) return looked();
-    state.note('ROLLBACK', null);
-    run.call(connection, 'ROLLBACK', looked);
+    state.note(refused ? 'BEGIN' : 'ROLLBACK', null);
+    if (refused) looked();
+    else run.call(connection, 'ROLLBACK', looked);
   });
 }
 
@@ -100,6 +61,7 @@ class SqliteStatement implements PendingStatement {
     readonly sql: string,
     private readonly send: (done: Callback) => void,
     private callback: Callback,
+    private readonly runsScripts: boolean,
   ) {}
 
   start(): void {
@@ -119,7 +81,8 @@ class SqliteStatement implements PendingStatement {
     const state = transactionsOf(this.connection);
     state.note(this.sql, error);
     const tell = () => this.#tell(context, error, results);
-    if (error && state.status === 'open') lookForRollback(this.connection, state, tell);
+    const isUnknown = this.runsScripts ? isScript(this.sql) : error !== null && state.status === 'open';
+    if (isUnknown) look(this.connection, state, tell);
     else tell();
   }
 
@@ -145,7 +108,7 @@ function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => voi
       const onRow = name === 'each' ? given.shift() : undefined;
       const callback = given.shift() ?? (() => {});
       const run = (done: Callback) => send.call(connection, sql, ...bindings, ...(onRow ? [onRow] : []), done);
-      sink.ask(new SqliteStatement(sink, connection, String(sql), run, callback));
+      sink.ask(new SqliteStatement(sink, connection, String(sql), run, callback, name === 'exec'));
       return connection;
     };
     return replaceMethod(connection, name, tapped);
@@ -183,5 +146,7 @@ export const sqliteDriver: Driver<SqliteConnection> = {
       });
     }),
   hasCommitted: (_connection, { sql, error }) => !error && isCommit(withPlainComments(sql)),
+  mayHaveEnded: (sql) => isEndInScript(withPlainComments(sql)),
+  wasRestarted: (_connection, { sql }) => isRestartInScript(withPlainComments(sql)),
   schemaChange: SCHEMA_CHANGE,
 };
