@@ -113,6 +113,7 @@ const SQLITE_CODES: CodeTable = {
   SQLITE_LOCKED: { is: ['lockTimeout'] }, // another statement of the same connection has the lock
   SQLITE_LOCKED_SHAREDCACHE: { is: ['lockTimeout'] }, // another connection with the same cache has the lock
   SQLITE_LOCKED_VTAB: { is: ['lockTimeout'] }, // a virtual table is locked
+  SQLITE_MISUSE: { text: /Database (handle )?is closed$/, is: ['fatal'] }, // sqlite3 says so of a closed connection, which its text names
 };
 
 /** Sockets and the drivers themselves. */
@@ -130,10 +131,11 @@ const CLIENT_CODES: CodeTable = {
   PROTOCOL_SEQUENCE_TIMEOUT: { is: ['clientTimeout'] }, // mysql2 has given up waiting, the server goes on
 };
 
-/** Errors to which pg and mysql2 give no code. The texts are their own, in English everywhere. */
+/** Errors to which pg, mysql2 and better-sqlite3 give no code. The texts are their own, in English everywhere. */
 const WITHOUT_CODE: readonly Entry[] = [
   { text: /Connection terminated( unexpectedly)?$/, is: ['fatal'] }, // the socket was closed
   { text: /Can't add new command when connection is in closed state$/, is: ['fatal'] }, // the connection was closed before
+  { text: /The database connection is not open$/, is: ['fatal'] }, // it was closed before
   { text: /Client (was closed|has .* error) and is not queryable$/, is: ['fatal'] }, // it was closed before
   { text: /^(timeout expired|.* due to connection timeout)$/, is: ['fatal'] }, // it was not open in time
   { text: /Query read timeout$/, is: ['clientTimeout'] }, // pg has given up waiting, the server goes on

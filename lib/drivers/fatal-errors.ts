@@ -5,7 +5,8 @@ import { means } from './error-codes';
 
 /**
  * Whether an error means that its connection cannot be used any more: SQLSTATE classes 08, 58, F0 and XX, 57P01 to 57P05, 25P03, 25P04,
- * 53300 while connecting, the codes of a broken socket, and the drivers' own errors for a connection that is gone.
+ * 53300 while connecting, the codes of a broken socket, MySQL's 1040, 1053, 1927 and 4031, and the drivers' own errors for a connection that
+ * is gone or was not established in time.
  * Not fatal are 57014, 55P03, 40001, 40P01, 25P02, 0A000, and the errors of constraints.
  *
  * @example

@@ -28,7 +28,7 @@ export class KnexResetError extends Error {
   readonly code: string;
   /** Errors that came later and did not replace this one, oldest first. */
   declare suppressed?: unknown[];
-  /** The transaction, if there was one, with the place where it was opened. */
+  /** The transaction of a failure that has ended one, with the place where it was opened. */
   declare readonly transaction?: OpenTransaction;
 
   constructor(message: string, code: string, details: ErrorDetails = {}) {

@@ -108,9 +108,11 @@ export const betterSqliteDriver: Driver<BetterConnection> = {
   name: 'better-sqlite3',
   tap: tapBetter,
   // The driver says so itself, except for URIs. (libsql has the same interface, but gives no name.)
-  losesDataOnClose: ({ memory, name }) => memory || (name !== '' && isInMemory(name)),
+  losesDataOnClose: ({ open, memory, name }) => open && (memory || (name !== '' && isInMemory(name))),
   backendId: () => undefined,
   status: (connection) => (isInTransaction(connection) ? 'open' : 'idle'),
+  // One that was closed by hand answers nothing more.
+  isInStep: ({ open }) => open,
   isGone: (connection) => !connection.open,
   cancel: async () => true,
   closeGracefully(connection) {

@@ -122,9 +122,11 @@ function tapSqlite(connection: SqliteConnection, sink: StatementSink): () => voi
 export const sqliteDriver: Driver<SqliteConnection> = {
   name: 'sqlite3',
   tap: tapSqlite,
-  losesDataOnClose: (connection) => isInMemory(connection.filename),
+  losesDataOnClose: ({ open, filename }) => open && isInMemory(filename),
   backendId: () => undefined,
   status: (connection) => transactionsOf(connection).status,
+  // One that was closed by hand answers nothing more.
+  isInStep: ({ open }) => open,
   isGone: (connection) => !connection.open,
   async cancel(connection) {
     if (connection.open) connection.interrupt();
