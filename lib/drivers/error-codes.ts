@@ -93,6 +93,7 @@ const MYSQL_CODES: CodeTable = {
   ER_CLIENT_INTERACTION_TIMEOUT: { errno: 4031, is: ['fatal', 'endsSession'] }, // it was idle for too long
   ER_LOCK_DEADLOCK: { errno: 1213, is: ['retry', 'rolledBack', 'mayBeRolledBack'] }, // the transaction was the victim of a deadlock
   ER_LOCK_WAIT_TIMEOUT: { errno: 1205, is: ['lockTimeout', 'mayBeRolledBack'] }, // the lock was not to be had in time; innodb_rollback_on_timeout rolls back at that
+  ER_LOCK_TABLE_FULL: { errno: 1206, is: ['mayBeRolledBack'] }, // the server has no room for another lock
   ER_CHECKREAD: { errno: 1020, is: ['mayBeRolledBack'] }, // the row has changed since it was read; innodb_snapshot_isolation rolls back at that
   ER_QUERY_INTERRUPTED: { errno: 1317, is: ['cancelled'] }, // the statement was cancelled
   ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION: { errno: 1792, is: ['readOnly'] }, // the transaction is read-only
