@@ -14,6 +14,8 @@ export class Attempt {
   readonly #title: string;
   #earlier: OpenThings = new Set();
   #ended: Promise<LeakReport | undefined> | undefined;
+  /** The hook after the test has found something open, and left the verdict to the end that the runner promised. */
+  #isLate = false;
 
   constructor(isolation: Isolation, leaks: LeakPolicy, title: string) {
     this.#isolation = isolation;
@@ -44,8 +46,9 @@ export class Attempt {
   }
 
   /** The test has something open, which would be a leak if this were its end. */
-  hasOpen(): Promise<boolean> {
-    return this.#isolation.hasOpen(this.#earlier);
+  async hasOpen(): Promise<boolean> {
+    this.#isLate = await this.#isolation.hasOpen(this.#earlier);
+    return this.#isLate;
   }
 
   /** Ends what the test left open. @throws what the policy makes of it, and what the isolation has against the test */
@@ -84,9 +87,11 @@ export class Attempt {
     process.emitWarning(message, { type: 'SandboxWarning', code: 'KNEX_RESET_SANDBOX' });
   }
 
-  /** Ends what the test left open, of which there is nothing more to say. */
+  /** Ends what the test left open, of which there is nothing more to say, unless the runner has not called for the verdict as it promised. */
   async discard(): Promise<void> {
-    await this.#end().catch(() => {});
+    const isFirst = !this.isOver;
+    const leaks = await this.#end().catch(() => undefined);
+    if (isFirst && this.#isLate && leaks && !isEmpty(leaks) && this.#leaks !== 'ignore') this.#warn(leaks);
   }
 
   #warn(leaks: LeakReport): void {

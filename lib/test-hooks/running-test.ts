@@ -32,12 +32,13 @@ const always = () => true;
 export function runningTest(context: HookThis, given: unknown): RunningTest {
   const { currentTest } = (context ?? {}) as { currentTest?: MochaTest };
   if (typeof currentTest?.fullTitle === 'function') return ofMocha(currentTest);
-  const told = (given ?? {}) as Partial<VitestContext & NodeContext & AvaContext>;
+  const told = (given ?? {}) as Partial<VitestContext & NodeContext & AvaContext & TapContext & TitledContext>;
   if (told.task) return ofVitest(given as VitestContext);
   if (typeof told.title === 'string' && typeof told.log === 'function') return ofAva(told.title);
+  if (typeof told.fullname === 'string') return ofTap(given as TapContext);
   const { fullName = told.name } = told;
   if (fullName !== undefined) return ofNode(given as NodeContext, fullName);
-  return { title: titleInJest() ?? 'a test', isOver: always, isInside: never };
+  return { title: titleIn(told) ?? titleInJest() ?? 'a test', isOver: always, isInside: never };
 }
 
 function ofMocha(test: MochaTest): RunningTest {
@@ -119,6 +120,29 @@ function ofAva(titleOfHook: string): RunningTest {
   const hint =
     ' (If they do not overlap, take test.afterEach.always for the hook after each test: without it a failed test does not end.)';
   return { title, key: title, isOver: never, isInside: never, hint };
+}
+
+interface TapContext {
+  fullname: string;
+  ended: boolean;
+}
+
+/** The hooks after each test are called when it has ended, its own `after()` included: what is registered then is never called. */
+function ofTap(context: TapContext): RunningTest {
+  const { fullname: title } = context;
+  const isInside = (outer: RunningTest) => title.startsWith(`${outer.title} > `);
+  return { title, key: context, isOver: () => context.ended, isInside };
+}
+
+interface TitledContext {
+  pickle?: { name?: string };
+  test?: { testName?: string };
+  __test__?: string;
+}
+
+/** In Cucumber, QUnit and uvu, which tell no more. */
+function titleIn({ pickle, test, __test__ }: TitledContext): string | undefined {
+  return pickle?.name ?? test?.testName ?? __test__;
 }
 
 function titleInJest(): string | undefined {

@@ -126,11 +126,16 @@ export interface SandboxOptions {
 }
 
 /**
- * What test runners pass to a hook, and what is ignored: mocha's and jest's callback, and the contexts of vitest, node:test and ava.
+ * What test runners pass to a hook, and what is ignored: mocha's and jest's callback, and the contexts of vitest, node:test, ava, tap,
+ * Cucumber, lab and QUnit (in this order).
  * Named by what they have, so that options with a misspelt name are none of them.
  */
 export type RunnerArgument =
   | ((...args: never[]) => unknown)
   | { readonly task: object; readonly onTestFailed: unknown }
   | { readonly name: string; readonly signal: AbortSignal }
-  | { readonly title: string; readonly log: unknown };
+  | { readonly title: string; readonly log: unknown }
+  | { readonly fullname: string; readonly name: string }
+  | { readonly pickle: object }
+  | { readonly note: (text: string) => unknown }
+  | { readonly verifySteps: unknown };

@@ -111,8 +111,15 @@ export function refuseValue(where: string, value: unknown, { expected, isWord }:
   refuse(where, value, expected);
 }
 
+/** What a runner's context has, where that is a plain object as options are: of Cucumber, of uvu, of lab. No option has such a name. */
+const MARKS_OF_RUNNERS = ['pickle', '__suite__', 'note'];
+
 /** An options argument that a test runner may have filled with its own context or callback, which do not count. */
 export function ignoreRunnerArgument(given: unknown): unknown {
-  const isContext = typeof given === 'object' && given !== null && !isArray(given) && isPlain(given) === false;
-  return typeof given === 'function' || isContext ? undefined : given;
+  if (typeof given === 'function') return undefined;
+  if (typeof given !== 'object' || given === null || isArray(given)) return given;
+  const plain = isPlain(given);
+  const isContext =
+    plain === false || (plain && MARKS_OF_RUNNERS.some((name) => valueOr(false, () => Object.hasOwn(given, name))));
+  return isContext ? undefined : given;
 }
