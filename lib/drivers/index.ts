@@ -14,8 +14,8 @@ import { sqliteDriver } from './sqlite/sqlite3';
 /** Each driver that this package knows, by knex's name of it. */
 const DRIVERS: Readonly<Record<string, (client: ClientFacts) => unknown>> = {
   pg: pgDriverOf,
-  cockroachdb: () => pgRelative('cockroachdb'),
-  'pg-redshift': () => pgRelative('pg-redshift'),
+  cockroachdb: (client) => speaksPg(client) && pgRelative('cockroachdb'),
+  'pg-redshift': (client) => speaksPg(client) && pgRelative('pg-redshift'),
   mysql: () => mysqlDriver('mysql'),
   mysql2: () => mysqlDriver('mysql2'),
   'better-sqlite3': () => betterSqliteDriver,
@@ -25,11 +25,15 @@ const DRIVERS: Readonly<Record<string, (client: ClientFacts) => unknown>> = {
 export function driverOf(client: ClientFacts): Driver<object> {
   const { driverName: name } = client;
   const make = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
-  return guarded((make?.(client) as Driver<object> | undefined) ?? otherDriver(client));
+  return guarded((make?.(client) as Driver<object> | undefined) || otherDriver(client));
 }
 
+/** A dialect that extends knex's for PostgreSQL may have its name, and other connections than those of `pg`: PGlite's, for one. */
+const speaksPg = ({ hasClientClass }: ClientFacts) => hasClientClass;
+
 /** A connection that this package did not see being opened was opened by the client's settings. */
-function pgDriverOf(client: ClientFacts): Driver<PgConnection> {
+function pgDriverOf(client: ClientFacts): Driver<PgConnection> | false {
+  if (!speaksPg(client)) return false;
   const tap: Driver<PgConnection>['tap'] = (connection, sink) => {
     rememberFactory(connection, client.streamFactory());
     return pgDriver.tap(connection, sink);

@@ -13,6 +13,7 @@ const BEGIN: ReadonlyMap<string, Begin | undefined> = new Map([
   // Taken when it is called: what MySQL needs is in a file of its own in the built package, and needs this one.
   ['mariadb', (modes) => beginOnMysql(modes)],
   ['pgnative', beginOnPostgres],
+  ['pg', beginOnPostgres],
   ['mssql', undefined],
   ['oracledb', undefined],
 ]);

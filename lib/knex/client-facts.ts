@@ -5,15 +5,18 @@ import type { KnexClient } from './client-shape';
 export interface ClientFacts {
   /** What knex calls the driver. */
   readonly driverName: string;
+  /** Whether knex has got a module with a `Client` from the driver, as `pg` is one. */
+  readonly hasClientClass: boolean;
   /** Closes a connection as knex does. */
   close(connection: object): Promise<unknown>;
   /** What makes the sockets of `pg`, where the user has given that: with the connection, or with a pool of his own. */
   streamFactory(): unknown;
 }
 
-export function factsOf(client: Pick<KnexClient, 'driverName' | 'destroyRawConnection'>): ClientFacts {
+export function factsOf(client: Pick<KnexClient, 'driver' | 'driverName' | 'destroyRawConnection'>): ClientFacts {
   return {
     driverName: client.driverName,
+    hasClientClass: typeof (client.driver as { Client?: unknown } | undefined)?.Client === 'function',
     close: (connection) => client.destroyRawConnection(connection),
     streamFactory() {
       // A connection function in the config may have given other settings meanwhile.

@@ -177,3 +177,11 @@ export class AcquireQueue {
     this.#gate &&= defer();
   }
 }
+
+/** Of a dialect that has one connection for good. */
+export function closedBefore(): Error {
+  return new Error(
+    'knex-reset: the connection that was opened is one that was closed before, by a reset for one; a dialect with only one connection, ' +
+      'such as PGlite, needs a new instance then',
+  );
+}

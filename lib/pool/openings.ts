@@ -3,7 +3,7 @@ import type { Openings as RawOpenings } from '../drivers/openings';
 import { inBackground, isA } from '../words/foreign';
 import { type Deadline, type Deferred, defer, nextTurn, type TimeLimit, within } from '../words/waiting';
 import { type Connection, connectionOf } from '../connection/connection';
-import { type AcquireQueue, EndedOpening } from './acquire-queue';
+import { type AcquireQueue, closedBefore, EndedOpening } from './acquire-queue';
 import type { PoolHost } from './pool-host';
 import type { RealPools } from './real-pools';
 import type { Register } from './register';
@@ -190,6 +190,9 @@ export class Openings implements RawOpenings {
 
   #tracked(raw: object, stamp: Stamp): Connection {
     this.#raw.delete(raw);
-    return connectionOf(raw) ?? this.#pool.register.trackOpening(raw, stamp);
+    const known = connectionOf(raw);
+    // It may still have a transaction that was aborted, and what this package knows of it is over.
+    if (known?.state.is === 'closed') throw closedBefore();
+    return known ?? this.#pool.register.trackOpening(raw, stamp);
   }
 }
