@@ -14,6 +14,10 @@ export interface Driver<C = unknown>
     ServerKindTeller<C>,
     OpeningObserver<C> {
   readonly name: string;
+  /** Whether it is a connection of this driver's: a user, or a mock, may lend anything in its place. Absent: anything may be. */
+  isOwn?(connection: object): boolean;
+  /** The driver for a connection that is not this one's own. Undefined: it is, or there is no other. */
+  insteadFor?(connection: object): Driver<object> | undefined;
   /** Checks the deferred constraints of the transaction; absent where the database has none. */
   readonly constraintCheck?: string;
   /** The same for a transaction that continues: afterwards its constraints are deferred as in a new one. Rejects with the database's error. */

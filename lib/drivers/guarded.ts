@@ -16,6 +16,8 @@ type Otherwise<K extends Method> =
   | 'throws';
 
 const OTHERWISE: { readonly [K in Method]: Otherwise<K> } = {
+  isOwn: { returns: false },
+  insteadFor: { returns: undefined },
   backendId: { returns: undefined },
   begin: { returns: undefined },
   // A connection that cannot be asked is in doubt, so it is not lent as it is.

@@ -25,7 +25,10 @@ const DRIVERS: Readonly<Record<string, (client: ClientFacts) => unknown>> = {
 export function driverOf(client: ClientFacts): Driver<object> {
   const { driverName: name } = client;
   const make = Object.hasOwn(DRIVERS, name) ? DRIVERS[name] : undefined;
-  return guarded((make?.(client) as Driver<object> | undefined) || otherDriver(client));
+  const known = make?.(client) as Driver<object> | false | undefined;
+  const other = guarded(otherDriver(client));
+  if (!known) return other;
+  return guarded({ ...known, insteadFor: (connection) => (known.isOwn?.(connection) === false ? other : undefined) });
 }
 
 /** A dialect that extends knex's for PostgreSQL may have its name, and other connections than those of `pg`: PGlite's, for one. */

@@ -92,7 +92,8 @@ export class Register implements SessionEvents {
   }
 
   #tapped(raw: object, stamp = this.stamp): Connection {
-    return new Connection(raw, this.#host.driver, stamp, this);
+    const { driver } = this.#host;
+    return new Connection(raw, driver.insteadFor?.(raw) ?? driver, stamp, this);
   }
 
   onDeath(dying: Connection, error: Error): void {

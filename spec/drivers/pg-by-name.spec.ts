@@ -74,3 +74,41 @@ describe('a dialect with the name of pg and other connections', () => {
     expect(error?.message).to.match(/one that was closed before/);
   });
 });
+
+/** As mock-knex does it, which gives an instance a connection of its own making, and answers what is asked on it. */
+describe('a client whose acquireConnection() is replaced, and lends what is no connection', () => {
+  const stage = useStage();
+  const clients: [client: string, make: () => ResettableKnex][] = [
+    ['pg', () => stage.resettable()],
+    ['mysql2', () => stage.resettable({ client: 'mysql2', connection: { host: '127.0.0.1', port: 1 } })],
+  ];
+  for (const [name, make] of clients) {
+    it(`has transactions, blocks, sandboxes and resets (${name})`, async () => {
+      const db = make();
+      const asked: string[] = [];
+      type Callback = (error: null, result: object) => void;
+      const lent = {
+        __knexUid: 'mocked',
+        query({ text, sql }: Record<string, string>, ...rest: unknown[]) {
+          asked.push(text ?? sql ?? '');
+          (rest.at(-1) as Callback)(null, { rows: [] });
+        },
+      };
+      Object.assign(db.client, { acquireConnection: async () => lent, releaseConnection: async () => {} });
+      await db.transaction((trx) => trx.raw('select 1'));
+      const mine = new Error('mine');
+      const failing = db.transaction(async () => {
+        throw mine;
+      });
+      expect(await failure(failing)).to.equal(mine);
+      await db.atomic((trx) => trx.raw('select 2'));
+      const ended = [/^BEGIN/, /select 1/, /^COMMIT/, /^BEGIN/, /^ROLLBACK/, /^BEGIN/, /select 2/, /^COMMIT/];
+      expect(
+        asked.map((sql, i) => ended[i]?.test(sql)),
+        asked.join(),
+      ).to.deep.equal(ended.map(() => true));
+      await db.sandbox(() => db.raw('select 3'));
+      expect(await db.resetConnection()).to.include({ closedConnections: 0, forcedConnections: 0 });
+    });
+  }
+});

@@ -121,6 +121,7 @@ export function mysqlDriver(name: string): Driver<MysqlConnection> {
   return {
     name,
     begin: beginOnMysql,
+    isOwn: (connection) => (connection as Partial<MysqlConnection>).config !== undefined,
     tap: (connection, sink) => tapConnection(connection, sink, watchOf(connection)),
     status: (connection) => watchOf(connection).status,
     isAltered: (connection) => watchOf(connection).isAltered,

@@ -85,6 +85,7 @@ export const pgDriver: Driver<PgConnection> = {
   watchRefusal,
   isPostgres: true,
   takesScripts: true,
+  isOwn: (connection) => (connection as Partial<PgConnection>).connection !== undefined,
   tap,
   status,
   isInStep,
