@@ -113,20 +113,14 @@ export function makeInside(outer: KnexTransaction, container: Container, config:
   );
 }
 
-/** Makes a transaction inside `outer` that waits for another promise instead, made from knex's own: where that rejects, so does the transaction. */
+/** Makes a transaction inside `outer` that waits for another promise instead: where that rejects, so does the transaction. */
 export function makeWithWait(
   outer: KnexTransaction,
-  wait: (earlier: Promise<unknown>) => Promise<unknown>,
+  wait: Promise<unknown>,
   make: () => KnexTransaction,
 ): KnexTransaction {
-  const earlier = outer._lastChild;
-  outer._lastChild = wait(earlier);
-  try {
-    return make();
-  } finally {
-    // One that gives up its wait must not let those behind it pass.
-    outer._lastChild = Promise.all([earlier, outer._lastChild.catch(() => {})]);
-  }
+  outer._lastChild = wait;
+  return make();
 }
 
 /** An outermost transaction, as its handle would make it: a rollback by hand without a reason resolves. */

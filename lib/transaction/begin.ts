@@ -58,8 +58,8 @@ export function beginTransaction(
   const borrowsTurn = config?.[BORROWS_TURN] === true;
   const { outer = null } = asked;
   const makeOurs = () => make((handle) => start(transaction, handle, container), config, outer);
-  const waitIn = (around: Transaction) => (earlier: Promise<unknown>) =>
-    borrowsTurn ? Promise.resolve() : waitForSiblings(around, earlier, () => transaction);
+  const waitIn = (around: Transaction) =>
+    borrowsTurn ? Promise.resolve() : waitForSiblings(around, () => transaction);
   const trx = outer && parent?.connection.mutex.isShared ? makeWithWait(outer, waitIn(parent), makeOurs) : makeOurs();
   const transaction = makeTransaction(
     { instance, port: new TransactionPort(trx), parent, block, stack },

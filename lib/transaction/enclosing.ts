@@ -37,6 +37,8 @@ export interface Enclosing extends EnclosingTransaction, HookSite {
   refuse(): Failure | undefined;
   /** What it ends with, or has ended with; undefined while it is open, and where it was committed. */
   readonly endReason: unknown;
+  /** Resolves when its outcome is known. */
+  readonly whenDecided: Promise<void>;
   /** Resolves when it holds its connection no more, and its last hooks have run. */
   readonly whenOver: Promise<void>;
   /** What was started inside. */

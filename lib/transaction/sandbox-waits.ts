@@ -5,19 +5,18 @@ import { within } from '../words/waiting';
 import type { Enclosing } from './enclosing';
 
 /**
- * Transactions that would have a connection each run one after the other.
+ * Transactions that would have a connection each run one after the other: this one after those that are open when it is asked for. Their last
+ * hooks are not waited for, as one of these may ask for it.
  *
- * @param earlier resolves when those are over that were made before it
  * @param waiting gives the one that waits
  * @throws SandboxError where they are not over in time
  */
 export async function waitForSiblings(
   parent: Enclosing,
-  earlier: Promise<unknown>,
   waiting: () => Enclosing & { ended(failure: { error: unknown }): unknown },
 ): Promise<void> {
   const { acquireTimeoutMillis } = parent.instance;
-  const areOver = earlier.then(() => true);
+  const areOver = Promise.all([...parent.children].map((each) => each.whenDecided)).then(() => true);
   if (await parent.connection.mutex.count(within(acquireTimeoutMillis, areOver))) return;
   const transaction = waiting();
   const inTheWay = [...parent.children].find(

@@ -1,7 +1,7 @@
 // Transactions that overlap in a sandbox: one ends while another is open that was begun inside it.
 import { expect } from 'chai';
 import type { Knex } from 'knex';
-import { atomic, TransactionFailedError } from '../../lib';
+import { afterCommit, afterRollback, atomic, TransactionFailedError } from '../../lib';
 import { failure, outcome, watch } from '../support/outcome';
 import type { ResettableKnex } from '../support/stage';
 import { until } from '../support/until';
@@ -85,6 +85,28 @@ for (const [kind, run] of KINDS) {
           expect(await idsInside()).to.deep.equal([2]);
         });
       });
+
+    for (const hook of ['afterCommit', 'afterRollback'] as const)
+      for (const [what, ask] of [
+        ['atomic()', () => db.atomic((trx) => trx('t').insert({ id: 1 }))],
+        ['transaction()', () => db.transaction((trx) => trx('t').insert({ id: 1 }))],
+      ] as const)
+        it(`lets ${hook} hooks open a transaction, by ${what}: it does not wait for the one whose hook it is`, async () => {
+          db = stage.resettable({ pool: { max: 1 }, acquireConnectionTimeout: 60_000 });
+          await run(db, async () => {
+            const block = db.atomic(() => hook === 'afterCommit' || Promise.reject(new Error('of the block')), {
+              hooks: { [hook]: ask },
+            });
+            expect(await outcome(block)).to.have.property(hook === 'afterCommit' ? 'value' : 'error');
+            const trx = await db.transaction();
+            await (hook === 'afterCommit' ? afterCommit : afterRollback)(trx, async () => {
+              await db('t').delete();
+              await ask();
+            });
+            await (hook === 'afterCommit' ? trx.commit() : trx.rollback());
+            expect(await idsInside()).to.deep.equal([1]);
+          });
+        });
 
     for (const ends of ['commit', 'query', 'rollback'] as const)
       it(`tells one that the rollback of an earlier handle has undone, by its ${ends}, and goes on`, async () => {
