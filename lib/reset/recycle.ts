@@ -14,14 +14,14 @@ interface Origin {
 /** How a reset cleans its connections. */
 export interface Cleaning {
   readonly deadline: Deadline;
-  /** A call has joined the reset that closes them. */
-  isOff: boolean;
+  /** `'close'`: a call has joined the reset that closes them. */
+  readonly request: { readonly connections: 'close' | 'recycle' };
 }
 
 /** Cleans the connection and gives it back to the pool. Returns false if it is not proved clean, and must be closed. */
 export async function recycle(origin: Origin, connection: Lendable, cleaning: Cleaning): Promise<boolean> {
-  const { deadline } = cleaning;
-  if (cleaning.isOff || !isWashable(connection)) return false;
+  const { deadline, request } = cleaning;
+  if (request.connections === 'close' || !isWashable(connection)) return false;
   if (origin.pool.register.isEvicted(connection)) return false;
   const washing = new Washing(origin, connection, deadline);
   const isClean = await within(
@@ -29,7 +29,7 @@ export async function recycle(origin: Origin, connection: Lendable, cleaning: Cl
     washing.wash().then(() => connection.isClean),
   );
   washing.isOver = true;
-  if (!isClean || cleaning.isOff || connection.closing !== undefined) return false;
+  if (!isClean || cleaning.request.connections === 'close' || connection.closing !== undefined) return false;
   origin.pool.register.restore(connection);
   return true;
 }

@@ -47,7 +47,7 @@ export async function tearDown(instance: ResetHost, teardown: Teardown): Promise
   const deadline = time.end();
   const kept = isLast ? [] : open.filter((connection) => register.keeps(connection));
   const entries = [...instance.open];
-  if (request.connections === 'recycle') teardown.cleaning = { deadline: deadline.part(1 / 2), isOff: false };
+  if (request.connections === 'recycle') teardown.cleaning = { deadline: deadline.part(1 / 2), request };
   const fates = await endOpen(instance, teardown, { open, kept, entries, deadline });
   await endRest(instance.pool, kept, deadline);
   const areToClose = request.connections === 'close' && fates.includes('recycled');
@@ -64,7 +64,6 @@ export function join({ register }: ResettablePool, teardown: Teardown, { connect
   if (connections === 'recycle') return;
   request.connections = connections;
   if (!cleaning) return;
-  cleaning.isOff = true;
   cleaning.deadline.hurry(0);
   const cleaned = [...register.connections].filter((each) => register.isCurrent(each) && !register.keeps(each));
   for (const each of cleaned) inBackground(register.discard(each));

@@ -4,6 +4,8 @@ import { turnRefused } from '../connection/mutex';
 import { within } from '../words/waiting';
 import type { Enclosing } from './enclosing';
 
+type Waiting = Enclosing & { ended(failure: { error: unknown }): unknown };
+
 /**
  * Transactions that would have a connection each run one after the other: this one after those that are open when it is asked for. Their last
  * hooks are not waited for, as one of these may ask for it.
@@ -11,12 +13,9 @@ import type { Enclosing } from './enclosing';
  * @param waiting gives the one that waits
  * @throws SandboxError where they are not over in time
  */
-export async function waitForSiblings(
-  parent: Enclosing,
-  waiting: () => Enclosing & { ended(failure: { error: unknown }): unknown },
-): Promise<void> {
+export async function waitForSiblings(parent: Enclosing, waiting: () => Waiting): Promise<void> {
   const { acquireTimeoutMillis } = parent.instance;
-  const areOver = Promise.all([...parent.children].map((each) => each.whenDecided)).then(() => true);
+  const areOver = earlierAreDecided(parent, waiting);
   if (await parent.connection.mutex.count(within(acquireTimeoutMillis, areOver))) return;
   const transaction = waiting();
   const inTheWay = [...parent.children].find(
@@ -28,6 +27,26 @@ export async function waitForSiblings(
   // Knex does not go on with it.
   await transaction.ended({ error });
   throw error;
+}
+
+/** The last one has waited for all before it. But it may have given up its wait, which must not let others pass: so it is looked again. */
+async function earlierAreDecided(parent: Enclosing, waiting: () => Waiting): Promise<boolean> {
+  let last = lastUndecided(parent.children);
+  while (last) {
+    await last.whenDecided;
+    const self = waiting();
+    last = self.isOver ? undefined : lastUndecided(parent.children, self);
+  }
+  return true;
+}
+
+function lastUndecided(children: Iterable<Enclosing>, before?: Enclosing): Enclosing | undefined {
+  let last: Enclosing | undefined;
+  for (const each of children) {
+    if (each === before) break;
+    if (!each.isOver) last = each;
+  }
+  return last;
 }
 
 /**

@@ -14,6 +14,21 @@ describe('resetConnection()', () => {
     await Promise.all(handles.map((handle) => handle.commit()));
   }
 
+  /** A reset that recycles two connections. One of them is back in the pool; the hook of the other ends when it is told to. */
+  async function recyclingTwo(timeoutMillis?: number) {
+    const waiting: (() => void)[] = [];
+    let isRecycling = false;
+    const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
+    const db = stage.resettable({ pool: { afterCreate } });
+    await openTwo(db);
+    isRecycling = true;
+    const reset = db.resetConnection({ connections: 'recycle', timeoutMillis });
+    await until('both are cleaned', () => waiting.length === 2);
+    waiting[0]?.();
+    await nextTurn();
+    return { db, reset, endHook: () => waiting[1]?.() };
+  }
+
   describe('while another reset runs', () => {
     it('shares its teardown and its report', async () => {
       const db = stage.resettable();
@@ -41,37 +56,19 @@ describe('resetConnection()', () => {
     });
 
     it('closes also what is recycled when such a call joins', async () => {
-      const waiting: (() => void)[] = [];
-      let isRecycling = false;
-      const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
-      const db = stage.resettable({ pool: { afterCreate } });
-      await openTwo(db);
-      isRecycling = true;
-      const first = db.resetConnection({ connections: 'recycle' });
-      await until('both are cleaned', () => waiting.length === 2);
-      waiting[0]?.();
-      await nextTurn(); // it is back
+      const { db, reset, endHook } = await recyclingTwo();
       const second = db.resetConnection();
-      waiting[1]?.();
-      expect(await second).to.equal(await first);
+      endHook();
+      expect(await second).to.equal(await reset);
       expect(await second).to.include({ closedConnections: 2, recycledConnections: 0, forcedConnections: 0 });
       expect(await stage.database.backends()).to.be.empty;
     });
 
     it('closes at once what is recycled, and what is being cleaned, when such a call joins', async () => {
-      const waiting: (() => void)[] = [];
-      let isRecycling = false;
-      const afterCreate = (_: unknown, done: () => void) => (isRecycling ? void waiting.push(done) : done());
-      const db = stage.resettable({ pool: { afterCreate } });
-      await openTwo(db);
-      isRecycling = true;
-      const first = db.resetConnection({ connections: 'recycle', timeoutMillis: 60_000 });
-      await until('both are cleaned', () => waiting.length === 2);
-      waiting[0]?.(); // the other's hook never ends
-      await nextTurn();
+      const { db, reset } = await recyclingTwo(60_000);
       const second = db.resetConnection({ timeoutMillis: 60_000 });
       await until('both are closed', async () => (await stage.database.backends()).length === 0);
-      expect(await second).to.equal(await first);
+      expect(await second).to.equal(await reset);
       expect(await second).to.include({ closedConnections: 2, recycledConnections: 0, forcedConnections: 0 });
     });
 
